@@ -1,0 +1,52 @@
+# make quickstart   set up, prepare the digits, train, export, predict
+# make test         set up, check the style, run the tests
+# make lock         resolve the dependencies anew (needs a package index)
+
+PYTHON ?= python3
+VENV ?= .venv
+RUN_DIR ?= runs/digits
+DIGITS_DIR ?= data/digits
+EXPORT_DIR ?= exports/digits
+
+BIN := $(VENV)/bin
+LOCK := requirements/lock.txt
+INSTALLED := $(VENV)/.installed
+
+.PHONY: setup quickstart test lint lock clean
+.DELETE_ON_ERROR:
+
+setup: $(INSTALLED)
+
+# The stamp is written last, so an interrupted installation is done again.
+$(INSTALLED): $(LOCK)
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 13) else "Funnel-ViT needs Python 3.10 to 3.13, but $(PYTHON) is %d.%d. Name another: make PYTHON=python3.11 ..." % v)'
+	@$(PYTHON) -m venv $(VENV) || { echo "Could not create $(VENV): on Debian and Ubuntu, install python3-venv." >&2; exit 1; }
+	$(BIN)/python -m pip install --quiet --requirement $(LOCK)
+	@touch $@
+
+quickstart: $(INSTALLED)
+	$(BIN)/python -m data_prep.digits_to_tfrecord --output_dir=$(DIGITS_DIR)
+	rm -rf $(RUN_DIR) $(EXPORT_DIR)
+	$(BIN)/python train.py --experiment=funnel_vit_digits \
+	  --mode=train_and_eval --model_dir=$(RUN_DIR) \
+	  --params_override=task.data_dir=$(DIGITS_DIR)
+	$(BIN)/python -m official_ext.serving.export_saved_model \
+	  --model_dir=$(RUN_DIR) --export_dir=$(EXPORT_DIR)
+	$(BIN)/python -m official_ext.serving.predict --model=$(EXPORT_DIR) \
+	  $(DIGITS_DIR)/samples/*.png
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+
+test: lint
+	$(BIN)/python -m pytest
+
+lock:
+	$(PYTHON) -m venv $(VENV)-lock
+	$(VENV)-lock/bin/python -m pip install --quiet uv
+	$(VENV)-lock/bin/uv pip compile --universal --python-version 3.10 \
+	  --no-annotate --no-header --no-emit-index-url --upgrade \
+	  --extra dev setup.py requirements/main.in --output-file $(LOCK)
+
+clean:
+	rm -rf $(VENV) $(VENV)-lock build .pytest_cache .ruff_cache

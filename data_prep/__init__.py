@@ -1,0 +1,1 @@
+"""From images as they come to TFRecords; knows nothing of models."""

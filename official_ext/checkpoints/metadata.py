@@ -1,0 +1,192 @@
+"""Readable metadata in every checkpoint: what model do these weights belong to?
+
+The metadata travels as one string inside the checkpoint, so it is in the best
+checkpoint and the EMA one too, and cannot get lost beside them.
+
+  python -m official_ext.checkpoints.metadata MODEL_DIR_OR_CHECKPOINT
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+import importlib.metadata
+import json
+from typing import Any
+
+from absl import app
+from official.core import config_definitions as cfg
+import tensorflow as tf
+import tf_keras
+
+import official_ext
+from official_ext.modeling import specs
+
+# The name of the metadata in tf.train.Checkpoint, and its key in the file.
+CHECKPOINT_ITEM = 'metadata'
+_KEY = f'{CHECKPOINT_ITEM}/.ATTRIBUTES/py_state'
+_FORMAT_VERSION = 1
+
+# Two checkpoints that differ in any of these are different architectures.
+ARCHITECTURE_KEYS = (
+    'backbone', 'layout', 'hidden_sizes', 'mlp_dims', 'num_heads',
+    'patch_size', 'grid', 'pooler', 'pooling', 'pool_axes', 'pool_query_only',
+    'representation_size', 'num_classes')
+
+
+class CheckpointMetadata(tf.train.experimental.PythonState):
+  """Saves a dictionary with a `tf.train.Checkpoint`.
+
+  Restoring does not change it: the check against the file comes before, in
+  `check_same_architecture`.
+  """
+
+  def __init__(self, values: Mapping[str, Any]):
+    self._values = dict(values)
+
+  def serialize(self) -> str:
+    return json.dumps(self._values, indent=2)
+
+  def deserialize(self, string_value: str) -> None:
+    del string_value
+
+
+def describe(params: cfg.ExperimentConfig) -> dict[str, Any]:
+  """Describes the model of an experiment.
+
+  Args:
+    params: the experiment's configuration.
+
+  Returns:
+    Values that JSON can hold: architecture, input size, versions.
+  """
+  model = params.task.model
+  described = {
+      'format_version': _FORMAT_VERSION,
+      'backbone': model.backbone.type,
+      'num_classes': model.num_classes,
+      'input_size': list(model.input_size),
+      'versions': _versions(),
+  }
+  if model.backbone.type == 'funnel_vit':
+    spec = specs.resolve(
+        model.backbone.funnel_vit, tuple(model.input_size[:2]))
+    described |= {
+        'model_name': spec.model_name,
+        'layout': spec.layout_with_tokens,
+        'hidden_sizes': [block.hidden_size for block in spec.blocks],
+        'mlp_dims': [block.mlp_dim for block in spec.blocks],
+        'num_heads': [block.num_heads for block in spec.blocks],
+        'patch_size': spec.patch_size,
+        'grid': list(spec.grid),
+        'pooler': spec.pooler,
+        'pooling': spec.pooling,
+        'pool_axes': spec.pool_axes,
+        'pool_query_only': spec.pool_query_only,
+        'representation_size': spec.representation_size,
+    }
+  return described
+
+
+def read(checkpoint: str) -> dict[str, Any] | None:
+  """Reads the metadata of a checkpoint.
+
+  Args:
+    checkpoint: prefix of the checkpoint, such as 'model_dir/ckpt-100'.
+
+  Returns:
+    The metadata, or None if the checkpoint carries none.
+
+  Raises:
+    ValueError: if there is no readable checkpoint.
+  """
+  try:
+    reader = tf.train.load_checkpoint(checkpoint)
+    if not reader.has_tensor(_KEY):
+      return None
+    return json.loads(reader.get_tensor(_KEY))
+  except (tf.errors.OpError, RuntimeError, ValueError) as error:
+    raise ValueError(
+        f'{checkpoint} is not a checkpoint that can be read: {error}'
+    ) from error
+
+
+def check_same_architecture(
+    checkpoint: str, expected: Mapping[str, Any]) -> None:
+  """Refuses to go on in a folder that holds another model.
+
+  Args:
+    checkpoint: prefix of the checkpoint found there.
+    expected: what `describe` says of the experiment.
+
+  Raises:
+    ValueError: if the checkpoint belongs to another architecture, naming each
+      difference.
+  """
+  found = read(checkpoint)
+  if found is None:
+    return
+  differences = [
+      f'{key} is {found.get(key)} there and {expected.get(key)} here'
+      for key in ARCHITECTURE_KEYS if found.get(key) != expected.get(key)]
+  if differences:
+    raise ValueError(
+        f'{checkpoint} belongs to another architecture: '
+        f'{"; ".join(differences)}. Choose another --model_dir, or the '
+        'configuration that the checkpoint was trained with (params.yaml '
+        'beside it).')
+
+
+def check_same_variables(checkpoint: str, model: tf_keras.Model) -> None:
+  """Refuses a checkpoint without metadata whose variables are not the model's.
+
+  Args:
+    checkpoint: prefix of the checkpoint.
+    model: the model that is about to be restored from it.
+
+  Raises:
+    ValueError: if the shapes of the variables differ.
+  """
+  found = sorted(
+      tuple(shape) for name, shape in tf.train.list_variables(checkpoint)
+      if name.startswith(('model/', 'backbone/')) and
+      name.endswith('/.ATTRIBUTES/VARIABLE_VALUE') and
+      '.OPTIMIZER_SLOT' not in name)
+  expected = sorted(tuple(variable.shape) for variable in model.variables)
+  if found != expected:
+    only_found = [shape for shape in found if shape not in expected]
+    only_expected = [shape for shape in expected if shape not in found]
+    raise ValueError(
+        f'{checkpoint} carries no metadata, and its {len(found)} model '
+        f'variables are not the {len(expected)} of this experiment (shapes '
+        f'only there: {only_found[:3]}; only here: {only_expected[:3]}). '
+        'Choose another --model_dir.')
+
+
+def _versions() -> dict[str, str]:
+  try:
+    model_garden = importlib.metadata.version('tf-models-official')
+  except importlib.metadata.PackageNotFoundError:
+    model_garden = importlib.metadata.version('tf-models-nightly')
+  return {
+      'funnel_vit': official_ext.__version__,
+      'tensorflow': tf.__version__,
+      'tf_models_official': model_garden,
+  }
+
+
+def main(argv: Sequence[str]) -> None:
+  if len(argv) != 2:
+    raise app.UsageError('give one model_dir or one checkpoint prefix')
+  path = argv[1]
+  checkpoint = tf.train.latest_checkpoint(path) or path
+  try:
+    found = read(checkpoint)
+  except ValueError as error:
+    raise SystemExit(f'error: {error}') from None
+  if found is None:
+    raise SystemExit(f'{checkpoint} carries no metadata of this project.')
+  print(json.dumps(found, indent=2))
+
+
+if __name__ == '__main__':
+  app.run(main)

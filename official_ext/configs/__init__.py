@@ -1,0 +1,1 @@
+"""Configurations: the backbone's dataclasses and the registered experiments."""

@@ -1,0 +1,72 @@
+"""Configuration of the backbone `funnel_vit`, beside Model Garden's own.
+
+A size of None means "the preset's"; any other value wins over the preset.
+"""
+
+import dataclasses
+
+from official.modeling import hyperparams
+from official.vision.configs import backbones
+
+
+@dataclasses.dataclass
+class FunnelTransformer(hyperparams.Config):
+  """The transformer layers; their number is the layout's.
+
+  Attributes:
+    mlp_dim: width of the MLP's inner layer.
+    num_heads: attention heads.
+    attention_dropout_rate: dropout of the attention weights.
+    dropout_rate: dropout of the embeddings and of each layer's two outputs.
+  """
+  mlp_dim: int | None = None
+  num_heads: int | None = None
+  attention_dropout_rate: float = 0.0
+  dropout_rate: float = 0.0
+
+
+@dataclasses.dataclass
+class FunnelViT(hyperparams.Config):
+  """Funnel-ViT (paper, section 3.2). With one block it is Model Garden's ViT.
+
+  Attributes:
+    model_name: a preset of `official_ext.modeling.specs.PRESETS`.
+    layout: blocks in the paper's notation, such as 'B6(197)-6(99)'; None is
+      one block of the preset's depth.
+    pooling: how patch tokens are merged between blocks, 'mean' or 'max'.
+    pool_axes: 'sequence' pools along the row-major sequence, as the paper
+      does; 'grid' pools rectangles of patches.
+    pool_query_only: whether the first layer after a pool takes its keys and
+      values from the unpooled tokens.
+    pooler: 'token' for a class token, 'gap' for the mean over tokens, 'none'
+      for the tokens themselves.
+    representation_size: width of the tanh layer before the head, 0 for none.
+    hidden_size: width of the hidden states.
+    patch_size: side of a patch, px.
+    transformer: sizes and dropout of the layers.
+    init_stochastic_depth_rate: drop rate of the last layer's residual
+      branches; the others grow linearly up to it.
+    layer_scale_init_value: initial LayerScale (arXiv 2103.17239), 0 for none.
+    original_init: ViT's initialisers, or else truncated normal (DeiT).
+  """
+  model_name: str = 'vit-b16'
+  layout: str | None = None
+  pooling: str = 'mean'
+  pool_axes: str = 'sequence'
+  pool_query_only: bool = True
+  pooler: str = 'token'
+  representation_size: int = 0
+  hidden_size: int | None = None
+  patch_size: int | None = None
+  transformer: FunnelTransformer = dataclasses.field(
+      default_factory=FunnelTransformer)
+  init_stochastic_depth_rate: float = 0.0
+  layer_scale_init_value: float = 0.0
+  original_init: bool = True
+
+
+@dataclasses.dataclass
+class Backbone(backbones.Backbone):
+  """Model Garden's choice of backbones and `funnel_vit`."""
+  type: str | None = 'funnel_vit'
+  funnel_vit: FunnelViT = dataclasses.field(default_factory=FunnelViT)

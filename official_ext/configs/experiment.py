@@ -1,0 +1,256 @@
+"""From an experiment's name and overrides to its final configuration.
+
+Order of precedence, as in Model Garden: the registered experiment, then the
+`--config_file`s in order, then `--params_override`. Unknown keys are refused
+with the keys that exist; then everything that is left to derive is derived.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+import difflib
+import os
+import pathlib
+from typing import Any
+import typing
+
+from absl import logging
+from official.core import config_definitions as cfg
+from official.core import exp_factory
+from official.core import train_utils
+from official.modeling import hyperparams
+import tensorflow as tf
+
+from official_ext.configs import image_classification
+from official_ext.modeling import specs
+
+# In a checkout the files stand beside the package, in an installation inside.
+_PACKAGE_DIR = pathlib.Path(__file__).resolve().parent.parent
+_EXPERIMENT_DIRS = (
+    _PACKAGE_DIR / 'experiments', _PACKAGE_DIR.parent / 'experiments')
+
+
+def load(experiment: str,
+         config_files: Sequence[str] = (),
+         params_override: str = '',
+         tpu: str | None = None,
+         tf_data_service: str | None = None) -> cfg.ExperimentConfig:
+  """Reads an experiment's configuration.
+
+  Args:
+    experiment: name of a registered experiment.
+    config_files: YAML files, by path or by the name of one that is shipped.
+    params_override: 'key=value,...' or YAML, over the files.
+    tpu: address of the TPU.
+    tf_data_service: address of the tf.data service.
+
+  Returns:
+    The configuration with every derived value filled in, locked.
+
+  Raises:
+    ValueError: if a name, key or value is wrong, saying what to type instead.
+  """
+  paths = [find_config_file(name) for name in config_files]
+  default = _registered(experiment)
+  for override in [*paths, params_override]:
+    if override:
+      _check_keys(_as_dict(override), default, override)
+  params = train_utils.ExperimentParser(train_utils.ParseConfigOptions(
+      experiment=experiment,
+      config_file=paths,
+      tpu=tpu,
+      tf_data_service=tf_data_service or '',
+      params_override=params_override)).parse()
+  if isinstance(params.task, image_classification.ImageClassificationTask):
+    resolve(params)
+  params.validate()
+  params.lock()
+  return params
+
+
+def find_config_file(name: str) -> str:
+  """Finds a configuration file by path, or by name among those shipped.
+
+  Args:
+    name: path of a YAML file, or the name of a shipped one, with or without
+      its folder and its ending.
+
+  Returns:
+    The path of the file.
+
+  Raises:
+    ValueError: if there is none, listing those shipped.
+  """
+  if tf.io.gfile.exists(name) and not tf.io.gfile.isdir(name):
+    return name
+  shipped = shipped_config_files()
+  stem = name.removesuffix('.yaml')
+  matches = [path for key, path in shipped.items()
+             if stem in (key, key.rsplit('/', maxsplit=1)[-1])]
+  if len(matches) == 1:
+    return str(matches[0])
+  raise ValueError(
+      f'--config_file={name} is neither a file nor the name of one shipped: '
+      f'{", ".join(shipped) or "none"}.')
+
+
+def shipped_config_files() -> dict[str, pathlib.Path]:
+  """The experiments' YAML files by name, such as 'imagenet/...'."""
+  for directory in _EXPERIMENT_DIRS:
+    if directory.is_dir():
+      return {
+          str(path.relative_to(directory).with_suffix('')): path
+          for path in sorted(directory.rglob('*.yaml'))}
+  return {}
+
+
+def resolve(params: cfg.ExperimentConfig) -> None:
+  """Derives what the configuration leaves open, in place.
+
+  Args:
+    params: an experiment of ours, not locked.
+
+  Raises:
+    ValueError: if something cannot be derived, or does not fit.
+  """
+  _resolve_model(params.task)
+  _resolve_data(params.task, params.trainer.seed)
+  _resolve_steps(params.trainer, params.task.train_data)
+
+
+def _registered(experiment: str) -> cfg.ExperimentConfig:
+  try:
+    return exp_factory.get_exp_config(experiment)
+  except LookupError as error:
+    ours = ('funnel_vit_imagenet', 'vit_imagenet',
+            'funnel_vit_imagenet_finetune', 'funnel_vit_digits')
+    raise ValueError(
+        f'--experiment={experiment} is not registered. This project registers '
+        f"{', '.join(ours)}; Model Garden's own can be named too.") from error
+
+
+def _as_dict(override: str) -> Mapping[str, Any]:
+  """An override as nested dictionaries, read by Model Garden's own reader."""
+  read = hyperparams.ParamsDict({})
+  try:
+    hyperparams.override_params_dict(read, override, is_strict=False)
+  except Exception as error:
+    raise ValueError(
+        f'the configuration {override!r} cannot be read: {error}. Give '
+        "key=value pairs joined by commas, with quotes around a value that "
+        "holds a comma, as in task.model.backbone.funnel_vit.layout='B6(197, "
+        "m4096)-6'; or a YAML file.") from error
+  return read.as_dict()
+
+
+def _check_keys(override: Mapping[str, Any], params: hyperparams.Config,
+                source: str, path: str = '') -> None:
+  """Raises ValueError on the first key that the configuration lacks."""
+  # Not as_dict(), which of a one-of shows only the type that is chosen.
+  known = [key for key in vars(params) if key not in params.RESERVED_ATTR]
+  for key, value in override.items():
+    if key not in known:
+      close = difflib.get_close_matches(key, known, n=1)
+      hint = f' Did you mean {path}{close[0]}?' if close else ''
+      raise ValueError(
+          f'{source}: there is no key {path}{key}.{hint} Keys of '
+          f'{path.rstrip(".") or "an experiment"}: {", ".join(sorted(known))}.')
+    if not isinstance(value, Mapping):
+      continue
+    below = getattr(params, key)
+    if not isinstance(below, hyperparams.Config):
+      # Unset: an untyped Config would take any key without a word.
+      config_class = _config_class(type(params), key)
+      if config_class is None:
+        continue
+      below = config_class()
+    if vars(below).keys() - set(below.RESERVED_ATTR):
+      _check_keys(value, below, source, f'{path}{key}.')
+
+
+def _config_class(owner: type, key: str) -> type | None:
+  """The Config subclass that a field such as `Optional[Augmentation]` takes."""
+  annotation = typing.get_type_hints(owner).get(key)
+  for candidate in (annotation, *typing.get_args(annotation)):
+    if isinstance(candidate, type) and issubclass(
+        candidate, hyperparams.Config):
+      return candidate
+  return None
+
+
+def _resolve_model(task: image_classification.ImageClassificationTask) -> None:
+  """Checks the model's sizes, while an error is still cheap."""
+  model = task.model
+  if len(model.input_size) != 3 or model.input_size[2] != 3:
+    raise ValueError(
+        f'task.model.input_size is {list(model.input_size)}, but must be '
+        '[height, width, 3].')
+  if model.num_classes < 1:
+    raise ValueError(
+        f'task.model.num_classes is {model.num_classes}, but must be at least '
+        '1.')
+  if model.backbone.type == 'funnel_vit':
+    specs.resolve(model.backbone.funnel_vit, tuple(model.input_size[:2]))
+
+
+def _resolve_data(task: image_classification.ImageClassificationTask,
+                  seed: int | None) -> None:
+  """Derives input paths, label offsets and seeds of both data sets."""
+  for name, pattern in (('train_data', 'train*'), ('validation_data', 'valid*')):
+    data = getattr(task, name)
+    if data.global_batch_size < 1:
+      raise ValueError(
+          f'task.{name}.global_batch_size is {data.global_batch_size}, but '
+          'must be at least 1.')
+    if not data.input_path and not data.tfds_name:
+      data.input_path = os.path.join(task.data_dir, pattern)
+    if data.label_offset is None:
+      is_tfds_imagenet = str(data.tfds_name).startswith('imagenet2012')
+      data.label_offset = int(
+          is_tfds_imagenet and
+          task.model.num_classes == image_classification.IMAGENET_NUM_CLASSES)
+    if data.seed is None:
+      data.seed = seed
+  validation = task.validation_data
+  if validation.num_examples and validation.drop_remainder:
+    dropped = validation.num_examples % validation.global_batch_size
+    if dropped:
+      logging.warning(
+          'Evaluation leaves out %d of %d images: they do not fill a batch of '
+          '%d. Choose task.validation_data.global_batch_size so that it '
+          'divides %d.', dropped, validation.num_examples,
+          validation.global_batch_size, validation.num_examples)
+
+
+def _resolve_steps(trainer: image_classification.TrainerConfig,
+                   data: image_classification.DataConfig) -> None:
+  """Derives the steps from the epochs."""
+  steps_per_epoch = data.num_examples // data.global_batch_size
+  if not trainer.train_steps:
+    if not trainer.train_epochs:
+      raise ValueError(
+          'trainer.train_epochs and trainer.train_steps are both 0: set one.')
+    if not steps_per_epoch:
+      raise ValueError(
+          'steps cannot be derived from epochs: task.train_data.num_examples '
+          f'is {data.num_examples} and global_batch_size is '
+          f'{data.global_batch_size}. Set num_examples to the number of '
+          'training images (at least one batch), or trainer.train_steps.')
+    trainer.train_steps = round(trainer.train_epochs * steps_per_epoch)
+  interval = round(trainer.interval_epochs * steps_per_epoch) or 1_000
+  interval = min(interval, trainer.train_steps)
+  trainer.steps_per_loop = trainer.steps_per_loop or interval
+  trainer.summary_interval = trainer.summary_interval or trainer.steps_per_loop
+  trainer.checkpoint_interval = trainer.checkpoint_interval or interval
+  trainer.validation_interval = trainer.validation_interval or interval
+  optimizer_config = trainer.optimizer_config
+  schedule = optimizer_config.learning_rate.get()
+  if hasattr(schedule, 'decay_steps') and schedule.decay_steps is None:
+    schedule.decay_steps = trainer.train_steps
+  warmup = optimizer_config.warmup.get() if optimizer_config.warmup else None
+  warmup_steps = getattr(warmup, 'warmup_steps', 0) or 0
+  if warmup_steps >= trainer.train_steps:
+    logging.warning(
+        'The learning rate never reaches its peak: the warm-up takes %d steps '
+        'of %d. Set trainer.optimizer_config.warmup.%s.warmup_steps.',
+        warmup_steps, trainer.train_steps, optimizer_config.warmup.type)

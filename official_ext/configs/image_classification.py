@@ -1,0 +1,235 @@
+"""The registered experiments, and the settings Model Garden has no field for.
+
+Steps are derived from epochs, image count and batch size when the
+configuration is read (`official_ext.configs.experiment`), so a change of batch
+size changes them all. 0 (or None, where it says so) stands for "derive it".
+"""
+
+import dataclasses
+
+from official.core import config_definitions as cfg
+from official.core import exp_factory
+from official.modeling import optimization
+from official.vision.configs import common
+from official.vision.configs import image_classification
+
+from official_ext.configs import backbones
+
+IMAGENET_TRAIN_EXAMPLES = 1_281_167
+IMAGENET_VALIDATION_EXAMPLES = 50_000
+# Divides the 50,000 images evenly, and itself by 8 or 16 replicas, so that
+# Model Garden's evaluation, which drops a short last batch, drops nothing.
+IMAGENET_VALIDATION_BATCH_SIZE = 2_000
+# The classes are 1 to 1,000; 0 is background and has no image.
+IMAGENET_NUM_CLASSES = 1_001
+
+DIGITS_TRAIN_EXAMPLES = 1_437
+DIGITS_VALIDATION_EXAMPLES = 360
+DIGITS_NUM_CLASSES = 10
+
+# Biases, LayerNorm, LayerScale, position embedding and class token. Matched
+# anywhere in the name: a copy on the second replica is '.../bias/replica_1:0'.
+NO_WEIGHT_DECAY = (
+    '/bias', '/gamma', '/beta', '/layerscale_gamma', '/pos_embedding', '/cls')
+
+
+@dataclasses.dataclass
+class DataConfig(image_classification.DataConfig):
+  """Model Garden's input settings, and what the steps are derived from.
+
+  Attributes:
+    num_examples: images in the data set.
+    label_offset: added to every label. None: 1 for TFDS's ImageNet, whose
+      labels are 0..999, when the model has 1,001 classes as TFRecords of the
+      ImageNet convention need; else 0.
+  """
+  num_examples: int = 0
+  label_offset: int | None = None
+
+
+@dataclasses.dataclass
+class ImageClassificationTask(image_classification.ImageClassificationTask):
+  """Model Garden's image classification, on our data settings.
+
+  Attributes:
+    data_dir: folder of shards named train-* and validation-*; the input paths
+      that are empty are derived from it.
+    class_names_path: text file, line i naming class i; empty: class_names.txt
+      in `data_dir`, if it is there.
+  """
+  model: image_classification.ImageClassificationModel = dataclasses.field(
+      default_factory=lambda: image_classification.ImageClassificationModel(
+          backbone=backbones.Backbone()))
+  train_data: DataConfig = dataclasses.field(
+      default_factory=lambda: DataConfig(is_training=True))
+  validation_data: DataConfig = dataclasses.field(
+      default_factory=lambda: DataConfig(is_training=False))
+  data_dir: str = ''
+  class_names_path: str = ''
+
+
+@dataclasses.dataclass
+class TrainerConfig(cfg.TrainerConfig):
+  """Model Garden's trainer settings, in epochs.
+
+  Attributes:
+    train_epochs: passes over the training images; decides train_steps where
+      that is 0.
+    interval_epochs: epochs between summaries, checkpoints and evaluations;
+      decides their intervals where those are 0.
+    seed: seeds Python, NumPy, TensorFlow and the shuffling; None for a new
+      seed in every run.
+    deterministic: whether to make every operation deterministic too, which
+      costs speed: two runs with one seed then agree to the last bit.
+  """
+  train_epochs: float = 0.0
+  interval_epochs: float = 1.0
+  steps_per_loop: int = 0
+  summary_interval: int = 0
+  checkpoint_interval: int = 0
+  validation_interval: int = 0
+  seed: int | None = None
+  deterministic: bool = False
+
+
+def _model(model_name: str, layout: str | None, image_size: int,
+           num_classes: int, **backbone_settings
+           ) -> image_classification.ImageClassificationModel:
+  """A classifier on a square image of `image_size` px."""
+  return image_classification.ImageClassificationModel(
+      num_classes=num_classes,
+      input_size=[image_size, image_size, 3],
+      # As in Model Garden's recipe: the first loss is ln(classes).
+      kernel_initializer='zeros',
+      backbone=backbones.Backbone(
+          type='funnel_vit',
+          funnel_vit=backbones.FunnelViT(
+              model_name=model_name, layout=layout, **backbone_settings)))
+
+
+def _imagenet_data(batch_size: int) -> dict[str, DataConfig]:
+  """Training and validation data of ImageNet-1k."""
+  return dict(
+      train_data=DataConfig(
+          is_training=True,
+          num_examples=IMAGENET_TRAIN_EXAMPLES,
+          global_batch_size=batch_size),
+      validation_data=DataConfig(
+          is_training=False,
+          num_examples=IMAGENET_VALIDATION_EXAMPLES,
+          global_batch_size=IMAGENET_VALIDATION_BATCH_SIZE))
+
+
+def _adamw(weight_decay: float, learning_rate: float,
+           warmup_steps: int) -> optimization.OptimizationConfig:
+  """AdamW with linear warm-up and cosine decay over the whole training."""
+  return optimization.OptimizationConfig({
+      'optimizer': {
+          'type': 'adamw',
+          'adamw': {
+              'weight_decay_rate': weight_decay,
+              'exclude_from_weight_decay': list(NO_WEIGHT_DECAY),
+              'gradient_clip_norm': 0.0,
+          },
+      },
+      'learning_rate': {
+          'type': 'cosine',
+          'cosine': {'initial_learning_rate': learning_rate},
+      },
+      'warmup': {
+          'type': 'linear',
+          'linear': {
+              'warmup_steps': warmup_steps,
+              'warmup_learning_rate': 0,
+          },
+      },
+  })
+
+
+def _imagenet_pretraining(layout: str) -> cfg.ExperimentConfig:
+  """The paper's pretraining: 300 epochs at batch 4096 (section 5.1)."""
+  return cfg.ExperimentConfig(
+      task=ImageClassificationTask(
+          model=_model('vit-b16', layout, 224, IMAGENET_NUM_CLASSES,
+                       representation_size=768),
+          data_dir='imagenet-2012-tfrecord',
+          **_imagenet_data(batch_size=4_096)),
+      trainer=TrainerConfig(
+          train_epochs=300,
+          optimizer_config=_adamw(
+              weight_decay=0.3, learning_rate=0.003, warmup_steps=10_000)))
+
+
+@exp_factory.register_config_factory('funnel_vit_imagenet')
+def funnel_vit_imagenet() -> cfg.ExperimentConfig:
+  """Pretraining of Funnel-ViT-B/16 with three blocks, mean pooling."""
+  return _imagenet_pretraining('B4-4-4')
+
+
+@exp_factory.register_config_factory('vit_imagenet')
+def vit_imagenet() -> cfg.ExperimentConfig:
+  """The paper's baseline: the same with one block, which is ViT-B/16."""
+  return _imagenet_pretraining('B12')
+
+
+@exp_factory.register_config_factory('funnel_vit_imagenet_finetune')
+def funnel_vit_imagenet_finetune() -> cfg.ExperimentConfig:
+  """Fine-tuning at 384 px with SGD (paper, section 5.1), 20,000 steps."""
+  return cfg.ExperimentConfig(
+      task=ImageClassificationTask(
+          model=_model('vit-b16', 'B4-4-4', 384, IMAGENET_NUM_CLASSES),
+          data_dir='imagenet-2012-tfrecord',
+          **_imagenet_data(batch_size=512)),
+      trainer=TrainerConfig(
+          train_steps=20_000,
+          optimizer_config=optimization.OptimizationConfig({
+              'optimizer': {
+                  'type': 'sgd',
+                  'sgd': {'momentum': 0.9, 'global_clipnorm': 1.0},
+              },
+              'learning_rate': {
+                  'type': 'cosine',
+                  'cosine': {'initial_learning_rate': 0.003},
+              },
+          })))
+
+
+@exp_factory.register_config_factory('funnel_vit_digits')
+def funnel_vit_digits() -> cfg.ExperimentConfig:
+  """A small Funnel-ViT on scikit-learn's digits, in minutes on two cores.
+
+  The 8 x 8 px digits are enlarged to 16 x 16 px, so that a patch of 4 x 4 px
+  covers 2 x 2 px of the original. Flips and random crops would turn one digit
+  into another; mixing images does not, and without it the model learns its
+  1,437 images by heart (94 % top-1 on the others, with it 98 to 99 %).
+  """
+  data = dict(
+      aug_rand_hflip=False,
+      aug_crop=False,
+      # The images fit into memory; decode them once.
+      cache=True,
+      shuffle_buffer_size=DIGITS_TRAIN_EXAMPLES)
+  return cfg.ExperimentConfig(
+      task=ImageClassificationTask(
+          model=_model('vit-nano4', 'B2-2-2', 16, DIGITS_NUM_CLASSES),
+          data_dir='data/digits',
+          # Mixed images have mixed labels.
+          losses=image_classification.Losses(one_hot=False, soft_labels=True),
+          train_data=DataConfig(
+              is_training=True,
+              num_examples=DIGITS_TRAIN_EXAMPLES,
+              global_batch_size=64,
+              mixup_and_cutmix=common.MixupAndCutmix(
+                  mixup_alpha=0.8, cutmix_alpha=1.0, label_smoothing=0.1),
+              **data),
+          validation_data=DataConfig(
+              is_training=False,
+              num_examples=DIGITS_VALIDATION_EXAMPLES,
+              global_batch_size=120,
+              **data)),
+      trainer=TrainerConfig(
+          train_epochs=80,
+          interval_epochs=10,
+          seed=1,
+          optimizer_config=_adamw(
+              weight_decay=0.05, learning_rate=0.001, warmup_steps=100)))

@@ -1,0 +1,73 @@
+"""Keeps library chatter that a user can do nothing about off the screen.
+
+TensorFlow reads its log level when it is imported, so a command calls
+`silence` first and imports TensorFlow after it. What is hidden comes back with
+`--library_logs`. Warnings of this project always show.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging as python_logging
+import os
+import pathlib
+import sys
+import warnings
+
+from absl import flags
+from absl import logging
+
+LIBRARY_LOGS = flags.DEFINE_bool(
+    'library_logs', False,
+    'Show the messages of TensorFlow, Keras, Orbit and Model Garden too.')
+
+_PROJECT_DIRS = tuple(
+    f'{pathlib.Path(__file__).resolve().parent.parent / package}{os.sep}'
+    for package in ('official_ext', 'data_prep'))
+
+
+class _ProjectOnly(python_logging.Filter):
+  """Lets errors pass, and of warnings only this project's."""
+
+  def filter(self, record: python_logging.LogRecord) -> bool:
+    return (record.levelno >= python_logging.ERROR or
+            (record.levelno >= python_logging.WARNING and
+             record.pathname.startswith(_PROJECT_DIRS)))
+
+
+def silence() -> None:
+  """Hides library messages; call it before TensorFlow is imported."""
+  if LIBRARY_LOGS.value:
+    logging.set_verbosity(logging.INFO)
+    return
+  # 3 leaves nothing of the C++ side: without a GPU it reports one as an error,
+  # and its real errors reach Python as exceptions.
+  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+  warnings.simplefilter('ignore')
+  logging.get_absl_handler().addFilter(_ProjectOnly())
+  # TensorFlow's Python logger has a handler of its own.
+  python_logging.getLogger('tensorflow').setLevel(python_logging.ERROR)
+
+
+@contextlib.contextmanager
+def without_prints():
+  """Drops what libraries print in this block; it is in their logs as well."""
+  if LIBRARY_LOGS.value:
+    yield
+    return
+  with contextlib.redirect_stdout(_Sink()):
+    yield
+
+
+class _Sink(io.TextIOBase):
+  """Takes text and forgets it."""
+
+  def write(self, text: str) -> int:
+    return len(text)
+
+
+def fail(error: Exception) -> None:
+  """Ends the command with an error for the person who typed it."""
+  print(f'error: {error}', file=sys.stderr)
+  raise SystemExit(1)

@@ -1,0 +1,1 @@
+"""The model: layouts, token operations, encoder, backbone."""

@@ -1,0 +1,189 @@
+"""The funnel encoder: transformer layers in blocks, pooled in between.
+
+Paper, section 3.2, with the pool-query-only attention of Funnel-Transformer
+(arXiv 2006.03236): the first layer of a block takes its query from the pooled
+tokens and its keys and values from the unpooled ones. Both pass the same
+LayerNorm; the residual is the pooled tokens themselves, unnormalised.
+
+The layers are Model Garden's, under the attribute names of its ViT encoder, so
+that ViT and Funnel-ViT read each other's checkpoints.
+
+Legend: B batch, T tokens, D hidden size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+import dataclasses
+from typing import Any
+
+from official.modeling import activations
+from official.vision.modeling.backbones import vit
+from official.vision.modeling.layers import nn_blocks
+from official.vision.modeling.layers import nn_layers
+import tensorflow as tf
+import tf_keras
+
+from official_ext.modeling import layout as layout_lib
+from official_ext.modeling import token_ops
+
+# As in Model Garden's ViT, to agree with the JAX implementation.
+_NORM_EPSILON = 1e-6
+
+
+@tf_keras.utils.register_keras_serializable(package='funnel_vit')
+class FunnelEncoder(tf_keras.layers.Layer):
+  """Position embedding, blocks of transformer layers, final LayerNorm.
+
+  Call with [B, T, D] of the first block; returns [B, T', D'] of the last. The
+  class token, if there is one, comes first and is never pooled.
+  """
+
+  def __init__(
+      self,
+      blocks: Sequence[layout_lib.ResolvedBlock | Mapping[str, Any]],
+      pooling: str = 'mean',
+      pool_query_only: bool = True,
+      has_class_token: bool = True,
+      dropout_rate: float = 0.0,
+      attention_dropout_rate: float = 0.0,
+      kernel_initializer: str | Mapping[str, Any] = 'glorot_uniform',
+      kernel_regularizer: tf_keras.regularizers.Regularizer | None = None,
+      init_stochastic_depth_rate: float = 0.0,
+      layer_scale_init_value: float = 0.0,
+      **kwargs,
+  ):
+    """Initialises the encoder.
+
+    Args:
+      blocks: the blocks of a layout, as `layout.resolve` returns them.
+      pooling: 'mean' or 'max'.
+      pool_query_only: whether the first layer after a pool takes its keys and
+        values from the unpooled tokens.
+      has_class_token: whether the first token is a class token.
+      dropout_rate: dropout of the embeddings and of each layer's two outputs.
+      attention_dropout_rate: dropout of the attention weights.
+      kernel_initializer: initialiser of the layers' kernels.
+      kernel_regularizer: regulariser of the layers' kernels.
+      init_stochastic_depth_rate: drop rate of the last layer's residual
+        branches; the others grow linearly up to it.
+      layer_scale_init_value: initial LayerScale, 0 for none.
+      **kwargs: of `tf_keras.layers.Layer`.
+    """
+    super().__init__(**kwargs)
+    self._blocks = tuple(_as_block(block) for block in blocks)
+    self._pooling = pooling
+    self._pool_query_only = pool_query_only
+    self._has_class_token = has_class_token
+    self._dropout_rate = dropout_rate
+    self._attention_dropout_rate = attention_dropout_rate
+    self._kernel_initializer = kernel_initializer
+    self._kernel_regularizer = tf_keras.regularizers.get(kernel_regularizer)
+    self._init_stochastic_depth_rate = init_stochastic_depth_rate
+    self._layer_scale_init_value = layer_scale_init_value
+
+  def build(self, input_shape: tf.TensorShape):
+    num_tokens, hidden_size = input_shape[1:]
+    first = self._blocks[0]
+    if (num_tokens, hidden_size) != (first.num_tokens, first.hidden_size):
+      raise ValueError(
+          f'the encoder was laid out for {first.num_tokens} tokens of size '
+          f'{first.hidden_size}, but its input has {num_tokens} of size '
+          f'{hidden_size}. Resolve the layout for this image size.')
+    self._pos_embed = vit.AddPositionEmbs(
+        posemb_init=tf_keras.initializers.RandomNormal(stddev=0.02),
+        name='posembed_input')
+    self._dropout = tf_keras.layers.Dropout(self._dropout_rate)
+    num_layers = sum(block.num_layers for block in self._blocks)
+    self._encoder_layers = []
+    for block in self._blocks:
+      for _ in range(block.num_layers):
+        self._encoder_layers.append(
+            self._transformer_layer(block, len(self._encoder_layers) + 1,
+                                    num_layers))
+    # Only where two blocks differ in hidden size: with equal widths there must
+    # be no variable that ViT lacks.
+    self._projections = {
+        str(index): tf_keras.layers.Dense(
+            after.hidden_size,
+            kernel_initializer=self._kernel_initializer,
+            kernel_regularizer=self._kernel_regularizer,
+            name=f'projection_{index}')
+        for index, (before, after) in enumerate(
+            zip(self._blocks, self._blocks[1:]), start=1)
+        if before.hidden_size != after.hidden_size
+    }
+    self._norm = tf_keras.layers.LayerNormalization(epsilon=_NORM_EPSILON)
+    super().build(input_shape)
+
+  def _transformer_layer(self, block: layout_lib.ResolvedBlock, position: int,
+                         num_layers: int) -> tf_keras.layers.Layer:
+    """One layer of a block; `position` counts from 1 over all blocks."""
+    return nn_blocks.TransformerEncoderBlock(
+        num_attention_heads=block.num_heads,
+        inner_dim=block.mlp_dim,
+        inner_activation=activations.gelu,
+        output_dropout=self._dropout_rate,
+        attention_dropout=self._attention_dropout_rate,
+        kernel_initializer=self._kernel_initializer,
+        kernel_regularizer=self._kernel_regularizer,
+        norm_first=True,
+        norm_epsilon=_NORM_EPSILON,
+        stochastic_depth_drop_rate=nn_layers.get_stochastic_depth_rate(
+            self._init_stochastic_depth_rate, position, num_layers),
+        layer_scale_init_value=self._layer_scale_init_value)
+
+  def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+    x = self._pos_embed(inputs)
+    x = self._dropout(x, training=training)
+    layers = iter(self._encoder_layers)
+    for index, block in enumerate(self._blocks):
+      num_layers = block.num_layers
+      if index:
+        x = self._enter_block(x, index, next(layers), training)
+        num_layers -= 1
+      for _ in range(num_layers):
+        x = next(layers)(x, training=training)  # [B, T, D]
+    return self._norm(x)
+
+  def _enter_block(self, x: tf.Tensor, index: int,
+                   first_layer: tf_keras.layers.Layer,
+                   training: bool | None) -> tf.Tensor:
+    """Resizes, pools and runs the first layer of block `index` >= 1."""
+    if str(index) in self._projections:
+      # Before pooling, so that query, key and value share the new width.
+      x = self._projections[str(index)](x)  # [B, T, D] -> [B, T, D']
+    pooled = token_ops.pool_tokens(
+        x, self._blocks[index - 1].patch_shape,
+        self._blocks[index].pool_window, self._pooling,
+        self._has_class_token)  # [B, T, D'] -> [B, T', D']
+    if self._pool_query_only:
+      return first_layer([pooled, x, None], training=training)
+    return first_layer(pooled, training=training)
+
+  def get_config(self) -> dict[str, Any]:
+    return {
+        **super().get_config(),
+        'blocks': [dataclasses.asdict(block) for block in self._blocks],
+        'pooling': self._pooling,
+        'pool_query_only': self._pool_query_only,
+        'has_class_token': self._has_class_token,
+        'dropout_rate': self._dropout_rate,
+        'attention_dropout_rate': self._attention_dropout_rate,
+        'kernel_initializer': self._kernel_initializer,
+        'kernel_regularizer': tf_keras.regularizers.serialize(
+            self._kernel_regularizer),
+        'init_stochastic_depth_rate': self._init_stochastic_depth_rate,
+        'layer_scale_init_value': self._layer_scale_init_value,
+    }
+
+
+def _as_block(
+    block: layout_lib.ResolvedBlock | Mapping[str, Any],
+) -> layout_lib.ResolvedBlock:
+  """A block from itself or from `get_config`, where tuples became lists."""
+  if isinstance(block, layout_lib.ResolvedBlock):
+    return block
+  return layout_lib.ResolvedBlock(**{
+      key: tuple(value) if isinstance(value, (list, tuple)) else value
+      for key, value in block.items()})

@@ -1,0 +1,156 @@
+"""The backbone `funnel_vit`: patches, funnel encoder, image representation.
+
+With a layout of one block this is Model Garden's `vit`: the same layers in the
+same order, hence the same variables under the same checkpoint keys.
+
+Legend: B batch, H x W the grid of patches, N = H * W patch tokens, T tokens
+with the class token, D hidden size.
+"""
+
+from __future__ import annotations
+
+from absl import logging
+from official.modeling import hyperparams
+from official.vision.modeling.backbones import factory
+from official.vision.modeling.backbones import vit
+import tensorflow as tf
+import tf_keras
+
+from official_ext.configs import backbones
+from official_ext.modeling import funnel_encoder
+from official_ext.modeling import specs
+
+
+class FunnelViT(tf_keras.Model):
+  """Funnel Vision Transformer (paper, section 3.2).
+
+  Call with images, [B, height, width, 3]. Returns a dictionary of endpoints:
+  `pre_logits` [B, 1, 1, D'], or with the pooler 'none' `encoded_tokens`
+  [B, T', D'], of the last block.
+  """
+
+  def __init__(
+      self,
+      spec: specs.ModelSpec,
+      input_specs: tf_keras.layers.InputSpec,
+      dropout_rate: float = 0.0,
+      attention_dropout_rate: float = 0.0,
+      init_stochastic_depth_rate: float = 0.0,
+      layer_scale_init_value: float = 0.0,
+      original_init: bool = True,
+      kernel_regularizer: tf_keras.regularizers.Regularizer | None = None,
+  ):
+    """Builds the model.
+
+    Args:
+      spec: the sizes of the model.
+      input_specs: shape of the images, [B, height, width, 3].
+      dropout_rate: dropout of the embeddings and of each layer's two outputs.
+      attention_dropout_rate: dropout of the attention weights.
+      init_stochastic_depth_rate: drop rate of the last layer's residual
+        branches; the others grow linearly up to it.
+      layer_scale_init_value: initial LayerScale, 0 for none.
+      original_init: ViT's initialisers, or else truncated normal (DeiT).
+      kernel_regularizer: regulariser of every kernel.
+    """
+    hidden_size = spec.blocks[0].hidden_size
+    dense_initializer = 'lecun_normal' if original_init else 'he_uniform'
+    images = tf_keras.Input(shape=input_specs.shape[1:])
+    # [B, height, width, 3] -> [B, H, W, D]
+    x = tf_keras.layers.Conv2D(
+        filters=hidden_size,
+        kernel_size=spec.patch_size,
+        strides=spec.patch_size,
+        padding='valid',
+        kernel_regularizer=kernel_regularizer,
+        kernel_initializer=dense_initializer)(images)
+    # [B, H, W, D] -> [B, N, D], row by row
+    x = tf.reshape(x, [-1, spec.grid[0] * spec.grid[1], hidden_size])
+    if spec.has_class_token:
+      x = vit.TokenLayer(name='cls')(x)  # [B, N, D] -> [B, N + 1, D]
+    x = funnel_encoder.FunnelEncoder(
+        blocks=spec.blocks,
+        pooling=spec.pooling,
+        pool_query_only=spec.pool_query_only,
+        has_class_token=spec.has_class_token,
+        dropout_rate=dropout_rate,
+        attention_dropout_rate=attention_dropout_rate,
+        kernel_initializer=(
+            'glorot_uniform' if original_init else
+            dict(class_name='TruncatedNormal', config=dict(stddev=0.02))),
+        kernel_regularizer=kernel_regularizer,
+        init_stochastic_depth_rate=init_stochastic_depth_rate,
+        layer_scale_init_value=layer_scale_init_value,
+        name='encoder')(x)
+    if spec.pooler == 'token':
+      x = x[:, 0]  # [B, T', D'] -> [B, D']
+    elif spec.pooler == 'gap':
+      x = tf.reduce_mean(x, axis=1)  # [B, T', D'] -> [B, D']
+    if spec.representation_size:
+      x = tf_keras.layers.Dense(
+          spec.representation_size,
+          kernel_regularizer=kernel_regularizer,
+          kernel_initializer=dense_initializer,
+          name='pre_logits')(x)
+      x = tf.nn.tanh(x)
+    # The head reads the endpoint whose key sorts last: keep it the only one.
+    if spec.pooler == 'none':
+      endpoints = {'encoded_tokens': x}
+    else:
+      # [B, D'] -> [B, 1, 1, D']
+      endpoints = {'pre_logits': tf.reshape(x, [-1, 1, 1, x.shape[-1]])}
+    super().__init__(inputs=images, outputs=endpoints)
+    self._spec = spec
+    self._output_specs = {
+        key: value.shape for key, value in endpoints.items()}
+
+  @property
+  def spec(self) -> specs.ModelSpec:
+    """The sizes that the model was built with."""
+    return self._spec
+
+  @property
+  def output_specs(self) -> dict[str, tf.TensorShape]:
+    """The shape of every endpoint."""
+    return self._output_specs
+
+
+@factory.register_backbone_builder('funnel_vit')
+def build_funnel_vit(
+    input_specs: tf_keras.layers.InputSpec,
+    backbone_config: backbones.Backbone,
+    norm_activation_config: hyperparams.Config,
+    l2_regularizer: tf_keras.regularizers.Regularizer | None = None,
+) -> FunnelViT:
+  """Builds the backbone from its configuration.
+
+  Args:
+    input_specs: shape of the images, [B, height, width, 3].
+    backbone_config: with `type='funnel_vit'`.
+    norm_activation_config: unused; ViT has LayerNorm and GELU.
+    l2_regularizer: regulariser of every kernel.
+
+  Returns:
+    The backbone.
+
+  Raises:
+    ValueError: if a size or a name does not fit, naming it and its mend.
+  """
+  del norm_activation_config
+  if backbone_config.type != 'funnel_vit':
+    raise ValueError(
+        f'backbone type is {backbone_config.type!r}, but the builder of '
+        "'funnel_vit' was called.")
+  config = backbone_config.get()
+  spec = specs.resolve(config, tuple(input_specs.shape[1:3]))
+  logging.info('Funnel-ViT %s, %s, patches of %d px.', spec.model_name,
+               spec.layout_with_tokens, spec.patch_size)
+  return FunnelViT(
+      spec=spec,
+      input_specs=input_specs,
+      dropout_rate=config.transformer.dropout_rate,
+      attention_dropout_rate=config.transformer.attention_dropout_rate,
+      init_stochastic_depth_rate=config.init_stochastic_depth_rate,
+      layer_scale_init_value=config.layer_scale_init_value,
+      original_init=config.original_init,
+      kernel_regularizer=l2_regularizer)

@@ -1,0 +1,374 @@
+"""The layout of a Funnel-ViT: how many layers, in which blocks, how pooled.
+
+A layout is typed as the paper prints it (its tables 2 and 4), for example
+`B6(197)-6(99)` or `B6(197, m4096)-6(99)-2(50, m1536)`:
+
+    layout  = "B" block { "-" block }
+    block   = layers [ "(" option { "," option } ")" ]
+    option  = tokens | "s" stride | "h" hidden | "m" mlp | "a" heads
+
+Every option may be left out: the stride is then 2, and the sizes are those of
+the model's preset. `parse` reads a layout, `str` prints exactly what was set,
+and `resolve` works it out for one model and image size. This file is plain
+Python, so that a command can refuse a layout before TensorFlow is loaded.
+
+Legend: N patch tokens, H x W their grid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import dataclasses
+import math
+import re
+
+SEQUENCE = 'sequence'
+GRID = 'grid'
+POOL_AXES = (SEQUENCE, GRID)
+
+DEFAULT_STRIDE = 2
+# Funnel-Transformer and ViT both use heads of 64 (arXiv 2010.11929, table 1).
+HEAD_SIZE = 64
+
+_EXAMPLES = "'B12', 'B6-6', 'B6(197)-6(99)', 'B6(197, m4096)-6(99)-2(50, m1536)'"
+_BLOCK = re.compile(r'(?P<layers>\d+)\s*(?:\((?P<options>[^()]*)\))?')
+_OPTION = re.compile(r'(?P<letter>[shma]?)(?P<number>\d+)')
+_FIELD_OF_LETTER = {
+    '': 'num_tokens',
+    's': 'stride',
+    'h': 'hidden_size',
+    'm': 'mlp_dim',
+    'a': 'num_heads',
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Block:
+  """One block as it was typed; None is "not typed".
+
+  Attributes:
+    num_layers: Transformer layers in the block.
+    num_tokens: tokens in the block, the class token included.
+    stride: how many times fewer patch tokens than in the block before.
+    hidden_size: width of the hidden states.
+    mlp_dim: width of the MLP's inner layer.
+    num_heads: attention heads.
+  """
+  num_layers: int
+  num_tokens: int | None = None
+  stride: int | None = None
+  hidden_size: int | None = None
+  mlp_dim: int | None = None
+  num_heads: int | None = None
+
+  def __str__(self) -> str:
+    options = [
+        f'{letter}{getattr(self, field)}'
+        for letter, field in _FIELD_OF_LETTER.items()
+        if getattr(self, field) is not None
+    ]
+    return f'{self.num_layers}' + (f'({", ".join(options)})' if options else '')
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+  """The blocks of a layout, as typed."""
+  blocks: tuple[Block, ...]
+
+  @property
+  def num_layers(self) -> int:
+    return sum(block.num_layers for block in self.blocks)
+
+  def __str__(self) -> str:
+    return 'B' + '-'.join(str(block) for block in self.blocks)
+
+
+@dataclasses.dataclass(frozen=True)
+class ResolvedBlock:
+  """One block of a model, with nothing left open.
+
+  Attributes:
+    num_layers: Transformer layers in the block.
+    num_tokens: tokens in the block, the class token included.
+    pool_window: how the tokens of the block before are pooled: `()` for the
+      first block, `(stride,)` along the sequence, `(rows, columns)` on the
+      grid.
+    patch_shape: the patch tokens of this block: `(N,)` or `(H, W)`.
+    hidden_size: width of the hidden states.
+    mlp_dim: width of the MLP's inner layer.
+    num_heads: attention heads.
+  """
+  num_layers: int
+  num_tokens: int
+  pool_window: tuple[int, ...]
+  patch_shape: tuple[int, ...]
+  hidden_size: int
+  mlp_dim: int
+  num_heads: int
+
+
+def parse(text: str) -> Layout:
+  """Reads a layout such as 'B6(197)-6(99)'.
+
+  Args:
+    text: the layout; spaces between its parts are allowed.
+
+  Returns:
+    The layout as typed.
+
+  Raises:
+    ValueError: if `text` is not a layout, naming the part that cannot be read.
+  """
+  stripped = text.strip() if isinstance(text, str) else ''
+  if not stripped.startswith('B'):
+    raise ValueError(
+        f"layout {text!r} does not begin with 'B'. Type it as the paper prints "
+        f'it, for example {_EXAMPLES}.')
+  return Layout(tuple(
+      _parse_block(part, text, index)
+      for index, part in enumerate(stripped[1:].split('-'))))
+
+
+def _parse_block(part: str, text: str, index: int) -> Block:
+  """Reads one block; `text` and `index` say where it stands, for errors."""
+  where = f'block {index + 1} of layout {text!r}'
+  match = _BLOCK.fullmatch(part.strip())
+  if not match:
+    raise ValueError(
+        f'{where} cannot be read: {part.strip()!r}. A block is a number of '
+        'layers, then optionally parentheses holding a token count, s<stride>, '
+        f'h<hidden>, m<mlp> or a<heads>, as in {_EXAMPLES}.')
+  fields = {'num_layers': int(match['layers'])}
+  options = match['options']
+  for option in options.split(',') if options is not None else ():
+    option_match = _OPTION.fullmatch(option.strip())
+    if not option_match:
+      raise ValueError(
+          f'{where}: option {option.strip()!r} cannot be read. Options are a '
+          'token count (99), s<stride> (s2), h<hidden> (h1024), m<mlp> (m4096) '
+          'and a<heads> (a16).')
+    field = _FIELD_OF_LETTER[option_match['letter']]
+    if field in fields:
+      raise ValueError(f'{where} sets its {field} twice.')
+    fields[field] = int(option_match['number'])
+  for field, value in fields.items():
+    if value < 1:
+      raise ValueError(f'{where}: {field} is {value}, but must be at least 1.')
+  if fields.get('stride') == 1:
+    raise ValueError(
+        f'{where}: stride 1 pools nothing. Join the two blocks into one, or '
+        'use a stride of at least 2.')
+  if index == 0 and 'stride' in fields:
+    raise ValueError(
+        f'{where}: nothing is pooled before the first block, so it takes no '
+        f'stride. Leave out s{fields["stride"]}.')
+  return Block(**fields)
+
+
+def resolve(
+    layout: Layout,
+    *,
+    grid: tuple[int, int],
+    hidden_size: int,
+    mlp_dim: int,
+    num_heads: int,
+    has_class_token: bool = True,
+    pool_axes: str = SEQUENCE,
+) -> tuple[ResolvedBlock, ...]:
+  """Works out the tokens and the sizes of every block.
+
+  Pooling along the sequence is the paper's (section 3.2). On the grid, pools
+  of stride 2 alternate between the width and the height, and a pool of stride
+  4 takes 2 x 2 patches.
+
+  Args:
+    layout: what `parse` returned.
+    grid: patches of the image, (rows, columns).
+    hidden_size: width of the hidden states where the layout sets none.
+    mlp_dim: width of the MLP's inner layer where the layout sets none.
+    num_heads: attention heads where the layout sets neither them nor a hidden
+      size; a block that sets only its hidden size gets hidden / 64 heads.
+    has_class_token: whether a class token precedes the patch tokens.
+    pool_axes: 'sequence' or 'grid'.
+
+  Returns:
+    The blocks, in order.
+
+  Raises:
+    ValueError: if a token count cannot be reached, a stride does not fit, or
+      a hidden size is not a multiple of its heads.
+  """
+  if pool_axes not in POOL_AXES:
+    raise ValueError(
+        f'pool_axes is {pool_axes!r}, but must be one of {POOL_AXES}.')
+  if min(grid) < 1:
+    raise ValueError(
+        f'the grid of patches is {grid[0]} x {grid[1]}: the image is smaller '
+        'than a patch. Use a larger image or a smaller patch_size.')
+  shape = grid if pool_axes == GRID else (grid[0] * grid[1],)
+  next_axis = 1  # Of the grid: 0 is the height, 1 the width.
+  resolved = []
+  for index, block in enumerate(layout.blocks):
+    where = f'block {index + 1} ({block}) of layout {str(layout)!r}'
+    window = ()
+    if index:
+      stride = _stride(block, shape, next_axis, has_class_token, where)
+      window = _window(stride, shape, next_axis, where)
+      shape = _pooled(shape, window)
+      if stride != 2:
+        next_axis = 1
+      else:
+        next_axis = 1 - next_axis
+    num_tokens = math.prod(shape) + int(has_class_token)
+    if block.num_tokens not in (None, num_tokens):
+      raise ValueError(
+          f'{where}: {block.num_tokens} tokens cannot be reached; there are '
+          f'{num_tokens} ({_describe(grid, has_class_token)}). Type '
+          f'{num_tokens}, or leave the token count out.')
+    resolved.append(ResolvedBlock(
+        num_layers=block.num_layers, num_tokens=num_tokens, pool_window=window,
+        patch_shape=shape, **_sizes(
+            block, hidden_size, mlp_dim, num_heads, where)))
+  return tuple(resolved)
+
+
+def with_token_counts(
+    layout: Layout, blocks: Sequence[ResolvedBlock]) -> str:
+  """Prints a layout with the token count of every block, 'B6(197)-6(99)'.
+
+  The result parses back to the same blocks: a stride other than the default
+  is kept where the token count alone would not tell it.
+
+  Args:
+    layout: the layout as typed.
+    blocks: what `resolve` made of it.
+
+  Returns:
+    The layout in the paper's notation.
+  """
+  printed = []
+  for index, (typed, block) in enumerate(zip(layout.blocks, blocks)):
+    stride = typed.stride
+    if index and stride is None:
+      before = blocks[index - 1].patch_shape
+      if _is_ambiguous(before, block.patch_shape):
+        stride = math.prod(block.pool_window)
+    printed.append(dataclasses.replace(
+        typed, num_tokens=block.num_tokens, stride=stride))
+  return str(Layout(tuple(printed)))
+
+
+def _pooled(shape: Sequence[int], window: Sequence[int]) -> tuple[int, ...]:
+  """The shape after pooling; a short last window counts as one."""
+  return tuple(-(-side // step) for side, step in zip(shape, window))
+
+
+def _window(stride: int, shape: Sequence[int], next_axis: int,
+            where: str) -> tuple[int, ...]:
+  """The pooling window of a stride, (stride,) or (rows, columns)."""
+  if len(shape) == 1:
+    window = (stride,)
+  elif stride == 2:
+    window = (2, 1) if next_axis == 0 else (1, 2)
+  elif stride == 4:
+    window = (2, 2)
+  else:
+    raise ValueError(
+        f'{where}: stride {stride} has no window on the grid. Use 2 (one axis) '
+        "or 4 (2 x 2 patches), or pool_axes='sequence'.")
+  if _pooled(shape, window) == tuple(shape):
+    raise ValueError(
+        f'{where}: nothing is left to pool on a '
+        f'{" x ".join(map(str, shape))} arrangement of patches. Use fewer '
+        'blocks or a larger image.')
+  return window
+
+
+def _stride(block: Block, shape: Sequence[int], next_axis: int,
+            has_class_token: bool, where: str) -> int:
+  """The stride that a block sets, that its token count implies, or 2."""
+  if block.stride is not None:
+    if len(shape) == 1 and block.stride > shape[0]:
+      raise ValueError(
+          f'{where}: stride {block.stride} is larger than the {shape[0]} patch '
+          'tokens there are. Use a smaller one.')
+    return block.stride
+  if block.num_tokens is None:
+    return DEFAULT_STRIDE
+  num_patches = block.num_tokens - int(has_class_token)
+  if len(shape) == 1:
+    strides = _sequence_strides(shape[0], num_patches)
+  else:
+    strides = [
+        stride for stride in (2, 4)
+        if math.prod(_pooled(shape, _window(stride, shape, next_axis, where)))
+        == num_patches
+    ]
+  if len(strides) == 1:
+    return strides[0]
+  before = math.prod(shape) + int(has_class_token)
+  if strides:
+    choices = ' or '.join(f's{stride}' for stride in strides)
+    raise ValueError(
+        f'{where}: several strides pool {before} tokens to {block.num_tokens}. '
+        f'Say which: add {choices} to the block.')
+  reachable = {
+      stride: math.prod(_pooled(shape, _window(stride, shape, next_axis, where)))
+      for stride in ((2, 4) if len(shape) == 2 else (2, 3, 4, 8))
+      if len(shape) == 2 or stride <= shape[0]
+  }
+  options = [f's{stride} gives {count + int(has_class_token)}'
+             for stride, count in reachable.items()]
+  raise ValueError(
+      f'{where}: {block.num_tokens} tokens cannot be reached from {before}'
+      f'{" with the class token" if has_class_token else ""} by any stride: '
+      f'{", ".join(options) or "nothing is left to pool"}. Type one of these, '
+      'or leave the token count out.')
+
+
+def _sequence_strides(num_patches: int, target: int) -> list[int]:
+  """The strides that pool a sequence of `num_patches` to `target` tokens."""
+  return [
+      stride for stride in range(2, num_patches + 1)
+      if -(-num_patches // stride) == target
+  ]
+
+
+def _sizes(block: Block, hidden_size: int, mlp_dim: int, num_heads: int,
+           where: str) -> dict[str, int]:
+  """The widths and heads of a block, from what it sets and the preset."""
+  width = block.hidden_size or hidden_size
+  if block.num_heads is not None:
+    heads = block.num_heads
+  elif block.hidden_size is not None:
+    if width % HEAD_SIZE:
+      raise ValueError(
+          f'{where}: hidden size {width} is not a multiple of the head size '
+          f'{HEAD_SIZE}. Use a multiple, or set the heads: h{width}, a<heads>.')
+    heads = width // HEAD_SIZE
+  else:
+    heads = num_heads
+  if width % heads:
+    raise ValueError(
+        f'{where}: hidden size {width} is not divisible by {heads} heads. '
+        'Change one of them (h<hidden>, a<heads> in the layout; hidden_size, '
+        'transformer.num_heads in the configuration).')
+  return dict(hidden_size=width, mlp_dim=block.mlp_dim or mlp_dim,
+              num_heads=heads)
+
+
+def _is_ambiguous(before: Sequence[int], after: Sequence[int]) -> bool:
+  """Whether another stride might pool `before` to as many tokens."""
+  target = math.prod(after)
+  if len(before) == 1:
+    return len(_sequence_strides(before[0], target)) > 1
+  windows = ((1, 2), (2, 1), (2, 2))
+  return sum(
+      math.prod(_pooled(before, window)) == target for window in windows
+      if _pooled(before, window) != tuple(before)) > 1 and (
+          math.prod(_pooled(before, (2, 2))) == target)
+
+
+def _describe(grid: Sequence[int], has_class_token: bool) -> str:
+  return (f'{grid[0]} x {grid[1]} patches '
+          f'{"and a class token" if has_class_token else "and no class token"}')

@@ -1,0 +1,101 @@
+"""Operations on tokens: pure functions, no weights.
+
+Paper, section 3.2: h' = concat(h[:, :1], pool(h[:, 1:])).
+
+Legend: B batch, N patch tokens, T = N + 1 tokens with the class token,
+D hidden size, H x W the grid of patches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+import math
+
+import tensorflow as tf
+
+_REDUCTIONS: dict[str, Callable[..., tf.Tensor]] = {
+    'mean': tf.reduce_mean,
+    'max': tf.reduce_max,
+}
+
+
+def pool_axis(tensor: tf.Tensor, axis: int, stride: int,
+              pooling: str) -> tf.Tensor:
+  """Pools one axis with windows of `stride` and no overlap.
+
+  A short last window is pooled over the entries it has; none is dropped and
+  none is padded. Reshape and reduce is faster under XLA on CPU than a pooling
+  op (4 to 5 % of a train step of ViT-B/16).
+
+  Args:
+    tensor: [B, ..., L, ...] of which only B may be unknown; L at `axis`.
+    axis: the axis to pool, at least 1.
+    stride: window length and stride.
+    pooling: 'mean' or 'max'.
+
+  Returns:
+    [B, ..., ceil(L / stride), ...].
+  """
+  reduce = _REDUCTIONS[pooling]
+  if stride == 1:
+    return tensor
+  sides = tensor.shape.as_list()
+  num_full = sides[axis] // stride
+  before_axis = (slice(None),) * axis
+  windows = []
+  if num_full:
+    full = tensor[(*before_axis, slice(0, num_full * stride))]
+    # [B, ..., F * stride, ...] -> [B, ..., F, stride, ...]
+    full = tf.reshape(
+        full, [-1, *sides[1:axis], num_full, stride, *sides[axis + 1:]])
+    windows.append(reduce(full, axis=axis + 1))
+  if sides[axis] % stride:
+    short = tensor[(*before_axis, slice(num_full * stride, None))]
+    windows.append(reduce(short, axis=axis, keepdims=True))
+  return windows[0] if len(windows) == 1 else tf.concat(windows, axis=axis)
+
+
+def pool_patches(patches: tf.Tensor, patch_shape: Sequence[int],
+                 pool_window: Sequence[int], pooling: str) -> tf.Tensor:
+  """Pools patch tokens along the sequence or on their grid.
+
+  Args:
+    patches: [B, N, D], row-major.
+    patch_shape: `(N,)` to pool the sequence or `(H, W)` to pool the grid.
+    pool_window: as many window lengths as `patch_shape` has sides.
+    pooling: 'mean' or 'max'.
+
+  Returns:
+    [B, N', D], N' being the product of ceil(side / window) over the sides.
+  """
+  hidden_size = patches.shape[-1]
+  # [B, N, D] -> [B, H, W, D]; on a sequence, N is the only side.
+  pooled = tf.reshape(patches, [-1, *patch_shape, hidden_size])
+  # All tokens of a window share its sides, so pooling one axis after the other
+  # equals pooling the rectangle, short windows included.
+  for axis, stride in enumerate(pool_window, start=1):
+    pooled = pool_axis(pooled, axis, stride, pooling)
+  # [B, H', W', D] -> [B, N', D]
+  num_patches = math.prod(pooled.shape[1:-1])
+  return tf.reshape(pooled, [-1, num_patches, hidden_size])
+
+
+def pool_tokens(tokens: tf.Tensor, patch_shape: Sequence[int],
+                pool_window: Sequence[int], pooling: str,
+                has_class_token: bool) -> tf.Tensor:
+  """Pools the patch tokens and leaves the class token as it is.
+
+  Args:
+    tokens: [B, T, D]; the class token, if there is one, comes first.
+    patch_shape: `(N,)` to pool the sequence or `(H, W)` to pool the grid.
+    pool_window: as many window lengths as `patch_shape` has sides.
+    pooling: 'mean' or 'max'.
+    has_class_token: whether the first token is a class token.
+
+  Returns:
+    [B, T', D].
+  """
+  if not has_class_token:
+    return pool_patches(tokens, patch_shape, pool_window, pooling)
+  patches = pool_patches(tokens[:, 1:], patch_shape, pool_window, pooling)
+  return tf.concat([tokens[:, :1], patches], axis=1)  # [B, 1 + N', D]

@@ -1,0 +1,1 @@
+"""Model Garden's task, with labels checked."""

@@ -1,0 +1,91 @@
+"""Image classification: Model Garden's task, with every label checked.
+
+Legend: B batch, C classes.
+"""
+
+from __future__ import annotations
+
+from official.core import task_factory
+from official.vision.tasks import image_classification
+import tensorflow as tf
+
+from official_ext.configs import image_classification as configs
+
+# Soft labels (mixup, cutmix) of one image sum to 1 up to rounding.
+_LABEL_SUM_TOLERANCE = 1e-3
+
+BAD_LABEL = 'A label is outside the classes of the model'
+
+
+@task_factory.register_task_cls(configs.ImageClassificationTask)
+class ImageClassificationTask(image_classification.ImageClassificationTask):
+  """Model Garden's task on our data settings.
+
+  Model Garden trains on nothing, without a word, where a record has no label
+  (it decodes to -1) or a label is the number of classes or more (its one-hot
+  vector is all zeros). Here the input pipeline raises InvalidArgumentError.
+  """
+
+  def build_inputs(
+      self,
+      params: configs.DataConfig,
+      input_context: tf.distribute.InputContext | None = None,
+  ) -> tf.data.Dataset:
+    """Builds Model Garden's input pipeline and checks its labels.
+
+    Args:
+      params: the data settings.
+      input_context: which part of the data this worker reads.
+
+    Returns:
+      Batches of images, [B, height, width, 3], and labels: int32 [B], or
+      float32 [B, C] where mixup or cutmix made them soft.
+    """
+    dataset = super().build_inputs(params, input_context)
+    if self.task_config.train_data.is_multilabel:
+      return dataset
+    num_classes = self.task_config.model.num_classes
+    label_key = self.task_config.train_data.label_field_key
+    offset = params.label_offset or 0
+
+    def check(images, labels):
+      return images, offset_labels(labels, offset, num_classes, label_key)
+
+    return dataset.map(check, num_parallel_calls=tf.data.AUTOTUNE).prefetch(
+        params.prefetch_buffer_size or tf.data.AUTOTUNE)
+
+
+def offset_labels(labels: tf.Tensor, offset: int, num_classes: int,
+                  label_key: str) -> tf.Tensor:
+  """Adds the offset of the data set to labels and checks their range.
+
+  Args:
+    labels: int [B], or float [B, C] where they are soft.
+    offset: what to add to each label.
+    num_classes: C.
+    label_key: feature of the record that holds the label, for the message.
+
+  Returns:
+    The labels, of the same shape and type.
+
+  Raises:
+    tf.errors.InvalidArgumentError: if a label is outside 0..C-1.
+  """
+  expected = (
+      f'{BAD_LABEL}: after adding label_offset {offset}, labels must be in '
+      f'0..{num_classes - 1}. A record without {label_key!r} reads as -1. '
+      'Check task.model.num_classes, label_offset and the records. Found:')
+  if labels.shape.rank == 1:
+    labels += offset
+    is_valid = tf.logical_and(labels >= 0, labels < num_classes)
+    found = tf.boolean_mask(labels, tf.logical_not(is_valid))
+  else:
+    sums = tf.reduce_sum(labels, axis=-1)  # [B, C] -> [B]
+    is_valid = tf.abs(sums - 1) < _LABEL_SUM_TOLERANCE
+    found = tf.boolean_mask(sums, tf.logical_not(is_valid))
+    # Class c becomes c + offset. What wraps round is the smoothing mass of
+    # classes that have no image.
+    labels = tf.roll(labels, offset, axis=-1)
+  with tf.control_dependencies(
+      [tf.debugging.Assert(tf.reduce_all(is_valid), [expected, found])]):
+    return tf.identity(labels)

@@ -1,0 +1,133 @@
+"""Looks at the data before anything expensive is built.
+
+Files that are missing or are no TFRecords, records without an image or a
+label, labels outside the classes and images that the pipeline cannot decode
+are found here, with a message for the person who typed the path. Every label
+is checked again as it is read (`official_ext.tasks.image_classification`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from google.protobuf import message
+from official.common import dataset_fn
+from official.core import input_reader
+from official.vision.dataloaders import tfds_classification_decoders
+import tensorflow as tf
+
+from official_ext.configs import image_classification as configs
+
+# A data set up to this size is read whole; of a larger one, a sample is.
+_READ_WHOLE_BYTES = 64 * 2**20
+_SAMPLED_FILES = 8
+_SAMPLED_RECORDS_PER_FILE = 32
+
+
+def check_data(task: configs.ImageClassificationTask,
+               names: Sequence[str]) -> None:
+  """Checks data sets of a task.
+
+  Args:
+    task: the task's configuration, resolved.
+    names: which to check, 'train_data' or 'validation_data'.
+
+  Raises:
+    ValueError: naming the setting, its value and what to type instead.
+  """
+  for name in names:
+    data = getattr(task, name)
+    if data.tfds_name:
+      _check_tfds(data, f'task.{name}')
+    else:
+      files = _match_files(data.input_path, f'task.{name}')
+      _check_records(task, data, files, f'task.{name}')
+
+
+def _check_tfds(data: configs.DataConfig, where: str) -> None:
+  supported = tfds_classification_decoders.TFDS_ID_TO_DECODER_MAP
+  if data.tfds_name not in supported:
+    raise ValueError(
+        f'{where}.tfds_name is {data.tfds_name!r}, but Model Garden reads '
+        f'only {", ".join(supported)} from TFDS. Convert other data sets to '
+        'TFRecords and set input_path.')
+  if not data.tfds_split:
+    raise ValueError(
+        f"{where}.tfds_split is empty. Name a split, such as 'train' or "
+        "'validation'.")
+
+
+def _match_files(input_path: str | Sequence[str], where: str) -> list[str]:
+  """The files of an input path, by Model Garden's own matching."""
+  mend = (
+      f"Give the path of your TFRecords, for example --params_override="
+      f"{where}.input_path='/path/to/train*', or task.data_dir=/path/to/folder "
+      'for shards named train-* and validation-*.')
+  try:
+    files = input_reader.match_files(input_path)
+  except ValueError as error:
+    raise ValueError(
+        f'{where}.input_path {input_path!r} matches no file. {mend}') from error
+  for file in files:
+    if not tf.io.gfile.exists(file) or tf.io.gfile.isdir(file):
+      raise ValueError(f'{where}.input_path: {file!r} is not a file. {mend}')
+  return files
+
+
+def _check_records(task: configs.ImageClassificationTask,
+                   data: configs.DataConfig, files: Sequence[str],
+                   where: str) -> None:
+  """Reads records of the files and checks them one by one."""
+  label_key = task.train_data.label_field_key
+  image_key = task.train_data.image_field_key
+  size = sum(tf.io.gfile.stat(file).length for file in files)
+  limit = -1
+  if size > _READ_WHOLE_BYTES:
+    files = files[::-(-len(files) // _SAMPLED_FILES)]
+    limit = _SAMPLED_RECORDS_PER_FILE
+  open_file = dataset_fn.pick_dataset_fn(data.file_type)
+  count = 0
+  for file in files:
+    try:
+      for record in open_file(file).take(limit).as_numpy_iterator():
+        features = tf.train.Example.FromString(record).features.feature
+        _check_record(features, task, data, image_key, label_key,
+                      f'{where}: record {count} of {file}')
+        count += 1
+    except (tf.errors.OpError, message.DecodeError) as error:
+      raise ValueError(
+          f'{where}: {file} cannot be read as a TFRecord file of '
+          f'tf.train.Example: {error}') from error
+  if not count:
+    raise ValueError(f'{where}: {files[0]} and its like hold no record.')
+
+
+def _check_record(features, task: configs.ImageClassificationTask,
+                  data: configs.DataConfig, image_key: str, label_key: str,
+                  where: str) -> None:
+  """Checks one record; `features` is the map of a tf.train.Example."""
+  keys = ', '.join(sorted(features))
+  if not features[image_key].bytes_list.value:
+    raise ValueError(
+        f'{where} has no image under {image_key!r}; its keys are {keys}. Set '
+        'task.train_data.image_field_key.')
+  labels = features[label_key].int64_list.value
+  if not labels:
+    raise ValueError(
+        f'{where} has no label under {label_key!r}; its keys are {keys}. Set '
+        'task.train_data.label_field_key, or convert the data again.')
+  if not task.train_data.is_multilabel:
+    label = labels[0] + (data.label_offset or 0)
+    num_classes = task.model.num_classes
+    if not 0 <= label < num_classes:
+      raise ValueError(
+          f'{where} has label {labels[0]} (label_offset {data.label_offset}), '
+          f'but the model has classes 0..{num_classes - 1}. Set '
+          'task.model.num_classes (ImageNet: 1001, labels 1..1000) or '
+          'label_offset.')
+  image = features[image_key].bytes_list.value[0]
+  if (data.decode_jpeg_only and data.aug_crop and
+      not image.startswith(b'\xff\xd8\xff')):
+    raise ValueError(
+        f'{where} holds an image that is not a JPEG, and '
+        'decode_jpeg_only is set. Set it to false for this data set.')

@@ -1,0 +1,73 @@
+"""The command that trains and evaluates: `python -m official_ext.train`.
+
+Its flags are those of Model Garden's training driver. TensorFlow is imported
+only once the flags are known to be right, and its log level is set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from absl import app
+from absl import flags
+from official.common import flags as tfm_flags
+
+from official_ext import library_logs
+
+FLAGS = flags.FLAGS
+
+_MODES = ('train', 'eval', 'train_and_eval', 'continuous_eval')
+
+tfm_flags.define_flags()
+_ASYNC_CHECKPOINTING = flags.DEFINE_bool(
+    'enable_async_checkpointing', True,
+    'Whether training goes on while a checkpoint is written.')
+flags.mark_flags_as_required(['experiment', 'mode', 'model_dir'])
+# Model Garden's flag also takes modes that its runner then refuses, after
+# everything is built.
+flags.register_validator(
+    'mode', lambda mode: mode is None or mode in _MODES,
+    message=f'must be one of {", ".join(_MODES)}.')
+
+
+def main(argv: Sequence[str]) -> None:
+  if len(argv) > 1:
+    raise app.UsageError(
+        f'unexpected argument {argv[1]!r}: flags begin with --, and a '
+        '--params_override that holds spaces or parentheses needs quotes')
+  library_logs.silence()
+  # pylint: disable=g-import-not-at-top
+  import gin
+  from official.core import train_utils
+  import tensorflow as tf
+
+  from official_ext import registry_imports  # noqa: F401
+  from official_ext.configs import experiment
+  from official_ext.tasks import image_classification
+  from official_ext.training import driver
+  # pylint: enable=g-import-not-at-top
+
+  try:
+    gin.parse_config_files_and_bindings(FLAGS.gin_file, FLAGS.gin_params)
+    params = experiment.load(
+        FLAGS.experiment, FLAGS.config_file or (), FLAGS.params_override or '',
+        tpu=FLAGS.tpu, tf_data_service=FLAGS.tf_data_service)
+    driver.check(params, FLAGS.mode, FLAGS.model_dir)
+  except (ValueError, OSError) as error:
+    library_logs.fail(error)
+  try:
+    driver.run(params, FLAGS.mode, FLAGS.model_dir, _ASYNC_CHECKPOINTING.value)
+  except tf.errors.InvalidArgumentError as error:
+    if image_classification.BAD_LABEL not in str(error):
+      raise
+    library_logs.fail(error)
+  train_utils.save_gin_config(FLAGS.mode, FLAGS.model_dir)
+
+
+def run() -> None:
+  """The entry point of the installed command."""
+  app.run(main)
+
+
+if __name__ == '__main__':
+  run()

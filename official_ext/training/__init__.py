@@ -1,0 +1,1 @@
+"""Running an experiment: trainer, progress, memory, summary."""

@@ -1,0 +1,212 @@
+"""Runs an experiment: checks first, then Model Garden's experiment runner."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+
+from absl import logging
+from official.common import distribute_utils
+from official.core import config_definitions as cfg
+from official.core import task_factory
+from official.core import train_lib
+from official.core import train_utils
+from official.modeling import performance
+import tensorflow as tf
+import tf_keras
+
+from official_ext import library_logs
+from official_ext.checkpoints import metadata
+from official_ext.configs import image_classification
+from official_ext.tasks import preflight
+from official_ext.training import memory
+from official_ext.training import progress as progress_lib
+from official_ext.training import summary
+from official_ext.training import trainer as trainer_lib
+
+MODES = ('train', 'eval', 'train_and_eval', 'continuous_eval')
+
+
+def check(params: cfg.ExperimentConfig, mode: str, model_dir: str) -> None:
+  """Finds what would fail later, while it is cheap.
+
+  Args:
+    params: the experiment's configuration.
+    mode: one of MODES.
+    model_dir: folder of the checkpoints and the logs.
+
+  Raises:
+    ValueError: naming the value, what was expected and what to type instead.
+  """
+  if mode not in MODES:
+    raise ValueError(
+        f'--mode={mode} is not supported. Use one of {", ".join(MODES)}.')
+  checkpoint = tf.train.latest_checkpoint(model_dir)
+  if checkpoint:
+    metadata.check_same_architecture(checkpoint, metadata.describe(params))
+  elif mode == 'eval' and not params.task.init_checkpoint:
+    raise ValueError(
+        f'--mode=eval: there is no checkpoint in {model_dir}, and untrained '
+        'weights are not worth an evaluation. Give the --model_dir of a '
+        'training, or set task.init_checkpoint.')
+  if isinstance(params.task, image_classification.ImageClassificationTask):
+    names = []
+    if 'train' in mode:
+      names.append('train_data')
+    if 'eval' in mode:
+      names.append('validation_data')
+    preflight.check_data(params.task, names)
+
+
+def run(params: cfg.ExperimentConfig, mode: str, model_dir: str,
+        enable_async_checkpointing: bool = True) -> trainer_lib.Trainer:
+  """Runs an experiment that `check` has passed, and prints its summary.
+
+  Args:
+    params: the experiment's configuration.
+    mode: one of MODES.
+    model_dir: folder of the checkpoints and the logs.
+    enable_async_checkpointing: whether training goes on while a checkpoint is
+      written.
+
+  Returns:
+    The trainer, with the metrics of the last interval and evaluation.
+
+  Raises:
+    ValueError: if `model_dir` holds another model's checkpoint, or the batch
+      does not divide by the replicas.
+  """
+  if 'train' in mode:
+    train_utils.serialize_config(params, model_dir)
+  _seed(params.trainer)
+  if params.runtime.mixed_precision_dtype:
+    performance.set_mixed_precision_policy(params.runtime.mixed_precision_dtype)
+  strategy = _strategy(params)
+  # Libraries print too; keep a hold of the terminal.
+  terminal = sys.stdout
+  progress = (progress_lib.create(terminal) if _is_chief(strategy)
+              else progress_lib.Progress())
+  try:
+    with library_logs.without_prints():
+      trainer = _train_and_evaluate(
+          params, mode, model_dir, strategy, progress,
+          enable_async_checkpointing)
+  finally:
+    progress.close()
+  if _is_chief(strategy):
+    print(_summary(trainer, params, model_dir), file=terminal, flush=True)
+  return trainer
+
+
+def _train_and_evaluate(
+    params: cfg.ExperimentConfig, mode: str, model_dir: str,
+    strategy: tf.distribute.Strategy, progress: progress_lib.Progress,
+    enable_async_checkpointing: bool) -> trainer_lib.Trainer:
+  """Builds everything and hands over to Model Garden's runner."""
+  with strategy.scope():
+    task = task_factory.get_task(params.task, logging_dir=model_dir)
+    trainer = train_utils.create_trainer(
+        params,
+        task,
+        train='train' in mode,
+        evaluate='eval' in mode,
+        checkpoint_exporter=train_lib.maybe_create_best_ckpt_exporter(
+            params, model_dir),
+        trainer_cls=functools.partial(trainer_lib.Trainer, progress=progress))
+  checkpoint = tf.train.latest_checkpoint(model_dir)
+  if checkpoint and metadata.read(checkpoint) is None:
+    metadata.check_same_variables(checkpoint, trainer.model)
+  runner = train_lib.OrbitExperimentRunner(
+      distribution_strategy=strategy,
+      task=task,
+      mode=mode,
+      params=params,
+      model_dir=model_dir,
+      trainer=trainer,
+      enable_async_checkpointing=enable_async_checkpointing)
+  with strategy.scope():
+    _run_mode(runner, mode, params.trainer)
+  return trainer
+
+
+def _run_mode(runner: train_lib.OrbitExperimentRunner, mode: str,
+              trainer: cfg.TrainerConfig) -> None:
+  """Drives the controller as the runner's own `run` does.
+
+  Not `run` itself: at the end it freezes the whole model into a graph to count
+  its FLOPs, which takes memory and time that the largest models do not have.
+  """
+  controller = runner.controller
+  if mode == 'train':
+    controller.train(steps=trainer.train_steps)
+  elif mode == 'train_and_eval':
+    controller.train_and_evaluate(
+        train_steps=trainer.train_steps,
+        eval_steps=trainer.validation_steps,
+        eval_interval=trainer.validation_interval)
+  elif mode == 'eval':
+    controller.evaluate(steps=trainer.validation_steps)
+  else:
+    controller.evaluate_continuously(
+        steps=trainer.validation_steps,
+        timeout=trainer.continuous_eval_timeout,
+        timeout_fn=lambda: (
+            runner.trainer.global_step.numpy() >= trainer.train_steps))
+
+
+def _seed(trainer: image_classification.TrainerConfig) -> None:
+  # Model Garden's own experiments have neither setting.
+  seed = getattr(trainer, 'seed', None)
+  if seed is not None:
+    tf_keras.utils.set_random_seed(seed)
+  if getattr(trainer, 'deterministic', False):
+    if seed is None:
+      raise ValueError(
+          'trainer.deterministic is set, but trainer.seed is not. Set a seed.')
+    tf.config.experimental.enable_op_determinism()
+
+
+def _strategy(params: cfg.ExperimentConfig) -> tf.distribute.Strategy:
+  """The strategy of the configuration, checked against the machine."""
+  runtime = params.runtime
+  num_visible = len(tf.config.list_physical_devices('GPU'))
+  if runtime.num_gpus > num_visible:
+    raise ValueError(
+        f'runtime.num_gpus is {runtime.num_gpus}, but TensorFlow sees '
+        f'{num_visible} GPUs. Lower it, or install the extra `gpu`.')
+  if (num_visible and not runtime.num_gpus and
+      runtime.distribution_strategy in ('mirrored', 'one_device')):
+    logging.warning(
+        'TensorFlow sees %d GPUs, but runtime.num_gpus is 0: this run uses '
+        'the CPU. Add --params_override=runtime.num_gpus=%d.', num_visible,
+        num_visible)
+  strategy = distribute_utils.get_distribution_strategy(
+      distribution_strategy=runtime.distribution_strategy,
+      all_reduce_alg=runtime.all_reduce_alg,
+      num_gpus=runtime.num_gpus,
+      tpu_address=runtime.tpu)
+  replicas = strategy.num_replicas_in_sync
+  for name in ('train_data', 'validation_data'):
+    batch_size = getattr(params.task, name).global_batch_size
+    if batch_size % replicas:
+      raise ValueError(
+          f'task.{name}.global_batch_size is {batch_size}, which the '
+          f'{replicas} replicas do not divide. Use a multiple of {replicas}.')
+  return strategy
+
+
+def _is_chief(strategy: tf.distribute.Strategy) -> bool:
+  return bool(strategy.extended.should_checkpoint)
+
+
+def _summary(trainer: trainer_lib.Trainer, params: cfg.ExperimentConfig,
+             model_dir: str) -> str:
+  return '\n' + summary.format_table(
+      train_logs=trainer.train_logs,
+      validation_logs=trainer.validation_logs,
+      top_k=params.task.evaluation.top_k,
+      throughput=trainer.throughput,
+      peak_memory=memory.measure(),
+      checkpoint=tf.train.latest_checkpoint(model_dir),
+      log_dir=os.path.normpath(model_dir))

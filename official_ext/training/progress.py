@@ -1,0 +1,138 @@
+"""What a run shows while it goes: a bar on a terminal, plain lines in a pipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TextIO
+
+import tqdm
+
+_BAR_FORMAT = (
+    '{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} '
+    '[{elapsed}{postfix}]')
+
+
+class Progress:
+  """Shows nothing; what the workers of a job but the first one use."""
+
+  def begin(self, step: int, train_steps: int) -> None:
+    """Training is about to run from `step` to `train_steps`."""
+
+  def compiling(self) -> None:
+    """The first step, which compiles, is about to run."""
+
+  def trained(self, step: int, loss: float, learning_rate: float,
+              steps_per_second: float | None,
+              images_per_second: float | None) -> None:
+    """Training has reached `step`; the loss is the mean of this interval."""
+
+  def interval(self, step: int, text: str) -> None:
+    """An interval is over; `text` sums it up on a line."""
+
+  def evaluating(self) -> None:
+    """An evaluation is about to run."""
+
+  def close(self) -> None:
+    """The run is over, or failed."""
+
+
+class LineProgress(Progress):
+  """One plain line per interval."""
+
+  def __init__(self, stream: TextIO):
+    self._stream = stream
+    self._train_steps = None
+
+  def begin(self, step: int, train_steps: int) -> None:
+    self._train_steps = train_steps
+    print(f'training from step {step} to {train_steps}', file=self._stream,
+          flush=True)
+
+  def interval(self, step: int, text: str) -> None:
+    of_total = f'/{self._train_steps}' if self._train_steps else ''
+    print(f'step {step}{of_total}  {text}', file=self._stream, flush=True)
+
+
+class BarProgress(LineProgress):
+  """A bar at the bottom, the lines of the intervals above it."""
+
+  def __init__(self, stream: TextIO):
+    super().__init__(stream)
+    self._bar = None
+
+  def begin(self, step: int, train_steps: int) -> None:
+    self._train_steps = train_steps
+    self._bar = tqdm.tqdm(
+        desc='train', initial=step, total=train_steps, file=self._stream,
+        bar_format=_BAR_FORMAT, dynamic_ncols=True, mininterval=0.1)
+
+  def compiling(self) -> None:
+    self._describe('compile')
+
+  def trained(self, step: int, loss: float, learning_rate: float,
+              steps_per_second: float | None,
+              images_per_second: float | None) -> None:
+    if not self._bar:
+      return
+    parts = []
+    if steps_per_second:
+      remaining = (self._train_steps - step) / steps_per_second
+      parts.append(f'ETA {tqdm.tqdm.format_interval(remaining)}')
+    parts.append(f'loss {loss:.4f}')
+    parts.append(f'lr {learning_rate:.2e}')
+    if images_per_second:
+      parts.append(f'{images_per_second:.0f} images/s')
+    self._bar.set_description_str('train', refresh=False)
+    self._bar.set_postfix_str(', '.join(parts), refresh=False)
+    self._bar.update(step - self._bar.n)
+    self._bar.refresh()
+
+  def interval(self, step: int, text: str) -> None:
+    of_total = f'/{self._train_steps}' if self._train_steps else ''
+    tqdm.tqdm.write(f'step {step}{of_total}  {text}', file=self._stream)
+
+  def evaluating(self) -> None:
+    self._describe('evaluate')
+
+  def close(self) -> None:
+    if self._bar:
+      self._bar.close()
+      self._bar = None
+
+  def _describe(self, what: str) -> None:
+    if self._bar:
+      self._bar.set_description_str(what)
+
+
+def create(stream: TextIO) -> Progress:
+  """The progress that fits a stream.
+
+  Args:
+    stream: where the progress goes.
+
+  Returns:
+    A bar if the stream is a terminal, else plain lines.
+  """
+  return BarProgress(stream) if stream.isatty() else LineProgress(stream)
+
+
+def format_metrics(logs: Mapping[str, float]) -> str:
+  """Puts the metrics of training or evaluation on a line.
+
+  Args:
+    logs: values by Model Garden's metric names.
+
+  Returns:
+    Such as 'loss 0.1234  top-1 97.5 %  top-5 100.0 %'.
+  """
+  parts = []
+  for name, value in sorted(logs.items(), key=lambda item: item[0] != 'loss'):
+    if name in ('training_loss', 'validation_loss'):
+      parts.insert(0, f'loss {value:.4f}')
+    elif name == 'accuracy':
+      parts.append(f'top-1 {100 * value:.2f} %')
+    elif name.startswith('top_') and name.endswith('_accuracy'):
+      parts.append(f'top-{name.split("_")[1]} {100 * value:.2f} %')
+    elif name == 'learning_rate':
+      parts.append(f'lr {value:.2e}')
+  return '  '.join(parts)

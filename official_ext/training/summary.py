@@ -1,0 +1,59 @@
+"""The small table that a run ends with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from official_ext.training import memory
+from official_ext.training import throughput as throughput_lib
+
+
+def format_table(
+    *,
+    train_logs: Mapping[str, float],
+    validation_logs: Mapping[str, float],
+    top_k: int,
+    throughput: throughput_lib.Throughput,
+    peak_memory: memory.PeakMemory,
+    checkpoint: str | None,
+    log_dir: str,
+) -> str:
+  """Formats the table.
+
+  Args:
+    train_logs: metrics of the last training interval; empty if none ran.
+    validation_logs: metrics of the last evaluation; empty if none ran.
+    top_k: the k of the second accuracy.
+    throughput: of the training steps.
+    peak_memory: of the run.
+    checkpoint: prefix of the newest checkpoint, if there is one.
+    log_dir: folder of the event files.
+
+  Returns:
+    The table, several lines.
+  """
+  rows = [('top-1', 'accuracy', 'accuracy'),
+          (f'top-{top_k}', f'top_{top_k}_accuracy', f'top_{top_k}_accuracy'),
+          ('loss', 'training_loss', 'validation_loss')]
+  lines = [f'{"":12}{"train":>12}{"validation":>12}']
+  for label, train_name, validation_name in rows:
+    values = (_format(train_logs.get(train_name), label),
+              _format(validation_logs.get(validation_name), label))
+    lines.append(f'{label:12}{values[0]:>12}{values[1]:>12}')
+  steps_per_second = throughput.run_steps_per_second
+  if steps_per_second:
+    images_per_second = throughput.images_per_second(steps_per_second)
+    lines.append(
+        f'{"speed":12}{steps_per_second:.2f} steps/s, '
+        f'{images_per_second:.0f} images/s (without compilation, evaluation '
+        'and checkpoints)')
+  lines.append(f'{"peak memory":12}{peak_memory}')
+  lines.append(f'{"checkpoint":12}{checkpoint or "none"}')
+  lines.append(f'{"logs":12}tensorboard --logdir={log_dir}')
+  return '\n'.join(lines)
+
+
+def _format(value: float | None, label: str) -> str:
+  if value is None:
+    return '-'
+  return f'{value:.4f}' if label == 'loss' else f'{100 * value:.2f} %'

@@ -1,0 +1,135 @@
+"""Model Garden's trainer, which also measures itself and reports progress."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+import time
+from typing import Any
+
+from official.core import base_trainer
+import orbit
+import tensorflow as tf
+
+from official_ext.checkpoints import metadata
+from official_ext.training import memory
+from official_ext.training import progress as progress_lib
+from official_ext.training import throughput
+
+STEPS_PER_SECOND = 'throughput/steps_per_second'
+IMAGES_PER_SECOND = 'throughput/images_per_second'
+PEAK_MEMORY = 'memory/peak_gib'
+
+
+class Trainer(base_trainer.Trainer):
+  """Trains and evaluates as Model Garden does, with these additions.
+
+  - Every checkpoint carries the metadata of its model.
+  - The first step runs alone, since it compiles; the others are timed.
+  - TensorBoard gets the throughput of the steps alone, and peak memory.
+  - A loop is run in pieces of about a second, so that progress moves.
+  """
+
+  def __init__(self, config, task, model, optimizer, *args,
+               progress: progress_lib.Progress, **kwargs):
+    """Initialises the trainer.
+
+    Args:
+      config: the experiment's configuration.
+      task: the task.
+      model: the model.
+      optimizer: the optimizer.
+      *args: of Model Garden's trainer.
+      progress: what to tell about the progress.
+      **kwargs: of Model Garden's trainer.
+    """
+    super().__init__(config, task, model, optimizer, *args, **kwargs)
+    self._progress = progress
+    self._has_begun = False
+    # Reading a metric synchronises the workers of a multi-worker job, which
+    # would have to agree on when; there, a loop is run in one piece.
+    self._can_interrupt_loop = not isinstance(
+        self.strategy, tf.distribute.MultiWorkerMirroredStrategy)
+    self.throughput = throughput.Throughput(
+        config.task.train_data.global_batch_size)
+    self.train_logs: dict[str, float] = {}
+    self.validation_logs: dict[str, float] = {}
+    setattr(self.checkpoint, metadata.CHECKPOINT_ITEM,
+            metadata.CheckpointMetadata(metadata.describe(config)))
+
+  def create_train_loop_fn(self) -> Callable[..., None]:
+    """Wraps Orbit's loop so that it is timed and reports its progress."""
+    loop_fn = super().create_train_loop_fn()
+
+    def timed_loop(iterator, num_steps):
+      remaining = int(num_steps)
+      self.throughput.begin_loop()
+      while remaining:
+        is_first = self.throughput.compile_seconds is None
+        if is_first:
+          piece = 1
+          self._progress.compiling()
+        elif self._can_interrupt_loop:
+          piece = min(remaining, self.throughput.steps_until_update())
+        else:
+          piece = remaining
+        start = time.perf_counter()
+        loop_fn(iterator, tf.constant(piece, tf.int32))
+        # Also waits for the device to finish.
+        step = int(self.global_step.numpy())
+        loss = float(self.train_loss.result())
+        seconds = time.perf_counter() - start
+        if is_first:
+          self.throughput.add_first_step(seconds)
+        else:
+          self.throughput.add(piece, seconds)
+        remaining -= piece
+        steps_per_second = self.throughput.loop_steps_per_second
+        self._progress.trained(
+            step, loss, self._learning_rate(), steps_per_second,
+            self.throughput.images_per_second(steps_per_second))
+
+    return timed_loop
+
+  def train_loop_begin(self):
+    super().train_loop_begin()
+    if not self._has_begun:
+      self._has_begun = True
+      self._progress.begin(
+          int(self.global_step.numpy()), self.config.trainer.train_steps)
+
+  def train_loop_end(self) -> dict[str, Any]:
+    logs = super().train_loop_end()
+    self.train_logs = _as_floats(logs)
+    text = progress_lib.format_metrics(self.train_logs)
+    steps_per_second = self.throughput.loop_steps_per_second
+    if steps_per_second:
+      images_per_second = self.throughput.images_per_second(steps_per_second)
+      logs[STEPS_PER_SECOND] = steps_per_second
+      logs[IMAGES_PER_SECOND] = images_per_second
+      text += f'  {steps_per_second:.2f} steps/s'
+      text += f'  {images_per_second:.0f} images/s'
+    peak = memory.measure()
+    if peak.gib is not None:
+      logs[PEAK_MEMORY] = peak.gib
+    self._progress.interval(int(self.global_step.numpy()), f'train: {text}')
+    return logs
+
+  def evaluate(self, num_steps: tf.Tensor) -> orbit.runner.Output | None:
+    self._progress.evaluating()
+    output = super().evaluate(num_steps)
+    self.validation_logs = _as_floats(output or {})
+    self._progress.interval(
+        int(self.global_step.numpy()),
+        f'validation: {progress_lib.format_metrics(self.validation_logs)}')
+    return output
+
+  def _learning_rate(self) -> float:
+    learning_rate = self.optimizer.learning_rate
+    if callable(learning_rate):
+      learning_rate = learning_rate(self.global_step)
+    return float(learning_rate)
+
+
+def _as_floats(logs: Mapping[str, Any]) -> dict[str, float]:
+  return {name: float(orbit.utils.get_value(value))
+          for name, value in logs.items()}

@@ -1,0 +1,65 @@
+"""Packaging of Funnel-ViT for TensorFlow Model Garden."""
+
+import pathlib
+
+import setuptools
+
+ROOT = pathlib.Path(__file__).parent
+
+# Ranges that both the main line (TensorFlow 2.20) and TensorFlow 2.15 meet;
+# requirements/lock.txt holds the exact versions that are tested.
+INSTALL_REQUIRES = [
+    'absl-py>=1.4',
+    'gin-config>=0.5',
+    'numpy>=1.23',
+    'Pillow>=9.5',
+    'PyYAML>=6.0',
+    'scikit-learn>=1.2',
+    # tensorflow-hub, which Model Garden imports, needs pkg_resources: it went
+    # away with setuptools 81.
+    'setuptools<81',
+    'tensorflow>=2.15,<2.21',
+    'tensorflow-datasets>=4.9',
+    'tf-keras>=2.15,<2.21',
+    'tf-models-official>=2.15,<2.21',
+    'tqdm>=4.64',
+]
+
+EXTRAS_REQUIRE = {
+    'gpu': ['tensorflow[and-cuda]>=2.15,<2.21'],
+    'dev': ['hypothesis>=6.80', 'pytest>=7.4', 'ruff>=0.6'],
+}
+
+setuptools.setup(
+    name='funnel-vit',
+    version='0.1.0',
+    description='Funnel Vision Transformer for TensorFlow Model Garden',
+    long_description=(ROOT / 'README.md').read_text(encoding='utf-8'),
+    long_description_content_type='text/markdown',
+    license='Apache-2.0',
+    packages=[
+        *setuptools.find_packages(
+            include=['official_ext*', 'data_prep*']),
+        'official_ext.experiments',
+    ],
+    # The YAML files stay at the top of the repository, where people look for
+    # them, and are installed inside the package, where the program finds them.
+    package_dir={'official_ext.experiments': 'experiments'},
+    package_data={'official_ext.experiments': ['*.yaml', '**/*.yaml']},
+    include_package_data=False,
+    python_requires='>=3.10,<3.14',
+    install_requires=INSTALL_REQUIRES,
+    extras_require=EXTRAS_REQUIRE,
+    entry_points={
+        'console_scripts': ['funnel-vit-train = official_ext.train:run'],
+    },
+    classifiers=[
+        'License :: OSI Approved :: Apache Software License',
+        'Operating System :: POSIX :: Linux',
+        'Programming Language :: Python :: 3.10',
+        'Programming Language :: Python :: 3.11',
+        'Programming Language :: Python :: 3.12',
+        'Programming Language :: Python :: 3.13',
+        'Topic :: Scientific/Engineering :: Artificial Intelligence',
+    ],
+)
