@@ -32,7 +32,7 @@ _NUM_TRAIN_SHARDS = flags.DEFINE_integer(
     'num_train_shards', 4, 'Shards of the training split.', lower_bound=1)
 _NUM_SAMPLES = flags.DEFINE_integer(
     'num_samples', 6, 'Held-out digits that are written as PNG files too.',
-    lower_bound=0)
+    lower_bound=0, upper_bound=360)
 
 
 def load_digits() -> tuple[np.ndarray, np.ndarray]:
@@ -87,21 +87,22 @@ def convert(output_dir: str, num_train_shards: int, num_samples: int
   """
   images, labels = load_digits()
   splits = {'train': [], 'validation': []}
-  samples = []
   for index, (image, label) in enumerate(zip(images, labels)):
     split = 'validation' if is_held_out(index) else 'train'
     splits[split].append(make_record(index, image, label))
-    if split == 'validation' and len(samples) < num_samples:
-      samples.append((f'digit_{index:04d}_is_{label}.png', image))
   tf.io.gfile.makedirs(os.path.join(output_dir, SAMPLES_DIR))
   records.write_split(output_dir, 'train', splits['train'], num_train_shards)
   records.write_split(output_dir, 'validation', splits['validation'], 1)
   records.write_class_names(output_dir, [str(digit) for digit in range(10)])
-  for name, image in samples:
-    path = os.path.join(output_dir, SAMPLES_DIR, name)
-    with tf.io.gfile.GFile(path, 'wb') as file:
-      Image.fromarray(image).save(file, format='PNG')
-  return {split: len(images) for split, images in splits.items()}
+  held_out = [index for index in range(len(images)) if is_held_out(index)]
+  # Spread over the list, which begins 0, 1, 2, ... again and again.
+  for position in range(num_samples):
+    index = held_out[position * len(held_out) // num_samples]
+    name = f'digit_{index:04d}_is_{labels[index]}.png'
+    with tf.io.gfile.GFile(
+        os.path.join(output_dir, SAMPLES_DIR, name), 'wb') as file:
+      Image.fromarray(images[index]).save(file, format='PNG')
+  return {split: len(written) for split, written in splits.items()}
 
 
 def main(argv: Sequence[str]) -> None:

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 import difflib
 import os
 import pathlib
-from typing import Any
 import typing
+from typing import Any
 
 from absl import logging
 from official.core import config_definitions as cfg
@@ -23,6 +23,12 @@ import tensorflow as tf
 
 from official_ext.configs import image_classification
 from official_ext.modeling import specs
+
+# Written by data_prep beside the shards, and looked for by the exporter.
+CLASS_NAMES_FILE = 'class_names.txt'
+
+# The shards of each data set in task.data_dir.
+_PATTERNS = {'train_data': 'train*', 'validation_data': 'valid*'}
 
 # In a checkout the files stand beside the package, in an installation inside.
 _PACKAGE_DIR = pathlib.Path(__file__).resolve().parent.parent
@@ -66,6 +72,53 @@ def load(experiment: str,
   params.validate()
   params.lock()
   return params
+
+
+def load_saved(model_dir: str) -> cfg.ExperimentConfig:
+  """Reads the configuration that a training left in its folder.
+
+  Args:
+    model_dir: folder of the training.
+
+  Returns:
+    The configuration, locked.
+
+  Raises:
+    ValueError: if there is none.
+  """
+  path = os.path.join(model_dir, 'params.yaml')
+  if not tf.io.gfile.exists(path):
+    raise ValueError(
+        f'there is no params.yaml in {model_dir}: it is not the --model_dir of '
+        'a training.')
+  params = cfg.ExperimentConfig(
+      task=image_classification.ImageClassificationTask(),
+      trainer=image_classification.TrainerConfig())
+  hyperparams.override_params_dict(params, path, is_strict=True)
+  params.lock()
+  return params
+
+
+def class_names_path(
+    task: image_classification.ImageClassificationTask) -> str | None:
+  """The file that names the classes of a task, one a line.
+
+  Args:
+    task: the task's configuration.
+
+  Returns:
+    The path, or None if the task names no file and its data has none.
+
+  Raises:
+    ValueError: if the task names a file that does not exist.
+  """
+  if task.class_names_path:
+    if not tf.io.gfile.exists(task.class_names_path):
+      raise ValueError(
+          f'task.class_names_path: {task.class_names_path!r} does not exist.')
+    return task.class_names_path
+  path = os.path.join(task.data_dir, CLASS_NAMES_FILE)
+  return path if task.data_dir and tf.io.gfile.exists(path) else None
 
 
 def find_config_file(name: str) -> str:
@@ -196,7 +249,7 @@ def _resolve_model(task: image_classification.ImageClassificationTask) -> None:
 def _resolve_data(task: image_classification.ImageClassificationTask,
                   seed: int | None) -> None:
   """Derives input paths, label offsets and seeds of both data sets."""
-  for name, pattern in (('train_data', 'train*'), ('validation_data', 'valid*')):
+  for name, pattern in _PATTERNS.items():
     data = getattr(task, name)
     if data.global_batch_size < 1:
       raise ValueError(

@@ -228,7 +228,7 @@ def funnel_vit_digits() -> cfg.ExperimentConfig:
               global_batch_size=120,
               **data)),
       trainer=TrainerConfig(
-          train_epochs=80,
+          train_epochs=60,
           interval_epochs=10,
           seed=1,
           optimizer_config=_adamw(

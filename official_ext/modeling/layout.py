@@ -30,7 +30,8 @@ DEFAULT_STRIDE = 2
 # Funnel-Transformer and ViT both use heads of 64 (arXiv 2010.11929, table 1).
 HEAD_SIZE = 64
 
-_EXAMPLES = "'B12', 'B6-6', 'B6(197)-6(99)', 'B6(197, m4096)-6(99)-2(50, m1536)'"
+_EXAMPLES = (
+    "'B12', 'B6-6', 'B6(197)-6(99)', 'B6(197, m4096)-6(99)-2(50, m1536)'")
 _BLOCK = re.compile(r'(?P<layers>\d+)\s*(?:\((?P<options>[^()]*)\))?')
 _OPTION = re.compile(r'(?P<letter>[shma]?)(?P<number>\d+)')
 _FIELD_OF_LETTER = {
@@ -313,7 +314,8 @@ def _stride(block: Block, shape: Sequence[int], next_axis: int,
         f'{where}: several strides pool {before} tokens to {block.num_tokens}. '
         f'Say which: add {choices} to the block.')
   reachable = {
-      stride: math.prod(_pooled(shape, _window(stride, shape, next_axis, where)))
+      stride: math.prod(
+          _pooled(shape, _window(stride, shape, next_axis, where)))
       for stride in ((2, 4) if len(shape) == 2 else (2, 3, 4, 8))
       if len(shape) == 2 or stride <= shape[0]
   }

@@ -1,4 +1,4 @@
-"""What a run shows while it goes: a bar on a terminal, plain lines in a pipe."""
+"""What a run shows as it goes: a bar on a terminal, plain lines in a pipe."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""From a checkpoint to a SavedModel, and predictions from it."""

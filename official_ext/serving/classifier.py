@@ -1,0 +1,99 @@
+"""An exported model, ready to classify; needs nothing but TensorFlow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import os
+
+import tensorflow as tf
+
+# Where `export_saved_model` puts the names, inside a SavedModel.
+_CLASS_NAMES = os.path.join('assets', 'class_names.txt')
+
+
+class Classifier:
+  """An exported model and the names of its classes."""
+
+  def __init__(self, path: str):
+    """Loads an export.
+
+    Args:
+      path: folder of a SavedModel, or of numbered versions of it.
+
+    Raises:
+      ValueError: if there is no SavedModel with our signature.
+    """
+    path = find_version(path)
+    # Kept: the signature does not keep its model alive.
+    self._loaded = tf.saved_model.load(path)
+    self._serve = self._loaded.signatures.get('serving_default')
+    names = (self._serve.structured_input_signature[1]
+             if self._serve is not None else {})
+    if list(names) != ['image_bytes']:
+      raise ValueError(
+          f"{path} has no signature 'serving_default' that takes "
+          f"'image_bytes' alone; it takes {list(names)}. Export it with "
+          'official_ext.serving.export_saved_model.')
+    self._class_names = _read_lines(os.path.join(path, _CLASS_NAMES))
+
+  def classify(self, encoded: bytes, top_k: int
+               ) -> Iterator[tuple[str, float]]:
+    """Classifies one image.
+
+    Args:
+      encoded: the bytes of an image file.
+      top_k: how many classes to return at most.
+
+    Yields:
+      Name and probability, the likeliest class first.
+
+    Raises:
+      ValueError: if the bytes are not an image that can be decoded.
+    """
+    try:
+      output = self._serve(image_bytes=tf.constant([encoded]))
+    except tf.errors.InvalidArgumentError as error:
+      raise ValueError(
+          'not a JPEG, PNG or BMP image that can be decoded') from error
+    probs = output['probs'][0].numpy()
+    for index in probs.argsort()[::-1][:top_k]:
+      yield self._name(int(index)), float(probs[index])
+
+  def _name(self, index: int) -> str:
+    if index < len(self._class_names):
+      return self._class_names[index]
+    return f'class {index}'
+
+
+def find_version(path: str) -> str:
+  """The folder of a SavedModel: itself, or the newest version in it.
+
+  Args:
+    path: folder of a SavedModel, or of numbered versions of it.
+
+  Returns:
+    The folder that holds saved_model.pb.
+
+  Raises:
+    ValueError: if there is none.
+  """
+  candidates = [path]
+  if tf.io.gfile.isdir(path):
+    versions = [name.rstrip('/') for name in tf.io.gfile.listdir(path)]
+    candidates += [
+        os.path.join(path, name)
+        for name in sorted(filter(str.isdigit, versions), key=int,
+                           reverse=True)]
+  for candidate in candidates:
+    if tf.io.gfile.exists(os.path.join(candidate, 'saved_model.pb')):
+      return candidate
+  raise ValueError(
+      f'--model={path} holds no SavedModel: neither saved_model.pb nor a '
+      'numbered version with one.')
+
+
+def _read_lines(path: str) -> list[str]:
+  if not tf.io.gfile.exists(path):
+    return []
+  with tf.io.gfile.GFile(path) as file:
+    return file.read().splitlines()

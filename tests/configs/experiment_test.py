@@ -1,0 +1,208 @@
+"""Tests of reading, checking and completing a configuration."""
+
+import pytest
+
+from official_ext.configs import experiment
+
+OURS = ['funnel_vit_imagenet', 'vit_imagenet', 'funnel_vit_imagenet_finetune',
+        'funnel_vit_digits']
+LAYOUT = 'task.model.backbone.funnel_vit.layout'
+
+
+@pytest.mark.parametrize('name, steps, interval, layout, size', [
+    # 300 epochs of 312 steps at batch 4096; 20,000 steps at batch 512.
+    ('funnel_vit_imagenet', 93_600, 312, 'B4-4-4', 224),
+    ('vit_imagenet', 93_600, 312, 'B12', 224),
+    ('funnel_vit_imagenet_finetune', 20_000, 2_502, 'B4-4-4', 384),
+    ('funnel_vit_digits', 60 * 22, 10 * 22, 'B2-2-2', 16),
+])
+def test_registered_experiments(name, steps, interval, layout, size):
+  params = experiment.load(name)
+  trainer = params.trainer
+  assert trainer.train_steps == steps
+  assert trainer.steps_per_loop == interval
+  assert trainer.summary_interval == interval
+  assert trainer.checkpoint_interval == interval
+  assert trainer.validation_interval == interval
+  assert trainer.optimizer_config.learning_rate.cosine.decay_steps == steps
+  assert params.task.model.backbone.funnel_vit.layout == layout
+  assert params.task.model.backbone.funnel_vit.pooling == 'mean'
+  assert params.task.model.input_size == [size, size, 3]
+
+
+def test_the_recipe_of_the_paper():
+  params = experiment.load('funnel_vit_imagenet')
+  optimizer = params.trainer.optimizer_config
+  assert optimizer.optimizer.get().weight_decay_rate == 0.3
+  assert optimizer.learning_rate.get().initial_learning_rate == 0.003
+  assert optimizer.warmup.get().warmup_steps == 10_000
+  assert params.task.train_data.global_batch_size == 4_096
+  assert params.task.model.num_classes == 1_001
+  assert params.task.train_data.input_path == 'imagenet-2012-tfrecord/train*'
+  assert params.task.validation_data.input_path == (
+      'imagenet-2012-tfrecord/valid*')
+  # Model Garden's evaluation drops a short last batch; here there is none.
+  assert 50_000 % params.task.validation_data.global_batch_size == 0
+  fine_tuning = experiment.load('funnel_vit_imagenet_finetune')
+  sgd = fine_tuning.trainer.optimizer_config.optimizer.get()
+  assert (sgd.momentum, sgd.global_clipnorm) == (0.9, 1.0)
+
+
+def test_only_the_layout_tells_vit_from_funnel_vit():
+  funnel = experiment.load('funnel_vit_imagenet').as_dict()
+  vit = experiment.load('vit_imagenet').as_dict()
+  assert vit['task']['model']['backbone']['funnel_vit'].pop('layout') == 'B12'
+  funnel['task']['model']['backbone']['funnel_vit'].pop('layout')
+  assert funnel == vit
+
+
+def test_steps_follow_the_batch_size():
+  params = experiment.load(
+      'funnel_vit_imagenet',
+      params_override='task.train_data.global_batch_size=1024')
+  assert params.trainer.train_steps == 300 * 1_251
+  assert params.trainer.validation_interval == 1_251
+  schedule = params.trainer.optimizer_config.learning_rate.get()
+  assert schedule.decay_steps == 300 * 1_251
+
+
+def test_what_is_set_explicitly_wins():
+  params = experiment.load(
+      'funnel_vit_digits',
+      params_override='trainer.train_steps=100,trainer.steps_per_loop=10,'
+      'trainer.optimizer_config.learning_rate.cosine.decay_steps=50')
+  trainer = params.trainer
+  assert trainer.train_steps == 100
+  assert (trainer.steps_per_loop, trainer.summary_interval) == (10, 10)
+  assert (trainer.checkpoint_interval, trainer.validation_interval) == (
+      100, 100)
+  assert trainer.optimizer_config.learning_rate.get().decay_steps == 50
+
+
+def test_one_seed_for_everything():
+  params = experiment.load(
+      'funnel_vit_digits',
+      params_override='trainer.seed=5,task.validation_data.seed=7')
+  assert params.task.train_data.seed == 5
+  assert params.task.validation_data.seed == 7
+  assert experiment.load('vit_imagenet').task.train_data.seed is None
+
+
+@pytest.mark.parametrize('override, expected', [
+    ('', 0),
+    ("task.data_dir='',task.train_data.tfds_name='imagenet2012',"
+     "task.train_data.tfds_split='train'", 1),
+    ("task.train_data.tfds_name='imagenet2012',task.model.num_classes=1000",
+     0),
+    ("task.train_data.tfds_name='cifar10'", 0),
+    ('task.train_data.label_offset=3', 3),
+    ("task.train_data.tfds_name='imagenet2012',"
+     'task.train_data.label_offset=0', 0),
+])
+def test_label_offset(override, expected):
+  params = experiment.load('vit_imagenet', params_override=override)
+  assert params.task.train_data.label_offset == expected
+
+
+def test_tfds_leaves_the_input_path_empty():
+  params = experiment.load(
+      'vit_imagenet', params_override="task.train_data.tfds_name='cifar10'")
+  assert params.task.train_data.input_path == ''
+  assert params.task.validation_data.input_path.endswith('valid*')
+
+
+@pytest.mark.parametrize('layout', [
+    'B6(197)-6(99)', 'B6(197, m4096)-6(99)-2(50, m1536)'])
+def test_a_quoted_layout_passes_as_an_override(layout):
+  params = experiment.load(
+      'funnel_vit_imagenet',
+      params_override=f"{LAYOUT}='{layout}',trainer.seed=3")
+  assert params.task.model.backbone.funnel_vit.layout == layout
+  assert params.trainer.seed == 3
+
+
+def test_files_come_before_the_override(tmp_path):
+  first, second = tmp_path / 'first.yaml', tmp_path / 'second.yaml'
+  first.write_text('trainer: {seed: 1, train_steps: 10}')
+  second.write_text('trainer: {train_steps: 20}')
+  params = experiment.load(
+      'funnel_vit_digits', [str(first), str(second)], 'trainer.seed=3')
+  assert (params.trainer.seed, params.trainer.train_steps) == (3, 20)
+
+
+@pytest.mark.parametrize('name', experiment.shipped_config_files())
+@pytest.mark.parametrize('experiment_name', OURS)
+def test_every_shipped_file_is_read_strictly(name, experiment_name):
+  params = experiment.load(experiment_name, [name])
+  assert params.runtime.mixed_precision_dtype == 'bfloat16'
+
+
+def test_shipped_files_are_found_by_name_and_by_path(repository):
+  files = experiment.shipped_config_files()
+  assert {'runtime/tpu', 'runtime/gpu'} <= set(files)
+  for name in ('tpu', 'tpu.yaml', 'runtime/tpu', str(
+      repository / 'experiments/runtime/tpu.yaml')):
+    assert experiment.find_config_file(name).endswith('runtime/tpu.yaml')
+  with pytest.raises(ValueError, match='neither a file nor.*runtime/gpu'):
+    experiment.find_config_file('tpuu')
+
+
+@pytest.mark.parametrize('override, message', [
+    ('trainer.train_step=5',
+     r'no key trainer.train_step. Did you mean trainer.train_steps\?.*'
+     'Keys of trainer: .*validation_steps'),
+    ('tasks.model=1', 'no key tasks. Did you mean task.*runtime, task, tra'),
+    ('task.model.backbone.funnel_vit.layouts=B12', 'Did you mean.*layout'),
+    # Unset by default, where Model Garden takes any key without a word.
+    ('task.train_data.mixup_and_cutmix.mixup_alfa=1', 'mixup_alpha'),
+    ('task.train_data.aug_type.randaug.magnitud=1', 'magnitude'),
+    ('nonsense', "'nonsense' cannot be read"),
+    (f'{LAYOUT}=B6(197, m4096)-6', 'cannot be read: .*quotes'),
+    (f"{LAYOUT}='C12'", "layout 'C12' does not begin with 'B'"),
+    (f"{LAYOUT}='B6(197)-6(98)'", '98 tokens cannot be reached'),
+    ('task.model.backbone.funnel_vit.hidden_size=770', 'not divisible by 12'),
+    ('task.model.input_size=[224]', r'input_size is \[224\]'),
+    ('task.model.num_classes=0', 'num_classes is 0'),
+    ('task.train_data.global_batch_size=0', 'global_batch_size is 0'),
+    ('trainer.train_epochs=0', 'both 0: set one'),
+    ('task.train_data.num_examples=0', 'num_examples is 0'),
+    ('task.train_data.global_batch_size=2000000', 'at least one batch'),
+])
+def test_bad_overrides(override, message):
+  with pytest.raises(ValueError, match=message):
+    experiment.load('vit_imagenet', params_override=override)
+
+
+def test_an_unknown_key_in_a_file(tmp_path):
+  path = tmp_path / 'mine.yaml'
+  path.write_text('trainer: {train_epoch: 5}')
+  with pytest.raises(ValueError, match='mine.yaml: there is no key trainer.tr'):
+    experiment.load('vit_imagenet', [str(path)])
+
+
+def test_an_unknown_experiment_lists_ours():
+  with pytest.raises(ValueError, match='funnel_vit_imagenet, vit_imagenet'):
+    experiment.load('funnel_vit')
+
+
+def test_warnings_of_settings_that_do_little(caplog):
+  experiment.load('vit_imagenet', params_override='trainer.train_steps=100')
+  assert 'never reaches its peak' in caplog.text
+  caplog.clear()
+  experiment.load('vit_imagenet', params_override=(
+      'task.validation_data.global_batch_size=4096'))
+  assert 'leaves out 848 of 50000 images' in caplog.text
+  caplog.clear()
+  experiment.load('vit_imagenet')
+  assert not caplog.text
+
+
+def test_model_gardens_own_experiments_can_be_named():
+  params = experiment.load('vit_imagenet_pretrain')
+  assert params.task.model.backbone.type == 'vit'
+
+
+def test_the_configuration_is_locked():
+  params = experiment.load('vit_imagenet')
+  with pytest.raises(ValueError, match='locked'):
+    params.trainer = None

@@ -1,0 +1,51 @@
+"""Fixtures shared by the tests."""
+
+import os
+import pathlib
+
+# Before TensorFlow is imported: the tests need no accelerator.
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+os.environ.setdefault('CUDA_VISIBLE_DEVICES', '-1')
+
+# pylint: disable=g-import-not-at-top
+from absl import flags
+import pytest
+import tensorflow as tf
+import tf_keras
+
+from data_prep import digits_to_tfrecord
+from official_ext import registry_imports  # noqa: F401
+# pylint: enable=g-import-not-at-top
+
+REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
+
+
+def pytest_configure():
+  # Two logical devices for the tests of mirrored training; TensorFlow wants
+  # to know before its first operation.
+  cpu = tf.config.list_physical_devices('CPU')[0]
+  tf.config.set_logical_device_configuration(
+      cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+  if not flags.FLAGS.is_parsed():
+    flags.FLAGS.mark_as_parsed()
+
+
+@pytest.fixture(autouse=True)
+def _same_start():
+  """Every test begins from the same seed and in float32."""
+  tf_keras.backend.clear_session()
+  tf_keras.mixed_precision.set_global_policy('float32')
+  tf_keras.utils.set_random_seed(0)
+
+
+@pytest.fixture(scope='session')
+def repository():
+  return REPOSITORY
+
+
+@pytest.fixture(scope='session')
+def digits_dir(tmp_path_factory):
+  """TFRecords of the digits."""
+  path = tmp_path_factory.mktemp('digits')
+  digits_to_tfrecord.convert(str(path), num_train_shards=4, num_samples=6)
+  return str(path)

@@ -1,0 +1,124 @@
+"""Tests of the encoder against NumPy."""
+
+import models
+import numpy as np
+import numpy_reference
+import pytest
+import tensorflow as tf
+import tf_keras
+
+from official_ext.modeling import funnel_encoder
+from official_ext.modeling import layout as layout_lib
+
+
+def blocks_of(text, grid, **settings):
+  return layout_lib.resolve(
+      layout_lib.parse(text), grid=grid, hidden_size=8, mlp_dim=12,
+      num_heads=2, **settings)
+
+
+CASES = {
+    'one block': ('B2', (3, 5), {}),
+    'two blocks': ('B2-2', (4, 4), {}),
+    'odd lengths': ('B1-1-1', (3, 5), {}),
+    'stride 4': ('B1-2(s4)', (4, 4), {}),
+    'grid': ('B1-1-1', (3, 5), dict(pool_axes='grid')),
+    'grid, 2 x 2': ('B1-1(s4)-1', (5, 5), dict(pool_axes='grid')),
+    'no class token': ('B1-1-1', (3, 5), dict(has_class_token=False)),
+    'uneven widths': ('B1-2(h16, a4)-1(h4, a1, m6)', (4, 4), {}),
+}
+
+
+@pytest.mark.parametrize('pooling', ['mean', 'max'])
+@pytest.mark.parametrize('pool_query_only', [True, False])
+@pytest.mark.parametrize('case', CASES)
+def test_agrees_with_numpy(case, pool_query_only, pooling):
+  text, grid, settings = CASES[case]
+  blocks = blocks_of(text, grid, **settings)
+  has_class_token = settings.get('has_class_token', True)
+  encoder = funnel_encoder.FunnelEncoder(
+      blocks, pooling=pooling, pool_query_only=pool_query_only,
+      has_class_token=has_class_token)
+  tokens = np.random.default_rng(1).normal(
+      size=(2, blocks[0].num_tokens, 8)).astype(np.float32)
+  encoder(tokens)
+  models.randomize(encoder)
+  output = encoder(tokens)
+  assert output.shape == (2, blocks[-1].num_tokens, blocks[-1].hidden_size)
+  for image in range(2):
+    expected = numpy_reference.encoder(
+        tokens[image].astype(np.float64), encoder, blocks, pooling=pooling,
+        pool_query_only=pool_query_only, has_class_token=has_class_token)
+    np.testing.assert_allclose(output[image], expected, rtol=0, atol=5e-5)
+
+
+def test_pool_query_only_changes_the_result():
+  blocks = blocks_of('B1-1', (4, 4))
+  tokens = tf.random.normal([1, 17, 8])
+  outputs = []
+  for pool_query_only in (True, False):
+    encoder = funnel_encoder.FunnelEncoder(
+        blocks, pool_query_only=pool_query_only)
+    encoder(tokens)
+    models.randomize(encoder)
+    outputs.append(encoder(tokens).numpy())
+  assert np.abs(outputs[0] - outputs[1]).max() > 1e-2
+
+
+def test_a_projection_stands_only_where_widths_differ():
+  encoder = funnel_encoder.FunnelEncoder(
+      blocks_of('B1-1-1(h16, a4)-1(h16, a4)', (4, 4)))
+  encoder(tf.zeros([1, 17, 8]))
+  assert sorted(encoder._projections) == ['2']
+  assert encoder._projections['2'].kernel.shape == (8, 16)
+  assert encoder._projections['2'].bias.shape == (16,)
+  names = [variable.name for variable in encoder.trainable_variables]
+  assert len([name for name in names if 'projection' in name]) == 2
+
+
+def test_layers_get_their_settings():
+  encoder = funnel_encoder.FunnelEncoder(
+      blocks_of('B2-2', (4, 4)), dropout_rate=0.3, attention_dropout_rate=0.4,
+      init_stochastic_depth_rate=0.2, layer_scale_init_value=0.5,
+      kernel_regularizer=tf_keras.regularizers.l2(1e-3))
+  encoder(tf.zeros([1, 17, 8]))
+  rates = [layer.get_config()['stochastic_depth_drop_rate']
+           for layer in encoder._encoder_layers]
+  np.testing.assert_allclose(rates, [0.05, 0.1, 0.15, 0.2])
+  config = encoder._encoder_layers[2].get_config()
+  assert config['output_dropout'] == 0.3
+  assert config['attention_dropout'] == 0.4
+  assert config['layer_scale_init_value'] == 0.5
+  assert encoder._dropout.rate == 0.3
+  scale = encoder._encoder_layers[0]._layer_scale_attn.gamma
+  np.testing.assert_allclose(scale, np.full([1, 1, 8], 0.5))
+  assert config['kernel_regularizer'] is not None
+
+
+def test_rebuilds_from_its_config():
+  encoder = funnel_encoder.FunnelEncoder(
+      blocks_of('B1-1(h16, a4)', (4, 4)), pooling='max', pool_query_only=False,
+      dropout_rate=0.1, attention_dropout_rate=0.2,
+      init_stochastic_depth_rate=0.3, layer_scale_init_value=0.4,
+      kernel_initializer='he_uniform',
+      kernel_regularizer=tf_keras.regularizers.l2(1e-3))
+  config = encoder.get_config()
+  copy = tf_keras.layers.deserialize(tf_keras.layers.serialize(encoder))
+  assert copy.get_config() == config
+  tokens = tf.random.normal([2, 17, 8])
+  encoder(tokens)
+  copy(tokens)
+  for source, target in zip(encoder.variables, copy.variables):
+    target.assign(source)
+  np.testing.assert_array_equal(encoder(tokens), copy(tokens))
+  # Every argument of the constructor is in the config.
+  assert {'blocks', 'pooling', 'pool_query_only', 'has_class_token',
+          'dropout_rate', 'attention_dropout_rate', 'kernel_initializer',
+          'kernel_regularizer', 'init_stochastic_depth_rate',
+          'layer_scale_init_value'} <= set(config)
+
+
+def test_another_image_size_is_refused():
+  encoder = funnel_encoder.FunnelEncoder(blocks_of('B1-1', (4, 4)))
+  with pytest.raises(ValueError, match='laid out for 17 tokens of size 8'):
+    encoder(tf.zeros([1, 26, 8]))

@@ -1,0 +1,173 @@
+"""Tests of the backbone: parity with Model Garden's ViT, XLA, precision."""
+
+import models
+import numpy as np
+from official.vision.configs import backbones as garden_backbones
+from official.vision.modeling.backbones import factory
+import pytest
+import tensorflow as tf
+import tf_keras
+
+GARDEN = garden_backbones.VisionTransformer
+LAYOUTS = ['B12', 'B6-6', 'B4-4-4']
+
+
+def build_garden_vit(image_size=(64, 64), **settings):
+  """Model Garden's own ViT, built by its own factory."""
+  settings.setdefault('model_name', 'vit-ti16')
+  return factory.build_backbone(
+      input_specs=tf_keras.layers.InputSpec(shape=[None, *image_size, 3]),
+      backbone_config=garden_backbones.Backbone(
+          type='vit', vit=GARDEN(**settings)),
+      norm_activation_config=None)
+
+
+def build(layout, image_size=(64, 64), **settings):
+  return models.build_backbone(
+      image_size, model_name='vit-ti16', layout=layout, **settings)
+
+
+def copy_through_checkpoint(source, target, folder):
+  """Saves one model and restores it into the other, every variable matched."""
+  path = tf.train.Checkpoint(backbone=source).write(str(folder / 'checkpoint'))
+  status = tf.train.Checkpoint(backbone=target).read(path)
+  status.assert_existing_objects_matched()
+  status.assert_consumed()
+
+
+@pytest.mark.parametrize('layout', LAYOUTS)
+@pytest.mark.parametrize('settings', [
+    {}, dict(representation_size=32, layer_scale_init_value=0.1),
+    dict(pooler='gap')])
+def test_checkpoints_go_both_ways(layout, settings, tmp_path):
+  garden = build_garden_vit(**settings)
+  funnel = build(layout, **settings)
+  models.randomize(garden, seed=1)
+  models.randomize(funnel, seed=2)
+  copy_through_checkpoint(garden, funnel, tmp_path)
+  for theirs, ours in zip(garden.variables, funnel.variables):
+    np.testing.assert_array_equal(theirs, ours)
+  models.randomize(garden, seed=3)
+  copy_through_checkpoint(funnel, garden, tmp_path)
+  for theirs, ours in zip(garden.variables, funnel.variables):
+    np.testing.assert_array_equal(theirs, ours)
+
+
+@pytest.mark.parametrize('settings', [
+    {}, dict(representation_size=32), dict(pooler='gap'),
+    dict(pooler='none'), dict(layer_scale_init_value=0.1),
+    dict(original_init=False)])
+def test_one_block_is_model_gardens_vit(settings, tmp_path):
+  garden = build_garden_vit((64, 96), **settings)
+  funnel = build('B12', (64, 96), **settings)
+  models.randomize(garden)
+  copy_through_checkpoint(garden, funnel, tmp_path)
+  images = models.random_images(2, (64, 96))
+  theirs, ours = garden(images), funnel(images)
+  assert theirs.keys() == ours.keys()
+  for key, value in theirs.items():
+    np.testing.assert_allclose(ours[key], value, rtol=0, atol=1e-5)
+
+
+def test_initial_weights_have_model_gardens_spread():
+  garden, funnel = build_garden_vit(), build('B12')
+  for theirs, ours in zip(garden.variables, funnel.variables):
+    assert theirs.shape == ours.shape
+    np.testing.assert_allclose(
+        np.std(ours), np.std(theirs), rtol=0.25, atol=1e-6, err_msg=ours.name)
+
+
+@pytest.mark.parametrize('pooler, key, shape', [
+    ('token', 'pre_logits', (2, 1, 1, 192)),
+    ('gap', 'pre_logits', (2, 1, 1, 192)),
+    ('none', 'encoded_tokens', (2, 4, 192)),
+])
+def test_endpoints(pooler, key, shape):
+  backbone = build('B1-1-1', pooler=pooler)
+  endpoints = backbone(models.random_images(2, (64, 64)))
+  # The head reads the key that sorts last, so there is only one.
+  assert list(endpoints) == [key]
+  assert endpoints[key].shape == shape
+  assert backbone.output_specs[key][1:] == shape[1:]
+
+
+def test_layouts_differ_in_their_output(tmp_path):
+  outputs = []
+  for layout in LAYOUTS:
+    funnel = build(layout)
+    models.randomize(funnel)
+    outputs.append(funnel(models.random_images(1, (64, 64)))['pre_logits'])
+  assert np.abs(outputs[0] - outputs[1]).max() > 1e-2
+  assert np.abs(outputs[1] - outputs[2]).max() > 1e-2
+
+
+def build_train_step(backbone):
+  """One step of SGD on the mean of the features."""
+  optimizer = tf_keras.optimizers.SGD(0.5)
+  optimizer.build(backbone.trainable_variables)
+
+  def train_step(images):
+    with tf.GradientTape() as tape:
+      features = backbone(images, training=True)['pre_logits']
+      loss = tf.reduce_mean(tf.square(tf.cast(features, tf.float32) - 1))
+    variables = backbone.trainable_variables
+    optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables))
+    return loss
+
+  return train_step
+
+
+@pytest.mark.parametrize('precision', ['float32', 'mixed_bfloat16'])
+@pytest.mark.parametrize('pool_axes', ['sequence', 'grid'])
+def test_the_train_step_compiles_and_learns(precision, pool_axes):
+  tf_keras.mixed_precision.set_global_policy(precision)
+  # 5 x 3 patches: short last windows on every axis.
+  backbone = models.build_backbone(
+      (20, 12), layout='B1-1-1', pool_axes=pool_axes,
+      init_stochastic_depth_rate=0.1,
+      transformer=dict(dropout_rate=0.1, attention_dropout_rate=0.1))
+  assert {variable.dtype for variable in backbone.variables} == {tf.float32}
+  train_step = tf.function(build_train_step(backbone), jit_compile=True)
+  images = models.random_images(4, (20, 12))
+  losses = [float(train_step(images)) for _ in range(10)]
+  assert np.isfinite(losses).all()
+  assert losses[-1] < 0.8 * losses[0]
+
+
+def all_tensors(graph):
+  """Every tensor of a graph and of the functions in it."""
+  for operation in graph.get_operations():
+    yield from operation.outputs
+  for function in graph._functions.values():
+    if hasattr(function, 'graph'):
+      yield from all_tensors(function.graph)
+
+
+@pytest.mark.parametrize('batch_size', [None, 4])
+def test_no_shape_is_dynamic_but_the_batch(batch_size):
+  backbone = models.build_backbone((20, 12), layout='B1-1-1')
+  graph = tf.function(backbone).get_concrete_function(
+      tf.TensorSpec([batch_size, 20, 12, 3])).graph
+  checked = 0
+  for tensor in all_tensors(graph):
+    if tensor.dtype in (tf.resource, tf.variant):
+      continue
+    assert tensor.shape.rank is not None, tensor
+    unknown = [axis for axis, side in enumerate(tensor.shape) if side is None]
+    assert unknown == [] if batch_size else unknown in ([], [0]), tensor
+    checked += 1
+  assert checked > 100
+
+
+def test_bfloat16_is_close_to_float32(tmp_path):
+  outputs = {}
+  for precision in ('float32', 'mixed_bfloat16'):
+    tf_keras.mixed_precision.set_global_policy(precision)
+    backbone = models.build_backbone(layout='B2-2-2')
+    models.randomize(backbone)
+    outputs[precision] = backbone(models.random_images(4))['pre_logits']
+  assert outputs['mixed_bfloat16'].dtype == tf.bfloat16
+  difference = tf.cast(outputs['mixed_bfloat16'], tf.float32) - outputs[
+      'float32']
+  scale = tf.math.reduce_std(outputs['float32'])
+  assert float(tf.math.reduce_std(difference) / scale) < 0.05

@@ -1,0 +1,88 @@
+"""Tests of the presets: their sizes pinned, explicit sizes winning."""
+
+import models
+import pytest
+from tf_keras.src.dtensor import lazy_variable
+
+from official_ext.configs import backbones
+from official_ext.modeling import costs
+from official_ext.modeling import specs
+
+# Backbone parameters at 224 px. With a 1,000-class head, vit-ti16 to vit-l32
+# are the published sizes: 5.7, 22.1, 86.6, 88.2, 304.3 and 306.5 M.
+PINNED_PARAMETERS = {
+    'vit-ti16': 5_524_416,
+    'vit-s16': 21_665_664,
+    'vit-b16': 85_798_656,
+    'vit-b32': 87_455_232,
+    'vit-l16': 303_301_632,
+    'vit-l32': 305_510_400,
+    'vit-h14': 630_764_800,
+    'vit-g14': 953_510_272,
+    'vit-G14': 1_842_775_680,
+    'vit-e14': 3_805_421_312,
+    'vit-nano4': 504_000,
+}
+
+
+def resolve(image_size=(224, 224), **settings):
+  return specs.resolve(backbones.FunnelViT(**settings), image_size)
+
+
+def test_every_preset_is_pinned():
+  assert set(PINNED_PARAMETERS) == set(specs.PRESETS)
+
+
+@pytest.mark.parametrize('model_name', PINNED_PARAMETERS)
+def test_parameters(model_name):
+  # Variables with shapes but no memory: vit-e14 would need 15 GB.
+  with lazy_variable.lazy_init_scope():
+    backbone = models.build_backbone((224, 224), model_name=model_name)
+    assert backbone.count_params() == PINNED_PARAMETERS[model_name]
+  assert costs.count_parameters(
+      resolve(model_name=model_name)) == PINNED_PARAMETERS[model_name]
+
+
+def test_the_default_is_the_vit_of_the_preset():
+  spec = resolve(model_name='vit-l16')
+  assert str(spec.layout) == 'B24'
+  block, = spec.blocks
+  assert (block.hidden_size, block.mlp_dim, block.num_heads) == (1024, 4096, 16)
+  assert spec.patch_size == 16 and spec.grid == (14, 14)
+
+
+def test_an_explicit_size_wins_over_the_preset_and_the_layout_over_both():
+  spec = resolve(
+      model_name='vit-b16', layout='B2-2(m100)', hidden_size=384, patch_size=32,
+      transformer=backbones.FunnelTransformer(mlp_dim=1000, num_heads=6))
+  assert spec.patch_size == 32 and spec.grid == (7, 7)
+  assert [(b.hidden_size, b.mlp_dim, b.num_heads) for b in spec.blocks] == [
+      (384, 1000, 6), (384, 100, 6)]
+
+
+def test_resolving_leaves_the_configuration_as_it_was():
+  config = backbones.FunnelViT(model_name='vit-s16', layout='B6-6')
+  before = config.as_dict()
+  specs.resolve(config, (224, 224))
+  assert config.as_dict() == before
+
+
+def test_a_grid_need_not_be_square():
+  spec = resolve((112, 224), layout='B6-6')
+  assert spec.grid == (7, 14)
+  assert spec.layout_with_tokens == 'B6(99)-6(50)'
+
+
+@pytest.mark.parametrize('settings, message', [
+    (dict(model_name='vit-b17'), "model_name is 'vit-b17'.*vit-b16"),
+    (dict(pooler='cls'), "pooler is 'cls', but must be one of token, gap"),
+    (dict(pooling='avg'), "pooling is 'avg', but must be one of mean, max"),
+    (dict(pool_axes='2d'), "pool_axes is '2d'"),
+    (dict(hidden_size=0), 'hidden_size is 0'),
+    (dict(patch_size=-16), 'patch_size is -16'),
+    (dict(patch_size=300), 'smaller than a patch'),
+    (dict(hidden_size=770), '770 is not divisible by 12 heads'),
+])
+def test_what_does_not_fit_is_named(settings, message):
+  with pytest.raises(ValueError, match=message):
+    resolve(**settings)

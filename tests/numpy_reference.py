@@ -1,0 +1,101 @@
+"""Funnel-ViT in NumPy, written from the paper and not from our code.
+
+Takes the weights of a built model and computes its forward pass with loops
+where loops are clearer. Slow and plain on purpose.
+"""
+
+import math
+
+import numpy as np
+
+
+def layer_norm(x, layer):
+  gamma, beta = layer.gamma.numpy(), layer.beta.numpy()
+  mean = x.mean(axis=-1, keepdims=True)
+  variance = x.var(axis=-1, keepdims=True)
+  return (x - mean) / np.sqrt(variance + 1e-6) * gamma + beta
+
+
+def gelu(x):
+  return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+
+
+def attention(query, key_value, layer):
+  """Multi-head attention of one image, [T, D] and [S, D] -> [T, D]."""
+  def project(x, dense):
+    kernel, bias = dense.kernel.numpy(), dense.bias.numpy()
+    return np.einsum('td,dhk->htk', x, kernel) + bias[:, np.newaxis]
+
+  q = project(query, layer._query_dense)
+  k = project(key_value, layer._key_dense)
+  v = project(key_value, layer._value_dense)
+  output = 0
+  for head in range(q.shape[0]):
+    scores = q[head] @ k[head].T / math.sqrt(q.shape[-1])
+    weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    weights /= weights.sum(axis=-1, keepdims=True)
+    output = output + weights @ v[head] @ layer._output_dense.kernel.numpy()[
+        head]
+  return output + layer._output_dense.bias.numpy()
+
+
+def transformer_layer(query, key_value, layer):
+  """A pre-norm layer; the residual is the query as it came."""
+  normed_query = layer_norm(query, layer._attention_layer_norm)
+  normed_key_value = layer_norm(key_value, layer._attention_layer_norm)
+  x = query + attention(normed_query, normed_key_value, layer._attention_layer)
+  hidden = layer_norm(x, layer._output_layer_norm)
+  hidden = gelu(hidden @ layer._intermediate_dense.kernel.numpy()
+                + layer._intermediate_dense.bias.numpy())
+  return x + (hidden @ layer._output_dense.kernel.numpy()
+              + layer._output_dense.bias.numpy())
+
+
+def windows(patch_shape, pool_window):
+  """The row-major patch indices of every window, in order."""
+  if len(patch_shape) == 1:
+    count, = patch_shape
+    stride, = pool_window
+    return [list(range(start, min(start + stride, count)))
+            for start in range(0, count, stride)]
+  height, width = patch_shape
+  rows, columns = pool_window
+  return [
+      [row * width + column
+       for row in range(top, min(top + rows, height))
+       for column in range(left, min(left + columns, width))]
+      for top in range(0, height, rows)
+      for left in range(0, width, columns)]
+
+
+def pool(tokens, patch_shape, pool_window, pooling, has_class_token):
+  """Pools the patch tokens of one image, [T, D] -> [T', D]."""
+  skip = int(has_class_token)
+  patches = tokens[skip:]
+  merge = {'mean': np.mean, 'max': np.max}[pooling]
+  pooled = [merge(patches[window], axis=0)
+            for window in windows(patch_shape, pool_window)]
+  return np.concatenate([tokens[:skip], np.stack(pooled)])
+
+
+def encoder(tokens, layer, blocks, *, pooling, pool_query_only,
+            has_class_token):
+  """The encoder on one image, [T, D] -> [T', D']."""
+  x = tokens + layer._pos_embed.pos_embedding.numpy()[0]
+  position = 0
+  for index, block in enumerate(blocks):
+    for first in [True] + [False] * (block.num_layers - 1):
+      transformer = layer._encoder_layers[position]
+      position += 1
+      if not first or not index:
+        x = transformer_layer(x, x, transformer)
+        continue
+      before = blocks[index - 1]
+      if before.hidden_size != block.hidden_size:
+        dense = layer._projections[str(index)]
+        x = x @ dense.kernel.numpy() + dense.bias.numpy()
+      pooled = pool(x, before.patch_shape, block.pool_window, pooling,
+                    has_class_token)
+      x = transformer_layer(
+          pooled, x if pool_query_only else pooled, transformer)
+  return layer_norm(x, layer._norm)
