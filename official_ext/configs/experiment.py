@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 import difflib
 import os
 import pathlib
+import types
 import typing
 from typing import Any
 
@@ -26,6 +27,8 @@ from official_ext.modeling import specs
 
 # Written by data_prep beside the shards, and looked for by the exporter.
 CLASS_NAMES_FILE = 'class_names.txt'
+
+_SCALARS = (int, float, str, bool, type(None))
 
 # The shards of each data set in task.data_dir.
 _PATTERNS = {'train_data': 'train*', 'validation_data': 'valid*'}
@@ -209,6 +212,7 @@ def _check_keys(override: Mapping[str, Any], params: hyperparams.Config,
           f'{source}: there is no key {path}{key}.{hint} Keys of '
           f'{path.rstrip(".") or "an experiment"}: {", ".join(sorted(known))}.')
     if not isinstance(value, Mapping):
+      _check_type(value, type(params), key, f'{source}: {path}{key}')
       continue
     below = getattr(params, key)
     if not isinstance(below, hyperparams.Config):
@@ -219,6 +223,30 @@ def _check_keys(override: Mapping[str, Any], params: hyperparams.Config,
       below = config_class()
     if vars(below).keys() - set(below.RESERVED_ATTR):
       _check_keys(value, below, source, f'{path}{key}.')
+
+
+def _check_type(value: Any, owner: type, key: str, where: str) -> None:
+  """Raises ValueError on a value that a field cannot take.
+
+  Model Garden takes anything, and `seed=None` would be the text 'None'.
+  """
+  annotation = typing.get_type_hints(owner).get(key)
+  choices = (annotation,)
+  if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+    choices = typing.get_args(annotation)
+  if not all(choice in _SCALARS or isinstance(choice, type) and issubclass(
+      choice, hyperparams.Config) for choice in choices):
+    return  # Sequences, and what has no annotation.
+  accepted = [choice for choice in choices if choice in _SCALARS]
+  if float in accepted:
+    accepted.append(int)
+  # None also where the annotation forgets it, as Model Garden's often do.
+  if value is not None and type(value) not in accepted:
+    names = [choice.__name__ for choice in accepted
+             if choice is not type(None)] or ['a group of settings']
+    raise ValueError(
+        f'{where} is {value!r}, but must be {" or ".join(names)}, or null for '
+        'none.')
 
 
 def _config_class(owner: type, key: str) -> type | None:

@@ -11,8 +11,8 @@ import tensorflow as tf
 
 from official_ext.configs import image_classification as configs
 
-# Soft labels (mixup, cutmix) of one image sum to 1 up to rounding.
-_LABEL_SUM_TOLERANCE = 1e-3
+# Rounding of soft labels (mixup, cutmix), which sum to 1 for every image.
+_TOLERANCE = 1e-3
 
 BAD_LABEL = 'A label is outside the classes of the model'
 
@@ -47,16 +47,19 @@ class ImageClassificationTask(image_classification.ImageClassificationTask):
     num_classes = self.task_config.model.num_classes
     label_key = self.task_config.train_data.label_field_key
     offset = params.label_offset or 0
+    mixing = params.mixup_and_cutmix
+    smoothing = mixing.label_smoothing if mixing else 0.0
 
     def check(images, labels):
-      return images, offset_labels(labels, offset, num_classes, label_key)
+      return images, offset_labels(
+          labels, offset, num_classes, label_key, smoothing)
 
     return dataset.map(check, num_parallel_calls=tf.data.AUTOTUNE).prefetch(
         params.prefetch_buffer_size or tf.data.AUTOTUNE)
 
 
 def offset_labels(labels: tf.Tensor, offset: int, num_classes: int,
-                  label_key: str) -> tf.Tensor:
+                  label_key: str, label_smoothing: float = 0.0) -> tf.Tensor:
   """Adds the offset of the data set to labels and checks their range.
 
   Args:
@@ -64,6 +67,7 @@ def offset_labels(labels: tf.Tensor, offset: int, num_classes: int,
     offset: what to add to each label.
     num_classes: C.
     label_key: feature of the record that holds the label, for the message.
+    label_smoothing: mass that soft labels spread over all classes.
 
   Returns:
     The labels, of the same shape and type.
@@ -80,11 +84,15 @@ def offset_labels(labels: tf.Tensor, offset: int, num_classes: int,
     is_valid = tf.logical_and(labels >= 0, labels < num_classes)
     found = tf.boolean_mask(labels, tf.logical_not(is_valid))
   else:
-    sums = tf.reduce_sum(labels, axis=-1)  # [B, C] -> [B]
-    is_valid = tf.abs(sums - 1) < _LABEL_SUM_TOLERANCE
-    found = tf.boolean_mask(sums, tf.logical_not(is_valid))
-    # Class c becomes c + offset. What wraps round is the smoothing mass of
-    # classes that have no image.
+    # Class c becomes c + offset, and what wraps round may only be the mass that
+    # smoothing gave to classes without images.
+    wrapped = labels[:, num_classes - offset:] if offset > 0 else (
+        labels[:, :-offset])  # [B, C] -> [B, |offset|]
+    spread = label_smoothing / num_classes
+    is_valid = tf.logical_and(
+        tf.abs(tf.reduce_sum(labels, axis=-1) - 1) < _TOLERANCE,
+        tf.reduce_all(wrapped < spread + _TOLERANCE, axis=-1))  # [B]
+    found = tf.boolean_mask(labels, tf.logical_not(is_valid))
     labels = tf.roll(labels, offset, axis=-1)
   with tf.control_dependencies(
       [tf.debugging.Assert(tf.reduce_all(is_valid), [expected, found])]):

@@ -121,6 +121,17 @@ def test_a_quoted_layout_passes_as_an_override(layout):
   assert params.trainer.seed == 3
 
 
+def test_values_of_every_kind_pass():
+  params = experiment.load('vit_imagenet', params_override=(
+      'trainer.seed=null,trainer.train_epochs=5,runtime.enable_xla=true,'
+      'task.train_data.color_jitter=1e-1,task.train_data.aug_type=null,'
+      "task.train_data.input_path=['a*','b*'],task.model.input_size=[32,32,3],"
+      'trainer.optimizer_config.learning_rate.cosine.alpha=0.5'))
+  assert params.trainer.seed is None and params.trainer.train_epochs == 5
+  assert params.task.train_data.color_jitter == 0.1
+  assert params.task.train_data.input_path == ['a*', 'b*']
+
+
 def test_files_come_before_the_override(tmp_path):
   first, second = tmp_path / 'first.yaml', tmp_path / 'second.yaml'
   first.write_text('trainer: {seed: 1, train_steps: 10}')
@@ -156,6 +167,11 @@ def test_shipped_files_are_found_by_name_and_by_path(repository):
     # Unset by default, where Model Garden takes any key without a word.
     ('task.train_data.mixup_and_cutmix.mixup_alfa=1', 'mixup_alpha'),
     ('task.train_data.aug_type.randaug.magnitud=1', 'magnitude'),
+    ('trainer.seed=None', "trainer.seed is 'None', but must be int, or null"),
+    ('trainer.train_steps=1.5', 'trainer.train_steps is 1.5, but must be int'),
+    ('trainer.deterministic=1', 'deterministic is 1, but must be bool'),
+    ('task.train_data.mixup_and_cutmix=None', 'must be a group of settings'),
+    ('task.data_dir=5', 'task.data_dir is 5, but must be str'),
     ('nonsense', "'nonsense' cannot be read"),
     (f'{LAYOUT}=B6(197, m4096)-6', 'cannot be read: .*quotes'),
     (f"{LAYOUT}='C12'", "layout 'C12' does not begin with 'B'"),

@@ -1,0 +1,99 @@
+"""Tests of the metadata in checkpoints."""
+
+import models
+import pytest
+import tensorflow as tf
+
+from official_ext.checkpoints import metadata
+from official_ext.configs import experiment
+
+
+def describe(overrides=''):
+  return metadata.describe(
+      experiment.load('funnel_vit_imagenet', params_override=overrides))
+
+
+def save(path, values):
+  checkpoint = tf.train.Checkpoint(
+      **{metadata.CHECKPOINT_ITEM: metadata.CheckpointMetadata(values)})
+  return checkpoint.save(str(path / 'ckpt'))
+
+
+def test_describes_the_model():
+  described = describe()
+  versions = described.pop('versions')
+  assert versions['tensorflow'] == tf.__version__
+  assert set(versions) == {'funnel_vit', 'tensorflow', 'tf_models_official'}
+  assert described == {
+      'format_version': 1,
+      'backbone': 'funnel_vit',
+      'model_name': 'vit-b16',
+      'layout': 'B4(197)-4(99)-4(50)',
+      'hidden_sizes': [768, 768, 768],
+      'mlp_dims': [3072, 3072, 3072],
+      'num_heads': [12, 12, 12],
+      'patch_size': 16,
+      'grid': [14, 14],
+      'pooler': 'token',
+      'pooling': 'mean',
+      'pool_axes': 'sequence',
+      'pool_query_only': True,
+      'representation_size': 768,
+      'num_classes': 1001,
+      'input_size': [224, 224, 3],
+  }
+
+
+def test_reads_what_was_saved(tmp_path):
+  path = save(tmp_path, describe())
+  assert metadata.read(path) == describe()
+  metadata.check_same_architecture(path, describe())
+
+
+def test_restoring_keeps_the_metadata_of_this_run(tmp_path):
+  path = save(tmp_path, {'layout': 'B12'})
+  state = metadata.CheckpointMetadata({'layout': 'B6-6'})
+  status = tf.train.Checkpoint(metadata=state).restore(path)
+  status.assert_consumed()
+  assert 'B6-6' in state.serialize()
+
+
+@pytest.mark.parametrize('override, message', [
+    ("task.model.backbone.funnel_vit.layout='B6-6'",
+     r'layout is B4\(197\)-4\(99\)-4\(50\) there and B6\(197\)-6\(99\) here'),
+    ("task.model.backbone.funnel_vit.pooling='max'", 'pooling is mean there'),
+    ("task.model.backbone.funnel_vit.model_name='vit-s16'", 'hidden_sizes is'),
+    ('task.model.num_classes=10', 'num_classes is 1001 there and 10 here'),
+    ('task.model.input_size=[384,384,3]', r'grid is \[14, 14\] there'),
+    ('task.model.backbone.funnel_vit.representation_size=0',
+     'representation_size is 768 there and 0 here'),
+])
+def test_another_architecture_is_refused(tmp_path, override, message):
+  path = save(tmp_path, describe())
+  with pytest.raises(ValueError, match=message):
+    metadata.check_same_architecture(path, describe(override))
+
+
+def test_a_checkpoint_without_metadata(tmp_path):
+  path = tf.train.Checkpoint(step=tf.Variable(1)).save(str(tmp_path / 'ckpt'))
+  assert metadata.read(path) is None
+  metadata.check_same_architecture(path, describe())
+
+
+def test_a_broken_checkpoint(tmp_path):
+  path = save(tmp_path, describe())
+  (tmp_path / 'ckpt-1.index').write_bytes(b'broken')
+  for bad in (path, str(tmp_path / 'missing')):
+    with pytest.raises(ValueError, match='is not a checkpoint that can be read'
+                       ):
+      metadata.read(bad)
+
+
+def test_variables_are_compared_where_there_is_no_metadata(tmp_path):
+  model = models.build_backbone(layout='B1-1')
+  optimizer = tf.Variable(tf.zeros([7, 7]))
+  path = tf.train.Checkpoint(model=model, optimizer=optimizer).save(
+      str(tmp_path / 'ckpt'))
+  metadata.check_same_variables(path, model)
+  with pytest.raises(ValueError, match='variables are not the'):
+    metadata.check_same_variables(path, models.build_backbone(layout='B1'))

@@ -1,0 +1,97 @@
+"""Tests of the labels: their offset, and that a bad one stops the input."""
+
+import numpy as np
+from official.core import task_factory
+import pytest
+import records_for_tests
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from official_ext.configs import experiment
+from official_ext.tasks import image_classification
+
+
+def build_inputs(overrides, name='train_data', experiment_name='vit_imagenet'):
+  params = experiment.load(experiment_name, params_override=','.join(
+      ['task.model.input_size=[16,16,3]',
+       'task.model.backbone.funnel_vit.patch_size=8',
+       'trainer.train_steps=1', *overrides]))
+  task = task_factory.get_task(params.task)
+  assert isinstance(task, image_classification.ImageClassificationTask)
+  return task.build_inputs(getattr(params.task, name))
+
+
+def labels_of(dataset, batches=1):
+  return np.concatenate(
+      [labels.numpy() for _, labels in dataset.take(batches)])
+
+
+def test_labels_of_records_stay_as_they_are(tmp_path):
+  # The ImageNet convention: 1..1000, with 1,001 classes.
+  path = records_for_tests.write(
+      tmp_path / 'validation-00000-of-00001',
+      [records_for_tests.example(label) for label in (1, 500, 1000, 7)])
+  dataset = build_inputs(
+      [f"task.validation_data.input_path='{path}'",
+       'task.validation_data.global_batch_size=4',
+       'task.validation_data.num_examples=4'], 'validation_data')
+  np.testing.assert_array_equal(labels_of(dataset), [1, 500, 1000, 7])
+
+
+def test_labels_of_tfds_imagenet_are_moved_to_the_same_classes():
+  with tfds.testing.mock_data(num_examples=32):
+    raw = tfds.load('imagenet2012', split='validation')
+    expected = [int(item['label']) + 1 for item in raw.as_numpy_iterator()]
+    dataset = build_inputs(
+        ["task.validation_data.tfds_name='imagenet2012'",
+         "task.validation_data.tfds_split='validation'",
+         'task.validation_data.global_batch_size=32'], 'validation_data')
+    labels = labels_of(dataset)
+  assert sorted(labels) == sorted(expected)
+  assert labels.min() >= 1 and labels.max() <= 1000
+
+
+@pytest.mark.parametrize('label, num_classes, offset', [
+    (10, 10, 0), (-1, 10, 0), (None, 10, 0), (9, 10, 1), (0, 10, -1)])
+@pytest.mark.parametrize('is_soft', [False, True])
+def test_a_bad_label_stops_the_input(
+    tmp_path, label, num_classes, offset, is_soft):
+  records = [records_for_tests.example(3) for _ in range(7)]
+  path = records_for_tests.write(
+      tmp_path / 'train', [*records, records_for_tests.example(label)])
+  overrides = [
+      f"task.train_data.input_path='{path}'",
+      f'task.model.num_classes={num_classes}',
+      f'task.train_data.label_offset={offset}',
+      'task.train_data.global_batch_size=8']
+  if is_soft:
+    overrides += ['task.losses.one_hot=False', 'task.losses.soft_labels=True',
+                  'task.train_data.mixup_and_cutmix.mixup_alpha=0.8']
+  dataset = build_inputs(overrides)
+  with pytest.raises(tf.errors.InvalidArgumentError,
+                     match=image_classification.BAD_LABEL):
+    labels_of(dataset)
+
+
+def test_the_offset_of_soft_labels():
+  labels = tf.constant([[0.1, 0.7, 0.1, 0.1], [0.4, 0.1, 0.4, 0.1]])
+  moved = image_classification.offset_labels(
+      labels, 1, 4, 'label', label_smoothing=0.4)
+  np.testing.assert_allclose(
+      moved, [[0.1, 0.1, 0.7, 0.1], [0.1, 0.4, 0.1, 0.4]])
+
+
+def test_the_offset_of_labels():
+  moved = image_classification.offset_labels(
+      tf.constant([0, 999]), 1, 1001, 'label')
+  np.testing.assert_array_equal(moved, [1, 1000])
+
+
+def test_the_same_seed_gives_the_same_order(digits_dir):
+  def order(seed):
+    return labels_of(build_inputs(
+        [f"task.data_dir='{digits_dir}'", f'trainer.seed={seed}',
+         'task.train_data.mixup_and_cutmix=null'],
+        experiment_name='funnel_vit_digits'), batches=3)
+  np.testing.assert_array_equal(order(1), order(1))
+  assert (order(1) != order(2)).any()

@@ -1,0 +1,113 @@
+"""Tests of the look at the data before anything is built."""
+
+import pytest
+import records_for_tests
+
+from official_ext.configs import experiment
+from official_ext.tasks import preflight
+
+
+def check(*overrides):
+  params = experiment.load(
+      'funnel_vit_digits', params_override=','.join(overrides))
+  preflight.check_data(params.task, ['train_data'])
+
+
+def write_and_check(path, records, *overrides):
+  records_for_tests.write(path / 'train-00000-of-00001', records)
+  check(f"task.data_dir='{path}'", *overrides)
+
+
+def test_good_data_passes(digits_dir, tmp_path):
+  check(f"task.data_dir='{digits_dir}'")
+  write_and_check(tmp_path, [records_for_tests.example(9)])
+
+
+def test_no_file_matches(tmp_path):
+  with pytest.raises(ValueError, match=(
+      r"task.train_data.input_path '.*train\*' matches no file. Give the path")
+                     ):
+    check(f"task.data_dir='{tmp_path}'")
+
+
+def test_a_path_without_a_wildcard_must_be_a_file(tmp_path):
+  for path in (tmp_path, tmp_path / 'missing'):
+    with pytest.raises(ValueError, match='is not a file'):
+      check(f"task.train_data.input_path='{path}'")
+
+
+@pytest.mark.parametrize('label', [-1, 10, 1000])
+def test_a_label_outside_the_classes(tmp_path, label):
+  good = [records_for_tests.example(1)] * 20
+  with pytest.raises(ValueError, match=(
+      f'record 20 of .* has label {label} .*classes 0..9')):
+    write_and_check(tmp_path, [*good, records_for_tests.example(label)])
+
+
+def test_the_offset_counts(tmp_path):
+  record = records_for_tests.example(10)
+  write_and_check(tmp_path, [record], 'task.train_data.label_offset=-1')
+
+
+def test_a_record_without_a_label(tmp_path):
+  with pytest.raises(ValueError, match=(
+      "no label under 'image/class/label'; its keys are image/encoded")):
+    write_and_check(tmp_path, [records_for_tests.example(None)])
+
+
+def test_a_label_under_another_key(tmp_path):
+  record = records_for_tests.example(3, label_key='label')
+  with pytest.raises(ValueError, match='keys are image/encoded, label'):
+    write_and_check(tmp_path, [record])
+  write_and_check(tmp_path, [record], "task.train_data.label_field_key='label'")
+
+
+def test_a_record_without_an_image(tmp_path):
+  with pytest.raises(ValueError, match="no image under 'image/encoded'"):
+    write_and_check(tmp_path, [records_for_tests.example(3, image=b'')[:0]])
+
+
+def test_an_image_that_the_pipeline_cannot_decode(tmp_path):
+  png = records_for_tests.example(3, records_for_tests.encode('PNG'))
+  write_and_check(tmp_path, [png])  # No random crop: any format will do.
+  with pytest.raises(ValueError, match='is not a JPEG'):
+    write_and_check(tmp_path, [png], 'task.train_data.aug_crop=True')
+  write_and_check(tmp_path, [png], 'task.train_data.aug_crop=True',
+                  'task.train_data.decode_jpeg_only=False')
+
+
+@pytest.mark.parametrize('content', [b'these are no records', b'\0' * 100])
+def test_a_file_that_is_no_tfrecord(tmp_path, content):
+  (tmp_path / 'train-00000').write_bytes(content)
+  with pytest.raises(ValueError, match='cannot be read as a TFRecord'):
+    check(f"task.data_dir='{tmp_path}'")
+
+
+def test_a_record_that_is_no_example(tmp_path):
+  with pytest.raises(ValueError, match='cannot be read as a TFRecord'):
+    write_and_check(tmp_path, [b'\xff\xff\xff\xff'])
+
+
+def test_an_empty_file(tmp_path):
+  with pytest.raises(ValueError, match='hold no record'):
+    write_and_check(tmp_path, [])
+
+
+def test_a_large_data_set_is_sampled(tmp_path, monkeypatch):
+  monkeypatch.setattr(preflight, '_READ_WHOLE_BYTES', 0)
+  limit = preflight._SAMPLED_RECORDS_PER_FILE
+  good = [records_for_tests.example(1)] * limit
+  # Beyond the sample; the input pipeline finds it when it gets there.
+  write_and_check(tmp_path, [*good, records_for_tests.example(99)])
+  with pytest.raises(ValueError, match='has label 99'):
+    write_and_check(tmp_path, [*good[1:], records_for_tests.example(99)])
+
+
+@pytest.mark.parametrize('overrides, message', [
+    (["task.train_data.tfds_name='mnist'"],
+     "'mnist', but Model Garden reads only cifar10, cifar100, imagenet2012"),
+    (["task.train_data.tfds_name='cifar10'"], 'tfds_split is empty'),
+])
+def test_tfds_settings(overrides, message):
+  with pytest.raises(ValueError, match=message):
+    check(*overrides)

@@ -1,0 +1,53 @@
+"""Tests of the table at the end, and of the memory in it."""
+
+import numpy as np
+
+from official_ext.training import memory
+from official_ext.training import summary
+from official_ext.training import throughput as throughput_lib
+
+
+def format_table(**changes):
+  throughput = throughput_lib.Throughput(global_batch_size=64)
+  throughput.add_first_step(20)
+  throughput.add(100, 4)
+  return summary.format_table(**{**dict(
+      train_logs={'accuracy': 0.5, 'top_5_accuracy': 0.75,
+                  'training_loss': 1.5},
+      validation_logs={'accuracy': 0.25, 'top_5_accuracy': 1.0,
+                       'validation_loss': 2.5},
+      top_k=5, throughput=throughput,
+      peak_memory=memory.PeakMemory(1.234, 'resident'),
+      checkpoint='run/ckpt-7', log_dir='run'), **changes})
+
+
+def test_the_whole_table():
+  assert format_table() == '''\
+                   train  validation
+top-1            50.00 %     25.00 %
+top-5            75.00 %    100.00 %
+loss              1.5000      2.5000
+speed       25.00 steps/s, 1600 images/s (without compilation, evaluation and checkpoints)
+peak memory 1.23 GiB (resident)
+checkpoint  run/ckpt-7
+logs        tensorboard --logdir=run'''  # noqa: E501
+
+
+def test_what_did_not_happen_is_left_open():
+  table = format_table(
+      train_logs={}, throughput=throughput_lib.Throughput(1), checkpoint=None,
+      peak_memory=memory.PeakMemory(None, 'the fullest of 8 TPU'))
+  assert 'top-1                  -     25.00 %' in table
+  assert 'steps/s' not in table
+  assert 'peak memory not reported (the fullest of 8 TPU)' in table
+  assert 'checkpoint  none' in table
+
+
+def test_memory_of_the_process_grows_with_what_it_holds():
+  before = memory.measure()
+  assert before.kind == 'resident'
+  size = int((before.gib + 0.25) * 2**30)
+  held = np.ones(size, np.uint8)
+  after = memory.measure()
+  assert after.gib >= held.nbytes / 2**30
+  assert after.gib >= before.gib
