@@ -8,7 +8,7 @@ checkpoint and the EMA one too, and cannot get lost beside them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 import importlib.metadata
 import json
 from typing import Any
@@ -48,6 +48,11 @@ class CheckpointMetadata(tf.train.experimental.PythonState):
 
   def deserialize(self, string_value: str) -> None:
     del string_value
+
+  def _copy_trackable_to_cpu(
+      self, object_map: MutableMapping[Any, Any]) -> None:
+    """Hands an asynchronous checkpoint its copy; without it, it has none."""
+    object_map.setdefault(self, CheckpointMetadata(self._values))
 
 
 def describe(params: cfg.ExperimentConfig) -> dict[str, Any]:

@@ -53,8 +53,15 @@ class Trainer(base_trainer.Trainer):
         config.task.train_data.global_batch_size)
     self.train_logs: dict[str, float] = {}
     self.validation_logs: dict[str, float] = {}
-    setattr(self.checkpoint, metadata.CHECKPOINT_ITEM,
-            metadata.CheckpointMetadata(metadata.describe(config)))
+    # Anew, and not as an attribute of Model Garden's: an asynchronous
+    # checkpoint saves only what the constructor was given.
+    self._checkpoint = tf.train.Checkpoint(
+        global_step=self.global_step,
+        model=self.model,
+        optimizer=self.optimizer,
+        **getattr(self.model, 'checkpoint_items', {}),
+        **{metadata.CHECKPOINT_ITEM: metadata.CheckpointMetadata(
+            metadata.describe(config))})
 
   def create_train_loop_fn(self) -> Callable[..., None]:
     """Wraps Orbit's loop so that it is timed and reports its progress."""

@@ -50,6 +50,19 @@ def test_reads_what_was_saved(tmp_path):
   metadata.check_same_architecture(path, describe())
 
 
+def test_an_asynchronous_checkpoint_has_it_too(tmp_path):
+  checkpoint = tf.train.Checkpoint(
+      variable=tf.Variable(1.0),
+      **{metadata.CHECKPOINT_ITEM: metadata.CheckpointMetadata(describe())})
+  manager = tf.train.CheckpointManager(checkpoint, tmp_path, max_to_keep=3)
+  options = tf.train.CheckpointOptions(enable_async=True)
+  for number in (1, 2):
+    manager.save(number, options=options)
+  manager.sync()
+  for number in (1, 2):
+    assert metadata.read(f'{tmp_path}/ckpt-{number}') == describe()
+
+
 def test_restoring_keeps_the_metadata_of_this_run(tmp_path):
   path = save(tmp_path, {'layout': 'B12'})
   state = metadata.CheckpointMetadata({'layout': 'B6-6'})

@@ -1,0 +1,237 @@
+"""Tests of whole runs on the digits, in this process."""
+
+import pathlib
+
+import numpy as np
+from official.common import distribute_utils
+from official.core import task_factory
+import pytest
+import tensorflow as tf
+from tensorflow.python.framework import config
+from tensorflow.python.summary import summary_iterator
+import tf_keras
+
+from official_ext.checkpoints import metadata
+from official_ext.configs import experiment
+from official_ext.training import driver
+from official_ext.training import trainer as trainer_lib
+
+SMALL = ("task.model.backbone.funnel_vit.layout='B1-1',"
+         'task.train_data.global_batch_size=32,'
+         'task.validation_data.global_batch_size=180')
+
+
+def load(digits_dir, steps=20, interval=10, extra=''):
+  return experiment.load('funnel_vit_digits', params_override=(
+      f"{SMALL},task.data_dir='{digits_dir}',trainer.train_steps={steps},"
+      f'trainer.steps_per_loop={interval},'
+      f'trainer.checkpoint_interval={interval},'
+      f'trainer.validation_interval={interval},'
+      f'trainer.optimizer_config.warmup.linear.warmup_steps=5{extra}'))
+
+
+def run(params, mode, model_dir):
+  driver.check(params, mode, str(model_dir))
+  return driver.run(params, mode, str(model_dir))
+
+
+def scalars(folder):
+  """Every scalar of the event files in a folder: {name: {step: value}}."""
+  found = {}
+  for path in sorted(pathlib.Path(folder).glob('events.out.tfevents.*')):
+    for event in summary_iterator.summary_iterator(str(path)):
+      for value in event.summary.value:
+        found.setdefault(value.tag, {})[event.step] = float(
+            tf.make_ndarray(value.tensor))
+  return found
+
+
+@pytest.fixture(scope='module')
+def finished(digits_dir, tmp_path_factory):
+  """A finished run of 20 steps: its folder and its trainer."""
+  tf_keras.backend.clear_session()
+  model_dir = tmp_path_factory.mktemp('finished')
+  return model_dir, run(load(digits_dir), 'train_and_eval', model_dir)
+
+
+def test_the_summaries(finished):
+  model_dir, trainer = finished
+  train = scalars(model_dir / 'train')
+  for name in ('training_loss', 'accuracy', 'top_5_accuracy', 'learning_rate',
+               trainer_lib.STEPS_PER_SECOND, trainer_lib.IMAGES_PER_SECOND,
+               trainer_lib.PEAK_MEMORY):
+    assert sorted(train[name]) == [10, 20], name
+  for step in (10, 20):
+    ratio = (train[trainer_lib.IMAGES_PER_SECOND][step]
+             / train[trainer_lib.STEPS_PER_SECOND][step])
+    assert ratio == pytest.approx(32)
+    assert 0.1 < train[trainer_lib.PEAK_MEMORY][step] < 24
+  # Orbit's figure counts compilation in; ours does not.
+  assert (train[trainer_lib.STEPS_PER_SECOND][10]
+          > 1.5 * train['steps_per_second'][10])
+  validation = scalars(model_dir / 'validation')
+  assert validation['accuracy'][20] == pytest.approx(
+      trainer.validation_logs['accuracy'])
+  assert trainer.train_logs['training_loss'] == pytest.approx(
+      train['training_loss'][20])
+
+
+def test_the_checkpoint_carries_its_metadata(finished, digits_dir):
+  model_dir, _ = finished
+  checkpoint = tf.train.latest_checkpoint(model_dir)
+  assert checkpoint.endswith('ckpt-20')
+  found = metadata.read(checkpoint)
+  assert found['layout'] == 'B1(17)-1(9)'
+  assert found['num_classes'] == 10
+  assert found == metadata.describe(load(digits_dir))
+
+
+def test_evaluation_repeats_the_result(finished, digits_dir, capfd):
+  model_dir, trained = finished
+  before = {path.name: path.stat().st_mtime_ns for path in model_dir.iterdir()
+            if path.is_file()}
+  evaluated = run(load(digits_dir), 'eval', model_dir)
+  assert evaluated.validation_logs == pytest.approx(
+      trained.validation_logs, abs=1e-6)
+  assert not evaluated.train_logs
+  after = {path.name: path.stat().st_mtime_ns for path in model_dir.iterdir()
+           if path.is_file()}
+  assert before == after
+  shown = capfd.readouterr().out
+  assert 'step 20  validation: loss' in shown
+  assert 'steps/s' not in shown
+
+
+def test_evaluation_agrees_with_a_plain_loop(finished, digits_dir):
+  model_dir, trained = finished
+  params = load(digits_dir)
+  task = task_factory.get_task(params.task)
+  model = task.build_model()
+  tf.train.Checkpoint(model=model).read(
+      tf.train.latest_checkpoint(model_dir)).expect_partial()
+  right, total = 0, 0
+  for images, labels in task.build_inputs(params.task.validation_data):
+    predictions = model(images, training=False).numpy().argmax(axis=-1)
+    right += int((predictions == labels.numpy()).sum())
+    total += len(labels)
+  assert total == 360
+  assert trained.validation_logs['accuracy'] == pytest.approx(right / total)
+
+
+def test_continuous_evaluation_ends_with_the_training(finished, digits_dir):
+  model_dir, trained = finished
+  params = load(digits_dir, extra=',trainer.continuous_eval_timeout=1')
+  evaluated = run(params, 'continuous_eval', model_dir)
+  assert evaluated.validation_logs == pytest.approx(
+      trained.validation_logs, abs=1e-6)
+
+
+def test_another_architecture_in_the_folder(finished, digits_dir):
+  model_dir, _ = finished
+  params = load(
+      digits_dir, extra=",task.model.backbone.funnel_vit.layout='B2'")
+  with pytest.raises(ValueError, match='belongs to another architecture.*'
+                     r'layout is B1\(17\)-1\(9\) there and B2\(17\) here'):
+    driver.check(params, 'train', str(model_dir))
+
+
+def test_evaluation_without_a_checkpoint(digits_dir, tmp_path):
+  with pytest.raises(ValueError, match='there is no checkpoint in'):
+    driver.check(load(digits_dir), 'eval', str(tmp_path))
+
+
+def test_an_unknown_mode(digits_dir, tmp_path):
+  with pytest.raises(ValueError, match='--mode=train_and_validate is not'):
+    driver.check(load(digits_dir), 'train_and_validate', str(tmp_path))
+
+
+def test_training_goes_on_where_it_stopped(digits_dir, tmp_path, capfd):
+  run(load(digits_dir, steps=10), 'train', tmp_path)
+  assert 'training from step 0 to 10' in capfd.readouterr().out
+  trainer = run(load(digits_dir, steps=20), 'train', tmp_path)
+  shown = capfd.readouterr().out
+  assert 'training from step 10 to 20' in shown
+  assert 'step 20/20  train: loss' in shown
+  assert int(trainer.global_step.numpy()) == 20
+  assert tf.train.latest_checkpoint(tmp_path).endswith('ckpt-20')
+
+
+def test_one_seed_gives_one_result(digits_dir, tmp_path):
+  def losses(name, seed):
+    params = load(digits_dir, steps=6, interval=3, extra=(
+        f',trainer.seed={seed},trainer.deterministic=true'))
+    run(params, 'train', tmp_path / name)
+    found = scalars(tmp_path / name / 'train')['training_loss']
+    return [found[step] for step in sorted(found)]
+
+  try:
+    first = losses('first', 3)
+    assert len(first) == 2
+    assert losses('second', 3) == first
+    assert losses('third', 4) != first
+  finally:
+    _disable_op_determinism()
+
+
+def _disable_op_determinism():
+  config.disable_op_determinism()
+
+
+def test_determinism_needs_a_seed(digits_dir, tmp_path):
+  params = load(digits_dir, extra=(
+      ',trainer.seed=null,trainer.deterministic=true'))
+  with pytest.raises(ValueError, match='trainer.seed is not. Set a seed'):
+    run(params, 'train', tmp_path)
+
+
+def test_mixed_precision_trains(digits_dir, tmp_path):
+  params = load(digits_dir, steps=40, interval=20, extra=(
+      ',runtime.mixed_precision_dtype=bfloat16,'
+      'task.train_data.dtype=bfloat16,task.validation_data.dtype=bfloat16'))
+  trainer = run(params, 'train_and_eval', tmp_path)
+  losses = scalars(tmp_path / 'train')['training_loss']
+  assert np.isfinite(list(losses.values())).all()
+  assert losses[40] < losses[20]
+  assert trainer.model.backbone.get_layer('encoder').compute_dtype == 'bfloat16'
+
+
+@pytest.fixture
+def two_replicas(monkeypatch):
+  """Makes every run mirrored over two logical CPU devices."""
+  strategy = tf.distribute.MirroredStrategy(['CPU:0', 'CPU:1'])
+  monkeypatch.setattr(
+      distribute_utils, 'get_distribution_strategy', lambda **_: strategy)
+
+
+def test_two_replicas(digits_dir, tmp_path, two_replicas):
+  trainer = run(load(digits_dir), 'train_and_eval', tmp_path)
+  assert trainer.strategy.num_replicas_in_sync == 2
+  assert int(trainer.global_step.numpy()) == 20
+  ratio = (scalars(tmp_path / 'train')[trainer_lib.IMAGES_PER_SECOND][20]
+           / scalars(tmp_path / 'train')[trainer_lib.STEPS_PER_SECOND][20])
+  assert ratio == pytest.approx(32)
+
+
+def test_a_batch_that_the_replicas_do_not_divide(
+    digits_dir, tmp_path, two_replicas):
+  params = load(digits_dir, extra=',task.train_data.global_batch_size=33')
+  with pytest.raises(ValueError, match=(
+      'train_data.global_batch_size is 33, which the 2 replicas do not')):
+    driver.run(params, 'train', str(tmp_path))
+
+
+def test_more_gpus_than_there_are(digits_dir, tmp_path):
+  params = load(digits_dir, extra=',runtime.num_gpus=99')
+  with pytest.raises(ValueError, match='num_gpus is 99, but TensorFlow sees'):
+    driver.run(params, 'train', str(tmp_path))
+
+
+def test_model_gardens_checkpoint_in_the_folder(digits_dir, tmp_path):
+  params = load(digits_dir)
+  model = tf_keras.Sequential([tf_keras.layers.Dense(3)])
+  model.build([None, 2])
+  checkpoint = tf.train.Checkpoint(model=model)
+  manager = tf.train.CheckpointManager(checkpoint, tmp_path, max_to_keep=1)
+  manager.save(7)
+  with pytest.raises(ValueError, match='carries no metadata, and its'):
+    run(params, 'train', tmp_path)
