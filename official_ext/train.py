@@ -19,6 +19,9 @@ FLAGS = flags.FLAGS
 _MODES = ('train', 'eval', 'train_and_eval', 'continuous_eval')
 
 tfm_flags.define_flags()
+# So that --help shows them.
+flags.adopt_module_key_flags(tfm_flags)
+flags.adopt_module_key_flags(library_logs)
 _ASYNC_CHECKPOINTING = flags.DEFINE_bool(
     'enable_async_checkpointing', True,
     'Whether training goes on while a checkpoint is written.')

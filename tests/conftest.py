@@ -15,6 +15,7 @@ import tf_keras
 
 from data_prep import digits_to_tfrecord
 from official_ext import registry_imports  # noqa: F401
+
 # pylint: enable=g-import-not-at-top
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent

@@ -234,8 +234,8 @@ def _check_type(value: Any, owner: type, key: str, where: str) -> None:
   choices = (annotation,)
   if typing.get_origin(annotation) in (typing.Union, types.UnionType):
     choices = typing.get_args(annotation)
-  if not all(choice in _SCALARS or isinstance(choice, type) and issubclass(
-      choice, hyperparams.Config) for choice in choices):
+  if not all(choice in _SCALARS or (isinstance(choice, type) and issubclass(
+      choice, hyperparams.Config)) for choice in choices):
     return  # Sequences, and what has no annotation.
   accepted = [choice for choice in choices if choice in _SCALARS]
   if float in accepted:

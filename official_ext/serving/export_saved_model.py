@@ -24,6 +24,8 @@ _EXPORT_DIR = flags.DEFINE_string(
 _CHECKPOINT = flags.DEFINE_string(
     'checkpoint', None,
     'Prefix of the checkpoint; by default the newest of --model_dir.')
+# So that --help shows it.
+flags.adopt_module_key_flags(library_logs)
 
 
 def main(argv: Sequence[str]) -> None:

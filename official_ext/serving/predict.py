@@ -21,6 +21,8 @@ _MODEL = flags.DEFINE_string(
     required=True)
 _TOP_K = flags.DEFINE_integer(
     'top_k', 5, 'How many classes to print.', lower_bound=1)
+# So that --help shows it.
+flags.adopt_module_key_flags(library_logs)
 
 
 def main(argv: Sequence[str]) -> None:

@@ -19,6 +19,8 @@ import tf_keras
 from official_ext import library_logs
 from official_ext.checkpoints import metadata
 from official_ext.configs import image_classification
+from official_ext.modeling import costs
+from official_ext.modeling import specs
 from official_ext.tasks import preflight
 from official_ext.training import memory
 from official_ext.training import progress as progress_lib
@@ -85,8 +87,10 @@ def run(params: cfg.ExperimentConfig, mode: str, model_dir: str,
   strategy = _strategy(params)
   # Libraries print too; keep a hold of the terminal.
   terminal = sys.stdout
-  progress = (progress_lib.create(terminal) if _is_chief(strategy)
-              else progress_lib.Progress())
+  progress = progress_lib.Progress()
+  if _is_chief(strategy):
+    progress = progress_lib.create(terminal)
+    print(_describe(params), file=terminal, flush=True)
   try:
     with library_logs.without_prints():
       trainer = _train_and_evaluate(
@@ -198,6 +202,21 @@ def _strategy(params: cfg.ExperimentConfig) -> tf.distribute.Strategy:
 
 def _is_chief(strategy: tf.distribute.Strategy) -> bool:
   return bool(strategy.extended.should_checkpoint)
+
+
+def _describe(params: cfg.ExperimentConfig) -> str:
+  """The model on one line."""
+  model = params.task.model
+  if model.backbone.type != 'funnel_vit':
+    return f'backbone {model.backbone.type}'
+  spec = specs.resolve(model.backbone.funnel_vit, tuple(model.input_size[:2]))
+  num_parameters = costs.count_parameters(
+      spec, model.num_classes,
+      bool(model.backbone.funnel_vit.layer_scale_init_value))
+  multiply_adds = costs.count_multiply_adds(spec, model.num_classes)
+  return (f'Funnel-ViT {spec.model_name}, {spec.layout_with_tokens}: '
+          f'{num_parameters / 1e6:.1f} M parameters, '
+          f'{multiply_adds / 1e9:.2f} GMACs per image')
 
 
 def _summary(trainer: trainer_lib.Trainer, params: cfg.ExperimentConfig,

@@ -22,7 +22,7 @@ def format_table(**changes):
 
 
 def test_the_whole_table():
-  assert format_table() == '''\
+  assert format_table() == """\
                    train  validation
 top-1            50.00 %     25.00 %
 top-5            75.00 %    100.00 %
@@ -30,7 +30,7 @@ loss              1.5000      2.5000
 speed       25.00 steps/s, 1600 images/s (without compilation, evaluation and checkpoints)
 peak memory 1.23 GiB (resident)
 checkpoint  run/ckpt-7
-logs        tensorboard --logdir=run'''  # noqa: E501
+logs        tensorboard --logdir=run"""  # noqa: E501
 
 
 def test_what_did_not_happen_is_left_open():

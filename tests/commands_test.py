@@ -1,0 +1,130 @@
+"""The commands from end to end, as a user types them."""
+
+import pathlib
+import zipfile
+
+import commands
+import pytest
+
+ON_DIGITS = ('--experiment=funnel_vit_digits', '--mode=train_and_eval')
+SHORT = ('trainer.train_steps=6,trainer.steps_per_loop=3,'
+         'trainer.optimizer_config.warmup.linear.warmup_steps=1')
+
+
+def train(repository, *arguments):
+  return commands.run('train.py', *arguments, cwd=repository)
+
+
+def test_train_export_predict(repository, digits_dir, tmp_path):
+  gin_file = tmp_path / 'mine.gin'
+  gin_file.write_text('build_optimizer.use_legacy_optimizer = 1\n')
+  result = train(
+      repository, *ON_DIGITS, f'--model_dir={tmp_path}/run',
+      f'--gin_file={gin_file}',
+      f"--params_override=task.data_dir='{digits_dir}',{SHORT}")
+  assert result.returncode == 0, result.stderr
+  # No library chatter: nothing but our lines, and nothing on stderr.
+  assert result.stderr == ''
+  lines = result.stdout.splitlines()
+  assert lines[0] == (
+      'Funnel-ViT vit-nano4, B2(17)-2(9)-2(5): 0.3 M parameters, 0.00 GMACs '
+      'per image')
+  assert lines[1] == 'training from step 0 to 6'
+  assert [line.split('  ')[0] for line in lines[2:5]] == [
+      'step 3/6', 'step 6/6', 'step 6/6']
+  assert [line.split(':')[0].split('  ')[1] for line in lines[2:5]] == [
+      'train', 'train', 'validation']
+  assert lines[6].split() == ['train', 'validation']
+  assert [line.split()[0] for line in lines[7:10]] == ['top-1', 'top-5', 'loss']
+  assert f'checkpoint  {tmp_path}/run/ckpt-6' in lines
+  assert pathlib.Path(tmp_path, 'run/params.yaml').exists()
+  gin_config = pathlib.Path(
+      tmp_path, 'run/operative_config.train_and_eval.gin').read_text()
+  assert 'build_optimizer.use_legacy_optimizer = 1' in gin_config
+
+  result = commands.run(
+      '-m', 'official_ext.checkpoints.metadata', tmp_path / 'run',
+      cwd=repository)
+  assert '"layout": "B2(17)-2(9)-2(5)"' in result.stdout
+
+  result = commands.run(
+      '-m', 'official_ext.serving.export_saved_model',
+      f'--model_dir={tmp_path}/run', f'--export_dir={tmp_path}/exports',
+      cwd=repository)
+  assert (result.stdout, result.stderr) == (
+      f'exported to {tmp_path}/exports/1\n', '')
+
+  images = sorted(pathlib.Path(digits_dir, 'samples').iterdir())[:2]
+  result = commands.run(
+      '-m', 'official_ext.serving.predict', f'--model={tmp_path}/exports',
+      '--top_k=2', images[0], gin_file, images[1], tmp_path / 'missing.png',
+      cwd=repository)
+  assert result.returncode == 1
+  lines = result.stdout.splitlines()
+  assert [lines[0], lines[3]] == [str(image) for image in images]
+  for line in (*lines[1:3], *lines[4:6]):
+    probability, name = line.split('%')
+    assert 0 <= float(probability) <= 100 and name.strip() in '0123456789'
+  errors = result.stderr.splitlines()
+  assert len(errors) == 2
+  assert errors[0].startswith(f'error: {gin_file}: not a JPEG')
+  assert errors[1].startswith(f'error: {tmp_path}/missing.png')
+
+
+@pytest.mark.parametrize('arguments, message', [
+    (['--mode=train_and_validate'], 'must be one of train, eval, train_and'),
+    (['--mode=train', '--experiment=vit'], '--experiment=vit is not registered'
+     ),
+    (['--mode=train', '--params_override=trainer.step=1'], 'there is no key'),
+    (['--mode=train', '--config_file=nothing'], 'neither a file nor the name'),
+    (['--mode=train', '--params_override=task.data_dir=/nowhere'],
+     "/nowhere/train*' matches no file"),
+    (['--mode=train', 'extra'], "unexpected argument 'extra'"),
+    (['--mode=train', '--gin_file=/nowhere.gin'], '/nowhere.gin'),
+    (['--mode=eval'], 'there is no checkpoint in'),
+])
+def test_errors_are_for_the_person_who_typed(
+    repository, tmp_path, arguments, message):
+  result = train(repository, '--experiment=funnel_vit_digits',
+                 f'--model_dir={tmp_path}/run', *arguments)
+  assert result.returncode != 0
+  assert message in result.stderr
+  assert 'Traceback' not in result.stderr
+  # Nothing was begun.
+  assert not pathlib.Path(tmp_path, 'run').exists()
+
+
+def test_library_logs_come_back(repository, digits_dir, tmp_path):
+  result = train(
+      repository, '--experiment=funnel_vit_digits', '--mode=train',
+      f'--model_dir={tmp_path}', '--library_logs',
+      f"--params_override=task.data_dir='{digits_dir}',{SHORT}")
+  assert result.returncode == 0, result.stderr
+  assert 'Saving experiment configuration' in result.stderr
+  assert 'train | step:      3' in result.stdout
+
+
+def test_an_installed_package_is_complete(repository, tmp_path):
+  result = commands.run(
+      '-m', 'pip', 'wheel', '--quiet', '--no-deps', '--no-build-isolation',
+      '--wheel-dir', tmp_path, '.', cwd=repository)
+  assert result.returncode == 0, result.stderr
+  wheel, = tmp_path.glob('*.whl')
+  installed = tmp_path / 'installed'
+  with zipfile.ZipFile(wheel) as archive:
+    archive.extractall(installed)
+  assert sorted(path.name for path in installed.iterdir()
+                if not path.name.endswith('.dist-info')) == [
+                    'data_prep', 'official_ext']
+  result = commands.run(
+      '-c', 'import official_ext; print(official_ext.__file__); '
+      'from official_ext.configs import experiment; '
+      'print(*experiment.shipped_config_files())',
+      cwd=tmp_path, PYTHONPATH=str(installed))
+  assert result.stdout.splitlines() == [
+      f'{installed}/official_ext/__init__.py', 'runtime/gpu runtime/tpu']
+  shown = commands.run('-m', 'official_ext.train', '--help', cwd=tmp_path,
+                       PYTHONPATH=str(installed)).stdout
+  for flag in ('--experiment:', '--params_override:', '--[no]library_logs:'):
+    assert flag in shown
+    assert flag in train(repository, '--help').stdout
