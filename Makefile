@@ -1,18 +1,17 @@
+# make setup        make .venv from the lock
 # make quickstart   set up, prepare the digits, train, export, predict
 # make test         set up, check the style, run the tests
-# make lock         resolve the dependencies anew (needs a package index)
+# make figures      draw the figures of the README
+# make lock         resolve the dependencies anew
 
 PYTHON ?= python3
 VENV ?= .venv
-RUN_DIR ?= runs/digits
-DIGITS_DIR ?= data/digits
-EXPORT_DIR ?= exports/digits
 
 BIN := $(VENV)/bin
 LOCK := requirements/lock.txt
 INSTALLED := $(VENV)/.installed
 
-.PHONY: setup quickstart test lint lock clean
+.PHONY: setup quickstart test lint figures lock clean
 .DELETE_ON_ERROR:
 
 setup: $(INSTALLED)
@@ -25,21 +24,23 @@ $(INSTALLED): $(LOCK)
 	@touch $@
 
 quickstart: $(INSTALLED)
-	$(BIN)/python -m data_prep.digits_to_tfrecord --output_dir=$(DIGITS_DIR)
-	rm -rf $(RUN_DIR) $(EXPORT_DIR)
+	$(BIN)/python -m data_prep.digits_to_tfrecord --output_dir=data/digits
+	rm -rf runs/quickstart exports/quickstart
 	$(BIN)/python train.py --experiment=funnel_vit_digits \
-	  --mode=train_and_eval --model_dir=$(RUN_DIR) \
-	  --params_override=task.data_dir=$(DIGITS_DIR)
+	  --mode=train_and_eval --model_dir=runs/quickstart
 	$(BIN)/python -m official_ext.serving.export_saved_model \
-	  --model_dir=$(RUN_DIR) --export_dir=$(EXPORT_DIR)
-	$(BIN)/python -m official_ext.serving.predict --model=$(EXPORT_DIR) \
-	  $(DIGITS_DIR)/samples/*.png
+	  --model_dir=runs/quickstart --export_dir=exports/quickstart
+	$(BIN)/python -m official_ext.serving.predict \
+	  --model=exports/quickstart --top_k=2 data/digits/samples/*.png
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 
 test: lint
 	$(BIN)/python -m pytest
+
+figures: $(INSTALLED)
+	$(BIN)/python docs/draw_architecture.py
 
 lock:
 	$(PYTHON) -m venv $(VENV)-lock

@@ -27,7 +27,8 @@ INSTALL_REQUIRES = [
 
 EXTRAS_REQUIRE = {
     'gpu': ['tensorflow[and-cuda]>=2.15,<2.21'],
-    'dev': ['hypothesis>=6.80', 'pytest>=7.4', 'ruff>=0.6'],
+    'dev': [
+        'hypothesis>=6.80', 'matplotlib>=3.7', 'pytest>=7.4', 'ruff>=0.6'],
 }
 
 setuptools.setup(

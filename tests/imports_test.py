@@ -22,6 +22,7 @@ ORDER = [
     'official_ext.registry_imports',
     'official_ext.checkpoints',
     'official_ext.library_logs',
+    'official_ext.describe_layouts',
     'official_ext.training',
     'official_ext.train',
     'official_ext.serving',

@@ -216,7 +216,7 @@ def _describe(params: cfg.ExperimentConfig) -> str:
   multiply_adds = costs.count_multiply_adds(spec, model.num_classes)
   return (f'Funnel-ViT {spec.model_name}, {spec.layout_with_tokens}: '
           f'{num_parameters / 1e6:.1f} M parameters, '
-          f'{multiply_adds / 1e9:.2f} GMACs per image')
+          f'{multiply_adds / 1e9:.3g} GMACs per image')
 
 
 def _summary(trainer: trainer_lib.Trainer, params: cfg.ExperimentConfig,

@@ -90,6 +90,7 @@ class BarProgress(LineProgress):
   def interval(self, step: int, text: str) -> None:
     of_total = f'/{self._train_steps}' if self._train_steps else ''
     tqdm.tqdm.write(f'step {step}{of_total}  {text}', file=self._stream)
+    self._describe('train')
 
   def evaluating(self) -> None:
     self._describe('evaluate')
