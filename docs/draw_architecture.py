@@ -6,8 +6,9 @@ import matplotlib
 
 matplotlib.use('Agg')
 # pylint: disable=g-import-not-at-top
-from matplotlib import patches  # noqa: E402
-from matplotlib import pyplot as plt  # noqa: E402
+from matplotlib import patches
+from matplotlib import pyplot as plt
+
 # pylint: enable=g-import-not-at-top
 
 OUTPUT = pathlib.Path(__file__).parent / 'architecture.png'

@@ -1,6 +1,6 @@
 """Prints what layouts cost before anything is trained.
 
-  python -m official_ext.describe_layouts B12 B6-6 B4-4-4
+python -m official_ext.describe_layouts B12 B6-6 B4-4-4
 """
 
 from __future__ import annotations
