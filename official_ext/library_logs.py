@@ -45,7 +45,10 @@ def silence() -> None:
   # and its real errors reach Python as exceptions.
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
   warnings.simplefilter('ignore')
-  logging.get_absl_handler().addFilter(_ProjectOnly())
+  handler = logging.get_absl_handler()
+  handler.addFilter(_ProjectOnly())
+  handler.setFormatter(
+      python_logging.Formatter('%(levelname)s: %(message)s'))
   # TensorFlow's Python logger has a handler of its own.
   python_logging.getLogger('tensorflow').setLevel(python_logging.ERROR)
 
@@ -67,7 +70,7 @@ class _Sink(io.TextIOBase):
     return len(text)
 
 
-def fail(error: Exception) -> None:
+def fail(error: Exception | str) -> None:
   """Ends the command with an error for the person who typed it."""
   print(f'error: {error}', file=sys.stderr)
   raise SystemExit(1)

@@ -56,14 +56,18 @@ def main(argv: Sequence[str]) -> None:
         FLAGS.experiment, FLAGS.config_file or (), FLAGS.params_override or '',
         tpu=FLAGS.tpu, tf_data_service=FLAGS.tf_data_service)
     driver.check(params, FLAGS.mode, FLAGS.model_dir)
+    strategy = driver.build_strategy(params)
+    driver.check_records(params, FLAGS.mode)
   except (ValueError, OSError) as error:
     library_logs.fail(error)
   try:
-    driver.run(params, FLAGS.mode, FLAGS.model_dir, _ASYNC_CHECKPOINTING.value)
+    driver.run(params, FLAGS.mode, FLAGS.model_dir, strategy,
+               _ASYNC_CHECKPOINTING.value)
   except tf.errors.InvalidArgumentError as error:
-    if image_classification.BAD_LABEL not in str(error):
+    message = image_classification.bad_label_message(error)
+    if message is None:
       raise
-    library_logs.fail(error)
+    library_logs.fail(message)
   train_utils.save_gin_config(FLAGS.mode, FLAGS.model_dir)
 
 

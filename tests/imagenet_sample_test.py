@@ -58,7 +58,9 @@ def test_one_step_of_training_and_evaluation(imagenet_dir, tmp_path, layout):
       'trainer.optimizer_config.warmup.linear.warmup_steps=0,'
       'trainer.train_steps=1'))
   driver.check(params, 'train_and_eval', str(tmp_path))
-  trainer = driver.run(params, 'train_and_eval', str(tmp_path))
+  driver.check_records(params, 'train_and_eval')
+  trainer = driver.run(params, 'train_and_eval', str(tmp_path),
+                       driver.build_strategy(params))
   # The head starts at zero: every class is as likely as any other.
   assert trainer.train_logs['training_loss'] == pytest.approx(
       np.log(1001), abs=1e-4)

@@ -170,6 +170,7 @@ def resolve(params: cfg.ExperimentConfig) -> None:
     ValueError: if something cannot be derived, or does not fit.
   """
   _resolve_model(params.task)
+  _check_labels_and_losses(params.task)
   _resolve_data(params.task, params.trainer.seed)
   _resolve_steps(params.trainer, params.task.train_data)
 
@@ -272,6 +273,24 @@ def _resolve_model(task: image_classification.ImageClassificationTask) -> None:
         '1.')
   if model.backbone.type == 'funnel_vit':
     specs.resolve(model.backbone.funnel_vit, tuple(model.input_size[:2]))
+
+
+def _check_labels_and_losses(
+    task: image_classification.ImageClassificationTask) -> None:
+  """Mixed images have soft labels, and only they have."""
+  losses = task.losses
+  if task.train_data.mixup_and_cutmix:
+    if losses.one_hot or not (
+        losses.soft_labels or losses.use_binary_cross_entropy):
+      raise ValueError(
+          'task.train_data.mixup_and_cutmix makes labels soft: set '
+          'task.losses.soft_labels=true and task.losses.one_hot=false, or '
+          'switch it off with null.')
+  elif losses.soft_labels:
+    raise ValueError(
+        'task.losses.soft_labels is true, but without '
+        'task.train_data.mixup_and_cutmix labels are not soft: set '
+        'task.losses.soft_labels=false and task.losses.one_hot=true.')
 
 
 def _resolve_data(task: image_classification.ImageClassificationTask,

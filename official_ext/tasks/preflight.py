@@ -24,9 +24,9 @@ _SAMPLED_FILES = 8
 _SAMPLED_RECORDS_PER_FILE = 32
 
 
-def check_data(task: configs.ImageClassificationTask,
-               names: Sequence[str]) -> None:
-  """Checks data sets of a task.
+def check_files(task: configs.ImageClassificationTask,
+                names: Sequence[str]) -> None:
+  """Checks that data sets exist; runs no TensorFlow operation.
 
   Args:
     task: the task's configuration, resolved.
@@ -40,8 +40,25 @@ def check_data(task: configs.ImageClassificationTask,
     if data.tfds_name:
       _check_tfds(data, f'task.{name}')
     else:
+      _match_files(data.input_path, f'task.{name}')
+
+
+def check_records(task: configs.ImageClassificationTask,
+                  names: Sequence[str]) -> None:
+  """Reads records of data sets and checks them one by one.
+
+  Args:
+    task: the task's configuration, resolved.
+    names: which to check, 'train_data' or 'validation_data'.
+
+  Raises:
+    ValueError: naming the record, what is wrong with it and the mend.
+  """
+  for name in names:
+    data = getattr(task, name)
+    if not data.tfds_name:
       files = _match_files(data.input_path, f'task.{name}')
-      _check_records(task, data, files, f'task.{name}')
+      _check_files_records(task, data, files, f'task.{name}')
 
 
 def _check_tfds(data: configs.DataConfig, where: str) -> None:
@@ -74,10 +91,10 @@ def _match_files(input_path: str | Sequence[str], where: str) -> list[str]:
   return files
 
 
-def _check_records(task: configs.ImageClassificationTask,
-                   data: configs.DataConfig, files: Sequence[str],
-                   where: str) -> None:
-  """Reads records of the files and checks them one by one."""
+def _check_files_records(task: configs.ImageClassificationTask,
+                         data: configs.DataConfig, files: Sequence[str],
+                         where: str) -> None:
+  """Checks all records of small files, and a sample of large ones."""
   label_key = task.train_data.label_field_key
   image_key = task.train_data.image_field_key
   size = sum(tf.io.gfile.stat(file).length for file in files)
@@ -117,12 +134,13 @@ def _check_record(features, task: configs.ImageClassificationTask,
         f'{where} has no label under {label_key!r}; its keys are {keys}. Set '
         'task.train_data.label_field_key, or convert the data again.')
   if not task.train_data.is_multilabel:
-    label = labels[0] + (data.label_offset or 0)
+    # Model Garden's own experiments have no such setting.
+    offset = getattr(data, 'label_offset', None) or 0
     num_classes = task.model.num_classes
-    if not 0 <= label < num_classes:
+    if not 0 <= labels[0] + offset < num_classes:
       raise ValueError(
-          f'{where} has label {labels[0]} (label_offset {data.label_offset}), '
-          f'but the model has classes 0..{num_classes - 1}. Set '
+          f'{where} has label {labels[0]} (label_offset {offset}), but the '
+          f'model has classes 0..{num_classes - 1}. Set '
           'task.model.num_classes (ImageNet: 1001, labels 1..1000) or '
           'label_offset.')
   image = features[image_key].bytes_list.value[0]

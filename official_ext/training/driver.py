@@ -13,6 +13,7 @@ from official.core import task_factory
 from official.core import train_lib
 from official.core import train_utils
 from official.modeling import performance
+from official.vision.configs import image_classification as garden_configs
 import tensorflow as tf
 import tf_keras
 
@@ -33,6 +34,9 @@ MODES = ('train', 'eval', 'train_and_eval', 'continuous_eval')
 def check(params: cfg.ExperimentConfig, mode: str, model_dir: str) -> None:
   """Finds what would fail later, while it is cheap.
 
+  Runs no TensorFlow operation, since the strategy of several workers must be
+  built before the first one.
+
   Args:
     params: the experiment's configuration.
     mode: one of MODES.
@@ -44,6 +48,16 @@ def check(params: cfg.ExperimentConfig, mode: str, model_dir: str) -> None:
   if mode not in MODES:
     raise ValueError(
         f'--mode={mode} is not supported. Use one of {", ".join(MODES)}.')
+  if not isinstance(params.task, garden_configs.ImageClassificationTask):
+    raise ValueError(
+        f'the task of this experiment is {type(params.task).__name__}, but '
+        "this program runs image classification. Use Model Garden's own "
+        'driver for it.')
+  # Model Garden's own experiments have neither setting.
+  if (getattr(params.trainer, 'deterministic', False) and
+      params.trainer.seed is None):
+    raise ValueError(
+        'trainer.deterministic is set, but trainer.seed is not. Set a seed.')
   checkpoint = tf.train.latest_checkpoint(model_dir)
   if checkpoint:
     metadata.check_same_architecture(checkpoint, metadata.describe(params))
@@ -52,16 +66,64 @@ def check(params: cfg.ExperimentConfig, mode: str, model_dir: str) -> None:
         f'--mode=eval: there is no checkpoint in {model_dir}, and untrained '
         'weights are not worth an evaluation. Give the --model_dir of a '
         'training, or set task.init_checkpoint.')
-  if isinstance(params.task, image_classification.ImageClassificationTask):
-    names = []
-    if 'train' in mode:
-      names.append('train_data')
-    if 'eval' in mode:
-      names.append('validation_data')
-    preflight.check_data(params.task, names)
+  preflight.check_files(params.task, _data_of_mode(mode))
+
+
+def check_records(params: cfg.ExperimentConfig, mode: str) -> None:
+  """Looks into the records of the data sets that a mode reads.
+
+  Args:
+    params: the experiment's configuration.
+    mode: one of MODES.
+
+  Raises:
+    ValueError: naming the record, what is wrong with it and the mend.
+  """
+  preflight.check_records(params.task, _data_of_mode(mode))
+
+
+def build_strategy(params: cfg.ExperimentConfig) -> tf.distribute.Strategy:
+  """Builds the strategy of the configuration, checked against the machine.
+
+  Args:
+    params: the experiment's configuration.
+
+  Returns:
+    The strategy.
+
+  Raises:
+    ValueError: if the machine has too few GPUs, or a batch does not divide by
+      the replicas.
+  """
+  runtime = params.runtime
+  num_visible = len(tf.config.list_physical_devices('GPU'))
+  if runtime.num_gpus > num_visible:
+    raise ValueError(
+        f'runtime.num_gpus is {runtime.num_gpus}, but TensorFlow sees '
+        f'{num_visible} GPUs. Lower it, or install the extra `gpu`.')
+  if (num_visible and not runtime.num_gpus and
+      runtime.distribution_strategy in ('mirrored', 'one_device')):
+    logging.warning(
+        'TensorFlow sees %d GPUs, but runtime.num_gpus is 0: this run uses '
+        'the CPU. Add --params_override=runtime.num_gpus=%d.', num_visible,
+        num_visible)
+  strategy = distribute_utils.get_distribution_strategy(
+      distribution_strategy=runtime.distribution_strategy,
+      all_reduce_alg=runtime.all_reduce_alg,
+      num_gpus=runtime.num_gpus,
+      tpu_address=runtime.tpu)
+  replicas = strategy.num_replicas_in_sync
+  for name in ('train_data', 'validation_data'):
+    batch_size = getattr(params.task, name).global_batch_size
+    if batch_size % replicas:
+      raise ValueError(
+          f'task.{name}.global_batch_size is {batch_size}, which the '
+          f'{replicas} replicas do not divide. Use a multiple of {replicas}.')
+  return strategy
 
 
 def run(params: cfg.ExperimentConfig, mode: str, model_dir: str,
+        strategy: tf.distribute.Strategy,
         enable_async_checkpointing: bool = True) -> trainer_lib.Trainer:
   """Runs an experiment that `check` has passed, and prints its summary.
 
@@ -69,6 +131,7 @@ def run(params: cfg.ExperimentConfig, mode: str, model_dir: str,
     params: the experiment's configuration.
     mode: one of MODES.
     model_dir: folder of the checkpoints and the logs.
+    strategy: what `build_strategy` returned.
     enable_async_checkpointing: whether training goes on while a checkpoint is
       written.
 
@@ -76,15 +139,14 @@ def run(params: cfg.ExperimentConfig, mode: str, model_dir: str,
     The trainer, with the metrics of the last interval and evaluation.
 
   Raises:
-    ValueError: if `model_dir` holds another model's checkpoint, or the batch
-      does not divide by the replicas.
+    ValueError: if `model_dir` holds a checkpoint without metadata that is
+      another model's.
   """
   if 'train' in mode:
     train_utils.serialize_config(params, model_dir)
   _seed(params.trainer)
   if params.runtime.mixed_precision_dtype:
     performance.set_mixed_precision_policy(params.runtime.mixed_precision_dtype)
-  strategy = _strategy(params)
   # Libraries print too; keep a hold of the terminal.
   terminal = sys.stdout
   progress = progress_lib.Progress()
@@ -130,18 +192,28 @@ def _train_and_evaluate(
       trainer=trainer,
       enable_async_checkpointing=enable_async_checkpointing)
   with strategy.scope():
-    _run_mode(runner, mode, params.trainer)
+    _run_mode(runner, mode, params.trainer, progress)
   return trainer
 
 
 def _run_mode(runner: train_lib.OrbitExperimentRunner, mode: str,
-              trainer: cfg.TrainerConfig) -> None:
+              trainer: cfg.TrainerConfig,
+              progress: progress_lib.Progress) -> None:
   """Drives the controller as the runner's own `run` does.
 
   Not `run` itself: at the end it freezes the whole model into a graph to count
   its FLOPs, which takes memory and time that the largest models do not have.
   """
   controller = runner.controller
+  step = int(runner.trainer.global_step.numpy())
+  if 'train' in mode and step >= trainer.train_steps:
+    progress.interval(step, (
+        f'the model_dir is trained already, to {trainer.train_steps} steps. '
+        'Raise trainer.train_epochs or train_steps to go on, or choose another '
+        '--model_dir'))
+    if mode == 'train':
+      return
+    mode = 'eval'
   if mode == 'train':
     controller.train(steps=trainer.train_steps)
   elif mode == 'train_and_eval':
@@ -159,45 +231,18 @@ def _run_mode(runner: train_lib.OrbitExperimentRunner, mode: str,
             runner.trainer.global_step.numpy() >= trainer.train_steps))
 
 
+def _data_of_mode(mode: str) -> list[str]:
+  """The data sets that a mode reads."""
+  return [name for name, part in (('train_data', 'train'),
+                                  ('validation_data', 'eval')) if part in mode]
+
+
 def _seed(trainer: image_classification.TrainerConfig) -> None:
   # Model Garden's own experiments have neither setting.
-  seed = getattr(trainer, 'seed', None)
-  if seed is not None:
-    tf_keras.utils.set_random_seed(seed)
+  if getattr(trainer, 'seed', None) is not None:
+    tf_keras.utils.set_random_seed(trainer.seed)
   if getattr(trainer, 'deterministic', False):
-    if seed is None:
-      raise ValueError(
-          'trainer.deterministic is set, but trainer.seed is not. Set a seed.')
     tf.config.experimental.enable_op_determinism()
-
-
-def _strategy(params: cfg.ExperimentConfig) -> tf.distribute.Strategy:
-  """The strategy of the configuration, checked against the machine."""
-  runtime = params.runtime
-  num_visible = len(tf.config.list_physical_devices('GPU'))
-  if runtime.num_gpus > num_visible:
-    raise ValueError(
-        f'runtime.num_gpus is {runtime.num_gpus}, but TensorFlow sees '
-        f'{num_visible} GPUs. Lower it, or install the extra `gpu`.')
-  if (num_visible and not runtime.num_gpus and
-      runtime.distribution_strategy in ('mirrored', 'one_device')):
-    logging.warning(
-        'TensorFlow sees %d GPUs, but runtime.num_gpus is 0: this run uses '
-        'the CPU. Add --params_override=runtime.num_gpus=%d.', num_visible,
-        num_visible)
-  strategy = distribute_utils.get_distribution_strategy(
-      distribution_strategy=runtime.distribution_strategy,
-      all_reduce_alg=runtime.all_reduce_alg,
-      num_gpus=runtime.num_gpus,
-      tpu_address=runtime.tpu)
-  replicas = strategy.num_replicas_in_sync
-  for name in ('train_data', 'validation_data'):
-    batch_size = getattr(params.task, name).global_batch_size
-    if batch_size % replicas:
-      raise ValueError(
-          f'task.{name}.global_batch_size is {batch_size}, which the '
-          f'{replicas} replicas do not divide. Use a multiple of {replicas}.')
-  return strategy
 
 
 def _is_chief(strategy: tf.distribute.Strategy) -> bool:

@@ -180,6 +180,8 @@ def test_shipped_files_are_found_by_name_and_by_path(repository):
     ('task.model.input_size=[224]', r'input_size is \[224\]'),
     ('task.model.num_classes=0', 'num_classes is 0'),
     ('task.train_data.global_batch_size=0', 'global_batch_size is 0'),
+    ('task.train_data.mixup_and_cutmix.mixup_alpha=0.8', 'makes labels soft'),
+    ('task.losses.soft_labels=true', 'labels are not soft'),
     ('trainer.train_epochs=0', 'both 0: set one'),
     ('task.train_data.num_examples=0', 'num_examples is 0'),
     ('task.train_data.global_batch_size=2000000', 'at least one batch'),

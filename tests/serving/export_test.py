@@ -26,7 +26,7 @@ def trained(digits_dir, tmp_path_factory):
       'task.validation_data.aug_crop=True,'
       "task.validation_data.tf_resize_method='bicubic',"
       'task.validation_data.center_crop_fraction=0.7'))
-  driver.run(params, 'train', model_dir)
+  driver.run(params, 'train', model_dir, driver.build_strategy(params))
   return model_dir
 
 

@@ -69,8 +69,22 @@ def test_a_bad_label_stops_the_input(
                   'task.train_data.mixup_and_cutmix.mixup_alpha=0.8']
   dataset = build_inputs(overrides)
   with pytest.raises(tf.errors.InvalidArgumentError,
-                     match=image_classification.BAD_LABEL):
+                     match=image_classification.BAD_LABEL) as raised:
     labels_of(dataset)
+  expected = {'in a batch of mixed images'} if is_soft else {
+      str((-1 if label is None else label) + offset)}
+  message = image_classification.bad_label_message(raised.value)
+  assert message.startswith(
+      'A label is outside the classes of the model: after adding label_offset '
+      f"{offset}, labels must be in 0..9. A record without 'image/class/label'")
+  found = message.split('Found: ')[1]
+  # A small data set may show its bad label twice in a batch.
+  assert ({found} if is_soft else set(found.split())) == expected
+
+
+def test_other_errors_are_not_taken_for_a_bad_label():
+  error = tf.errors.InvalidArgumentError(None, None, 'shapes differ')
+  assert image_classification.bad_label_message(error) is None
 
 
 def test_the_offset_of_soft_labels():
@@ -91,7 +105,8 @@ def test_the_same_seed_gives_the_same_order(digits_dir):
   def order(seed):
     return labels_of(build_inputs(
         [f"task.data_dir='{digits_dir}'", f'trainer.seed={seed}',
-         'task.train_data.mixup_and_cutmix=null'],
+         'task.train_data.mixup_and_cutmix=null',
+         'task.losses.soft_labels=false', 'task.losses.one_hot=true'],
         experiment_name='funnel_vit_digits'), batches=3)
   np.testing.assert_array_equal(order(1), order(1))
   assert (order(1) != order(2)).any()

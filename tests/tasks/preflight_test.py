@@ -10,7 +10,8 @@ from official_ext.tasks import preflight
 def check(*overrides):
   params = experiment.load(
       'funnel_vit_digits', params_override=','.join(overrides))
-  preflight.check_data(params.task, ['train_data'])
+  preflight.check_files(params.task, ['train_data'])
+  preflight.check_records(params.task, ['train_data'])
 
 
 def write_and_check(path, records, *overrides):

@@ -32,7 +32,9 @@ def load(digits_dir, steps=20, interval=10, extra=''):
 
 def run(params, mode, model_dir):
   driver.check(params, mode, str(model_dir))
-  return driver.run(params, mode, str(model_dir))
+  strategy = driver.build_strategy(params)
+  driver.check_records(params, mode)
+  return driver.run(params, mode, str(model_dir), strategy)
 
 
 def scalars(folder):
@@ -140,6 +142,12 @@ def test_evaluation_without_a_checkpoint(digits_dir, tmp_path):
     driver.check(load(digits_dir), 'eval', str(tmp_path))
 
 
+def test_another_task_is_not_ours(tmp_path):
+  params = experiment.load('retinanet_resnetfpn_coco')
+  with pytest.raises(ValueError, match='runs image classification'):
+    driver.check(params, 'train', str(tmp_path))
+
+
 def test_an_unknown_mode(digits_dir, tmp_path):
   with pytest.raises(ValueError, match='--mode=train_and_validate is not'):
     driver.check(load(digits_dir), 'train_and_validate', str(tmp_path))
@@ -154,6 +162,16 @@ def test_training_goes_on_where_it_stopped(digits_dir, tmp_path, capfd):
   assert 'step 20/20  train: loss' in shown
   assert int(trainer.global_step.numpy()) == 20
   assert tf.train.latest_checkpoint(tmp_path).endswith('ckpt-20')
+
+
+def test_a_finished_training_is_evaluated(finished, digits_dir, capfd):
+  model_dir, trained = finished
+  again = run(load(digits_dir), 'train_and_eval', model_dir)
+  assert again.validation_logs == pytest.approx(
+      trained.validation_logs, abs=1e-6)
+  assert 'step 20  the model_dir is trained already' in capfd.readouterr().out
+  again = run(load(digits_dir), 'train', model_dir)
+  assert not again.train_logs and not again.validation_logs
 
 
 def test_one_seed_gives_one_result(digits_dir, tmp_path):
@@ -217,13 +235,13 @@ def test_a_batch_that_the_replicas_do_not_divide(
   params = load(digits_dir, extra=',task.train_data.global_batch_size=33')
   with pytest.raises(ValueError, match=(
       'train_data.global_batch_size is 33, which the 2 replicas do not')):
-    driver.run(params, 'train', str(tmp_path))
+    run(params, 'train', tmp_path)
 
 
 def test_more_gpus_than_there_are(digits_dir, tmp_path):
   params = load(digits_dir, extra=',runtime.num_gpus=99')
   with pytest.raises(ValueError, match='num_gpus is 99, but TensorFlow sees'):
-    driver.run(params, 'train', str(tmp_path))
+    run(params, 'train', tmp_path)
 
 
 def test_model_gardens_checkpoint_in_the_folder(digits_dir, tmp_path):
