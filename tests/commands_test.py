@@ -27,7 +27,7 @@ def test_train_export_predict(repository, digits_dir, tmp_path):
   assert result.stderr == ''
   lines = result.stdout.splitlines()
   assert lines[0] == (
-      'Funnel-ViT vit-nano4, B2(17)-2(9)-2(5): 0.3 M parameters, 0.00279 GMACs '
+      'Funnel-ViT vit-nano4, B2(17)-2(9)-2(5): 0.3 M parameters, 0.00331 GMACs '
       'per image')
   assert lines[1] == 'training from step 0 to 6'
   assert [line.split('  ')[0] for line in lines[2:5]] == [
