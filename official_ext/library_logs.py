@@ -28,12 +28,21 @@ _PROJECT_DIRS = tuple(
 
 
 class _ProjectOnly(python_logging.Filter):
-  """Lets errors pass, and of warnings only this project's."""
+  """Lets errors pass, and of lesser messages only this project's."""
 
   def filter(self, record: python_logging.LogRecord) -> bool:
     return (record.levelno >= python_logging.ERROR or
-            (record.levelno >= python_logging.WARNING and
-             record.pathname.startswith(_PROJECT_DIRS)))
+            record.pathname.startswith(_PROJECT_DIRS))
+
+
+class _Plain(python_logging.Formatter):
+  """A message as it is, and of warnings also that they are."""
+
+  def format(self, record: python_logging.LogRecord) -> str:
+    message = record.getMessage()
+    if record.levelno <= python_logging.INFO:
+      return message
+    return f'{record.levelname.lower()}: {message}'
 
 
 def silence() -> None:
@@ -47,8 +56,8 @@ def silence() -> None:
   warnings.simplefilter('ignore')
   handler = logging.get_absl_handler()
   handler.addFilter(_ProjectOnly())
-  handler.setFormatter(
-      python_logging.Formatter('%(levelname)s: %(message)s'))
+  handler.setFormatter(_Plain())
+  logging.set_verbosity(logging.INFO)
   # TensorFlow's Python logger has a handler of its own.
   python_logging.getLogger('tensorflow').setLevel(python_logging.ERROR)
 

@@ -45,6 +45,7 @@ def main(argv: Sequence[str]) -> None:
   import tensorflow as tf
 
   from official_ext import registry_imports  # noqa: F401
+  from official_ext.checkpoints import restore
   from official_ext.configs import experiment
   from official_ext.tasks import image_classification
   from official_ext.training import driver
@@ -63,6 +64,8 @@ def main(argv: Sequence[str]) -> None:
   try:
     driver.run(params, FLAGS.mode, FLAGS.model_dir, strategy,
                _ASYNC_CHECKPOINTING.value)
+  except restore.LoadError as error:
+    library_logs.fail(error)
   except tf.errors.InvalidArgumentError as error:
     message = image_classification.bad_label_message(error)
     if message is None:

@@ -19,6 +19,7 @@ import tensorflow as tf
 import tf_keras
 
 import official_ext
+from official_ext.checkpoints import object_graph
 from official_ext.modeling import specs
 
 # The name of the metadata in tf.train.Checkpoint, and its key in the file.
@@ -109,7 +110,7 @@ def read(checkpoint: str) -> dict[str, Any] | None:
     if not reader.has_tensor(_KEY):
       return None
     return json.loads(reader.get_tensor(_KEY))
-  except (tf.errors.OpError, RuntimeError, ValueError) as error:
+  except object_graph.READ_ERRORS as error:
     raise ValueError(
         f'{checkpoint} is not a checkpoint that can be read: {error}'
     ) from error

@@ -54,6 +54,10 @@ class ImageClassificationTask(image_classification.ImageClassificationTask):
   Attributes:
     data_dir: folder of shards named train-* and validation-*; the input paths
       that are empty are derived from it.
+    init_checkpoint_grid: (rows, columns) of the patches of init_checkpoint;
+      needed only where it has no metadata and they are not square.
+    init_checkpoint_resize_method: how its position embedding is resampled for
+      another resolution, 'bilinear' (the paper) or 'bicubic'.
     class_names_path: text file, line i naming class i; empty: class_names.txt
       in `data_dir`, if it is there.
   """
@@ -65,6 +69,8 @@ class ImageClassificationTask(image_classification.ImageClassificationTask):
   validation_data: DataConfig = dataclasses.field(
       default_factory=lambda: DataConfig(is_training=False))
   data_dir: str = ''
+  init_checkpoint_grid: list[int] | None = None
+  init_checkpoint_resize_method: str = 'bilinear'
   class_names_path: str = ''
 
 
@@ -179,6 +185,9 @@ def funnel_vit_imagenet_finetune() -> cfg.ExperimentConfig:
       task=ImageClassificationTask(
           model=_model('vit-b16', 'B4-4-4', 384, IMAGENET_NUM_CLASSES),
           data_dir='imagenet-2012-tfrecord',
+          # Not the head: it was trained behind the pre-logits layer, which is
+          # part of pretraining only.
+          init_checkpoint_modules='backbone',
           **_imagenet_data(batch_size=512)),
       trainer=TrainerConfig(
           train_steps=20_000,

@@ -9,7 +9,6 @@ with the class token, D hidden size.
 
 from __future__ import annotations
 
-from absl import logging
 from official.modeling import hyperparams
 from official.vision.modeling.backbones import factory
 from official.vision.modeling.backbones import vit
@@ -143,8 +142,6 @@ def build_funnel_vit(
         "'funnel_vit' was called.")
   config = backbone_config.get()
   spec = specs.resolve(config, tuple(input_specs.shape[1:3]))
-  logging.info('Funnel-ViT %s, %s, patches of %d px.', spec.model_name,
-               spec.layout_with_tokens, spec.patch_size)
   return FunnelViT(
       spec=spec,
       input_specs=input_specs,

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import re
 
+from absl import logging
 from official.core import task_factory
 from official.vision.tasks import image_classification
 import tensorflow as tf
+import tf_keras
 
+from official_ext.checkpoints import restore
 from official_ext.configs import image_classification as configs
 
 # Rounding of soft labels (mixup, cutmix), which sum to 1 for every image.
@@ -28,6 +31,33 @@ class ImageClassificationTask(image_classification.ImageClassificationTask):
   (it decodes to -1) or a label is the number of classes or more (its one-hot
   vector is all zeros). Here the input pipeline raises InvalidArgumentError.
   """
+
+  def initialize(self, model: tf_keras.Model) -> restore.Report | None:
+    """Loads `init_checkpoint` and logs what became of every variable.
+
+    Args:
+      model: the classifier.
+
+    Returns:
+      The report; None if no checkpoint is asked for, or the backbone is one of
+      Model Garden's own, which Model Garden then loads.
+
+    Raises:
+      restore.LoadError: if the checkpoint does not fit.
+    """
+    config = self.task_config
+    if not config.init_checkpoint:
+      return None
+    if config.model.backbone.type != 'funnel_vit':
+      return super().initialize(model)
+    report = restore.load(
+        model,
+        config.init_checkpoint,
+        modules=config.init_checkpoint_modules,
+        method=config.init_checkpoint_resize_method,
+        source_grid=config.init_checkpoint_grid)
+    logging.info('%s', report)
+    return report
 
   def build_inputs(
       self,

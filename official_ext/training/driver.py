@@ -19,6 +19,7 @@ import tf_keras
 
 from official_ext import library_logs
 from official_ext.checkpoints import metadata
+from official_ext.checkpoints import object_graph
 from official_ext.configs import image_classification
 from official_ext.modeling import costs
 from official_ext.modeling import specs
@@ -66,6 +67,8 @@ def check(params: cfg.ExperimentConfig, mode: str, model_dir: str) -> None:
         f'--mode=eval: there is no checkpoint in {model_dir}, and untrained '
         'weights are not worth an evaluation. Give the --model_dir of a '
         'training, or set task.init_checkpoint.')
+  elif params.task.init_checkpoint:
+    object_graph.find(params.task.init_checkpoint)
   preflight.check_files(params.task, _data_of_mode(mode))
 
 

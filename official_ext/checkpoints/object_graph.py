@@ -1,0 +1,175 @@
+"""The objects in a checkpoint file, matched with those of a model.
+
+A checkpoint names its variables by one of the paths that lead to them, and
+which one differs between Model Garden's trainer, its exporter and a SavedModel.
+Walking the saved graph and the model side by side finds them in all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import dataclasses
+import os
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.core.protobuf import trackable_object_graph_pb2
+
+_GRAPH_KEY = '_CHECKPOINTABLE_OBJECT_GRAPH'
+_VALUE = 'VARIABLE_VALUE'
+
+# What TensorFlow's reader raises on damaged files, depending on the damage.
+READ_ERRORS = (tf.errors.OpError, IndexError, RuntimeError, ValueError)
+
+
+def find(path: str) -> str:
+  """Finds the checkpoint that a path means.
+
+  Args:
+    path: a prefix such as 'model_dir/ckpt-100'; a folder with checkpoints (of
+      a training, or its best checkpoint); an export's folder, with a
+      SavedModel or with a folder `checkpoint`.
+
+  Returns:
+    The prefix of the newest checkpoint there.
+
+  Raises:
+    ValueError: if there is none.
+  """
+  # In Model Garden's exports a folder, in a training a file.
+  below = os.path.join(path, 'checkpoint')
+  newest = tf.train.latest_checkpoint(
+      below if tf.io.gfile.isdir(below) else path)
+  if newest:
+    return newest
+  for prefix in (path, os.path.join(path, 'variables', 'variables')):
+    if tf.io.gfile.exists(f'{prefix}.index'):
+      return prefix
+  what = ('the folder holds no checkpoint' if tf.io.gfile.isdir(path)
+          else 'there is no such folder or checkpoint')
+  raise ValueError(
+      f'task.init_checkpoint={path}: {what}. Give the model_dir of a training, '
+      'the folder of its best checkpoint, an export, or a prefix such as '
+      'model_dir/ckpt-100.')
+
+
+@dataclasses.dataclass
+class SavedObjects:
+  """The object graph of a checkpoint file.
+
+  Attributes:
+    path: prefix of the checkpoint.
+    reader: reads its tensors.
+    nodes: the objects.
+  """
+  path: str
+  reader: Any
+  nodes: Any
+
+  @classmethod
+  def read(cls, path: str) -> SavedObjects:
+    """Reads the graph of a checkpoint.
+
+    Args:
+      path: prefix of the checkpoint.
+
+    Returns:
+      Its objects.
+
+    Raises:
+      ValueError: if it cannot be read, or was not written by
+        tf.train.Checkpoint.
+    """
+    try:
+      reader = tf.train.load_checkpoint(path)
+      serialized = reader.get_tensor(_GRAPH_KEY)
+    except READ_ERRORS as error:
+      raise ValueError(
+          f'{path} is not a checkpoint that can be read: {error}') from error
+    graph = trackable_object_graph_pb2.TrackableObjectGraph.FromString(
+        serialized)
+    return cls(path, reader, graph.nodes)
+
+  def children(self, node: int) -> dict[str, int]:
+    """The objects below one, by the names of the edges."""
+    return {child.local_name: child.node_id
+            for child in self.nodes[node].children}
+
+  def descend(self, *names: str) -> int | None:
+    """The object at the end of a path from the root, or None."""
+    node = 0
+    for name in names:
+      node = self.children(node).get(name)
+      if node is None:
+        return None
+    return node
+
+  def key(self, node: int) -> str | None:
+    """The key of a variable's value, or None if it is no variable."""
+    for attribute in self.nodes[node].attributes:
+      if attribute.name == _VALUE:
+        return attribute.checkpoint_key
+    return None
+
+  def keys_below(self, *nodes: int) -> set[str]:
+    """The keys of all variables at and below some objects."""
+    seen, waiting, keys = set(), list(nodes), set()
+    while waiting:
+      current = waiting.pop()
+      if current in seen:
+        continue
+      seen.add(current)
+      key = self.key(current)
+      if key:
+        keys.add(key)
+      waiting.extend(self.children(current).values())
+    return keys
+
+  def match(self, root: Any, node: int) -> Iterator[tuple[Any, str]]:
+    """Walks an object and its saved counterpart side by side.
+
+    Args:
+      root: an object of the model.
+      node: its counterpart in the file.
+
+    Yields:
+      Each variable with its key.
+    """
+    view = tf.train.TrackableView(root)
+    seen, waiting = set(), [(root, node)]
+    while waiting:
+      trackable, current = waiting.pop()
+      if id(trackable) in seen:
+        continue
+      seen.add(id(trackable))
+      key = self.key(current)
+      if key:
+        yield trackable, key
+      saved = self.children(current)
+      waiting.extend((child, saved[name])
+                     for name, child in view.children(trackable).items()
+                     if name in saved)
+
+  def shape(self, key: str) -> tuple[int, ...]:
+    """The shape of a variable."""
+    return tuple(self.reader.get_variable_to_shape_map()[key])
+
+  def tensor(self, key: str) -> np.ndarray:
+    """The value of a variable.
+
+    Args:
+      key: its key.
+
+    Returns:
+      The value.
+
+    Raises:
+      ValueError: if the file is damaged.
+    """
+    try:
+      return self.reader.get_tensor(key)
+    except READ_ERRORS as error:
+      raise ValueError(
+          f'{self.path} is damaged: {key} cannot be read ({error}).'
+      ) from error

@@ -1,0 +1,268 @@
+"""Tests of loading a trained model into a new one."""
+
+import models
+import numpy as np
+from official.core import task_factory
+from official.vision.configs import backbones as garden_backbones
+from official.vision.configs import image_classification as garden_configs
+from official.vision.modeling import factory
+import pytest
+import tensorflow as tf
+import tf_keras
+
+from official_ext.checkpoints import metadata
+from official_ext.checkpoints import object_graph
+from official_ext.checkpoints import restore
+from official_ext.configs import experiment
+
+SETTING = 'task.model.backbone.funnel_vit'
+
+
+def load_params(layout='B2-2', size=16, num_classes=10, **settings):
+  settings = {'model_name': 'vit-nano4', **settings}
+  overrides = [f'{SETTING}.{key}={value!r}' for key, value in settings.items()]
+  return experiment.load('funnel_vit_digits', params_override=','.join([
+      f"{SETTING}.layout='{layout}'",
+      f'task.model.input_size=[{size},{size},3]',
+      f'task.model.num_classes={num_classes}', *overrides]))
+
+
+def build(seed, **settings):
+  """A classifier with random weights, and its configuration."""
+  params = load_params(**settings)
+  model = task_factory.get_task(params.task).build_model()
+  models.randomize(model, seed)
+  return model, params
+
+
+def save(folder, model, params=None):
+  """Saves a model as our trainer does; without `params`, as Model Garden's."""
+  items = {}
+  if params is not None:
+    items[metadata.CHECKPOINT_ITEM] = metadata.CheckpointMetadata(
+        metadata.describe(params))
+  optimizer = tf_keras.optimizers.SGD(0.1, momentum=0.9)
+  optimizer.build(model.trainable_variables)
+  checkpoint = tf.train.Checkpoint(
+      model=model, optimizer=optimizer, global_step=tf.Variable(3),
+      backbone=model.backbone, **items)
+  return tf.train.CheckpointManager(
+      checkpoint, str(folder), max_to_keep=1).save()
+
+
+def assert_same(source, target, but=()):
+  sources = {strip(v.name): v for v in source}
+  targets = {strip(v.name): v for v in target}
+  assert set(sources) - set(but) == set(targets) - set(but)
+  for name, variable in targets.items():
+    if name not in but:
+      np.testing.assert_array_equal(variable, sources[name], err_msg=name)
+
+
+def strip(name):
+  """Without the number that Keras adds to a second layer of a kind."""
+  parts = name.split('/')
+  if parts[0].startswith(('conv2d', 'dense')):
+    parts[0] = parts[0].split('_')[0]
+  return '/'.join(parts)
+
+
+POSITION = 'encoder/posembed_input/pos_embedding:0'
+
+
+@pytest.mark.parametrize('source, target', [
+    ('B4', 'B4'), ('B4', 'B2-2'), ('B2-2', 'B4'), ('B2-2', 'B1-1-2')])
+def test_the_crosses_at_one_resolution(tmp_path, source, target):
+  pretrained, params = build(1, layout=source)
+  save(tmp_path, pretrained, params)
+  model, _ = build(2, layout=target)
+  report = restore.load(model, str(tmp_path))
+  assert_same(pretrained.variables, model.variables)
+  assert len(report.loaded) == len(model.variables)
+  assert not (report.resampled or report.dropped or report.initial)
+
+
+@pytest.mark.parametrize('with_metadata', [True, False])
+def test_the_crosses_at_a_higher_resolution(tmp_path, with_metadata):
+  pretrained, params = build(1, layout='B4', size=16)
+  save(tmp_path, pretrained, params if with_metadata else None)
+  model, _ = build(2, layout='B2-2', size=24)
+  report = restore.load(model, str(tmp_path))
+  assert_same(pretrained.variables, model.variables, but=[POSITION])
+  how = ('the grid is in its metadata' if with_metadata
+         else 'no metadata; a square grid')
+  assert report.resampled == [
+      f'{POSITION}: 4 x 4 -> 6 x 6 patches, bilinear ({how})']
+  source = pretrained.backbone.get_layer('encoder')._pos_embed.pos_embedding
+  found = model.backbone.get_layer('encoder')._pos_embed.pos_embedding.numpy()
+  np.testing.assert_array_equal(found[:, 0], source[:, 0])
+  expected = tf.image.resize(
+      tf.reshape(source[:, 1:], [1, 4, 4, 64]), [6, 6])
+  np.testing.assert_allclose(
+      found[:, 1:], tf.reshape(expected, [1, 36, 64]), atol=1e-6)
+  assert '4 x 4 -> 6 x 6' in str(report)
+
+
+@pytest.mark.parametrize('modules', ['backbone', 'all_but_head'])
+def test_another_number_of_classes(tmp_path, modules):
+  pretrained, params = build(1, num_classes=10)
+  save(tmp_path, pretrained, params)
+  model, _ = build(2, num_classes=7)
+  head = [v.numpy() for v in model.variables[-2:]]
+  report = restore.load(model, str(tmp_path), modules)
+  assert_same(pretrained.backbone.variables, model.backbone.variables)
+  for variable, before in zip(model.variables[-2:], head):
+    np.testing.assert_array_equal(variable, before)
+  assert report.initial == [v.name for v in model.variables[-2:]]
+  assert report.dropped == [f'head (init_checkpoint_modules={modules})']
+  with pytest.raises(restore.LoadError, match=(
+      r'dense.*kernel:0 is \(64, 10\) there and \(64, 7\) here.*all_but_head')):
+    restore.load(model, str(tmp_path), 'all')
+
+
+def test_pre_logits_are_dropped_with_the_head(tmp_path):
+  pretrained, params = build(1, representation_size=64)
+  save(tmp_path, pretrained, params)
+  model, _ = build(2)
+  report = restore.load(model, str(tmp_path), 'backbone')
+  assert report.dropped == ['pre-logits (this model has none)',
+                            'head (init_checkpoint_modules=backbone)']
+  # The head behind them has the right shape, and would be wrong all the same.
+  with pytest.raises(restore.LoadError, match='weights-3.* has no place here'):
+    restore.load(model, str(tmp_path), 'all')
+  # The other way round they are missing.
+  other, _ = build(3, representation_size=64)
+  save(tmp_path / 'without', *build(4))
+  with pytest.raises(restore.LoadError, match='pre_logits/kernel:0.*not in it'):
+    restore.load(other, str(tmp_path / 'without'), 'backbone')
+
+
+@pytest.mark.parametrize('settings, message', [
+    (dict(hidden_size=32), r'kernel:0 is \(4, 4, 3, 64\) there and \(4, 4, 3, 3'
+     ),
+    (dict(layout='B2-3'), r'block_4/.* \(.*\) is not in it'),
+    (dict(layout='B2-1'), r'_encoder_layers/3/.* has no place here'),
+    (dict(patch_size=2), r'is \(4, 4, 3, 64\) there and \(2, 2, 3, 64\) here'),
+    (dict(layout='B2-2(h128)'), r'\(64,\) there and \(128,\) here'),
+    (dict(pooler='gap'), 'has a class token, and this model has no'),
+    (dict(layer_scale_init_value=0.1), 'layerscale_gamma.* is not in it'),
+])
+def test_what_does_not_fit_is_named_and_nothing_is_changed(
+    tmp_path, settings, message):
+  save(tmp_path, *build(1))
+  model, _ = build(2, **settings)
+  before = [variable.numpy() for variable in model.variables]
+  with pytest.raises(restore.LoadError, match=message):
+    restore.load(model, str(tmp_path), 'backbone')
+  for variable, value in zip(model.variables, before):
+    np.testing.assert_array_equal(variable, value)
+
+
+def test_every_form_of_a_checkpoint(tmp_path):
+  pretrained, params = build(1)
+  prefix = save(tmp_path / 'run', pretrained, params)
+  # Model Garden's exporter, its best checkpoint, a SavedModel, a backbone.
+  tf.train.Checkpoint(model=pretrained).save(
+      str(tmp_path / 'export/checkpoint/ckpt'))
+  tf.train.CheckpointManager(
+      tf.train.Checkpoint(model=pretrained), str(tmp_path / 'best'),
+      max_to_keep=1, checkpoint_name='best_ckpt').save()
+  module = tf.Module()
+  module.model = pretrained
+  tf.saved_model.save(module, str(tmp_path / 'saved_model'))
+  for path in (tmp_path / 'run', prefix, tmp_path / 'export', tmp_path / 'best',
+               tmp_path / 'saved_model'):
+    model, _ = build(2)
+    restore.load(model, str(path))
+    assert_same(pretrained.variables, model.variables)
+  tf.train.Checkpoint(backbone=pretrained.backbone).save(
+      str(tmp_path / 'backbone/ckpt'))
+  tf.train.Checkpoint(pretrained.backbone).save(str(tmp_path / 'bare/ckpt'))
+  for path in (tmp_path / 'backbone', tmp_path / 'bare'):
+    model, _ = build(2)
+    restore.load(model, str(path), 'backbone')
+    assert_same(pretrained.backbone.variables, model.backbone.variables)
+    with pytest.raises(restore.LoadError, match='dense.* is not in it'):
+      restore.load(model, str(path), 'all')
+
+
+def test_model_gardens_vit_from_224_to_384_px(tmp_path):
+  garden = factory.build_classification_model(
+      tf_keras.layers.InputSpec(shape=[None, 224, 224, 3]),
+      garden_configs.ImageClassificationModel(
+          num_classes=1001, input_size=[224, 224, 3],
+          backbone=garden_backbones.Backbone(
+              type='vit', vit=garden_backbones.VisionTransformer(
+                  model_name='vit-b16', representation_size=768))))
+  garden.build([None, 224, 224, 3])
+  save(tmp_path, garden)
+  params = experiment.load('funnel_vit_imagenet_finetune')
+  model = task_factory.get_task(params.task).build_model()
+  report = restore.load(
+      model, str(tmp_path), params.task.init_checkpoint_modules)
+  assert report.resampled == [
+      f'{POSITION}: 14 x 14 -> 24 x 24 patches, bilinear (no metadata; a '
+      'square grid)']
+  assert [text.split()[0] for text in report.dropped] == ['pre-logits', 'head']
+  assert len(report.initial) == 2
+  assert len(report.loaded) == len(model.backbone.variables) - 1
+  assert_same(garden.backbone.variables[:-2], model.backbone.variables,
+              but=[POSITION])
+
+
+def test_a_grid_that_is_not_square(tmp_path):
+  def build_wide(seed, height, width):
+    params = experiment.load('funnel_vit_digits', params_override=(
+        f"{SETTING}.layout='B2',task.model.input_size=[{height},{width},3]"))
+    model = task_factory.get_task(params.task).build_model()
+    models.randomize(model, seed)
+    return model, params
+
+  pretrained, params = build_wide(1, 8, 12)
+  save(tmp_path / 'with', pretrained, params)
+  save(tmp_path / 'without', pretrained)
+  model, _ = build_wide(2, 12, 20)
+  report = restore.load(model, str(tmp_path / 'with'))
+  assert '2 x 3 -> 3 x 5 patches' in report.resampled[0]
+  with pytest.raises(restore.LoadError, match=(
+      r'6 patches are no square. Set task.init_checkpoint_grid')):
+    restore.load(model, str(tmp_path / 'without'))
+  report = restore.load(model, str(tmp_path / 'without'), source_grid=[2, 3])
+  assert '2 x 3 -> 3 x 5 patches' in report.resampled[0]
+  # As many patches in another arrangement are resampled too.
+  model, _ = build_wide(2, 12, 8)
+  report = restore.load(model, str(tmp_path / 'with'))
+  assert '2 x 3 -> 3 x 2 patches' in report.resampled[0]
+
+
+def test_where_there_is_no_checkpoint(tmp_path):
+  with pytest.raises(ValueError, match='the folder holds no checkpoint'):
+    object_graph.find(str(tmp_path))
+  with pytest.raises(ValueError, match='there is no such folder or checkpoint'):
+    object_graph.find(str(tmp_path / 'ckpt-7'))
+
+
+def test_a_damaged_file(tmp_path):
+  prefix = save(tmp_path, *build(1))
+  data = tmp_path / f'{prefix.split("/")[-1]}.data-00000-of-00001'
+  data.write_bytes(data.read_bytes()[:1000])
+  model, _ = build(2)
+  before = [variable.numpy() for variable in model.variables]
+  with pytest.raises(ValueError, match='is damaged|can be read'):
+    restore.load(model, str(tmp_path))
+  for variable, value in zip(model.variables, before):
+    np.testing.assert_array_equal(variable, value)
+
+
+def test_an_unknown_choice_of_modules(tmp_path):
+  save(tmp_path, *build(1))
+  with pytest.raises(ValueError, match="modules is 'head', but must be one of"):
+    restore.load(build(2)[0], str(tmp_path), 'head')
+
+
+def test_another_kind_of_model(tmp_path):
+  model = tf_keras.Sequential([tf_keras.layers.Dense(3)])
+  model.build([None, 2])
+  tf.train.Checkpoint(model=model).save(str(tmp_path / 'ckpt'))
+  with pytest.raises(ValueError, match='holds no Vision Transformer'):
+    restore.load(build(2)[0], str(tmp_path))
