@@ -18,6 +18,17 @@ def build_backbone(image_size=(16, 16), **settings):
       norm_activation_config=None)
 
 
+def mirrored(num_replicas):
+  """A strategy over logical CPU devices.
+
+  Without collectives: TensorFlow keeps their shapes by number for the life of
+  the process, and a second strategy begins again with the same numbers.
+  """
+  return tf.distribute.MirroredStrategy(
+      [f'CPU:{index}' for index in range(num_replicas)],
+      cross_device_ops=tf.distribute.ReductionToOneDevice())
+
+
 def randomize(model, seed=0):
   """Gives every variable random values, biases and LayerNorms included."""
   generator = np.random.default_rng(seed)

@@ -311,15 +311,6 @@ def _resolve_data(task: image_classification.ImageClassificationTask,
           task.model.num_classes == image_classification.IMAGENET_NUM_CLASSES)
     if data.seed is None:
       data.seed = seed
-  validation = task.validation_data
-  if validation.num_examples and validation.drop_remainder:
-    dropped = validation.num_examples % validation.global_batch_size
-    if dropped:
-      logging.warning(
-          'Evaluation leaves out %d of %d images: they do not fill a batch of '
-          '%d. Choose task.validation_data.global_batch_size so that it '
-          'divides %d.', dropped, validation.num_examples,
-          validation.global_batch_size, validation.num_examples)
 
 
 def _resolve_steps(trainer: image_classification.TrainerConfig,

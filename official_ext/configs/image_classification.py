@@ -17,8 +17,7 @@ from official_ext.configs import backbones
 
 IMAGENET_TRAIN_EXAMPLES = 1_281_167
 IMAGENET_VALIDATION_EXAMPLES = 50_000
-# Divides the 50,000 images evenly, and itself by 8 or 16 replicas, so that
-# Model Garden's evaluation, which drops a short last batch, drops nothing.
+# Divides the 50,000 images evenly, so that no batch has to be filled up.
 IMAGENET_VALIDATION_BATCH_SIZE = 2_000
 # The classes are 1 to 1,000; 0 is background and has no image.
 IMAGENET_NUM_CLASSES = 1_001

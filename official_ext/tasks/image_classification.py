@@ -1,10 +1,11 @@
-"""Image classification: Model Garden's task, with every label checked.
+"""Image classification: Model Garden's task, labels checked, none left out.
 
 Legend: B batch, C classes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 import re
 
 from absl import logging
@@ -15,9 +16,13 @@ import tf_keras
 
 from official_ext.checkpoints import restore
 from official_ext.configs import image_classification as configs
+from official_ext.tasks import exact_evaluation
 
 # Rounding of soft labels (mixup, cutmix), which sum to 1 for every image.
 _TOLERANCE = 1e-3
+
+# How many images a step of the evaluation counted.
+NUM_IMAGES = 'num_images'
 
 BAD_LABEL = 'A label is outside the classes of the model'
 _ASSERTION = re.compile(rf'\[({BAD_LABEL}.*?)\] \[(.*?)\]\n', re.DOTALL)
@@ -72,9 +77,32 @@ class ImageClassificationTask(image_classification.ImageClassificationTask):
 
     Returns:
       Batches of images, [B, height, width, 3], and labels: int32 [B], or
-      float32 [B, C] where mixup or cutmix made them soft.
+      float32 [B, C] where mixup or cutmix made them soft. In evaluation the
+      labels come with weights, float32 [B], that are 0 for what fills the last
+      batch up.
     """
+    is_exact = not params.is_training and (
+        input_context is None or input_context.num_input_pipelines == 1)
+    if is_exact:
+      params = params.replace(drop_remainder=False)
     dataset = super().build_inputs(params, input_context)
+    dataset = self._check_labels(dataset, params)
+    if is_exact:
+      num_replicas = input_context.num_replicas_in_sync if input_context else 1
+      dataset = exact_evaluation.fill_up(
+          dataset, params.global_batch_size // num_replicas, num_replicas)
+    elif not params.is_training:
+      logging.warning(
+          'With several workers, evaluation drops the last batches that are '
+          'not full.')
+      dataset = exact_evaluation.fill_up(
+          dataset, input_context.get_per_replica_batch_size(
+              params.global_batch_size), num_replicas=1)
+    return dataset.prefetch(params.prefetch_buffer_size or tf.data.AUTOTUNE)
+
+  def _check_labels(self, dataset: tf.data.Dataset,
+                    params: configs.DataConfig) -> tf.data.Dataset:
+    """Adds the label offset, and an error for labels outside the classes."""
     if self.task_config.train_data.is_multilabel:
       return dataset
     num_classes = self.task_config.model.num_classes
@@ -87,8 +115,38 @@ class ImageClassificationTask(image_classification.ImageClassificationTask):
       return images, offset_labels(
           labels, offset, num_classes, label_key, smoothing)
 
-    return dataset.map(check, num_parallel_calls=tf.data.AUTOTUNE).prefetch(
-        params.prefetch_buffer_size or tf.data.AUTOTUNE)
+    return dataset.map(check, num_parallel_calls=tf.data.AUTOTUNE)
+
+  def validation_step(
+      self,
+      inputs: tuple[tf.Tensor, tuple[tf.Tensor, tf.Tensor]],
+      model: tf_keras.Model,
+      metrics: Sequence[tf_keras.metrics.Metric] | None = None,
+  ) -> dict[str, tf.Tensor]:
+    """Evaluates a batch of which some images may only fill it up.
+
+    Args:
+      inputs: images [B, height, width, 3], and labels with weights [B].
+      model: the classifier.
+      metrics: what to update.
+
+    Returns:
+      The mean loss of the images that count, and under NUM_IMAGES how many
+      they are.
+    """
+    images, (labels, weights) = inputs
+    losses = self.task_config.losses
+    if ((losses.one_hot or losses.soft_labels) and
+        not self.task_config.train_data.is_multilabel):
+      labels = tf.one_hot(labels, self.task_config.model.num_classes)
+    outputs = tf.cast(self.inference_step(images, model), tf.float32)
+    loss = exact_evaluation.weighted_loss(
+        self.build_losses, labels, outputs, weights, model.losses)
+    if self.task_config.model.output_softmax:
+      outputs = tf.nn.softmax(outputs, axis=-1)
+    for metric in metrics or ():
+      metric.update_state(labels, outputs, sample_weight=weights)
+    return {self.loss: loss, NUM_IMAGES: tf.reduce_sum(weights)}
 
 
 def bad_label_message(error: tf.errors.InvalidArgumentError) -> str | None:

@@ -9,8 +9,10 @@ from typing import Any
 from official.core import base_trainer
 import orbit
 import tensorflow as tf
+import tf_keras
 
 from official_ext.checkpoints import metadata
+from official_ext.tasks import image_classification
 from official_ext.training import memory
 from official_ext.training import progress as progress_lib
 from official_ext.training import throughput
@@ -18,6 +20,8 @@ from official_ext.training import throughput
 STEPS_PER_SECOND = 'throughput/steps_per_second'
 IMAGES_PER_SECOND = 'throughput/images_per_second'
 PEAK_MEMORY = 'memory/peak_gib'
+# Images that an evaluation counted.
+NUM_IMAGES = 'num_images'
 
 
 class Trainer(base_trainer.Trainer):
@@ -26,6 +30,7 @@ class Trainer(base_trainer.Trainer):
   - Every checkpoint carries the metadata of its model.
   - The first step runs alone, since it compiles; the others are timed.
   - TensorBoard gets the throughput of the steps alone, and peak memory.
+  - Evaluation counts every image once.
   - A loop is run in pieces of about a second, so that progress moves.
   """
 
@@ -43,6 +48,7 @@ class Trainer(base_trainer.Trainer):
       **kwargs: of Model Garden's trainer.
     """
     super().__init__(config, task, model, optimizer, *args, **kwargs)
+    self._num_images = tf_keras.metrics.Sum('num_images', dtype=tf.float32)
     self._progress = progress
     self._has_begun = False
     # Reading a metric synchronises the workers of a multi-worker job, which
@@ -119,6 +125,36 @@ class Trainer(base_trainer.Trainer):
     if peak.gib is not None:
       logs[PEAK_MEMORY] = peak.gib
     self._progress.interval(int(self.global_step.numpy()), f'train: {text}')
+    return logs
+
+  def eval_begin(self):
+    super().eval_begin()
+    self._num_images.reset_states()
+
+  def eval_step(self, iterator):
+    """As Model Garden's, with every image weighing the same in the loss."""
+
+    def step_fn(inputs):
+      logs = self.task.validation_step(
+          inputs, model=self.model, metrics=self.validation_metrics)
+      # Model Garden's own task does not count; its batches weigh the same.
+      num_images = logs.pop(image_classification.NUM_IMAGES, None)
+      self._validation_loss.update_state(
+          logs[self.task.loss], sample_weight=num_images)
+      if num_images is not None:
+        self._num_images.update_state(num_images)
+      return logs
+
+    inputs, _ = self.next_eval_inputs(iterator)
+    outputs = self.strategy.run(step_fn, args=(inputs,))
+    return tf.nest.map_structure(
+        self.strategy.experimental_local_results, outputs)
+
+  def eval_end(self, aggregated_logs=None):
+    logs = super().eval_end(aggregated_logs)
+    num_images = self._num_images.result()
+    if num_images > 0:
+      logs[NUM_IMAGES] = num_images
     return logs
 
   def evaluate(self, num_steps: tf.Tensor) -> orbit.runner.Output | None:

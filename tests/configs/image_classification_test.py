@@ -2,6 +2,7 @@
 
 import re
 
+import models
 from official.core import task_factory
 import pytest
 import tensorflow as tf
@@ -32,9 +33,7 @@ def decayed_variables(strategy):
 
 @pytest.mark.parametrize('num_replicas', [1, 2])
 def test_weight_decay_leaves_out_what_it_should(num_replicas):
-  strategy = tf.distribute.MirroredStrategy(
-      [f'CPU:{index}' for index in range(num_replicas)])
-  names, decayed = decayed_variables(strategy)
+  names, decayed = decayed_variables(models.mirrored(num_replicas))
   kernels = {name for name in names if not NOT_DECAYED.search(name)}
   assert decayed == kernels
   assert all('/kernel' in name for name in decayed)

@@ -2,6 +2,7 @@
 
 import pathlib
 
+import models
 import numpy as np
 from official.common import distribute_utils
 from official.core import task_factory
@@ -112,7 +113,7 @@ def test_evaluation_agrees_with_a_plain_loop(finished, digits_dir):
   tf.train.Checkpoint(model=model).read(
       tf.train.latest_checkpoint(model_dir)).expect_partial()
   right, total = 0, 0
-  for images, labels in task.build_inputs(params.task.validation_data):
+  for images, (labels, _) in task.build_inputs(params.task.validation_data):
     predictions = model(images, training=False).numpy().argmax(axis=-1)
     right += int((predictions == labels.numpy()).sum())
     total += len(labels)
@@ -216,7 +217,7 @@ def test_mixed_precision_trains(digits_dir, tmp_path):
 @pytest.fixture
 def two_replicas(monkeypatch):
   """Makes every run mirrored over two logical CPU devices."""
-  strategy = tf.distribute.MirroredStrategy(['CPU:0', 'CPU:1'])
+  strategy = models.mirrored(2)
   monkeypatch.setattr(
       distribute_utils, 'get_distribution_strategy', lambda **_: strategy)
 
