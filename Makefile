@@ -41,6 +41,7 @@ test: lint
 
 figures: $(INSTALLED)
 	$(BIN)/python docs/draw_architecture.py
+	PYTHONPATH=. TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python docs/index_experiments.py
 
 lock:
 	$(PYTHON) -m venv $(VENV)-lock

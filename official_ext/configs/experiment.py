@@ -145,6 +145,11 @@ def find_config_file(name: str) -> str:
              if stem in (key, key.rsplit('/', maxsplit=1)[-1])]
   if len(matches) == 1:
     return str(matches[0])
+  if matches:
+    named = [key for key, path in shipped.items() if path in matches]
+    raise ValueError(
+        f'--config_file={name} is the name of several files: '
+        f'{", ".join(named)}. Name one with its folder.')
   raise ValueError(
       f'--config_file={name} is neither a file nor the name of one shipped: '
       f'{", ".join(shipped) or "none"}.')
@@ -180,7 +185,8 @@ def _registered(experiment: str) -> cfg.ExperimentConfig:
     return exp_factory.get_exp_config(experiment)
   except LookupError as error:
     ours = ('funnel_vit_imagenet', 'vit_imagenet',
-            'funnel_vit_imagenet_finetune', 'funnel_vit_digits')
+            'funnel_vit_imagenet_finetune', 'funnel_vit_cifar10_finetune',
+            'funnel_vit_cifar100_finetune', 'funnel_vit_digits')
     raise ValueError(
         f'--experiment={experiment} is not registered. This project registers '
         f"{', '.join(ours)}; Model Garden's own can be named too.") from error
@@ -302,6 +308,12 @@ def _resolve_data(task: image_classification.ImageClassificationTask,
       raise ValueError(
           f'task.{name}.global_batch_size is {data.global_batch_size}, but '
           'must be at least 1.')
+    if data.tfds_name and (data.input_path or task.data_dir):
+      raise ValueError(
+          f'task.{name} has both tfds_name={data.tfds_name!r} and files '
+          f'({data.input_path or task.data_dir!r}). For files set '
+          f"task.{name}.tfds_name=''; for TFDS set task.data_dir='' and "
+          f"task.{name}.input_path=''.")
     if not data.input_path and not data.tfds_name:
       data.input_path = os.path.join(task.data_dir, pattern)
     if data.label_offset is None:
@@ -338,6 +350,7 @@ def _resolve_steps(trainer: image_classification.TrainerConfig,
   schedule = optimizer_config.learning_rate.get()
   if hasattr(schedule, 'decay_steps') and schedule.decay_steps is None:
     schedule.decay_steps = trainer.train_steps
+  _scale_learning_rate(trainer, schedule, data.global_batch_size)
   warmup = optimizer_config.warmup.get() if optimizer_config.warmup else None
   warmup_steps = getattr(warmup, 'warmup_steps', 0) or 0
   if warmup_steps >= trainer.train_steps:
@@ -345,3 +358,31 @@ def _resolve_steps(trainer: image_classification.TrainerConfig,
         'The learning rate never reaches its peak: the warm-up takes %d steps '
         'of %d. Set trainer.optimizer_config.warmup.%s.warmup_steps.',
         warmup_steps, trainer.train_steps, optimizer_config.warmup.type)
+
+
+def _scale_learning_rate(trainer: image_classification.TrainerConfig,
+                         schedule: hyperparams.Config,
+                         batch_size: int) -> None:
+  """Scales the learning rate with the batch, where that is asked for."""
+  scaling = trainer.learning_rate_scaling
+  exponents = {'none': 0.0, 'linear': 1.0, 'sqrt': 0.5}
+  if scaling not in exponents:
+    raise ValueError(
+        f'trainer.learning_rate_scaling is {scaling!r}, but must be one of '
+        f'{", ".join(exponents)}.')
+  if scaling == 'none':
+    return
+  if trainer.reference_batch_size < 1:
+    raise ValueError(
+        f'trainer.learning_rate_scaling is {scaling}, but '
+        'trainer.reference_batch_size is not set. Set it to the batch that '
+        'the learning rate is given for.')
+  if not hasattr(schedule, 'initial_learning_rate'):
+    raise ValueError(
+        'trainer.learning_rate_scaling needs a schedule with an '
+        f'initial_learning_rate, not {type(schedule).__name__}. Set it to '
+        'none and the learning rate yourself.')
+  factor = (batch_size / trainer.reference_batch_size) ** exponents[scaling]
+  schedule.initial_learning_rate *= factor
+  # What is saved beside the checkpoint is scaled already.
+  trainer.learning_rate_scaling = 'none'

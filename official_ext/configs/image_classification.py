@@ -82,6 +82,9 @@ class TrainerConfig(cfg.TrainerConfig):
       that is 0.
     interval_epochs: epochs between summaries, checkpoints and evaluations;
       decides their intervals where those are 0.
+    learning_rate_scaling: 'none', or how the learning rate follows when the
+      batch is not `reference_batch_size`: 'linear' or 'sqrt'.
+    reference_batch_size: the batch that the learning rate is given for.
     seed: seeds Python, NumPy, TensorFlow and the shuffling; None for a new
       seed in every run.
     deterministic: whether to make every operation deterministic too, which
@@ -93,6 +96,8 @@ class TrainerConfig(cfg.TrainerConfig):
   summary_interval: int = 0
   checkpoint_interval: int = 0
   validation_interval: int = 0
+  learning_rate_scaling: str = 'none'
+  reference_batch_size: int = 0
   seed: int | None = None
   deterministic: bool = False
 
@@ -151,6 +156,20 @@ def _adamw(weight_decay: float, learning_rate: float,
   })
 
 
+def _sgd(learning_rate: float) -> optimization.OptimizationConfig:
+  """SGD with momentum 0.9 and cosine decay, for fine-tuning."""
+  return optimization.OptimizationConfig({
+      'optimizer': {
+          'type': 'sgd',
+          'sgd': {'momentum': 0.9, 'global_clipnorm': 1.0},
+      },
+      'learning_rate': {
+          'type': 'cosine',
+          'cosine': {'initial_learning_rate': learning_rate},
+      },
+  })
+
+
 def _imagenet_pretraining(layout: str) -> cfg.ExperimentConfig:
   """The paper's pretraining: 300 epochs at batch 4096 (section 5.1)."""
   return cfg.ExperimentConfig(
@@ -189,17 +208,40 @@ def funnel_vit_imagenet_finetune() -> cfg.ExperimentConfig:
           init_checkpoint_modules='backbone',
           **_imagenet_data(batch_size=512)),
       trainer=TrainerConfig(
-          train_steps=20_000,
-          optimizer_config=optimization.OptimizationConfig({
-              'optimizer': {
-                  'type': 'sgd',
-                  'sgd': {'momentum': 0.9, 'global_clipnorm': 1.0},
-              },
-              'learning_rate': {
-                  'type': 'cosine',
-                  'cosine': {'initial_learning_rate': 0.003},
-              },
-          })))
+          train_steps=20_000, optimizer_config=_sgd(learning_rate=0.003)))
+
+
+def _cifar_finetuning(name: str, num_classes: int) -> cfg.ExperimentConfig:
+  """Fine-tuning on CIFAR with ViT's recipe (arXiv 2010.11929, table 4).
+
+  10,000 steps at batch 512, 384 px, SGD. From TFDS by default; for TFRecords
+  set `task.data_dir` and both `tfds_name`s to ''.
+  """
+  data = dict(tfds_name=name, global_batch_size=512)
+  return cfg.ExperimentConfig(
+      task=ImageClassificationTask(
+          model=_model('vit-b16', 'B4-4-4', 384, num_classes),
+          init_checkpoint_modules='backbone',
+          train_data=DataConfig(
+              is_training=True, num_examples=50_000, tfds_split='train',
+              **data),
+          validation_data=DataConfig(
+              is_training=False, num_examples=10_000, tfds_split='test',
+              **data)),
+      trainer=TrainerConfig(
+          train_steps=10_000, optimizer_config=_sgd(learning_rate=0.003)))
+
+
+@exp_factory.register_config_factory('funnel_vit_cifar10_finetune')
+def funnel_vit_cifar10_finetune() -> cfg.ExperimentConfig:
+  """Fine-tuning on CIFAR-10, which the paper names as future work."""
+  return _cifar_finetuning('cifar10', 10)
+
+
+@exp_factory.register_config_factory('funnel_vit_cifar100_finetune')
+def funnel_vit_cifar100_finetune() -> cfg.ExperimentConfig:
+  """Fine-tuning on CIFAR-100, which the paper names as future work."""
+  return _cifar_finetuning('cifar100', 100)
 
 
 @exp_factory.register_config_factory('funnel_vit_digits')

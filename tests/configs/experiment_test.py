@@ -5,6 +5,7 @@ import pytest
 from official_ext.configs import experiment
 
 OURS = ['funnel_vit_imagenet', 'vit_imagenet', 'funnel_vit_imagenet_finetune',
+        'funnel_vit_cifar10_finetune', 'funnel_vit_cifar100_finetune',
         'funnel_vit_digits']
 LAYOUT = 'task.model.backbone.funnel_vit.layout'
 
@@ -14,6 +15,8 @@ LAYOUT = 'task.model.backbone.funnel_vit.layout'
     ('funnel_vit_imagenet', 93_600, 312, 'B4-4-4', 224),
     ('vit_imagenet', 93_600, 312, 'B12', 224),
     ('funnel_vit_imagenet_finetune', 20_000, 2_502, 'B4-4-4', 384),
+    ('funnel_vit_cifar10_finetune', 10_000, 97, 'B4-4-4', 384),
+    ('funnel_vit_cifar100_finetune', 10_000, 97, 'B4-4-4', 384),
     ('funnel_vit_digits', 60 * 22, 10 * 22, 'B2-2-2', 16),
 ])
 def test_registered_experiments(name, steps, interval, layout, size):
@@ -90,11 +93,11 @@ def test_one_seed_for_everything():
     ('', 0),
     ("task.data_dir='',task.train_data.tfds_name='imagenet2012',"
      "task.train_data.tfds_split='train'", 1),
-    ("task.train_data.tfds_name='imagenet2012',task.model.num_classes=1000",
-     0),
-    ("task.train_data.tfds_name='cifar10'", 0),
+    ("task.data_dir='',task.train_data.tfds_name='imagenet2012',"
+     'task.model.num_classes=1000', 0),
+    ("task.data_dir='',task.train_data.tfds_name='cifar10'", 0),
     ('task.train_data.label_offset=3', 3),
-    ("task.train_data.tfds_name='imagenet2012',"
+    ("task.data_dir='',task.train_data.tfds_name='imagenet2012',"
      'task.train_data.label_offset=0', 0),
 ])
 def test_label_offset(override, expected):
@@ -102,11 +105,30 @@ def test_label_offset(override, expected):
   assert params.task.train_data.label_offset == expected
 
 
-def test_tfds_leaves_the_input_path_empty():
-  params = experiment.load(
-      'vit_imagenet', params_override="task.train_data.tfds_name='cifar10'")
+def test_tfds_or_files_but_not_both():
+  params = experiment.load('funnel_vit_cifar10_finetune')
   assert params.task.train_data.input_path == ''
-  assert params.task.validation_data.input_path.endswith('valid*')
+  assert params.task.validation_data.tfds_split == 'test'
+  with pytest.raises(ValueError, match="has both tfds_name='cifar10' and fil"):
+    experiment.load('funnel_vit_cifar10_finetune',
+                    params_override='task.data_dir=/data/cifar10')
+  params = experiment.load('funnel_vit_cifar10_finetune', params_override=(
+      "task.data_dir=/data/cifar10,task.train_data.tfds_name='',"
+      "task.validation_data.tfds_name=''"))
+  assert params.task.train_data.input_path == '/data/cifar10/train*'
+
+
+@pytest.mark.parametrize('scaling, expected', [
+    ('none', 0.003), ('linear', 0.00075), ('sqrt', 0.0015)])
+def test_learning_rate_scaling_is_explicit(scaling, expected):
+  params = experiment.load('funnel_vit_imagenet', params_override=(
+      'task.train_data.global_batch_size=1024,'
+      f'trainer.learning_rate_scaling={scaling},'
+      'trainer.reference_batch_size=4096'))
+  schedule = params.trainer.optimizer_config.learning_rate.get()
+  assert schedule.initial_learning_rate == pytest.approx(expected)
+  # A second reading of what is saved does not scale again.
+  assert params.trainer.learning_rate_scaling == 'none'
 
 
 @pytest.mark.parametrize('layout', [
@@ -139,9 +161,9 @@ def test_files_come_before_the_override(tmp_path):
   assert (params.trainer.seed, params.trainer.train_steps) == (3, 20)
 
 
-@pytest.mark.parametrize('name', experiment.shipped_config_files())
+@pytest.mark.parametrize('name', ['runtime/tpu', 'runtime/gpu'])
 @pytest.mark.parametrize('experiment_name', OURS)
-def test_every_shipped_file_is_read_strictly(name, experiment_name):
+def test_the_files_of_machines_go_with_every_experiment(name, experiment_name):
   params = experiment.load(experiment_name, [name])
   assert params.runtime.mixed_precision_dtype == 'bfloat16'
 
@@ -154,6 +176,8 @@ def test_shipped_files_are_found_by_name_and_by_path(repository):
     assert experiment.find_config_file(name).endswith('runtime/tpu.yaml')
   with pytest.raises(ValueError, match='neither a file nor.*runtime/gpu'):
     experiment.find_config_file('tpuu')
+  with pytest.raises(ValueError, match='several files: table2/b12, table4/b12'):
+    experiment.find_config_file('b12')
 
 
 @pytest.mark.parametrize('override, message', [
@@ -180,6 +204,8 @@ def test_shipped_files_are_found_by_name_and_by_path(repository):
     ('task.train_data.global_batch_size=0', 'global_batch_size is 0'),
     ('task.train_data.mixup_and_cutmix.mixup_alpha=0.8', 'makes labels soft'),
     ('task.losses.soft_labels=true', 'labels are not soft'),
+    ('trainer.learning_rate_scaling=half', "is 'half', but must be one of"),
+    ('trainer.learning_rate_scaling=linear', 'reference_batch_size is not set'),
     ('trainer.train_epochs=0', 'both 0: set one'),
     ('task.train_data.num_examples=0', 'num_examples is 0'),
     ('task.train_data.global_batch_size=2000000', 'at least one batch'),

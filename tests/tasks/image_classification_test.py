@@ -45,7 +45,8 @@ def test_labels_of_tfds_imagenet_are_moved_to_the_same_classes():
     raw = tfds.load('imagenet2012', split='validation')
     expected = [int(item['label']) + 1 for item in raw.as_numpy_iterator()]
     dataset = build_inputs(
-        ["task.validation_data.tfds_name='imagenet2012'",
+        ["task.data_dir=''", "task.train_data.input_path='unused'",
+         "task.validation_data.tfds_name='imagenet2012'",
          "task.validation_data.tfds_split='validation'",
          'task.validation_data.global_batch_size=32'], 'validation_data')
     labels = labels_of(dataset)

@@ -111,4 +111,4 @@ def test_a_large_data_set_is_sampled(tmp_path, monkeypatch):
 ])
 def test_tfds_settings(overrides, message):
   with pytest.raises(ValueError, match=message):
-    check(*overrides)
+    check("task.data_dir=''", *overrides)

@@ -1,0 +1,143 @@
+"""Tests of the YAML files: one for every row of the paper's tables."""
+
+import re
+
+import index_experiments
+import numpy as np
+from official.core import task_factory
+import pytest
+import tensorflow as tf
+from tf_keras.src.dtensor import lazy_variable
+
+from official_ext.configs import experiment
+
+PRETRAINING = 'funnel_vit_imagenet'
+FINE_TUNING = 'funnel_vit_imagenet_finetune'
+LAYOUT = 'layout'
+
+# What a row varies of its experiment, the tokens of its blocks, and the
+# parameters of its model with 1,001 classes.
+ROWS = {
+    'patch32': (
+        PRETRAINING, {LAYOUT: 'B12(50)', 'model_name': 'vit-b32'}, [50],
+        88_815_593),
+    'table2/b12': (PRETRAINING, {LAYOUT: 'B12(197)'}, [197], 87_159_017),
+    'table2/b6-6_max': (
+        PRETRAINING, {LAYOUT: 'B6(197)-6(99)', 'pooling': 'max'}, [197, 99],
+        87_159_017),
+    'table2/b6-6_mean': (
+        PRETRAINING, {LAYOUT: 'B6(197)-6(99)'}, [197, 99], 87_159_017),
+    'table2/b4-4-4_max': (
+        PRETRAINING, {LAYOUT: 'B4(197)-4(99)-4(50)', 'pooling': 'max'},
+        [197, 99, 50], 87_159_017),
+    'table2/b4-4-4_mean': (
+        PRETRAINING, {LAYOUT: 'B4(197)-4(99)-4(50)'}, [197, 99, 50],
+        87_159_017),
+    'table2/b6-6_stride4_max': (
+        PRETRAINING, {LAYOUT: 'B6(197)-6(50)', 'pooling': 'max'}, [197, 50],
+        87_159_017),
+    'table3/vit_to_vit': (
+        FINE_TUNING, {LAYOUT: 'B12(577)', 'init_checkpoint': 'table2/b12'},
+        [577], 86_860_265),
+    'table3/funnel_to_funnel': (
+        FINE_TUNING, {LAYOUT: 'B6(577)-6(289)',
+                      'init_checkpoint': 'table2/b6-6_mean'}, [577, 289],
+        86_860_265),
+    'table3/funnel_to_vit': (
+        FINE_TUNING, {LAYOUT: 'B12(577)',
+                      'init_checkpoint': 'table2/b6-6_mean'}, [577],
+        86_860_265),
+    'table3/vit_to_funnel': (
+        FINE_TUNING, {LAYOUT: 'B6(577)-6(289)',
+                      'init_checkpoint': 'table2/b12'}, [577, 289],
+        86_860_265),
+    'table4/b12': (PRETRAINING, {LAYOUT: 'B12(197)'}, [197], 87_159_017),
+    'table4/b6-6': (
+        PRETRAINING, {LAYOUT: 'B6(197)-6(99)'}, [197, 99], 87_159_017),
+    'table4/b6-6-4': (
+        PRETRAINING, {LAYOUT: 'B6(197)-6(99)-4(50)'}, [197, 99, 50],
+        115_510_505),
+    'table4/b6-6_h1024': (
+        PRETRAINING, {LAYOUT: 'B6(197, h1024)-6(99, h1024)'}, [197, 99],
+        128_525_801),
+    'table4/b6-6_m4096': (
+        PRETRAINING, {LAYOUT: 'B6(197, m4096)-6(99, m4096)'}, [197, 99],
+        106_045_673),
+    'table4/b6-6-4_m1536': (
+        PRETRAINING, {LAYOUT: 'B6(197)-6(99)-4(50, m1536)'}, [197, 99, 50],
+        106_067_177),
+    'table4/b6-6-2_m1536': (
+        PRETRAINING, {LAYOUT: 'B6(197)-6(99)-2(50, m1536)'}, [197, 99, 50],
+        96_613_097),
+    'table4/b6_m4096-6-2_m1536': (
+        PRETRAINING, {LAYOUT: 'B6(197, m4096)-6(99)-2(50, m1536)'},
+        [197, 99, 50], 106_056_425),
+}
+
+
+def test_every_file_is_a_row_and_every_row_a_file():
+  files = experiment.shipped_config_files()
+  assert set(ROWS) == {
+      name for name in files if not name.startswith('runtime/')}
+
+
+@pytest.mark.parametrize('name', ROWS)
+def test_a_row_holds_what_the_paper_varies_and_nothing_else(name):
+  base_name, varied, _, _ = ROWS[name]
+  params = experiment.load(base_name, [name]).as_dict()
+  expected = experiment.load(base_name).as_dict()
+  backbone = expected['task']['model']['backbone']['funnel_vit']
+  for key, value in varied.items():
+    if key == 'init_checkpoint':
+      expected['task'][key] = f'runs/{value}'
+    else:
+      assert backbone[key] != value
+      backbone[key] = value
+  assert params == expected
+
+
+@pytest.mark.parametrize('name', ROWS)
+def test_the_head_is_a_lab_record(name):
+  path = experiment.shipped_config_files()[name]
+  head = index_experiments.read_head(path)
+  assert set(head) == {'Paper', 'Command', 'Hardware', 'Reached'}
+  command = re.sub(r'\\ ', '', head['Command'])
+  assert command == (
+      f'python train.py --experiment={ROWS[name][0]} --mode=train_and_eval '
+      f'--model_dir=runs/{name} --config_file={name} --config_file=tpu '
+      '--tpu=local')
+
+
+@pytest.mark.parametrize('name', ROWS)
+def test_tokens_and_parameters(name):
+  base_name, _, tokens, parameters = ROWS[name]
+  params = experiment.load(base_name, [name])
+  with lazy_variable.lazy_init_scope():
+    model = task_factory.get_task(params.task).build_model()
+    assert [block.num_tokens for block in model.backbone.spec.blocks] == tokens
+    assert model.count_params() == parameters
+
+
+@pytest.mark.parametrize('name', [
+    'table2/b4-4-4_max', 'table2/b6-6_stride4_max', 'table4/b6-6_h1024',
+    'table4/b6_m4096-6-2_m1536', 'table3/vit_to_funnel', 'patch32'])
+def test_one_step_of_training(name):
+  """One of each kind; the others differ in numbers alone."""
+  params = experiment.load(ROWS[name][0], [name])
+  task = task_factory.get_task(params.task)
+  model = task.build_model()
+  optimizer = task.create_optimizer(params.trainer.optimizer_config)
+  # Past the first step, whose learning rate is 0 in a warm-up.
+  optimizer.iterations.assign(1_000)
+  images = tf.random.normal([1, *params.task.model.input_size])
+  before = model.variables[-1].numpy()
+  logs = task.train_step(
+      (images, tf.constant([5])), model, optimizer,
+      task.build_metrics(training=True))
+  assert float(logs['loss']) == pytest.approx(np.log(1001), rel=1e-4)
+  assert np.abs(model.variables[-1].numpy() - before).max() > 0
+
+
+def test_the_index_is_what_the_files_say(repository):
+  page = (repository / 'experiments' / 'README.md').read_text()
+  assert page == index_experiments.page(), 'run make figures'
