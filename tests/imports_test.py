@@ -16,6 +16,7 @@ ORDER = [
     'official_ext.modeling.specs',
     'official_ext.modeling.costs',
     'official_ext.modeling.funnel_vit',
+    'official_ext.optimization',
     'official_ext.configs.image_classification',
     'official_ext.configs.experiment',
     'official_ext.checkpoints',

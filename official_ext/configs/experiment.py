@@ -178,6 +178,13 @@ def resolve(params: cfg.ExperimentConfig) -> None:
   _check_labels_and_losses(params.task)
   _resolve_data(params.task, params.trainer.seed)
   _resolve_steps(params.trainer, params.task.train_data)
+  backbone = params.task.model.backbone
+  optimizer = params.trainer.optimizer_config.optimizer.get()
+  if (backbone.type == 'funnel_vit' and
+      getattr(optimizer, 'num_layers', 0) is None):
+    optimizer.num_layers = specs.resolve(
+        backbone.funnel_vit,
+        tuple(params.task.model.input_size[:2])).layout.num_layers
 
 
 def _registered(experiment: str) -> cfg.ExperimentConfig:

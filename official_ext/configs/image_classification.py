@@ -9,11 +9,12 @@ import dataclasses
 
 from official.core import config_definitions as cfg
 from official.core import exp_factory
-from official.modeling import optimization
 from official.vision.configs import common
 from official.vision.configs import image_classification
 
 from official_ext.configs import backbones
+from official_ext.optimization import layerwise
+from official_ext.optimization import weight_decay as weight_decay_lib
 
 IMAGENET_TRAIN_EXAMPLES = 1_281_167
 IMAGENET_VALIDATION_EXAMPLES = 50_000
@@ -25,11 +26,6 @@ IMAGENET_NUM_CLASSES = 1_001
 DIGITS_TRAIN_EXAMPLES = 1_437
 DIGITS_VALIDATION_EXAMPLES = 360
 DIGITS_NUM_CLASSES = 10
-
-# Biases, LayerNorm, LayerScale, position embedding and class token. Matched
-# anywhere in the name: a copy on the second replica is '.../bias/replica_1:0'.
-NO_WEIGHT_DECAY = (
-    '/bias', '/gamma', '/beta', '/layerscale_gamma', '/pos_embedding', '/cls')
 
 
 @dataclasses.dataclass
@@ -90,6 +86,8 @@ class TrainerConfig(cfg.TrainerConfig):
     deterministic: whether to make every operation deterministic too, which
       costs speed: two runs with one seed then agree to the last bit.
   """
+  optimizer_config: layerwise.OptimizationConfig = dataclasses.field(
+      default_factory=layerwise.OptimizationConfig)
   train_epochs: float = 0.0
   interval_epochs: float = 1.0
   steps_per_loop: int = 0
@@ -131,14 +129,14 @@ def _imagenet_data(batch_size: int) -> dict[str, DataConfig]:
 
 
 def _adamw(weight_decay: float, learning_rate: float,
-           warmup_steps: int) -> optimization.OptimizationConfig:
+           warmup_steps: int) -> layerwise.OptimizationConfig:
   """AdamW with linear warm-up and cosine decay over the whole training."""
-  return optimization.OptimizationConfig({
+  return layerwise.OptimizationConfig({
       'optimizer': {
           'type': 'adamw',
           'adamw': {
               'weight_decay_rate': weight_decay,
-              'exclude_from_weight_decay': list(NO_WEIGHT_DECAY),
+              'exclude_from_weight_decay': list(weight_decay_lib.NOT_DECAYED),
               'gradient_clip_norm': 0.0,
           },
       },
@@ -156,9 +154,9 @@ def _adamw(weight_decay: float, learning_rate: float,
   })
 
 
-def _sgd(learning_rate: float) -> optimization.OptimizationConfig:
+def _sgd(learning_rate: float) -> layerwise.OptimizationConfig:
   """SGD with momentum 0.9 and cosine decay, for fine-tuning."""
-  return optimization.OptimizationConfig({
+  return layerwise.OptimizationConfig({
       'optimizer': {
           'type': 'sgd',
           'sgd': {'momentum': 0.9, 'global_clipnorm': 1.0},

@@ -103,16 +103,17 @@ class FunnelEncoder(tf_keras.layers.Layer):
                                     num_layers))
     # Only where two blocks differ in hidden size: with equal widths there must
     # be no variable that ViT lacks.
-    self._projections = {
-        str(index): tf_keras.layers.Dense(
+    self._projections = {}
+    position = 1
+    for index, (before, after) in enumerate(
+        zip(self._blocks, self._blocks[1:]), start=1):
+      position += before.num_layers
+      if before.hidden_size != after.hidden_size:
+        self._projections[str(index)] = tf_keras.layers.Dense(
             after.hidden_size,
             kernel_initializer=self._kernel_initializer,
             kernel_regularizer=self._kernel_regularizer,
-            name=f'projection_{index}')
-        for index, (before, after) in enumerate(
-            zip(self._blocks, self._blocks[1:]), start=1)
-        if before.hidden_size != after.hidden_size
-    }
+            name=f'projection_before_layer_{position}')
     self._norm = tf_keras.layers.LayerNormalization(epsilon=_NORM_EPSILON)
     super().build(input_shape)
 
@@ -131,7 +132,9 @@ class FunnelEncoder(tf_keras.layers.Layer):
         norm_epsilon=_NORM_EPSILON,
         stochastic_depth_drop_rate=nn_layers.get_stochastic_depth_rate(
             self._init_stochastic_depth_rate, position, num_layers),
-        layer_scale_init_value=self._layer_scale_init_value)
+        layer_scale_init_value=self._layer_scale_init_value,
+        # Layer-wise learning-rate decay reads the position from the name.
+        name=f'layer_{position}')
 
   def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
     x = self._pos_embed(inputs)
