@@ -75,8 +75,6 @@ def test_train_export_predict(repository, digits_dir, tmp_path):
     (['--mode=train_and_validate'], 'must be one of train, eval, train_and'),
     (['--mode=train', '--experiment=vit'], '--experiment=vit is not registered'
      ),
-    (['--mode=train', '--params_override=trainer.step=1'], 'there is no key'),
-    (['--mode=train', '--config_file=nothing'], 'neither a file nor the name'),
     (['--mode=train', '--params_override=task.data_dir=/nowhere'],
      "/nowhere/train*' matches no file"),
     (['--mode=train', 'extra'], "unexpected argument 'extra'"),

@@ -1,0 +1,93 @@
+"""The four crosses of the paper's table 1, small: pretrain, then fine-tune.
+
+ViT and Funnel-ViT are pretrained on the digits at 16 px, and each is
+fine-tuned as each at 24 px, through the command's own main.
+"""
+
+import logging
+import pathlib
+
+from absl.testing import flagsaver
+import gin
+import pytest
+
+from official_ext import train
+from official_ext.checkpoints import metadata
+from official_ext.training import driver
+
+LAYOUTS = {'vit': 'B4', 'funnel': 'B2-2'}
+CHANCE = 0.1
+
+
+def run(monkeypatch, model_dir, layout, overrides):
+  """Runs train.py's main; returns the trainer of the run."""
+  trainers = []
+  original = driver.run
+
+  def keep(*args, **kwargs):
+    trainers.append(original(*args, **kwargs))
+
+  monkeypatch.setattr(driver, 'run', keep)
+  settings = [
+      f"task.model.backbone.funnel_vit.layout='{layout}'",
+      'task.validation_data.global_batch_size=360',
+      # Unmixed images are learned sooner.
+      'task.train_data.mixup_and_cutmix=null', 'task.losses.soft_labels=false',
+      'task.losses.one_hot=true',
+      'trainer.optimizer_config.learning_rate.cosine.initial_learning_rate='
+      '0.002', *overrides]
+  gin.clear_config()  # Unlocks it; a process usually has one run.
+  with flagsaver.flagsaver(
+      experiment='funnel_vit_digits', mode='train_and_eval',
+      model_dir=str(model_dir), params_override=','.join(settings),
+      library_logs=True):
+    train.main(['train.py'])
+  monkeypatch.setattr(driver, 'run', original)
+  return trainers[0]
+
+
+@pytest.fixture(scope='module')
+def pretrained(digits_dir, tmp_path_factory):
+  """The folders of both pretrainings."""
+  folders = {}
+  with pytest.MonkeyPatch.context() as monkeypatch:
+    for name, layout in LAYOUTS.items():
+      folders[name] = tmp_path_factory.mktemp(f'pretrained_{name}')
+      trainer = run(monkeypatch, folders[name], layout, [
+          f"task.data_dir='{digits_dir}'", 'trainer.train_steps=250',
+          'task.model.backbone.funnel_vit.representation_size=64',
+          'trainer.optimizer_config.warmup.linear.warmup_steps=50'])
+      assert trainer.validation_logs['accuracy'] > 5 * CHANCE
+  return folders
+
+
+@pytest.mark.parametrize('source', LAYOUTS)
+@pytest.mark.parametrize('target', LAYOUTS)
+def test_a_cross(
+    pretrained, digits_dir, tmp_path, monkeypatch, caplog, source, target):
+  caplog.set_level(logging.INFO, logger='absl')
+  trainer = run(monkeypatch, tmp_path, LAYOUTS[target], [
+      f"task.data_dir='{digits_dir}'", 'task.model.input_size=[24,24,3]',
+      f"task.init_checkpoint='{pretrained[source]}'",
+      "task.init_checkpoint_modules='backbone'", 'trainer.train_steps=60',
+      'trainer.optimizer_config.warmup.linear.warmup_steps=5'])
+  # From scratch, 60 steps end near chance.
+  assert trainer.validation_logs['accuracy'] > 5 * CHANCE
+  assert trainer.validation_logs['num_images'] == 360
+
+  report, = (record.getMessage() for record in caplog.records
+             if record.getMessage().startswith('initialised from'))
+  lines = report.splitlines()
+  num_loaded = len(trainer.model.backbone.variables) - 1
+  assert lines == [
+      f'initialised from {pretrained[source]}/ckpt-250:',
+      f'  loaded    {num_loaded} variables',
+      '  resampled encoder/posembed_input/pos_embedding:0: 4 x 4 -> 6 x 6 '
+      'patches, bilinear (the grid is in its metadata)',
+      '  dropped   pre-logits (this model has none); head '
+      '(init_checkpoint_modules=backbone)',
+      '  initial   ' + '; '.join(v.name for v in trainer.model.variables[-2:]),
+  ]
+  checkpoint, = pathlib.Path(tmp_path).glob('ckpt-60.index')
+  found = metadata.read(str(checkpoint).removesuffix('.index'))
+  assert found['grid'] == [6, 6]
