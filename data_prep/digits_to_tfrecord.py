@@ -106,6 +106,8 @@ def convert(output_dir: str, num_train_shards: int, num_samples: int
 
 
 def main(argv: Sequence[str]) -> None:
+  if not _OUTPUT_DIR.value:
+    raise app.UsageError('--output_dir must not be empty')
   if len(argv) > 1:
     raise app.UsageError(f'unexpected argument {argv[1]!r}')
   try:
@@ -113,6 +115,8 @@ def main(argv: Sequence[str]) -> None:
         _OUTPUT_DIR.value, _NUM_TRAIN_SHARDS.value, _NUM_SAMPLES.value)
   except ValueError as error:
     raise SystemExit(f'error: {error}') from None
+  except tf.errors.OpError as error:
+    raise SystemExit(f'error: {error.message}') from None
   print(f'{_OUTPUT_DIR.value}: {counts["train"]} training and '
         f'{counts["validation"]} validation images.')
 

@@ -81,5 +81,7 @@ class _Sink(io.TextIOBase):
 
 def fail(error: Exception | str) -> None:
   """Ends the command with an error for the person who typed it."""
-  print(f'error: {error}', file=sys.stderr)
+  # TensorFlow's errors have a `message`, without the operation around it.
+  text = getattr(error, 'message', None) or str(error)
+  print(f'error: {text}', file=sys.stderr)
   raise SystemExit(1)

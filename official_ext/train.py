@@ -7,6 +7,8 @@ only once the flags are known to be right, and its log level is set.
 from __future__ import annotations
 
 from collections.abc import Sequence
+import os
+import sys
 
 from absl import app
 from absl import flags
@@ -19,6 +21,10 @@ FLAGS = flags.FLAGS
 _MODES = ('train', 'eval', 'train_and_eval', 'continuous_eval')
 
 tfm_flags.define_flags()
+# Model Garden's flag also takes modes that its runner then refuses, after
+# everything is built.
+del FLAGS.mode
+flags.DEFINE_enum('mode', None, _MODES, 'What to do.')
 # So that --help shows them.
 flags.adopt_module_key_flags(tfm_flags)
 flags.adopt_module_key_flags(library_logs)
@@ -26,11 +32,9 @@ _ASYNC_CHECKPOINTING = flags.DEFINE_bool(
     'enable_async_checkpointing', True,
     'Whether training goes on while a checkpoint is written.')
 flags.mark_flags_as_required(['experiment', 'mode', 'model_dir'])
-# Model Garden's flag also takes modes that its runner then refuses, after
-# everything is built.
 flags.register_validator(
-    'mode', lambda mode: mode is None or mode in _MODES,
-    message=f'must be one of {", ".join(_MODES)}.')
+    'model_dir', lambda path: path is None or bool(path.strip()),
+    message='must not be empty.')
 
 
 def main(argv: Sequence[str]) -> None:
@@ -59,7 +63,7 @@ def main(argv: Sequence[str]) -> None:
     driver.check(params, FLAGS.mode, FLAGS.model_dir)
     strategy = driver.build_strategy(params)
     driver.check_records(params, FLAGS.mode)
-  except (ValueError, OSError) as error:
+  except (ValueError, OSError, SyntaxError, tf.errors.OpError) as error:
     library_logs.fail(error)
   try:
     driver.run(params, FLAGS.mode, FLAGS.model_dir, strategy,
@@ -67,7 +71,7 @@ def main(argv: Sequence[str]) -> None:
   except restore.LoadError as error:
     library_logs.fail(error)
   except tf.errors.InvalidArgumentError as error:
-    message = image_classification.bad_label_message(error)
+    message = image_classification.bad_input_message(error)
     if message is None:
       raise
     library_logs.fail(message)
@@ -76,7 +80,16 @@ def main(argv: Sequence[str]) -> None:
 
 def run() -> None:
   """The entry point of the installed command."""
-  app.run(main)
+  try:
+    app.run(main)
+  except KeyboardInterrupt:
+    print('interrupted. The same command goes on from the newest checkpoint.',
+          file=sys.stderr)
+    raise SystemExit(130) from None
+  except BrokenPipeError:
+    # Who read our output has gone; the interpreter must not write at its end.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    raise SystemExit(1) from None
 
 
 if __name__ == '__main__':

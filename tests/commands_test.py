@@ -43,9 +43,10 @@ def test_train_export_predict(repository, digits_dir, tmp_path):
   assert 'build_optimizer.use_legacy_optimizer = 1' in gin_config
 
   result = commands.run(
-      '-m', 'official_ext.checkpoints.metadata', tmp_path / 'run',
+      '-m', 'official_ext.describe_checkpoint', tmp_path / 'run',
       cwd=repository)
   assert '"layout": "B2(17)-2(9)-2(5)"' in result.stdout
+  assert result.stderr == ''
 
   result = commands.run(
       '-m', 'official_ext.serving.export_saved_model',
@@ -72,7 +73,8 @@ def test_train_export_predict(repository, digits_dir, tmp_path):
 
 
 @pytest.mark.parametrize('arguments, message', [
-    (['--mode=train_and_validate'], 'must be one of train, eval, train_and'),
+    (['--mode=train_and_validate'],
+     'should be one of <train|eval|train_and_eval|continuous_eval>'),
     (['--mode=train', '--experiment=vit'], '--experiment=vit is not registered'
      ),
     (['--mode=train', '--params_override=task.data_dir=/nowhere'],

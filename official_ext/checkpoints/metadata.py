@@ -2,18 +2,15 @@
 
 The metadata travels as one string inside the checkpoint, so it is in the best
 checkpoint and the EMA one too, and cannot get lost beside them.
-
-  python -m official_ext.checkpoints.metadata MODEL_DIR_OR_CHECKPOINT
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Mapping, MutableMapping
 import importlib.metadata
 import json
 from typing import Any
 
-from absl import app
 from official.core import config_definitions as cfg
 import tensorflow as tf
 import tf_keras
@@ -178,21 +175,3 @@ def _versions() -> dict[str, str]:
       'tensorflow': tf.__version__,
       'tf_models_official': model_garden,
   }
-
-
-def main(argv: Sequence[str]) -> None:
-  if len(argv) != 2:
-    raise app.UsageError('give one model_dir or one checkpoint prefix')
-  path = argv[1]
-  checkpoint = tf.train.latest_checkpoint(path) or path
-  try:
-    found = read(checkpoint)
-  except ValueError as error:
-    raise SystemExit(f'error: {error}') from None
-  if found is None:
-    raise SystemExit(f'{checkpoint} carries no metadata of this project.')
-  print(json.dumps(found, indent=2))
-
-
-if __name__ == '__main__':
-  app.run(main)

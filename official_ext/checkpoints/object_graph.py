@@ -49,7 +49,7 @@ def find(path: str) -> str:
   what = ('the folder holds no checkpoint' if tf.io.gfile.isdir(path)
           else 'there is no such folder or checkpoint')
   raise ValueError(
-      f'task.init_checkpoint={path}: {what}. Give the model_dir of a training, '
+      f'{path}: {what}. Give the model_dir of a training, '
       'the folder of its best checkpoint, an export, or a prefix such as '
       'model_dir/ckpt-100.')
 

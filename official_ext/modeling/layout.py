@@ -34,6 +34,15 @@ _EXAMPLES = (
     "'B12', 'B6-6', 'B6(197)-6(99)', 'B6(197, m4096)-6(99)-2(50, m1536)'")
 _BLOCK = re.compile(r'(?P<layers>\d+)\s*(?:\((?P<options>[^()]*)\))?')
 _OPTION = re.compile(r'(?P<letter>[shma]?)(?P<number>\d+)')
+# Beyond these a number is a slip of the finger.
+_LARGEST = {
+    'num_layers': 1_000,
+    'num_tokens': 1_000_000,
+    'stride': 1_000_000,
+    'hidden_size': 1_000_000,
+    'mlp_dim': 1_000_000,
+    'num_heads': 10_000,
+}
 _FIELD_OF_LETTER = {
     '': 'num_tokens',
     's': 'stride',
@@ -153,8 +162,9 @@ def _parse_block(part: str, text: str, index: int) -> Block:
       raise ValueError(f'{where} sets its {field} twice.')
     fields[field] = int(option_match['number'])
   for field, value in fields.items():
-    if value < 1:
-      raise ValueError(f'{where}: {field} is {value}, but must be at least 1.')
+    if not 1 <= value <= _LARGEST[field]:
+      raise ValueError(
+          f'{where}: {field} is {value}, but must be 1 to {_LARGEST[field]}.')
   if fields.get('stride') == 1:
     raise ValueError(
         f'{where}: stride 1 pools nothing. Join the two blocks into one, or '

@@ -91,6 +91,14 @@ def resolve(config: backbones.FunnelViT,
     _check_positive(name, getattr(config, name))
   for name in ('mlp_dim', 'num_heads'):
     _check_positive(f'transformer.{name}', getattr(config.transformer, name))
+  for name, rate in (
+      ('transformer.dropout_rate', config.transformer.dropout_rate),
+      ('transformer.attention_dropout_rate',
+       config.transformer.attention_dropout_rate),
+      ('init_stochastic_depth_rate', config.init_stochastic_depth_rate)):
+    if not 0 <= rate < 1:
+      raise ValueError(
+          f'{name} is {rate}, but must be at least 0 and below 1.')
   patch_size = config.patch_size or preset['patch_size']
   transformer = preset['transformer']
   layout = layout_lib.parse(config.layout or f'B{transformer["num_layers"]}')

@@ -32,12 +32,16 @@ def main(argv: Sequence[str]) -> None:
   if len(argv) > 1:
     raise app.UsageError(f'unexpected argument {argv[1]!r}')
   library_logs.silence()
-  from official_ext.serving import exporter  # pylint: disable=g-import-not-at-top
+  # pylint: disable=g-import-not-at-top
+  import tensorflow as tf
+
+  from official_ext.serving import exporter
+  # pylint: enable=g-import-not-at-top
   try:
     with library_logs.without_prints():
       path = exporter.export(
           _MODEL_DIR.value, _EXPORT_DIR.value, _CHECKPOINT.value)
-  except (ValueError, OSError) as error:
+  except (ValueError, OSError, tf.errors.OpError) as error:
     library_logs.fail(error)
   print(f'exported to {path}')
 

@@ -34,6 +34,8 @@ def export(model_dir: str, export_dir: str,
     ValueError: if there is no configuration, no checkpoint, or they do not
       belong together.
   """
+  # Before the model is built, since it is the first thing that can fail.
+  tf.io.gfile.makedirs(export_dir)
   params = experiment.load_saved(model_dir)
   checkpoint = checkpoint or tf.train.latest_checkpoint(model_dir)
   if not checkpoint:

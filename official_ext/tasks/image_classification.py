@@ -25,6 +25,9 @@ _TOLERANCE = 1e-3
 NUM_IMAGES = 'num_images'
 
 BAD_LABEL = 'A label is outside the classes of the model'
+_DECODING = re.compile(
+    r'([^\n]*)\n\s*\[\[\{\{node [^}]*(?:[Dd]ecode|Jpeg)')
+_WRAPPING = re.compile(r'^.*(?:\}\}|Iterator::\S+) ')
 _ASSERTION = re.compile(rf'\[({BAD_LABEL}.*?)\] \[(.*?)\]\n', re.DOTALL)
 
 
@@ -149,8 +152,8 @@ class ImageClassificationTask(image_classification.ImageClassificationTask):
     return {self.loss: loss, NUM_IMAGES: tf.reduce_sum(weights)}
 
 
-def bad_label_message(error: tf.errors.InvalidArgumentError) -> str | None:
-  """What the check of the labels said, without TensorFlow's wrapping.
+def bad_input_message(error: tf.errors.InvalidArgumentError) -> str | None:
+  """What was wrong with a record, without TensorFlow's wrapping.
 
   Args:
     error: an error of a training or evaluation step.
@@ -159,8 +162,13 @@ def bad_label_message(error: tf.errors.InvalidArgumentError) -> str | None:
     The message, or None if it was another error.
   """
   match = _ASSERTION.search(str(error))
-  # The message passes through a string literal on its way.
-  return f'{match[1]} {match[2]}'.replace("\\'", "'") if match else None
+  if match:
+    # The message passes through a string literal on its way.
+    return f'{match[1]} {match[2]}'.replace("\\'", "'")
+  match = _DECODING.search(str(error))
+  if match:
+    return f'an image cannot be decoded: {_WRAPPING.sub("", match[1])}'
+  return None
 
 
 def offset_labels(labels: tf.Tensor, offset: int, num_classes: int,

@@ -22,6 +22,8 @@ from official_ext.configs import image_classification as configs
 _READ_WHOLE_BYTES = 64 * 2**20
 _SAMPLED_FILES = 8
 _SAMPLED_RECORDS_PER_FILE = 32
+# So many images of a data set are decoded as well.
+_DECODED_RECORDS = 256
 
 
 def check_files(task: configs.ImageClassificationTask,
@@ -108,15 +110,34 @@ def _check_files_records(task: configs.ImageClassificationTask,
     try:
       for record in open_file(file).take(limit).as_numpy_iterator():
         features = tf.train.Example.FromString(record).features.feature
-        _check_record(features, task, data, image_key, label_key,
-                      f'{where}: record {count} of {file}')
+        here = f'{where}: record {count} of {file}'
+        _check_record(features, task, data, image_key, label_key, here)
+        if count < _DECODED_RECORDS:
+          _check_image(features[image_key].bytes_list.value[0], here)
         count += 1
     except (tf.errors.OpError, message.DecodeError) as error:
       raise ValueError(
           f'{where}: {file} cannot be read as a TFRecord file of '
-          f'tf.train.Example: {error}') from error
+          f'tf.train.Example ({_reason(error)}). If it is compressed with '
+          'gzip, set file_type=tfrecord_compressed.') from error
   if not count:
     raise ValueError(f'{where}: {files[0]} and its like hold no record.')
+
+
+def _check_image(encoded: bytes, where: str) -> None:
+  """Decodes an image as the input pipeline does."""
+  try:
+    tf.io.decode_image(encoded, channels=3)
+  except tf.errors.InvalidArgumentError as error:
+    raise ValueError(
+        f'{where} holds an image that cannot be decoded ({_reason(error)}). '
+        'Leave it out and convert the data again.') from error
+
+
+def _reason(error: Exception) -> str:
+  """The first line of an error, without the operation around it."""
+  text = str(getattr(error, 'message', error)).split(' [Op:')[0]
+  return text.rsplit('}} ', maxsplit=1)[-1].splitlines()[0]
 
 
 def _check_record(features, task: configs.ImageClassificationTask,

@@ -59,7 +59,8 @@ def check(params: cfg.ExperimentConfig, mode: str, model_dir: str) -> None:
       params.trainer.seed is None):
     raise ValueError(
         'trainer.deterministic is set, but trainer.seed is not. Set a seed.')
-  checkpoint = tf.train.latest_checkpoint(model_dir)
+  _check_precision(params.runtime.mixed_precision_dtype)
+  checkpoint = _latest_checkpoint(model_dir)
   if checkpoint:
     metadata.check_same_architecture(checkpoint, metadata.describe(params))
   elif mode == 'eval' and not params.task.init_checkpoint:
@@ -68,8 +69,18 @@ def check(params: cfg.ExperimentConfig, mode: str, model_dir: str) -> None:
         'weights are not worth an evaluation. Give the --model_dir of a '
         'training, or set task.init_checkpoint.')
   elif params.task.init_checkpoint:
-    object_graph.find(params.task.init_checkpoint)
+    try:
+      object_graph.find(params.task.init_checkpoint)
+    except ValueError as error:
+      raise ValueError(f'task.init_checkpoint: {error}') from error
   preflight.check_files(params.task, _data_of_mode(mode))
+  if 'train' in mode:
+    try:
+      tf.io.gfile.makedirs(model_dir)
+    except tf.errors.OpError as error:
+      raise ValueError(
+          f'--model_dir={model_dir} cannot be made: {error.message}. Choose a '
+          'folder that can be written.') from error
 
 
 def check_records(params: cfg.ExperimentConfig, mode: str) -> None:
@@ -103,18 +114,25 @@ def build_strategy(params: cfg.ExperimentConfig) -> tf.distribute.Strategy:
   if runtime.num_gpus > num_visible:
     raise ValueError(
         f'runtime.num_gpus is {runtime.num_gpus}, but TensorFlow sees '
-        f'{num_visible} GPUs. Lower it, or install the extra `gpu`.')
+        f'{num_visible} GPUs. Lower it, or install tensorflow[and-cuda].')
   if (num_visible and not runtime.num_gpus and
       runtime.distribution_strategy in ('mirrored', 'one_device')):
     logging.warning(
         'TensorFlow sees %d GPUs, but runtime.num_gpus is 0: this run uses '
         'the CPU. Add --params_override=runtime.num_gpus=%d.', num_visible,
         num_visible)
-  strategy = distribute_utils.get_distribution_strategy(
-      distribution_strategy=runtime.distribution_strategy,
-      all_reduce_alg=runtime.all_reduce_alg,
-      num_gpus=runtime.num_gpus,
-      tpu_address=runtime.tpu)
+  try:
+    strategy = distribute_utils.get_distribution_strategy(
+        distribution_strategy=runtime.distribution_strategy,
+        all_reduce_alg=runtime.all_reduce_alg,
+        num_gpus=runtime.num_gpus,
+        tpu_address=runtime.tpu)
+  except (ValueError, tf.errors.OpError) as error:
+    reason = str(getattr(error, 'message', None) or error).splitlines()[0]
+    raise ValueError(
+        f'runtime.distribution_strategy={runtime.distribution_strategy} '
+        f'cannot be built here: {reason} Use one_device, mirrored, '
+        'multi_worker_mirrored or tpu, as the machine has it.') from error
   replicas = strategy.num_replicas_in_sync
   for name in ('train_data', 'validation_data'):
     batch_size = getattr(params.task, name).global_batch_size
@@ -163,7 +181,7 @@ def run(params: cfg.ExperimentConfig, mode: str, model_dir: str,
           enable_async_checkpointing)
   finally:
     progress.close()
-  if _is_chief(strategy):
+  if _is_chief(strategy) and (trainer.train_logs or trainer.validation_logs):
     print(_summary(trainer, params, model_dir), file=terminal, flush=True)
   return trainer
 
@@ -232,6 +250,31 @@ def _run_mode(runner: train_lib.OrbitExperimentRunner, mode: str,
         timeout=trainer.continuous_eval_timeout,
         timeout_fn=lambda: (
             runner.trainer.global_step.numpy() >= trainer.train_steps))
+
+
+def _latest_checkpoint(model_dir: str) -> str | None:
+  """The newest checkpoint; an error if there are some that it cannot name."""
+  if tf.io.gfile.exists(model_dir) and not tf.io.gfile.isdir(model_dir):
+    raise ValueError(f'--model_dir={model_dir} is not a folder.')
+  newest = tf.train.latest_checkpoint(model_dir)
+  if newest:
+    return newest
+  found = sorted(tf.io.gfile.glob(os.path.join(model_dir, 'ckpt-*.index')))
+  if found:
+    raise ValueError(
+        f'{model_dir} holds {os.path.basename(found[-1])}, but its file '
+        '`checkpoint`, which names the newest, is missing or damaged. Going on '
+        'would begin at step 0 and overwrite it. Write the line '
+        f'model_checkpoint_path: "{os.path.basename(found[-1])[:-6]}" into it, '
+        'or choose another --model_dir.')
+  return None
+
+
+def _check_precision(dtype: str | None) -> None:
+  if dtype not in (None, '', 'float32', 'float16', 'bfloat16'):
+    raise ValueError(
+        f'runtime.mixed_precision_dtype is {dtype!r}, but must be bfloat16, '
+        'float16, float32 or null.')
 
 
 def _data_of_mode(mode: str) -> list[str]:

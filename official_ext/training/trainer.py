@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 import time
 from typing import Any
 
+from absl import logging
 from official.core import base_trainer
 import orbit
 import tensorflow as tf
@@ -119,7 +120,6 @@ class Trainer(base_trainer.Trainer):
       images_per_second = self.throughput.images_per_second(steps_per_second)
       logs[STEPS_PER_SECOND] = steps_per_second
       logs[IMAGES_PER_SECOND] = images_per_second
-      text += f'  {steps_per_second:.2f} steps/s'
       text += f'  {images_per_second:.0f} images/s'
     peak = memory.measure()
     if peak.gib is not None:
@@ -161,6 +161,13 @@ class Trainer(base_trainer.Trainer):
     self._progress.evaluating()
     output = super().evaluate(num_steps)
     self.validation_logs = _as_floats(output or {})
+    counted = self.validation_logs.get(NUM_IMAGES)
+    expected = self.config.task.validation_data.get('num_examples')
+    if (counted is not None and expected and counted != expected and
+        self.config.trainer.validation_steps == -1):
+      logging.warning(
+          'Evaluation counted %d images, but '
+          'task.validation_data.num_examples is %d.', counted, expected)
     self._progress.interval(
         int(self.global_step.numpy()),
         f'validation: {progress_lib.format_metrics(self.validation_logs)}')

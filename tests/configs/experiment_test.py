@@ -206,6 +206,14 @@ def test_shipped_files_are_found_by_name_and_by_path(repository):
     ('task.losses.soft_labels=true', 'labels are not soft'),
     ('trainer.learning_rate_scaling=half', "is 'half', but must be one of"),
     ('trainer.learning_rate_scaling=linear', 'reference_batch_size is not set'),
+    ('trainer.train_steps=-5', 'train_steps is -5, but must not be negative'),
+    ('trainer.steps_per_loop=3,trainer.summary_interval=10',
+     'must be a multiple of steps_per_loop, 3'),
+    ('task.model.input_size=32', 'input_size is 32, but must be'),
+    ("task.model.input_size=[32,'x',3]", 'but must be .height, width, 3'),
+    ('task.model.backbone.type=bogus', "type is 'bogus', but must be one of"),
+    ('task.model.backbone.funnel_vit.transformer.dropout_rate=2.0',
+     'dropout_rate is 2.0, but must be at least 0 and below 1'),
     ('trainer.train_epochs=0', 'both 0: set one'),
     ('task.train_data.num_examples=0', 'num_examples is 0'),
     ('task.train_data.global_batch_size=2000000', 'at least one batch'),
@@ -219,6 +227,18 @@ def test_an_unknown_key_in_a_file(tmp_path):
   path = tmp_path / 'mine.yaml'
   path.write_text('trainer: {train_epoch: 5}')
   with pytest.raises(ValueError, match='mine.yaml: there is no key trainer.tr'):
+    experiment.load('vit_imagenet', [str(path)])
+
+
+@pytest.mark.parametrize('content, message', [
+    ('', 'must hold keys and values'), ('- 1', 'must hold keys and values'),
+    ('just text', 'must hold keys and values'), ('a: [1', 'is not YAML'),
+    ('trainer:', "has nothing under 'trainer'"),
+])
+def test_a_file_that_is_no_configuration(tmp_path, content, message):
+  path = tmp_path / 'mine.yaml'
+  path.write_text(content)
+  with pytest.raises(ValueError, match=f'mine.yaml.* {message}'):
     experiment.load('vit_imagenet', [str(path)])
 
 

@@ -76,7 +76,7 @@ def test_a_bad_label_stops_the_input(
     labels_of(dataset)
   expected = {'in a batch of mixed images'} if is_soft else {
       str((-1 if label is None else label) + offset)}
-  message = image_classification.bad_label_message(raised.value)
+  message = image_classification.bad_input_message(raised.value)
   assert message.startswith(
       'A label is outside the classes of the model: after adding label_offset '
       f"{offset}, labels must be in 0..9. A record without 'image/class/label'")
@@ -87,7 +87,21 @@ def test_a_bad_label_stops_the_input(
 
 def test_other_errors_are_not_taken_for_a_bad_label():
   error = tf.errors.InvalidArgumentError(None, None, 'shapes differ')
-  assert image_classification.bad_label_message(error) is None
+  assert image_classification.bad_input_message(error) is None
+
+
+def test_an_image_that_cannot_be_read_is_said_plainly(tmp_path):
+  path = records_for_tests.write(
+      tmp_path / 'train', [records_for_tests.example(1, b'no image')] * 8)
+  dataset = build_inputs([f"task.train_data.input_path='{path}'",
+                          'task.train_data.global_batch_size=8',
+                          'task.train_data.aug_crop=False'])
+  with pytest.raises(tf.errors.InvalidArgumentError) as raised:
+    labels_of(dataset)
+  message = image_classification.bad_input_message(raised.value)
+  assert message.startswith(
+      'an image cannot be decoded: Unknown image file format')
+  assert '\n' not in message
 
 
 def test_the_offset_of_soft_labels():

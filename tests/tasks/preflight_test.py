@@ -1,5 +1,8 @@
 """Tests of the look at the data before anything is built."""
 
+import gzip
+import pathlib
+
 import pytest
 import records_for_tests
 
@@ -82,6 +85,25 @@ def test_a_file_that_is_no_tfrecord(tmp_path, content):
   (tmp_path / 'train-00000').write_bytes(content)
   with pytest.raises(ValueError, match='cannot be read as a TFRecord'):
     check(f"task.data_dir='{tmp_path}'")
+
+
+@pytest.mark.parametrize('image', [
+    b'no image', b'\xff\xd8\xff no image', records_for_tests.encode()[:100]])
+def test_an_image_that_cannot_be_decoded(tmp_path, image):
+  with pytest.raises(ValueError, match=(
+      r'record 0 of .* holds an image that cannot be decoded \(\S')):
+    write_and_check(tmp_path, [records_for_tests.example(3, image)])
+
+
+def test_gzip_is_named(tmp_path):
+  path = records_for_tests.write(
+      tmp_path / 'records', [records_for_tests.example(3)])
+  (tmp_path / 'train-00000-of-00001').write_bytes(
+      gzip.compress(pathlib.Path(path).read_bytes()))
+  with pytest.raises(ValueError, match='file_type=tfrecord_compressed'):
+    check(f"task.data_dir='{tmp_path}'")
+  check(f"task.data_dir='{tmp_path}'",
+        "task.train_data.file_type='tfrecord_compressed'")
 
 
 def test_a_record_that_is_no_example(tmp_path):

@@ -149,6 +149,40 @@ def test_another_task_is_not_ours(tmp_path):
     driver.check(params, 'train', str(tmp_path))
 
 
+def test_a_damaged_list_of_checkpoints_is_no_reason_to_begin_again(
+    digits_dir, tmp_path):
+  run(load(digits_dir, steps=10), 'train', tmp_path)
+  (tmp_path / 'checkpoint').write_text('garbage')
+  with pytest.raises(ValueError, match=(
+      'holds ckpt-10.index, but its file `checkpoint`.*is missing or damaged')):
+    run(load(digits_dir, steps=20), 'train', tmp_path)
+  # As the message says to mend it.
+  (tmp_path / 'checkpoint').write_text('model_checkpoint_path: "ckpt-10"')
+  trainer = run(load(digits_dir, steps=12), 'train', tmp_path)
+  assert int(trainer.global_step.numpy()) == 12
+
+
+def test_folders_that_cannot_be_used(digits_dir, tmp_path):
+  (tmp_path / 'file').write_text('')
+  with pytest.raises(ValueError, match='file is not a folder'):
+    driver.check(load(digits_dir), 'train', str(tmp_path / 'file'))
+  with pytest.raises(ValueError, match='sub cannot be made'):
+    driver.check(load(digits_dir), 'train', str(tmp_path / 'file' / 'sub'))
+
+
+def test_an_unknown_precision(digits_dir, tmp_path):
+  params = load(digits_dir, extra=',runtime.mixed_precision_dtype=bogus')
+  with pytest.raises(ValueError, match="dtype is 'bogus', but must be bfloat1"):
+    driver.check(params, 'train', str(tmp_path))
+
+
+def test_a_strategy_that_the_machine_has_not(digits_dir):
+  params = load(digits_dir, extra=',runtime.distribution_strategy=bogus')
+  with pytest.raises(ValueError, match=(
+      'distribution_strategy=bogus cannot be built here.*Use one_device')):
+    driver.build_strategy(params)
+
+
 def test_an_unknown_mode(digits_dir, tmp_path):
   with pytest.raises(ValueError, match='--mode=train_and_validate is not'):
     driver.check(load(digits_dir), 'train_and_validate', str(tmp_path))

@@ -1,0 +1,182 @@
+"""Derives what a configuration leaves open, and checks what it sets.
+
+Steps follow from epochs, image count and batch size; seeds, label offsets and
+input paths from one setting each.
+"""
+
+from __future__ import annotations
+
+import os
+
+from absl import logging
+from official.core import config_definitions as cfg
+from official.modeling import hyperparams
+
+from official_ext.configs import image_classification
+from official_ext.modeling import specs
+
+# The shards of each data set in task.data_dir.
+_PATTERNS = {'train_data': 'train*', 'validation_data': 'valid*'}
+
+
+def resolve(params: cfg.ExperimentConfig) -> None:
+  """Derives what the configuration leaves open, in place.
+
+  Args:
+    params: an experiment of ours, not locked.
+
+  Raises:
+    ValueError: if something cannot be derived, or does not fit.
+  """
+  _resolve_model(params.task)
+  _check_labels_and_losses(params.task)
+  _resolve_data(params.task, params.trainer.seed)
+  _resolve_steps(params.trainer, params.task.train_data)
+  backbone = params.task.model.backbone
+  optimizer = params.trainer.optimizer_config.optimizer.get()
+  if (backbone.type == 'funnel_vit' and
+      getattr(optimizer, 'num_layers', 0) is None):
+    optimizer.num_layers = specs.resolve(
+        backbone.funnel_vit,
+        tuple(params.task.model.input_size[:2])).layout.num_layers
+
+
+def _resolve_model(task: image_classification.ImageClassificationTask) -> None:
+  """Checks the model's sizes, while an error is still cheap."""
+  model = task.model
+  size = model.input_size
+  if (not isinstance(size, (list, tuple)) or len(size) != 3 or size[2] != 3 or
+      any(type(side) is not int or side < 1 for side in size)):
+    raise ValueError(
+        f'task.model.input_size is {size!r}, but must be [height, width, 3] in '
+        'px.')
+  if model.num_classes < 1:
+    raise ValueError(
+        f'task.model.num_classes is {model.num_classes}, but must be at least '
+        '1.')
+  types = [key for key, value in vars(model.backbone).items()
+           if isinstance(value, hyperparams.Config)]
+  if model.backbone.type not in types:
+    raise ValueError(
+        f'task.model.backbone.type is {model.backbone.type!r}, but must be one '
+        f'of {", ".join(sorted(types))}.')
+  if model.backbone.type == 'funnel_vit':
+    specs.resolve(model.backbone.funnel_vit, tuple(model.input_size[:2]))
+
+
+def _check_labels_and_losses(
+    task: image_classification.ImageClassificationTask) -> None:
+  """Mixed images have soft labels, and only they have."""
+  losses = task.losses
+  if task.train_data.mixup_and_cutmix:
+    if losses.one_hot or not (
+        losses.soft_labels or losses.use_binary_cross_entropy):
+      raise ValueError(
+          'task.train_data.mixup_and_cutmix makes labels soft: set '
+          'task.losses.soft_labels=true and task.losses.one_hot=false, or '
+          'switch it off with null.')
+  elif losses.soft_labels:
+    raise ValueError(
+        'task.losses.soft_labels is true, but without '
+        'task.train_data.mixup_and_cutmix labels are not soft: set '
+        'task.losses.soft_labels=false and task.losses.one_hot=true.')
+
+
+def _resolve_data(task: image_classification.ImageClassificationTask,
+                  seed: int | None) -> None:
+  """Derives input paths, label offsets and seeds of both data sets."""
+  for name, pattern in _PATTERNS.items():
+    data = getattr(task, name)
+    if data.global_batch_size < 1:
+      raise ValueError(
+          f'task.{name}.global_batch_size is {data.global_batch_size}, but '
+          'must be at least 1.')
+    if data.tfds_name and (data.input_path or task.data_dir):
+      raise ValueError(
+          f'task.{name} has both tfds_name={data.tfds_name!r} and files '
+          f'({data.input_path or task.data_dir!r}). For files set '
+          f"task.{name}.tfds_name=''; for TFDS set task.data_dir='' and "
+          f"task.{name}.input_path=''.")
+    if not data.input_path and not data.tfds_name:
+      data.input_path = os.path.join(task.data_dir, pattern)
+    if data.label_offset is None:
+      is_tfds_imagenet = str(data.tfds_name).startswith('imagenet2012')
+      data.label_offset = int(
+          is_tfds_imagenet and
+          task.model.num_classes == image_classification.IMAGENET_NUM_CLASSES)
+    if data.seed is None:
+      data.seed = seed
+
+
+def _resolve_steps(trainer: image_classification.TrainerConfig,
+                   data: image_classification.DataConfig) -> None:
+  """Derives the steps from the epochs."""
+  for name in ('train_steps', 'train_epochs', 'interval_epochs',
+               'steps_per_loop', 'summary_interval', 'checkpoint_interval',
+               'validation_interval'):
+    if getattr(trainer, name) < 0:
+      raise ValueError(
+          f'trainer.{name} is {getattr(trainer, name)}, but must not be '
+          'negative; 0 derives it.')
+  steps_per_epoch = data.num_examples // data.global_batch_size
+  if not trainer.train_steps:
+    if not trainer.train_epochs:
+      raise ValueError(
+          'trainer.train_epochs and trainer.train_steps are both 0: set one.')
+    if not steps_per_epoch:
+      raise ValueError(
+          'steps cannot be derived from epochs: task.train_data.num_examples '
+          f'is {data.num_examples} and global_batch_size is '
+          f'{data.global_batch_size}. Set num_examples to the number of '
+          'training images (at least one batch), or trainer.train_steps.')
+    trainer.train_steps = round(trainer.train_epochs * steps_per_epoch)
+  interval = round(trainer.interval_epochs * steps_per_epoch) or 1_000
+  interval = min(interval, trainer.train_steps)
+  trainer.steps_per_loop = trainer.steps_per_loop or interval
+  trainer.summary_interval = trainer.summary_interval or trainer.steps_per_loop
+  trainer.checkpoint_interval = trainer.checkpoint_interval or interval
+  trainer.validation_interval = trainer.validation_interval or interval
+  if trainer.summary_interval % trainer.steps_per_loop:
+    raise ValueError(
+        f'trainer.summary_interval is {trainer.summary_interval}, but must be '
+        f'a multiple of steps_per_loop, {trainer.steps_per_loop}.')
+  optimizer_config = trainer.optimizer_config
+  schedule = optimizer_config.learning_rate.get()
+  if hasattr(schedule, 'decay_steps') and schedule.decay_steps is None:
+    schedule.decay_steps = trainer.train_steps
+  _scale_learning_rate(trainer, schedule, data.global_batch_size)
+  warmup = optimizer_config.warmup.get() if optimizer_config.warmup else None
+  warmup_steps = getattr(warmup, 'warmup_steps', 0) or 0
+  if warmup_steps >= trainer.train_steps:
+    logging.warning(
+        'The learning rate never reaches its peak: the warm-up takes %d steps '
+        'of %d. Set trainer.optimizer_config.warmup.%s.warmup_steps.',
+        warmup_steps, trainer.train_steps, optimizer_config.warmup.type)
+
+
+def _scale_learning_rate(trainer: image_classification.TrainerConfig,
+                         schedule: hyperparams.Config,
+                         batch_size: int) -> None:
+  """Scales the learning rate with the batch, where that is asked for."""
+  scaling = trainer.learning_rate_scaling
+  exponents = {'none': 0.0, 'linear': 1.0, 'sqrt': 0.5}
+  if scaling not in exponents:
+    raise ValueError(
+        f'trainer.learning_rate_scaling is {scaling!r}, but must be one of '
+        f'{", ".join(exponents)}.')
+  if scaling == 'none':
+    return
+  if trainer.reference_batch_size < 1:
+    raise ValueError(
+        f'trainer.learning_rate_scaling is {scaling}, but '
+        'trainer.reference_batch_size is not set. Set it to the batch that '
+        'the learning rate is given for.')
+  if not hasattr(schedule, 'initial_learning_rate'):
+    raise ValueError(
+        'trainer.learning_rate_scaling needs a schedule with an '
+        f'initial_learning_rate, not {type(schedule).__name__}. Set it to '
+        'none and the learning rate yourself.')
+  factor = (batch_size / trainer.reference_batch_size) ** exponents[scaling]
+  schedule.initial_learning_rate *= factor
+  # What is saved beside the checkpoint is scaled already.
+  trainer.learning_rate_scaling = 'none'

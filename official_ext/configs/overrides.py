@@ -1,0 +1,125 @@
+"""Reads overrides and refuses those that would be wrong without a word.
+
+Model Garden's configurations take an unknown key below a setting that is None,
+and any value for any key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import difflib
+import types
+import typing
+from typing import Any
+
+from official.modeling import hyperparams
+import tensorflow as tf
+import yaml
+
+_SCALARS = (int, float, str, bool, type(None))
+
+
+def check(override: str, params: hyperparams.Config, source: str) -> None:
+  """Checks the keys and the types of an override.
+
+  Args:
+    override: 'key=value,...', YAML, or the path of a YAML file.
+    params: the configuration that it is for; it is not changed.
+    source: where the override comes from, for the message.
+
+  Raises:
+    ValueError: if it cannot be read, has a key that does not exist, or a value
+      of the wrong type; it says which keys exist.
+  """
+  _check_keys(_as_dict(override), params, source)
+
+
+def _as_dict(override: str) -> Mapping[str, Any]:
+  """An override as nested dictionaries, read by Model Garden's own reader."""
+  read = hyperparams.ParamsDict({})
+  if override.endswith(('.yaml', '.yml')):
+    content = None
+    with tf.io.gfile.GFile(override) as file:
+      try:
+        content = yaml.safe_load(file)
+      except yaml.YAMLError as error:
+        raise ValueError(f'{override} is not YAML: {error}') from error
+    if not isinstance(content, dict):
+      raise ValueError(
+          f'{override} must hold keys and values, such as "trainer: '
+          f'{{train_steps: 10}}", but holds {content!r:.60}.')
+  try:
+    hyperparams.override_params_dict(read, override, is_strict=False)
+  except Exception as error:
+    raise ValueError(
+        f'the configuration {override!r} cannot be read: {error}. Give '
+        "key=value pairs joined by commas, with quotes around a value that "
+        "holds a comma, as in task.model.backbone.funnel_vit.layout='B6(197, "
+        "m4096)-6'; or a YAML file.") from error
+  found = read.as_dict()
+  for key, value in found.items():
+    if value is None:
+      raise ValueError(
+          f'the configuration {override!r} has nothing under {key!r}. Put '
+          'settings there, or leave it out.')
+  return found
+
+
+def _check_keys(override: Mapping[str, Any], params: hyperparams.Config,
+                source: str, path: str = '') -> None:
+  """Raises ValueError on the first key that the configuration lacks."""
+  # Not as_dict(), which of a one-of shows only the type that is chosen.
+  known = [key for key in vars(params) if key not in params.RESERVED_ATTR]
+  for key, value in override.items():
+    if key not in known:
+      close = difflib.get_close_matches(key, known, n=1)
+      hint = f' Did you mean {path}{close[0]}?' if close else ''
+      raise ValueError(
+          f'{source}: there is no key {path}{key}.{hint} Keys of '
+          f'{path.rstrip(".") or "an experiment"}: {", ".join(sorted(known))}.')
+    if not isinstance(value, Mapping):
+      _check_type(value, type(params), key, f'{source}: {path}{key}')
+      continue
+    below = getattr(params, key)
+    if not isinstance(below, hyperparams.Config):
+      # Unset: an untyped Config would take any key without a word.
+      config_class = _config_class(type(params), key)
+      if config_class is None:
+        continue
+      below = config_class()
+    if vars(below).keys() - set(below.RESERVED_ATTR):
+      _check_keys(value, below, source, f'{path}{key}.')
+
+
+def _check_type(value: Any, owner: type, key: str, where: str) -> None:
+  """Raises ValueError on a value that a field cannot take.
+
+  Model Garden takes anything, and `seed=None` would be the text 'None'.
+  """
+  annotation = typing.get_type_hints(owner).get(key)
+  choices = (annotation,)
+  if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+    choices = typing.get_args(annotation)
+  if not all(choice in _SCALARS or (isinstance(choice, type) and issubclass(
+      choice, hyperparams.Config)) for choice in choices):
+    return  # Sequences, and what has no annotation.
+  accepted = [choice for choice in choices if choice in _SCALARS]
+  if float in accepted:
+    accepted.append(int)
+  # None also where the annotation forgets it, as Model Garden's often do.
+  if value is not None and type(value) not in accepted:
+    names = [choice.__name__ for choice in accepted
+             if choice is not type(None)] or ['a group of settings']
+    raise ValueError(
+        f'{where} is {value!r}, but must be {" or ".join(names)}, or null for '
+        'none.')
+
+
+def _config_class(owner: type, key: str) -> type | None:
+  """The Config subclass that a field such as `Optional[Augmentation]` takes."""
+  annotation = typing.get_type_hints(owner).get(key)
+  for candidate in (annotation, *typing.get_args(annotation)):
+    if isinstance(candidate, type) and issubclass(
+        candidate, hyperparams.Config):
+      return candidate
+  return None
