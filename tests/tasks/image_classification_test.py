@@ -54,6 +54,20 @@ def test_labels_of_tfds_imagenet_are_moved_to_the_same_classes():
   assert labels.min() >= 1 and labels.max() <= 1000
 
 
+@pytest.mark.parametrize('name, num_classes', [
+    ('funnel_vit_cifar10_finetune', 10), ('funnel_vit_cifar100_finetune', 100)])
+@pytest.mark.parametrize('data', ['train_data', 'validation_data'])
+def test_cifar_from_tfds(name, num_classes, data):
+  with tfds.testing.mock_data(num_examples=16):
+    params = experiment.load(name, params_override=(
+        f'task.{data}.global_batch_size=8,task.model.input_size=[32,32,3]'))
+    task = task_factory.get_task(params.task)
+    images, labels = next(iter(task.build_inputs(getattr(params.task, data))))
+  labels = labels[0] if isinstance(labels, tuple) else labels
+  assert images.shape == [8, 32, 32, 3]
+  assert 0 <= int(min(labels)) and int(max(labels)) < num_classes
+
+
 @pytest.mark.parametrize('label, num_classes, offset', [
     (10, 10, 0), (-1, 10, 0), (None, 10, 0), (9, 10, 1), (0, 10, -1)])
 @pytest.mark.parametrize('is_soft', [False, True])
