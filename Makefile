@@ -2,6 +2,7 @@
 # make quickstart   set up, prepare the digits, train, export, predict
 # make test         set up, check the style, run the tests
 # make figures      draw the figures of the README
+# make proofs       the tests that are too long for make test
 # make lock         resolve the dependencies anew
 
 PYTHON ?= python3
@@ -11,7 +12,7 @@ BIN := $(VENV)/bin
 LOCK := requirements/lock.txt
 INSTALLED := $(VENV)/.installed
 
-.PHONY: setup quickstart test lint figures lock clean
+.PHONY: setup quickstart test proofs lint figures lock clean
 .DELETE_ON_ERROR:
 
 setup: $(INSTALLED)
@@ -38,6 +39,9 @@ lint: $(INSTALLED)
 
 test: lint
 	$(BIN)/python -m pytest
+
+proofs: $(INSTALLED)
+	$(BIN)/python -m pytest -m long
 
 figures: $(INSTALLED)
 	$(BIN)/python docs/draw_architecture.py
