@@ -70,6 +70,10 @@ def main(argv: Sequence[str]) -> None:
                _ASYNC_CHECKPOINTING.value)
   except restore.LoadError as error:
     library_logs.fail(error)
+  except tf.errors.DataLossError as error:
+    library_logs.fail(
+        f'a file is damaged, most likely the checkpoint in {FLAGS.model_dir} '
+        f'or a record: {error.message}')
   except tf.errors.InvalidArgumentError as error:
     message = image_classification.bad_input_message(error)
     if message is None:

@@ -82,8 +82,9 @@ def test_a_cross(
   assert lines == [
       f'initialised from {pretrained[source]}/ckpt-250:',
       f'  loaded    {num_loaded} variables',
+      '  position  4 x 4 patches: its metadata says so',
       '  resampled encoder/posembed_input/pos_embedding:0: 4 x 4 -> 6 x 6 '
-      'patches, bilinear (the grid is in its metadata)',
+      'patches, bilinear',
       '  dropped   pre-logits (this model has none); head '
       '(init_checkpoint_modules=backbone)',
       '  initial   ' + '; '.join(v.name for v in trainer.model.variables[-2:]),

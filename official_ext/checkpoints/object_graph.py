@@ -43,7 +43,13 @@ def find(path: str) -> str:
       below if tf.io.gfile.isdir(below) else path)
   if newest:
     return newest
-  for prefix in (path, os.path.join(path, 'variables', 'variables')):
+  prefixes = [path, os.path.join(path, 'variables', 'variables')]
+  if tf.io.gfile.isdir(path):  # The newest version of an export.
+    versions = [name.rstrip('/') for name in tf.io.gfile.listdir(path)]
+    prefixes += [os.path.join(path, version, 'variables', 'variables')
+                 for version in sorted(filter(str.isdigit, versions), key=int,
+                                       reverse=True)]
+  for prefix in prefixes:
     if tf.io.gfile.exists(f'{prefix}.index'):
       return prefix
   what = ('the folder holds no checkpoint' if tf.io.gfile.isdir(path)

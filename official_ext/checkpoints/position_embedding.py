@@ -15,7 +15,9 @@ import math
 import numpy as np
 import tensorflow as tf
 
-METHODS = ('bilinear', 'bicubic')
+from official_ext.configs import image_classification
+
+METHODS = image_classification.RESIZE_METHODS
 
 
 def resample(embedding: np.ndarray, source_grid: tuple[int, int],

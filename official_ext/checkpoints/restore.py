@@ -15,9 +15,9 @@ import tf_keras
 from official_ext.checkpoints import metadata
 from official_ext.checkpoints import object_graph
 from official_ext.checkpoints import position_embedding
+from official_ext.configs import image_classification
 
-# What to load: everything; the backbone; everything but the last layer.
-MODULES = ('all', 'backbone', 'all_but_head')
+MODULES = image_classification.INIT_CHECKPOINT_MODULES
 
 _POSITION_EMBEDDING = 'pos_embedding'
 _MAX_LISTED = 6
@@ -34,19 +34,21 @@ class Report:
   Attributes:
     checkpoint: prefix of the checkpoint.
     loaded: variables that were taken as they are.
+    position: the grid of the checkpoint's patches, and how it is known.
     resampled: position embeddings, with the grids and the method.
     dropped: variables of the checkpoint that are not wanted, and why.
     initial: variables of the model that keep their initial values.
   """
   checkpoint: str
   loaded: list[str] = dataclasses.field(default_factory=list)
+  position: list[str] = dataclasses.field(default_factory=list)
   resampled: list[str] = dataclasses.field(default_factory=list)
   dropped: list[str] = dataclasses.field(default_factory=list)
   initial: list[str] = dataclasses.field(default_factory=list)
 
   def __str__(self) -> str:
     lines = [f'initialised from {self.checkpoint}:']
-    for what in ('loaded', 'resampled', 'dropped', 'initial'):
+    for what in ('loaded', 'position', 'resampled', 'dropped', 'initial'):
       names = getattr(self, what)
       shown = f'{len(names)} variables' if what == 'loaded' else (
           '; '.join(names) or 'none')
@@ -86,6 +88,12 @@ def load(model: tf_keras.Model, path: str, modules: str = 'all',
   spec = backbone.spec
   _check_pooler(saved, backbone_node, spec.has_class_token)
 
+  num_saved = _num_layers(saved, backbone_node)
+  if num_saved != spec.layout.num_layers:
+    raise LoadError(
+        f'{saved.path} has {num_saved} layers, and {spec.layout_with_tokens} '
+        f'has {spec.layout.num_layers}. Use a layout of {num_saved} layers.')
+
   keys = {id(variable): key
           for variable, key in saved.match(backbone, backbone_node)}
   head = {id(variable): variable for variable in model.variables}
@@ -112,8 +120,8 @@ def load(model: tf_keras.Model, path: str, modules: str = 'all',
       continue
     if _POSITION_EMBEDDING in variable.name:
       grid, how = _source_grid(
-          saved.shape(key), described, source_grid, spec.grid,
-          spec.has_class_token)
+          saved.shape(key), described, source_grid, spec.has_class_token)
+      report.position.append(f'{grid[0]} x {grid[1]} patches: {how}')
       if saved.shape(key)[-1] == variable.shape[-1]:
         assignments.append((variable, key, grid))
         if grid == spec.grid:
@@ -121,7 +129,7 @@ def load(model: tf_keras.Model, path: str, modules: str = 'all',
         else:
           report.resampled.append(
               f'{variable.name}: {grid[0]} x {grid[1]} -> {spec.grid[0]} x '
-              f'{spec.grid[1]} patches, {method} ({how})')
+              f'{spec.grid[1]} patches, {method}')
         continue
     if saved.shape(key) != tuple(variable.shape):
       problems.append(
@@ -181,6 +189,13 @@ def _encoder(saved: object_graph.SavedObjects, node: int) -> int | None:
   return None
 
 
+def _num_layers(saved: object_graph.SavedObjects, node: int) -> int:
+  """The number of transformer layers in a saved backbone."""
+  encoder = saved.children(node)[f'layer_with_weights-{_encoder(saved, node)}']
+  layers = saved.children(saved.children(encoder)['_encoder_layers'])
+  return sum(name.isdigit() for name in layers)
+
+
 def _layer_keys(saved: object_graph.SavedObjects, node: int) -> set[str]:
   """The keys of a model's layers, without what else is saved beside them."""
   return saved.keys_below(*(
@@ -207,22 +222,29 @@ def _check_pooler(saved: object_graph.SavedObjects, node: int,
         f"{'token' if is_saved else 'gap'}.")
 
 
-def _source_grid(shape: tuple[int, ...], described: dict, given, target_grid,
+def _source_grid(shape: tuple[int, ...], described: dict, given,
                  has_class_token: bool) -> tuple[tuple[int, int], str]:
   """The grid of a saved position embedding, and how it is known."""
   if described.get('grid'):
-    return tuple(described['grid']), 'the grid is in its metadata'
-  if given:
-    return tuple(given), 'the grid is init_checkpoint_grid'
+    grid = tuple(described['grid'])
+    if given and tuple(given) != grid:
+      raise LoadError(
+          f'task.init_checkpoint_grid is {list(given)}, but the metadata of '
+          f'the checkpoint says {list(grid)}. Leave the setting out.')
+    return grid, 'its metadata says so'
   num_patches = shape[1] - int(has_class_token)
-  if num_patches == target_grid[0] * target_grid[1]:
-    return target_grid, 'no metadata; as many patches, so the same grid'
+  if given:
+    if given[0] * given[1] != num_patches:
+      raise LoadError(
+          f'task.init_checkpoint_grid is {list(given)}, but the checkpoint has '
+          f'{num_patches} patches.')
+    return tuple(given), 'init_checkpoint_grid says so'
   square = position_embedding.guess_square_grid(num_patches)
   if square is None:
     raise LoadError(
         f'the checkpoint carries no metadata, and its {num_patches} patches '
         'are no square. Set task.init_checkpoint_grid=[rows,columns].')
-  return square, 'no metadata; a square grid'
+  return square, 'without metadata, a square is taken'
 
 
 def _explain(path: str, modules: str, problems: Sequence[str],

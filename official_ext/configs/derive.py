@@ -30,10 +30,16 @@ def resolve(params: cfg.ExperimentConfig) -> None:
   """
   _resolve_model(params.task)
   _check_labels_and_losses(params.task)
+  _check_init_checkpoint(params.task)
   _resolve_data(params.task, params.trainer.seed)
   _resolve_steps(params.trainer, params.task.train_data)
   backbone = params.task.model.backbone
   optimizer = params.trainer.optimizer_config.optimizer.get()
+  layer_decay = getattr(optimizer, 'layer_decay', 1)
+  if not 0 < layer_decay <= 1:
+    raise ValueError(
+        f'layer_decay of the optimizer is {layer_decay}, but must be above 0 '
+        'and at most 1.')
   if (backbone.type == 'funnel_vit' and
       getattr(optimizer, 'num_layers', 0) is None):
     optimizer.num_layers = specs.resolve(
@@ -62,6 +68,25 @@ def _resolve_model(task: image_classification.ImageClassificationTask) -> None:
         f'of {", ".join(sorted(types))}.')
   if model.backbone.type == 'funnel_vit':
     specs.resolve(model.backbone.funnel_vit, tuple(model.input_size[:2]))
+
+
+def _check_init_checkpoint(
+    task: image_classification.ImageClassificationTask) -> None:
+  for name, choices in (
+      ('init_checkpoint_modules',
+       image_classification.INIT_CHECKPOINT_MODULES),
+      ('init_checkpoint_resize_method', image_classification.RESIZE_METHODS)):
+    if getattr(task, name) not in choices:
+      raise ValueError(
+          f'task.{name} is {getattr(task, name)!r}, but must be one of '
+          f'{", ".join(choices)}.')
+  grid = task.init_checkpoint_grid
+  if grid is not None and (
+      not isinstance(grid, (list, tuple)) or len(grid) != 2 or
+      any(type(side) is not int or side < 1 for side in grid)):
+    raise ValueError(
+        f'task.init_checkpoint_grid is {grid!r}, but must be [rows, columns] '
+        'of patches.')
 
 
 def _check_labels_and_losses(

@@ -23,6 +23,11 @@ IMAGENET_VALIDATION_BATCH_SIZE = 2_000
 # The classes are 1 to 1,000; 0 is background and has no image.
 IMAGENET_NUM_CLASSES = 1_001
 
+# What to load of init_checkpoint: everything; the backbone; everything but the
+# last layer.
+INIT_CHECKPOINT_MODULES = ('all', 'backbone', 'all_but_head')
+RESIZE_METHODS = ('bilinear', 'bicubic')
+
 DIGITS_TRAIN_EXAMPLES = 1_437
 DIGITS_VALIDATION_EXAMPLES = 360
 DIGITS_NUM_CLASSES = 10

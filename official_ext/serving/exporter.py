@@ -47,6 +47,9 @@ def export(model_dir: str, export_dir: str,
   tf.train.Checkpoint(model=model).read(
       checkpoint).assert_existing_objects_matched().expect_partial()
   module = serving_module.ServingModule(params, model)
+  # So that an export, too, knows its grid when it is fine-tuned from.
+  setattr(module, metadata.CHECKPOINT_ITEM,
+          metadata.CheckpointMetadata(metadata.describe(params)))
   version = _next_version(export_dir)
   final = os.path.join(export_dir, str(version))
   # TensorFlow Serving loads only folders whose name is a number.

@@ -58,12 +58,16 @@ class ImageClassificationTask(image_classification.ImageClassificationTask):
       return None
     if config.model.backbone.type != 'funnel_vit':
       return super().initialize(model)
-    report = restore.load(
-        model,
-        config.init_checkpoint,
-        modules=config.init_checkpoint_modules,
-        method=config.init_checkpoint_resize_method,
-        source_grid=config.init_checkpoint_grid)
+    try:
+      report = restore.load(
+          model,
+          config.init_checkpoint,
+          modules=config.init_checkpoint_modules,
+          method=config.init_checkpoint_resize_method,
+          source_grid=config.init_checkpoint_grid)
+    except ValueError as error:
+      # Damaged files among them.
+      raise restore.LoadError(f'task.init_checkpoint: {error}') from error
     logging.info('%s', report)
     return report
 

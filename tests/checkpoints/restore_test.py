@@ -89,10 +89,10 @@ def test_the_crosses_at_a_higher_resolution(tmp_path, with_metadata):
   model, _ = build(2, layout='B2-2', size=24)
   report = restore.load(model, str(tmp_path))
   assert_same(pretrained.variables, model.variables, but=[POSITION])
-  how = ('the grid is in its metadata' if with_metadata
-         else 'no metadata; a square grid')
-  assert report.resampled == [
-      f'{POSITION}: 4 x 4 -> 6 x 6 patches, bilinear ({how})']
+  how = ('its metadata says so' if with_metadata
+         else 'without metadata, a square is taken')
+  assert report.position == [f'4 x 4 patches: {how}']
+  assert report.resampled == [f'{POSITION}: 4 x 4 -> 6 x 6 patches, bilinear']
   source = pretrained.backbone.get_layer('encoder')._pos_embed.pos_embedding
   found = model.backbone.get_layer('encoder')._pos_embed.pos_embedding.numpy()
   np.testing.assert_array_equal(found[:, 0], source[:, 0])
@@ -140,8 +140,8 @@ def test_pre_logits_are_dropped_with_the_head(tmp_path):
 @pytest.mark.parametrize('settings, message', [
     (dict(hidden_size=32), r'kernel:0 is \(4, 4, 3, 64\) there and \(4, 4, 3, 3'
      ),
-    (dict(layout='B2-3'), r'layer_5/.* \(.*\) is not in it'),
-    (dict(layout='B2-1'), r'_encoder_layers/3/.* has no place here'),
+    (dict(layout='B2-3'), r'has 4 layers, and B2\(17\)-3\(9\) has 5'),
+    (dict(layout='B2-1'), r'has 4 layers, and B2\(17\)-1\(9\) has 3'),
     (dict(patch_size=2), r'is \(4, 4, 3, 64\) there and \(2, 2, 3, 64\) here'),
     (dict(layout='B2-2(h128)'), r'\(64,\) there and \(128,\) here'),
     (dict(pooler='gap'), 'has a class token, and this model has no'),
@@ -170,8 +170,9 @@ def test_every_form_of_a_checkpoint(tmp_path):
   module = tf.Module()
   module.model = pretrained
   tf.saved_model.save(module, str(tmp_path / 'saved_model'))
+  tf.saved_model.save(module, str(tmp_path / 'versions' / '12'))
   for path in (tmp_path / 'run', prefix, tmp_path / 'export', tmp_path / 'best',
-               tmp_path / 'saved_model'):
+               tmp_path / 'saved_model', tmp_path / 'versions'):
     model, _ = build(2)
     restore.load(model, str(path))
     assert_same(pretrained.variables, model.variables)
@@ -201,8 +202,7 @@ def test_model_gardens_vit_from_224_to_384_px(tmp_path):
   report = restore.load(
       model, str(tmp_path), params.task.init_checkpoint_modules)
   assert report.resampled == [
-      f'{POSITION}: 14 x 14 -> 24 x 24 patches, bilinear (no metadata; a '
-      'square grid)']
+      f'{POSITION}: 14 x 14 -> 24 x 24 patches, bilinear']
   assert [text.split()[0] for text in report.dropped] == ['pre-logits', 'head']
   assert len(report.initial) == 2
   assert len(report.loaded) == len(model.backbone.variables) - 1
@@ -232,6 +232,10 @@ def test_a_grid_that_is_not_square(tmp_path):
     restore.load(model, str(tmp_path / 'without'))
   report = restore.load(model, str(tmp_path / 'without'), source_grid=[2, 3])
   assert '2 x 3 -> 3 x 5 patches' in report.resampled[0]
+  with pytest.raises(restore.LoadError, match=r'grid is \[3, 3\], but the che'):
+    restore.load(model, str(tmp_path / 'without'), source_grid=[3, 3])
+  with pytest.raises(restore.LoadError, match=r'metadata .* says \[2, 3\]'):
+    restore.load(model, str(tmp_path / 'with'), source_grid=[3, 2])
   # As many patches in another arrangement are resampled too.
   model, _ = build_wide(2, 12, 8)
   report = restore.load(model, str(tmp_path / 'with'))

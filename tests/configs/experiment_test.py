@@ -206,6 +206,12 @@ def test_shipped_files_are_found_by_name_and_by_path(repository):
     ('task.losses.soft_labels=true', 'labels are not soft'),
     ('trainer.learning_rate_scaling=half', "is 'half', but must be one of"),
     ('trainer.learning_rate_scaling=linear', 'reference_batch_size is not set'),
+    ('task.init_checkpoint_modules=bogus', 'must be one of all, backbone'),
+    ('task.init_checkpoint_resize_method=bogus', 'must be one of bilinear'),
+    ('task.init_checkpoint_grid=[16]', r'is \[16\], but must be'),
+    ('trainer.optimizer_config.optimizer.type=sgd_layerwise,'
+     'trainer.optimizer_config.optimizer.sgd_layerwise.layer_decay=0',
+     'layer_decay of the optimizer is 0, but must be above 0'),
     ('trainer.train_steps=-5', 'train_steps is -5, but must not be negative'),
     ('trainer.steps_per_loop=3,trainer.summary_interval=10',
      'must be a multiple of steps_per_loop, 3'),

@@ -9,6 +9,8 @@ import pytest
 import records_for_tests
 import tensorflow as tf
 
+from official_ext.checkpoints import metadata
+from official_ext.checkpoints import object_graph
 from official_ext.configs import experiment
 from official_ext.serving import classifier as classifier_lib
 from official_ext.serving import exporter
@@ -59,6 +61,12 @@ def test_the_export_answers_as_the_evaluation_does(
   np.testing.assert_allclose(output['logits'], expected, rtol=0, atol=1e-4)
   np.testing.assert_allclose(
       output['probs'], tf.nn.softmax(expected), rtol=0, atol=1e-5)
+
+
+def test_the_export_knows_what_it_is(trained, exported):
+  checkpoint = object_graph.find(str(exported[0]))
+  assert metadata.read(checkpoint) == metadata.read(
+      tf.train.latest_checkpoint(trained))
 
 
 def test_versions_count_up_and_nothing_is_left_over(trained, exported):
