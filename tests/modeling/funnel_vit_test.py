@@ -37,8 +37,10 @@ def copy_through_checkpoint(source, target, folder):
 
 @pytest.mark.parametrize('layout', LAYOUTS)
 @pytest.mark.parametrize('settings', [
-    {}, dict(representation_size=32, layer_scale_init_value=0.1),
-    dict(pooler='gap')])
+    {},
+    pytest.param(dict(representation_size=32, layer_scale_init_value=0.1),
+                 marks=pytest.mark.long),
+    pytest.param(dict(pooler='gap'), marks=pytest.mark.long)])
 def test_checkpoints_go_both_ways(layout, settings, tmp_path):
   garden = build_garden_vit(**settings)
   funnel = build(layout, **settings)
