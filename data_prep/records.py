@@ -3,7 +3,7 @@
 This is the layout that Model Garden's ImageNet experiments read: one
 `tf.train.Example` an image, JPEG bytes untouched, shards named
 `train-00000-of-01024`. Labels of ImageNet are 1..1000 (0 is background); those
-of any other data set count from 0.
+of any other data set count from 0. Images without a label have -1.
 """
 
 from __future__ import annotations
@@ -12,9 +12,12 @@ from collections.abc import Iterable, Sequence
 import dataclasses
 import os
 
-import tensorflow as tf
+from data_prep import storage
+from data_prep import tfrecord_file
 
 CLASS_NAMES_FILE = 'class_names.txt'
+NO_LABEL = -1
+SPLITS = ('train', 'validation', 'test')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,20 +41,22 @@ class ImageRecord:
   width: int
   synset: str = ''
 
-  def to_example(self) -> tf.train.Example:
-    """The record as it is written."""
-    return tf.train.Example(features=tf.train.Features(feature={
-        'image/height': _int64(self.height),
-        'image/width': _int64(self.width),
-        'image/colorspace': _bytes(b'RGB'),
-        'image/channels': _int64(3),
-        'image/format': _bytes(b'JPEG'),
-        'image/filename': _bytes(self.file_name.encode()),
-        'image/encoded': _bytes(self.encoded),
-        'image/class/label': _int64(self.label),
-        'image/class/synset': _bytes(self.synset.encode()),
-        'image/class/text': _bytes(self.class_name.encode()),
-    }))
+  def serialize(self) -> bytes:
+    """The record as it is written: a serialized tf.train.Example."""
+    return tfrecord_file.serialize_example({
+        'image/height': self.height,
+        'image/width': self.width,
+        # What the pipeline decodes to, whatever the file holds.
+        'image/colorspace': b'RGB',
+        'image/channels': 3,
+        'image/format': b'JPEG',
+        # A name on disk need not be UTF-8.
+        'image/filename': os.fsencode(self.file_name),
+        'image/encoded': self.encoded,
+        'image/class/label': self.label,
+        'image/class/synset': self.synset.encode(),
+        'image/class/text': self.class_name.encode(),
+    })
 
 
 def shard_name(split: str, index: int, num_shards: int) -> str:
@@ -59,7 +64,8 @@ def shard_name(split: str, index: int, num_shards: int) -> str:
   return f'{split}-{index:05d}-of-{num_shards:05d}'
 
 
-def write_shard(path: str, records: Iterable[ImageRecord]) -> int:
+def write_shard(path: str, records: Iterable[ImageRecord]
+                ) -> tfrecord_file.WrittenFile:
   """Writes one shard; it appears under its name only when it is complete.
 
   Args:
@@ -67,19 +73,35 @@ def write_shard(path: str, records: Iterable[ImageRecord]) -> int:
     records: its records, in order.
 
   Returns:
-    The number of records written.
+    What was written.
   """
-  folder, name = os.path.split(path)
-  # The leading dot keeps it out of the globs 'train*' and 'valid*'.
-  unfinished = os.path.join(folder, f'.unfinished-{name}')
-  count = 0
-  with tf.io.TFRecordWriter(unfinished) as writer:
+  writer = tfrecord_file.Writer(path)
+  try:
     for record in records:
-      # Deterministic, so that the same images give the same bytes.
-      writer.write(record.to_example().SerializeToString(deterministic=True))
-      count += 1
-  tf.io.gfile.rename(unfinished, path, overwrite=True)
-  return count
+      writer.write(record.serialize())
+    return writer.finish()
+  finally:
+    writer.discard()
+
+
+def check_no_strangers(output_dir: str, split: str, num_shards: int) -> None:
+  """Checks that a folder holds no shards of a split with another count.
+
+  Args:
+    output_dir: folder of the shards.
+    split: such as 'train'.
+    num_shards: how many shards of the split belong there.
+
+  Raises:
+    ValueError: if there are others: a glob would read both.
+  """
+  names = {shard_name(split, index, num_shards) for index in range(num_shards)}
+  for name in storage.list_names(output_dir, f'{split}-*'):
+    if name not in names:
+      raise ValueError(
+          f'{output_dir} already holds {name}, which is no shard of '
+          f'{num_shards}, and the input pipeline would read it too. Remove it, '
+          'or choose another --output_dir.')
 
 
 def write_split(output_dir: str, split: str, records: Sequence[ImageRecord],
@@ -97,23 +119,15 @@ def write_split(output_dir: str, split: str, records: Sequence[ImageRecord],
 
   Raises:
     ValueError: if there are fewer records than shards, or shards of the split
-      with another count are in the folder: a glob would read both.
+      with another count are in the folder.
   """
   if not 1 <= num_shards <= len(records):
     raise ValueError(
         f'{split}: {len(records)} images cannot be dealt out to {num_shards} '
         f'shards. Choose 1 to {len(records)}.')
-  names = [shard_name(split, index, num_shards) for index in range(num_shards)]
-  strangers = sorted(
-      os.path.basename(path)
-      for path in tf.io.gfile.glob(os.path.join(output_dir, f'{split}-*'))
-      if os.path.basename(path) not in names)
-  if strangers:
-    raise ValueError(
-        f'{output_dir} already holds {strangers[0]}, which is no shard of '
-        f'{num_shards}, and the input pipeline would read it too. Remove it, '
-        'or choose another --output_dir.')
-  paths = [os.path.join(output_dir, name) for name in names]
+  check_no_strangers(output_dir, split, num_shards)
+  paths = [os.path.join(output_dir, shard_name(split, index, num_shards))
+           for index in range(num_shards)]
   for index, path in enumerate(paths):
     write_shard(path, records[index::num_shards])
   return paths
@@ -130,14 +144,6 @@ def write_class_names(output_dir: str, class_names: Sequence[str]) -> str:
     The path of the file.
   """
   path = os.path.join(output_dir, CLASS_NAMES_FILE)
-  with tf.io.gfile.GFile(path, 'w') as file:
-    file.write(''.join(f'{name}\n' for name in class_names))
+  storage.write_bytes(
+      path, ''.join(f'{name}\n' for name in class_names).encode())
   return path
-
-
-def _int64(value: int) -> tf.train.Feature:
-  return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
-
-
-def _bytes(value: bytes) -> tf.train.Feature:
-  return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))

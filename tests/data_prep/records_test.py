@@ -18,7 +18,8 @@ def read(path):
 
 
 def test_the_keys_of_the_imagenet_convention():
-  feature = record(7).to_example().features.feature
+  example = tf.train.Example.FromString(record(7).serialize())
+  feature = example.features.feature
   assert set(feature) == {
       'image/height', 'image/width', 'image/colorspace', 'image/channels',
       'image/format', 'image/filename', 'image/encoded', 'image/class/label',

@@ -1,0 +1,296 @@
+"""One conversion, from the inputs to the manifest.
+
+Killed at any moment and started again, it goes on: the plan is made anew, a
+shard that is finished is kept after its SHA-256 was compared, the rest is
+written. The manifest comes last; a folder that has one is finished.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+import contextlib
+import dataclasses
+import hashlib
+import os
+import tempfile
+from typing import Any
+
+from data_prep import cifar
+from data_prep import containers
+from data_prep import image_index
+from data_prep import imagenet_labels
+from data_prep import manifest as manifests
+from data_prep import plan as plans
+from data_prep import records
+from data_prep import scan
+from data_prep import shards as shards_lib
+from data_prep import sources
+from data_prep import storage
+
+# Keys, checksums and lengths of a record, and what a file system adds.
+_BYTES_PER_RECORD = 400
+_PIXELS_FILE = 'pixels'
+
+# Converts tasks and returns their results in order.
+Runner = Callable[[Sequence[plans.ShardTask]], list[shards_lib.ShardResult]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Inputs:
+  """What is to be converted.
+
+  Attributes:
+    paths: (split, path) of folders and archives; '' lets their names tell.
+    form: of `sources.FORMS`.
+    validation_labels: path of a list of labels, or ''.
+  """
+  paths: tuple[tuple[str, str], ...]
+  form: str = 'auto'
+  validation_labels: str = ''
+
+
+@dataclasses.dataclass(frozen=True)
+class Conversion:
+  """How a conversion ended.
+
+  Attributes:
+    data_set: what was recognised.
+    manifest: as it is, or would be, written.
+    is_finished: whether it is written: not with more corrupt images than
+      allowed.
+    was_finished: whether nothing but checking was left to do.
+  """
+  data_set: sources.DataSet
+  manifest: dict[str, Any]
+  is_finished: bool
+  was_finished: bool = False
+
+
+class Listener:
+  """Is told how a conversion goes; this one does nothing."""
+
+  def scanned(self, num_images: int) -> None:
+    """So many images were found by now."""
+
+  def recognised(self, data_set: sources.DataSet,
+                 totals: Mapping[str, tuple[int, int]]) -> None:
+    """The data set, and number of images and bytes by split."""
+
+  def left_out(self, paths: Sequence[tuple[str, str]]) -> None:
+    """Path and reason of what does not look like an image."""
+
+  def begin(self, tasks: Sequence[plans.ShardTask]) -> None:
+    """The shards are about to be converted."""
+
+
+def convert(inputs: Inputs, output_dir: str, options: plans.Options,
+            shards: Mapping[str, int], max_corrupt: int, runner: Runner,
+            listener: Listener | None = None) -> Conversion:
+  """Converts images to TFRecords, or goes on where a killed run stopped.
+
+  Args:
+    inputs: what to convert.
+    output_dir: folder of the shards; made if missing.
+    options: what decides their bytes.
+    shards: number of shards by split; 0 for as many as fit the size.
+    max_corrupt: corrupt images up to which the conversion counts.
+    runner: converts the shards.
+    listener: is told how it goes.
+
+  Returns:
+    How it ended.
+
+  Raises:
+    ValueError: if the inputs cannot be understood, the folder holds another
+      conversion or is in use, or the disk is too full.
+    OSError: if something cannot be written.
+  """
+  listener = listener or Listener()
+  _check_inputs(inputs, output_dir)
+  with contextlib.ExitStack() as stack:
+    stack.enter_context(storage.lock(output_dir))
+    index = image_index.ImageIndex()
+    stack.callback(index.close)
+    pixels_dir = stack.enter_context(_pixels_dir(inputs, output_dir))
+    data_set = _read_inputs(inputs, index, pixels_dir, listener)
+    index.shuffle(options.seed)
+    _check_twins(index)
+    if options.validation_fraction:
+      _hold_out(index, options.validation_fraction)
+    listener.recognised(data_set, index.totals())
+    listener.left_out(list(index.left_out(is_lost=False)))
+    tasks = plans.make(index, data_set, options, output_dir, shards)
+    identity = _identity(tasks)
+    earlier = manifests.read(output_dir)
+    if earlier:
+      return _check_finished(
+          earlier, identity, tasks, data_set, output_dir, runner, listener)
+    _remove_unfinished(output_dir)
+    _check_space(tasks, output_dir)
+    listener.begin(tasks)
+    results = runner(tasks)
+    lists = manifests.write_lists(output_dir, results, index)
+    if not any(result.num_images for result in results):
+      raise ValueError(
+          f'not one of the images is whole; {manifests.QUARANTINE_FILE} in '
+          f'{output_dir} says why.')
+    manifest = manifests.build(
+        data_set, options, [path for _, path in inputs.paths], results, lists,
+        identity)
+    records.write_class_names(
+        output_dir, [item.name for item in data_set.classes])
+    if lists['quarantined']['count'] > max_corrupt:
+      return Conversion(data_set, manifest, is_finished=False)
+    manifests.write(output_dir, manifest)
+    storage.remove(os.path.join(output_dir, plans.WORK_FOLDER))
+    return Conversion(data_set, manifest, is_finished=True)
+
+
+def _check_inputs(inputs: Inputs, output_dir: str) -> None:
+  for _, path in inputs.paths:
+    if not storage.exists(path):
+      raise ValueError(f'{path} does not exist.')
+    if storage.is_folder(path) and not storage.is_remote(path) and (
+        os.path.realpath(output_dir) + os.sep).startswith(
+            os.path.realpath(path) + os.sep):
+      raise ValueError(
+          f'--output_dir={output_dir} lies in the input {path}: a second run '
+          'would read what the first has written. Choose another.')
+
+
+@contextlib.contextmanager
+def _pixels_dir(inputs: Inputs, output_dir: str):
+  """A folder on a local disk for the pixels of CIFAR; gone afterwards."""
+  if not any(cifar.version_of(path) for _, path in inputs.paths):
+    yield ''
+    return
+  if storage.is_remote(output_dir):
+    with tempfile.TemporaryDirectory() as folder:
+      yield folder
+    return
+  # Beside the plans, where the next run finds and replaces it.
+  folder = os.path.join(output_dir, plans.WORK_FOLDER)
+  storage.make_folder(folder)
+  yield folder
+  storage.remove(os.path.join(folder, _PIXELS_FILE))
+
+
+def _read_inputs(inputs: Inputs, index: image_index.ImageIndex,
+                 pixels_dir: str, listener: Listener) -> sources.DataSet:
+  """Fills the index and recognises what is in it."""
+  if pixels_dir:
+    return _read_cifar(inputs, index, pixels_dir, listener)
+  labels = None
+  if inputs.validation_labels:
+    labels = imagenet_labels.read_validation_labels(inputs.validation_labels)
+  named = [(split or _name_of(path), path) for split, path in inputs.paths]
+  lists = scan.scan(named, index, listener.scanned)
+  return sources.recognise(index, lists, inputs.form, labels)
+
+
+def _read_cifar(inputs: Inputs, index: image_index.ImageIndex,
+                pixels_dir: str, listener: Listener) -> sources.DataSet:
+  if len(inputs.paths) > 1:
+    raise ValueError('CIFAR comes in one archive; give it as the only --input.')
+  (_, path), = inputs.paths
+  pixels_path = os.path.join(pixels_dir, _PIXELS_FILE)
+  images, class_names = cifar.extract(path, pixels_path)
+  folders = {}
+  for image in images:
+    folder = f'{image.split}/{class_names[image.label]}'
+    folders[folder] = (image.split, image.label)
+    index.add(containers.Member(
+        f'{folder}/{image.name}', pixels_path, image.offset,
+        cifar.IMAGE_BYTES))
+  for folder, (split, label) in folders.items():
+    index.assign(folder, split, label)
+  listener.scanned(len(images))
+  return sources.DataSet(
+      cifar.version_of(path).name,
+      tuple(sources.ImageClass(name) for name in class_names),
+      ('the pixels are encoded as JPEG without subsampling of colors; the test '
+       'images are written as validation-*',), is_pixels=True)
+
+
+def _name_of(path: str) -> str:
+  """What the folder or archive is called."""
+  name = os.path.basename(os.path.normpath(
+      path if storage.is_remote(path) else os.path.abspath(path)))
+  return name[:-len('.tar')] if containers.is_archive(path) else name
+
+
+def _check_twins(index: image_index.ImageIndex) -> None:
+  twins = index.twins()
+  if twins:
+    raise ValueError(
+        f'{twins[0]} and {twins[1]} are two images of the same class and name. '
+        'Rename one.')
+
+
+def _hold_out(index: image_index.ImageIndex, fraction: float) -> None:
+  if 'validation' in index.totals():
+    raise ValueError(
+        f'--validation_fraction={fraction:g}, but there are validation images '
+        'already. Leave it out.')
+  index.hold_out(fraction)
+  if set(index.totals()) < {'train', 'validation'}:
+    raise ValueError(
+        f'--validation_fraction={fraction:g} of each class leaves no images '
+        'for training or for validation. Choose another.')
+
+
+def _identity(tasks: Sequence[plans.ShardTask]) -> str:
+  """SHA-256 of all that decides the shards."""
+  return hashlib.sha256(''.join(
+      f'{task.name} {task.digest}\n' for task in tasks).encode()).hexdigest()
+
+
+def _check_finished(earlier: dict[str, Any], identity: str,
+                    tasks: Sequence[plans.ShardTask],
+                    data_set: sources.DataSet, output_dir: str, runner: Runner,
+                    listener: Listener) -> Conversion:
+  """Compares a finished conversion with its manifest; mends what differs."""
+  if earlier['identity'] != identity:
+    raise ValueError(
+        f'{output_dir} holds a finished conversion of other images or with '
+        f'other options ({manifests.MANIFEST_FILE} has them). Choose another '
+        '--output_dir, or remove it.')
+  expected = {shard['name']: shard for split in earlier['splits'].values()
+              for shard in split['shards']}
+  damaged = [task for task in tasks if not _is_as_written(
+      task.path, expected[task.name])]
+  if damaged:
+    listener.begin(damaged)
+    for result in runner(damaged):
+      if result.sha256 != expected[result.name]['sha256']:
+        raise ValueError(
+            f'{result.name} was damaged and comes out otherwise now: an image '
+            f'has changed, or Pillow ({earlier["software"]["Pillow"]} then). '
+            f'Remove {output_dir} and convert again.')
+  _remove_unfinished(output_dir)
+  storage.remove(os.path.join(output_dir, plans.WORK_FOLDER))
+  return Conversion(
+      data_set, earlier, is_finished=True, was_finished=not damaged)
+
+
+def _is_as_written(path: str, shard: Mapping[str, Any]) -> bool:
+  return (storage.file_size(path) == shard['num_bytes'] and
+          shards_lib.sha256_of(path) == shard['sha256'])
+
+
+def _remove_unfinished(output_dir: str) -> None:
+  """Removes what a killed run left half written."""
+  for name in storage.list_names(output_dir, f'{storage.UNFINISHED}*'):
+    storage.remove(os.path.join(output_dir, name))
+
+
+def _check_space(tasks: Sequence[plans.ShardTask], output_dir: str) -> None:
+  free = storage.free_bytes(output_dir)
+  if free is None:
+    return
+  needed = sum(task.num_bytes + _BYTES_PER_RECORD * task.num_images
+               for task in tasks if not storage.exists(task.path))
+  if needed > free:
+    raise ValueError(
+        f'{output_dir} needs {needed / 1e9:.1f} GB, but {free / 1e9:.1f} GB '
+        'are free there. Choose another --output_dir.')

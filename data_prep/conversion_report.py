@@ -1,0 +1,171 @@
+"""What a conversion says: progress as it goes, a table at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+import os
+import time
+from typing import Any, TextIO
+
+import tqdm
+
+from data_prep import conversion
+from data_prep import manifest as manifests
+from data_prep import plan as plans
+from data_prep import sources
+
+_SHOWN = 5
+_LINE_SECONDS = 30.0
+_BAR_FORMAT = (
+    '{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} '
+    '[{elapsed}{postfix}]')
+
+
+class Reporter(conversion.Listener):
+  """A bar on a terminal, a line now and then in a pipe."""
+
+  def __init__(self, stream: TextIO):
+    self._stream = stream
+    self._bar = None
+    self._is_terminal = stream.isatty()
+    self._num_images = 0
+    self._num_bytes = 0
+    self._start = 0.0
+    self._next_line = 0.0
+
+  def scanned(self, num_images: int) -> None:
+    if self._is_terminal:
+      print(f'\rlooking for images: {num_images:,}', end='', flush=True,
+            file=self._stream)
+
+  def recognised(self, data_set: sources.DataSet,
+                 totals: Mapping[str, tuple[int, int]]) -> None:
+    if self._is_terminal:
+      print('\r', end='', file=self._stream)
+    found = ', '.join(f'{count:,} {split} images ({_bytes(size)})'
+                      for split, (count, size) in totals.items())
+    num_classes = sum(image_class != sources.BACKGROUND
+                      for image_class in data_set.classes)
+    self._say(f'{data_set.form}, {num_classes:,} classes: {found}')
+    for note in data_set.notes:
+      self._say(f'note: {note}')
+    if 'validation' not in totals:
+      self._say('note: there are no validation images; '
+                '--validation_fraction=0.1 holds some out')
+
+  def left_out(self, paths: Sequence[tuple[str, str]]) -> None:
+    for path, reason in paths[:_SHOWN]:
+      self._say(f'left out: {_printable(path)}: {reason}')
+    if len(paths) > _SHOWN:
+      self._say(f'left out: {len(paths) - _SHOWN:,} more, in '
+                f'{manifests.LEFT_OUT_FILE}')
+
+  def begin(self, tasks: Sequence[plans.ShardTask]) -> None:
+    self._num_images = sum(task.num_images for task in tasks)
+    self._num_bytes = sum(task.num_bytes for task in tasks)
+    self._start = time.monotonic()
+    self._next_line = self._start + _LINE_SECONDS
+    self._say(f'{len(tasks):,} shards in {tasks[0].output_dir}')
+    if self._is_terminal:
+      self._bar = tqdm.tqdm(
+          desc='convert', total=self._num_bytes, unit='B', unit_scale=True,
+          file=self._stream, bar_format=_BAR_FORMAT, dynamic_ncols=True)
+
+  def advanced(self, num_images: int, num_bytes: int) -> None:
+    """So many images and bytes are done by now."""
+    now = time.monotonic()
+    speed = self._speed(num_images, num_bytes, now)
+    if self._bar is not None:
+      self._bar.set_postfix_str(speed, refresh=False)
+      self._bar.update(num_bytes - self._bar.n)
+    elif now >= self._next_line:
+      self._next_line = now + _LINE_SECONDS
+      self._say(f'{num_images:,} of {self._num_images:,} images, {speed}')
+
+  def close(self) -> None:
+    """The conversion is over, or failed."""
+    if self._bar is not None:
+      self._bar.close()
+      self._bar = None
+
+  def _speed(self, num_images: int, num_bytes: int, now: float) -> str:
+    elapsed = max(now - self._start, 1e-9)
+    text = (f'{num_images / elapsed:,.0f} images/s, '
+            f'{num_bytes / elapsed / 1e6:,.0f} MB/s')
+    if num_bytes:
+      left = (self._num_bytes - num_bytes) * elapsed / num_bytes
+      text += f', ETA {tqdm.tqdm.format_interval(left)}'
+    return text
+
+  def _say(self, line: str) -> None:
+    if self._bar is not None:
+      self._bar.write(line, file=self._stream)
+    else:
+      print(line, file=self._stream, flush=True)
+
+
+def summary(done: conversion.Conversion, output_dir: str, seconds: float
+            ) -> str:
+  """The table at the end.
+
+  Args:
+    done: the conversion.
+    output_dir: folder of the shards.
+    seconds: how long it took.
+
+  Returns:
+    Several lines.
+  """
+  manifest = done.manifest
+  lines = [f'{"":<12}{"images":>12}{"shards":>8}{"size":>12}']
+  for split, content in manifest['splits'].items():
+    lines.append(
+        f'{split:<12}{content["num_images"]:>12,}'
+        f'{len(content["shards"]):>8,}{_bytes(content["num_bytes"]):>12}')
+  for what, words in (('reencoded', 're-encoded as JPEG'),
+                      ('quarantined', 'corrupt, in no record'),
+                      ('left_out', 'stray files left out')):
+    listed = manifest[what]
+    if listed['count']:
+      lines.append(f'{listed["count"]:,} {words}: '
+                   f'{os.path.join(output_dir, listed["file"])}')
+  empty = [item for item in manifest['classes']
+           if not item['num_images'].get('train') and
+           item['name'] != sources.BACKGROUND.name]
+  if empty and 'train' in manifest['splits']:
+    lines.append(f'{len(empty):,} classes have no training image, such as '
+                 f'{empty[0]["name"]!r}')
+  if done.was_finished:
+    lines.append('Nothing to do: every shard is as the manifest says.')
+  else:
+    lines.append(f'took {tqdm.tqdm.format_interval(seconds)}')
+  return '\n'.join(lines)
+
+
+def experiment_yaml(manifest: Mapping[str, Any], output_dir: str) -> str:
+  """The lines that point an experiment at the data.
+
+  Args:
+    manifest: of the conversion.
+    output_dir: folder of the shards.
+
+  Returns:
+    A YAML file, for --config_file.
+  """
+  splits = manifest['splits']
+  lines = ['task:', f'  data_dir: {output_dir!r}', '  model:',
+           f'    num_classes: {len(manifest["classes"])}']
+  for split in ('train', 'validation'):
+    if split in splits:
+      lines += [f'  {split}_data:',
+                f'    num_examples: {splits[split]["num_images"]}']
+  return '\n'.join(lines) + '\n'
+
+
+def _printable(path: str) -> str:
+  """A path that any terminal can show."""
+  return path.encode(errors='backslashreplace').decode()
+
+
+def _bytes(size: int) -> str:
+  return f'{tqdm.tqdm.format_sizeof(size, divisor=1000)}B'

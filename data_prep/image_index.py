@@ -1,0 +1,231 @@
+"""Every image of a conversion, in a temporary database on disk.
+
+ImageNet-21k has 14 million images: their names do not fit into memory beside
+everything else, so SQLite keeps and sorts them. The database has no name; it
+is gone when the process is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+import dataclasses
+import hashlib
+import os
+import sqlite3
+
+from data_prep import containers
+
+_CACHE_KIB = 64 * 1024
+_BATCH = 10_000
+
+_TABLES = """
+CREATE TABLE folders (
+  id INTEGER PRIMARY KEY, path TEXT UNIQUE, num_images INTEGER DEFAULT 0);
+-- An archive, or the folder on disk that holds files; those have no offset.
+CREATE TABLE places (id INTEGER PRIMARY KEY, path BLOB UNIQUE);
+CREATE TABLE images (
+  folder INTEGER, name BLOB, place INTEGER, offset INTEGER, size INTEGER,
+  split TEXT, label INTEGER, key BLOB, UNIQUE (folder, name));
+CREATE TABLE left_out (path BLOB, reason TEXT, is_lost INTEGER);
+CREATE TRIGGER replaced BEFORE INSERT ON images
+WHEN EXISTS (SELECT 1 FROM images WHERE folder = NEW.folder AND name = NEW.name)
+BEGIN
+  INSERT INTO left_out
+  SELECT CAST(path || '/' || NEW.name AS BLOB),
+         'replaced by a later file of the same name', 0
+  FROM folders WHERE id = NEW.folder;
+END;
+"""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Image:
+  """An image of the plan.
+
+  Attributes:
+    name: its file's name, without folders.
+    file: the file that holds its bytes.
+    offset: where they begin in it.
+    size: how many they are.
+    label: its class index, or `records.NO_LABEL`.
+  """
+  name: str
+  file: str
+  offset: int
+  size: int
+  label: int
+
+
+class ImageIndex:
+  """The images that were found, and what was left out."""
+
+  def __init__(self):
+    # An empty name: a database on disk that SQLite removes by itself.
+    self._database = sqlite3.connect('')
+    self._database.executescript(
+        f'PRAGMA journal_mode = OFF; PRAGMA cache_size = -{_CACHE_KIB};'
+        + _TABLES)
+    self._folder_ids = {}
+    self._place_ids = {}
+    self._pending = []
+
+  def add(self, member: containers.Member) -> None:
+    """Adds an image; one of the same path is replaced, as by `tar -x`.
+
+    Args:
+      member: the image.
+
+    Raises:
+      ValueError: if its folder's name is no UTF-8.
+    """
+    folder, _, name = member.path.rpartition('/')
+    try:
+      folder.encode()
+    except UnicodeEncodeError:
+      raise ValueError(
+          f'the name of the folder {os.fsencode(folder)!r} is not UTF-8. '
+          'Rename it.') from None
+    place, offset = member.file, member.offset
+    if not offset and os.path.basename(place) == name:
+      place, offset = os.path.dirname(place), None
+    self._pending.append((
+        self._id('folders', self._folder_ids, folder), os.fsencode(name),
+        self._id('places', self._place_ids, os.fsencode(place)), offset,
+        member.size))
+    if len(self._pending) >= _BATCH:
+      self._flush()
+
+  def leave_out(self, path: str, reason: str, is_lost: bool) -> None:
+    """Notes what does not become a record; lost is what may be an image."""
+    self._database.execute(
+        'INSERT INTO left_out VALUES (?, ?, ?)',
+        (os.fsencode(path), reason, is_lost))
+
+  def left_out(self, is_lost: bool) -> Iterator[tuple[str, str]]:
+    """Yields path and reason of what was left out, in order of the paths."""
+    for path, reason in self._database.execute(
+        'SELECT path, reason FROM left_out WHERE is_lost = ? '
+        'ORDER BY path, reason', (is_lost,)):
+      yield os.fsdecode(path), reason
+
+  def folders(self) -> dict[str, str]:
+    """A name of an image by the folder that holds images, sorted."""
+    self._flush()
+    return {folder: os.fsdecode(name) for folder, name in
+            self._database.execute(
+                'SELECT path, min(name) FROM images '
+                'JOIN folders ON folders.id = folder '
+                'GROUP BY folder ORDER BY path')}
+
+  def assign(self, folder: str, split: str,
+             label: int | Callable[[str], int]) -> None:
+    """Puts the images of a folder into a split.
+
+    Args:
+      folder: the folder's path.
+      split: such as 'train'.
+      label: of its images, or a function from a file's name to its label.
+    """
+    self._flush()
+    folder_id = self._folder_ids[folder]
+    if not callable(label):
+      self._database.execute(
+          'UPDATE images SET split = ?, label = ? WHERE folder = ?',
+          (split, label, folder_id))
+      return
+    names = self._database.execute(
+        'SELECT name FROM images WHERE folder = ?', (folder_id,)).fetchall()
+    self._database.executemany(
+        'UPDATE images SET split = ?, label = ? WHERE folder = ? AND name = ?',
+        ((split, label(os.fsdecode(name)), folder_id, name)
+         for name, in names))
+
+  def shuffle(self, seed: int) -> None:
+    """Gives every image its place in the order of its split.
+
+    The place depends on seed, label and name alone: not on the order of the
+    files on disk, nor on whether they lie in an archive.
+
+    Args:
+      seed: another one gives another order.
+    """
+    def key(label, name):
+      return hashlib.blake2b(
+          b'%d/%d/%s' % (seed, label, name), digest_size=16).digest()
+    self._database.create_function('shuffled', 2, key, deterministic=True)
+    self._database.executescript("""
+        UPDATE images SET key = shuffled(label, name);
+        CREATE UNIQUE INDEX place ON images (split, key, folder);
+    """)
+
+  def twins(self) -> tuple[str, str] | None:
+    """Two images of one split, class and name in different folders, or None."""
+    row = self._database.execute("""
+        SELECT a.path || '/', a_image.name, b.path || '/', b_image.name
+        FROM images a_image JOIN images b_image
+          ON a_image.split = b_image.split AND a_image.key = b_image.key
+          AND a_image.folder < b_image.folder
+        JOIN folders a ON a.id = a_image.folder
+        JOIN folders b ON b.id = b_image.folder LIMIT 1
+    """).fetchone()
+    if not row:
+      return None
+    return (row[0] + os.fsdecode(row[1]), row[2] + os.fsdecode(row[3]))
+
+  def hold_out(self, fraction: float) -> None:
+    """Moves a part of each class from 'train' to 'validation'.
+
+    Args:
+      fraction: of the images of a class, rounded to whole images.
+    """
+    self._database.execute("""
+        UPDATE images SET split = 'validation' WHERE rowid IN (
+          SELECT rowid FROM (
+            SELECT rowid,
+                   row_number() OVER (PARTITION BY label ORDER BY key) AS place,
+                   count(*) OVER (PARTITION BY label) AS total
+            FROM images WHERE split = 'train')
+          WHERE place <= round(total * ?))
+    """, (fraction,))
+
+  def totals(self) -> dict[str, tuple[int, int]]:
+    """Number of images and of bytes by split."""
+    self._flush()
+    return {split: (count, size) for split, count, size in
+            self._database.execute(
+                'SELECT split, count(*), sum(size) FROM images '
+                'GROUP BY split ORDER BY split')}
+
+  def class_counts(self, split: str) -> dict[int, int]:
+    """Number of images by label in a split."""
+    return dict(self._database.execute(
+        'SELECT label, count(*) FROM images WHERE split = ? GROUP BY label',
+        (split,)))
+
+  def ordered(self, split: str) -> Iterator[Image]:
+    """Yields the images of a split in their shuffled order."""
+    for name, place, offset, size, label in self._database.execute(
+        'SELECT name, path, offset, size, label FROM images JOIN places '
+        'ON places.id = place WHERE split = ? ORDER BY key', (split,)):
+      name, file = os.fsdecode(name), os.fsdecode(place)
+      if offset is None:
+        file, offset = os.path.join(file, name), 0
+      yield Image(name, file, offset, size, label)
+
+  def close(self) -> None:
+    """Gives the disk space back."""
+    self._database.close()
+
+  def _id(self, table: str, known: dict, path: str | bytes) -> int:
+    """The number of a folder or file; a new one is noted."""
+    if path not in known:
+      known[path] = self._database.execute(
+          f'INSERT INTO {table} (path) VALUES (?)', (path,)).lastrowid
+    return known[path]
+
+  def _flush(self) -> None:
+    if self._pending:
+      self._database.executemany(
+          'INSERT OR REPLACE INTO images (folder, name, place, offset, size) '
+          'VALUES (?, ?, ?, ?, ?)', self._pending)
+      self._pending.clear()

@@ -1,0 +1,144 @@
+"""Writes ImageNet, or any images in class folders, as TFRecords.
+
+  python -m data_prep.imagenet_to_tfrecord --input=PATH --output_dir=DIR
+
+PATH is a folder or a tar archive, as downloaded; --input can be repeated. What
+is understood, and how long it takes: data_prep/README.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import os
+import sys
+import time
+
+from absl import app
+from absl import flags
+
+from data_prep import beam_pipeline
+from data_prep import conversion
+from data_prep import conversion_report
+from data_prep import images
+from data_prep import plan as plans
+from data_prep import process_pool
+from data_prep import records
+from data_prep import sources
+from data_prep import storage
+
+EXPERIMENT_FILE = 'experiment.yaml'
+
+_INPUT = flags.DEFINE_multi_string(
+    'input', [], 'Folder or .tar archive; the names in it tell the splits.')
+_SPLIT_INPUTS = {
+    split: flags.DEFINE_multi_string(
+        split, [], f'Folder or .tar archive of {split} images.')
+    for split in records.SPLITS}
+_VALIDATION_LABELS = flags.DEFINE_string(
+    'validation_labels', '', "Labels of ImageNet's validation images: the "
+    'devkit, LOC_val_solution.csv or a text file with a synset a line; needed '
+    'where they lie in no class folders and no such list lies beside them.')
+_OUTPUT_DIR = flags.DEFINE_string(
+    'output_dir', None, 'Folder of the shards; made if missing.')
+_FORM = flags.DEFINE_enum(
+    'form', 'auto', sources.FORMS, "imagenet: labels 1..1000 by ImageNet's "
+    'synsets; folders: labels from 0 by the class folders; auto: imagenet if '
+    'all its classes are there.')
+_SHARDS = {
+    split: flags.DEFINE_integer(
+        f'num_{split}_shards', 0,
+        f'Shards of the {split} split; 0: as many as fit its size.',
+        lower_bound=0)
+    for split in records.SPLITS}
+_VALIDATION_FRACTION = flags.DEFINE_float(
+    'validation_fraction', 0.0, 'Part of each class that is held out for '
+    'validation, where there are no validation images.', lower_bound=0.0,
+    upper_bound=0.9)
+_CHECK = flags.DEFINE_enum(
+    'check', 'header', images.CHECKS,
+    'header: read the structure of each JPEG; decode: decode its pixels too.')
+_MAX_CORRUPT = flags.DEFINE_integer(
+    'max_corrupt', 0, 'Corrupt images up to which the conversion counts.',
+    lower_bound=0)
+_JPEG_QUALITY = flags.DEFINE_integer(
+    'jpeg_quality', 100, 'Of images that are no JPEG and have to become one.',
+    lower_bound=1, upper_bound=100)
+_SEED = flags.DEFINE_integer('seed', 0, 'Of the order of the images.')
+_NUM_WORKERS = flags.DEFINE_integer(
+    'num_workers', None, 'Processes; by default one per CPU core.',
+    lower_bound=1)
+_BEAM = flags.DEFINE_multi_string(
+    'beam', None, 'Convert on Apache Beam instead, with this argument of it, '
+    'such as --beam=--runner=DataflowRunner; can be repeated.')
+
+
+def main(argv: Sequence[str]) -> None:
+  if len(argv) > 1:
+    raise app.UsageError(
+        f'unexpected argument {argv[1]!r}; give inputs as --input={argv[1]}')
+  if not _OUTPUT_DIR.value:
+    raise app.UsageError('--output_dir must be given')
+  paths = tuple(('', path) for path in _INPUT.value) + tuple(
+      (split, path) for split, values in _SPLIT_INPUTS.items()
+      for path in values.value)
+  if not paths:
+    raise app.UsageError('--input must be given')
+  try:
+    is_finished = _convert(paths)
+  except (ValueError, OSError) as error:
+    raise SystemExit(f'error: {error}') from None
+  except KeyboardInterrupt:
+    raise SystemExit(
+        'interrupted; the same command goes on from here') from None
+  if not is_finished:
+    raise SystemExit(1)
+
+
+def _convert(paths: tuple[tuple[str, str], ...]) -> bool:
+  """Converts by the flags; returns whether the records count."""
+  start = time.monotonic()
+  output_dir = _OUTPUT_DIR.value.rstrip('/') or '/'
+  reporter = conversion_report.Reporter(sys.stderr)
+  try:
+    done = conversion.convert(
+        conversion.Inputs(paths, _FORM.value, _VALIDATION_LABELS.value),
+        output_dir,
+        plans.Options(_SEED.value, _CHECK.value, _JPEG_QUALITY.value,
+                      _VALIDATION_FRACTION.value),
+        {split: number.value for split, number in _SHARDS.items()},
+        _MAX_CORRUPT.value, lambda tasks: _run(tasks, reporter), reporter)
+  finally:
+    reporter.close()
+  print(conversion_report.summary(
+      done, output_dir, time.monotonic() - start))
+  num_corrupt = done.manifest['quarantined']['count']
+  if not done.is_finished:
+    print(f'error: {num_corrupt:,} images are corrupt, and --max_corrupt is '
+          f'{_MAX_CORRUPT.value}. Mend them and run the same command again, or '
+          f'accept that they are missing: --max_corrupt={num_corrupt}',
+          file=sys.stderr)
+    return False
+  _print_experiment(done, output_dir)
+  return True
+
+
+def _run(tasks: Sequence[plans.ShardTask],
+         reporter: conversion_report.Reporter):
+  if _BEAM.value is not None:
+    return beam_pipeline.convert(tasks, [item for item in _BEAM.value if item])
+  num_workers = _NUM_WORKERS.value or len(os.sched_getaffinity(0))
+  return process_pool.convert(tasks, num_workers, reporter.advanced)
+
+
+def _print_experiment(done: conversion.Conversion, output_dir: str) -> None:
+  """Writes and shows the lines that an experiment needs."""
+  folder = output_dir if storage.is_remote(output_dir) else os.path.abspath(
+      output_dir)
+  lines = conversion_report.experiment_yaml(done.manifest, folder)
+  path = os.path.join(output_dir, EXPERIMENT_FILE)
+  storage.write_bytes(path, lines.encode())
+  print(f'To train on it, --config_file={path}:\n\n{lines}', end='')
+
+
+if __name__ == '__main__':
+  app.run(main)

@@ -1,0 +1,151 @@
+"""The manifest of a finished conversion, and the lists beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+import dataclasses
+import hashlib
+import json
+import os
+from typing import Any
+
+import PIL
+from PIL import features
+
+from data_prep import image_index
+from data_prep import plan as plans
+from data_prep import records
+from data_prep import shards as shards_lib
+from data_prep import sources
+from data_prep import storage
+
+MANIFEST_FILE = 'manifest.json'
+# JSON Lines: {"split", "file", "reason"}, and "was" in the second.
+QUARANTINE_FILE = 'quarantined.jsonl'
+REENCODED_FILE = 'reencoded.jsonl'
+LEFT_OUT_FILE = 'left_out.jsonl'
+FORMAT_VERSION = 1
+
+
+def read(output_dir: str) -> dict[str, Any] | None:
+  """Reads the manifest of a folder.
+
+  Args:
+    output_dir: folder of the shards.
+
+  Returns:
+    The manifest; None if there is none.
+
+  Raises:
+    ValueError: if it cannot be read, or is of a newer format.
+  """
+  path = os.path.join(output_dir, MANIFEST_FILE)
+  if not storage.exists(path):
+    return None
+  try:
+    manifest = json.loads(storage.read_bytes(path))
+    version = manifest['format_version']
+  except (ValueError, KeyError, TypeError) as error:
+    raise ValueError(
+        f'{path} is damaged ({error!r}). Remove it and convert again: shards '
+        'that are whole are written as they were.') from error
+  if version > FORMAT_VERSION:
+    raise ValueError(
+        f'{path} has format version {version}; this program knows up to '
+        f'{FORMAT_VERSION}. Update it.')
+  return manifest
+
+
+def write_lists(output_dir: str, results: Sequence[shards_lib.ShardResult],
+                index: image_index.ImageIndex) -> dict[str, dict[str, Any]]:
+  """Writes what was quarantined, re-encoded and left out.
+
+  Args:
+    output_dir: folder of the shards.
+    results: of every shard.
+    index: knows what never came to a shard.
+
+  Returns:
+    For the manifest, by what is listed: the list's file, count and SHA-256.
+  """
+  quarantined = [
+      {'split': '', 'file': path, 'reason': reason}
+      for path, reason in index.left_out(is_lost=True)]
+  quarantined += [
+      {'split': result.split, 'file': file, 'reason': reason}
+      for result in results for file, reason in result.quarantined]
+  reencoded = [
+      {'split': result.split, 'file': file, 'was': was}
+      for result in results for file, was in result.reencoded]
+  left_out = [
+      {'split': '', 'file': path, 'reason': reason}
+      for path, reason in index.left_out(is_lost=False)]
+  return {
+      'quarantined': _write_list(output_dir, QUARANTINE_FILE, quarantined),
+      'reencoded': _write_list(output_dir, REENCODED_FILE, reencoded),
+      'left_out': _write_list(output_dir, LEFT_OUT_FILE, left_out),
+  }
+
+
+def build(data_set: sources.DataSet, options: plans.Options,
+          inputs: Iterable[str], results: Sequence[shards_lib.ShardResult],
+          lists: Mapping[str, dict[str, Any]], identity: str
+          ) -> dict[str, Any]:
+  """Puts the manifest together; it holds neither times nor host names.
+
+  Args:
+    data_set: what was converted.
+    options: of the conversion.
+    inputs: the paths it was read from.
+    results: of every shard.
+    lists: what `write_lists` returned.
+    identity: of the plan.
+
+  Returns:
+    The manifest.
+  """
+  splits, counts = {}, {}
+  for result in results:
+    split = splits.setdefault(
+        result.split, {'num_images': 0, 'num_bytes': 0, 'shards': []})
+    split['num_images'] += result.num_images
+    split['num_bytes'] += result.num_bytes
+    split['shards'].append({
+        'name': result.name, 'num_images': result.num_images,
+        'num_bytes': result.num_bytes, 'sha256': result.sha256})
+    for label, count in result.class_counts.items():
+      by_split = counts.setdefault(label, {})
+      by_split[result.split] = by_split.get(result.split, 0) + count
+  return {
+      'format_version': FORMAT_VERSION,
+      'data_set': data_set.form,
+      'inputs': list(inputs),
+      'options': dataclasses.asdict(options),
+      'identity': identity,
+      'software': {
+          'Pillow': PIL.__version__,
+          'libjpeg': features.version('jpg'),
+      },
+      'splits': splits,
+      **lists,
+      'classes': [
+          {'label': label, 'name': image_class.name,
+           'synset': image_class.synset, 'num_images': counts.get(label, {})}
+          for label, image_class in enumerate(data_set.classes)],
+      'num_unlabelled': counts.get(records.NO_LABEL, {}),
+  }
+
+
+def write(output_dir: str, manifest: Mapping[str, Any]) -> None:
+  """Writes the manifest; a folder that has one is finished."""
+  storage.write_bytes(
+      os.path.join(output_dir, MANIFEST_FILE),
+      (json.dumps(manifest, indent=1) + '\n').encode())
+
+
+def _write_list(output_dir: str, name: str, rows: Sequence[Mapping[str, str]]
+                ) -> dict[str, Any]:
+  content = ''.join(json.dumps(row) + '\n' for row in rows).encode()
+  storage.write_bytes(os.path.join(output_dir, name), content)
+  return {'file': name, 'count': len(rows),
+          'sha256': hashlib.sha256(content).hexdigest()}

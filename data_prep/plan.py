@@ -1,0 +1,202 @@
+"""Which image goes into which shard, written down before any is converted.
+
+Each shard has a plan file, which is all that the process or machine that
+writes it needs. The same images and options give the same plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+import dataclasses
+import hashlib
+import json
+import os
+
+from data_prep import image_index
+from data_prep import records
+from data_prep import sources
+from data_prep import storage
+
+# Holds the plans and the results of a conversion that is not finished.
+WORK_FOLDER = '.conversion'
+
+_MIB = 2**20
+_SHARD_BYTES = 32 * _MIB
+_MAX_SHARD_BYTES = 256 * _MIB
+_MIN_SHARDS = 16
+# ImageNet's convention, which its size leads to.
+_USUAL_SHARDS = {'train': 1024, 'validation': 128, 'test': 128}
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+  """What decides the bytes of the shards, besides the images.
+
+  Attributes:
+    seed: of the order.
+    check: 'header' or 'decode'.
+    jpeg_quality: of what is re-encoded.
+    validation_fraction: of each class, held out of the training images.
+  """
+  seed: int = 0
+  check: str = 'header'
+  jpeg_quality: int = 100
+  validation_fraction: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardTask:
+  """One shard to be written.
+
+  Attributes:
+    output_dir: folder of the shards.
+    name: of the shard, such as 'train-00000-of-01024'.
+    split: such as 'train'.
+    num_images: images of its plan.
+    num_bytes: their size as they come.
+    digest: SHA-256 of everything that decides its content.
+  """
+  output_dir: str
+  name: str
+  split: str
+  num_images: int
+  num_bytes: int
+  digest: str
+
+  @property
+  def path(self) -> str:
+    return os.path.join(self.output_dir, self.name)
+
+  @property
+  def plan_path(self) -> str:
+    return os.path.join(self.output_dir, WORK_FOLDER, f'{self.name}.plan')
+
+  @property
+  def result_path(self) -> str:
+    return os.path.join(self.output_dir, WORK_FOLDER, f'{self.name}.result')
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardPlan:
+  """The content of a plan file.
+
+  Attributes:
+    check: 'header' or 'decode'.
+    jpeg_quality: of what is re-encoded.
+    is_pixels: whether the images are bare pixels.
+    classes: (name, synset) by label.
+    images: the images, in order.
+  """
+  check: str
+  jpeg_quality: int
+  is_pixels: bool
+  classes: dict[int, tuple[str, str]]
+  images: list[image_index.Image]
+
+  def digest(self) -> str:
+    """SHA-256 of what decides the shard; not of where the files lie."""
+    content = [self.check, self.jpeg_quality, self.is_pixels,
+               sorted(self.classes.items()),
+               [(image.name, image.size, image.label)
+                for image in self.images]]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+  def write(self, path: str) -> None:
+    content = {**dataclasses.asdict(self), 'images': [
+        dataclasses.astuple(image) for image in self.images]}
+    storage.write_bytes(path, json.dumps(content).encode())
+
+  @classmethod
+  def read(cls, path: str) -> ShardPlan:
+    content = json.loads(storage.read_bytes(path))
+    content['classes'] = {
+        int(label): tuple(names)
+        for label, names in content['classes'].items()}
+    content['images'] = [
+        image_index.Image(*image) for image in content['images']]
+    return cls(**content)
+
+
+def num_shards(split: str, num_images: int, num_bytes: int) -> int:
+  """How many shards a split gets unless the user says.
+
+  About 32 MiB each, at least 16 and at most the usual number of ImageNet's,
+  beyond which they grow to 256 MiB; never more than images.
+
+  Args:
+    split: such as 'train'.
+    num_images: its images.
+    num_bytes: their size.
+
+  Returns:
+    The number; of ImageNet 1024 and 128.
+  """
+  shards = max(_MIN_SHARDS, -(-num_bytes // _SHARD_BYTES))
+  shards = max(min(shards, _USUAL_SHARDS[split]),
+               -(-num_bytes // _MAX_SHARD_BYTES))
+  return min(shards, num_images)
+
+
+def make(index: image_index.ImageIndex, data_set: sources.DataSet,
+         options: Options, output_dir: str, shards: Mapping[str, int]
+         ) -> list[ShardTask]:
+  """Deals the images out to shards and writes the plan files.
+
+  Args:
+    index: every image, with split and label, shuffled.
+    data_set: what they are.
+    options: of the conversion.
+    output_dir: folder of the shards.
+    shards: number of shards by split; 0 leaves it to `num_shards`.
+
+  Returns:
+    The shards, split by split.
+
+  Raises:
+    ValueError: if a split has fewer images than shards, or the folder holds
+      shards of another count.
+  """
+  totals = index.totals()
+  counts = {}
+  for split, (num_images, num_bytes) in totals.items():
+    counts[split] = shards.get(split, 0) or num_shards(
+        split, num_images, num_bytes)
+    if counts[split] > num_images:
+      raise ValueError(
+          f'{num_images} {split} images cannot be dealt out to '
+          f'{counts[split]} shards. Set --num_{split}_shards to at most '
+          f'{num_images}.')
+  for split in records.SPLITS:
+    records.check_no_strangers(output_dir, split, counts.get(split, 0))
+  storage.make_folder(os.path.join(output_dir, WORK_FOLDER))
+  tasks = []
+  for split, (num_images, _) in totals.items():
+    dealt = _deal(index.ordered(split), num_images, counts[split])
+    for number, images in enumerate(dealt):
+      plan = ShardPlan(
+          check=options.check, jpeg_quality=options.jpeg_quality,
+          is_pixels=data_set.is_pixels, images=images,
+          classes=_classes_of(images, data_set.classes))
+      task = ShardTask(
+          output_dir, records.shard_name(split, number, counts[split]), split,
+          len(images), sum(image.size for image in images), plan.digest())
+      plan.write(task.plan_path)
+      tasks.append(task)
+  return tasks
+
+
+def _deal(images: Iterator[image_index.Image], num_images: int, shards: int
+          ) -> Iterator[list[image_index.Image]]:
+  """Cuts a split into shards whose sizes differ by one image at most."""
+  for number in range(shards):
+    first = number * num_images // shards
+    after = (number + 1) * num_images // shards
+    yield [next(images) for _ in range(after - first)]
+
+
+def _classes_of(images: Sequence[image_index.Image],
+                classes: Sequence[sources.ImageClass]
+                ) -> dict[int, tuple[str, str]]:
+  labels = sorted({image.label for image in images})
+  return {label: (classes[label].name, classes[label].synset)
+          if label != records.NO_LABEL else ('', '') for label in labels}

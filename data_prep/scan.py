@@ -1,0 +1,107 @@
+"""Finds the images among the files of the inputs; reads no image.
+
+Stray files are left out by name: those that systems leave behind, and lists.
+A file of an unknown kind is looked into.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+import os
+import posixpath
+
+from data_prep import containers
+from data_prep import image_index
+from data_prep import images
+from data_prep import storage
+
+_IMAGE_SUFFIXES = frozenset({
+    '.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.gif', '.bmp', '.webp', '.tif',
+    '.tiff'})
+_STRAY_NAMES = frozenset({
+    'thumbs.db', 'ehthumbs.db', 'desktop.ini', '__macosx', 'icon\r', 'readme',
+    'license', 'makefile'})
+_STRAY_SUFFIXES = frozenset({
+    '.txt', '.csv', '.tsv', '.xml', '.json', '.jsonl', '.md', '.yaml', '.yml',
+    '.html', '.htm', '.log', '.pdf', '.py', '.sh', '.mat', '.npy', '.npz',
+    '.pkl', '.db', '.ini', '.url', '.lnk', '.rst', '.lock', '.m', '.md5',
+    '.sha256'})
+_SIGNATURE_BYTES = 16
+_REPORT_EVERY = 1000
+
+# Lists that data sets bring along, by their names.
+LISTS = (
+    'val_annotations.txt', 'words.txt', 'synset_words.txt', 'synsets.tsv',
+    'LOC_synset_mapping.txt', 'LOC_val_solution.csv',
+    'ILSVRC2012_validation_ground_truth.txt', 'meta.mat',
+    'ILSVRC2012_devkit_t12.tar.gz')
+
+
+def scan(inputs: Sequence[tuple[str, str]], index: image_index.ImageIndex,
+         report: Callable[[int], None] = lambda num_images: None
+         ) -> dict[str, containers.Member]:
+  """Puts every image of the inputs into the index.
+
+  Args:
+    inputs: (name, path) of folders and archives; the name is that of the
+      folder that the input's files are put into.
+    index: where they go.
+    report: called with the number of images so far.
+
+  Returns:
+    The lists that were met, by name, of `LISTS`.
+
+  Raises:
+    ValueError: if an input is neither folder nor archive, or an archive is
+      damaged.
+  """
+  lists = {}
+  num_images = 0
+  for folder, path in inputs:
+    for found in containers.walk(path):
+      full_path = f'{folder}/{found.path}'
+      name = posixpath.basename(found.path)
+      if name in LISTS and isinstance(found, containers.Member):
+        lists.setdefault(name, found)
+      if isinstance(found, containers.LeftOut):
+        is_lost = found.is_lost and not _stray_reason(found.path)
+        index.leave_out(full_path, found.reason, is_lost)
+        continue
+      reason = _stray_reason(found.path) or _content_reason(found)
+      if reason:
+        index.leave_out(full_path, reason, is_lost=False)
+        continue
+      index.add(containers.Member(
+          full_path, found.file, found.offset, found.size))
+      num_images += 1
+      if num_images % _REPORT_EVERY == 0:
+        report(num_images)
+  report(num_images)
+  return lists
+
+
+def _stray_reason(path: str) -> str:
+  """Why a file is left out by its name, or ''."""
+  parts = path.split('/')
+  if any(part.startswith('.') for part in parts):
+    return 'hidden'
+  if any(part.lower() in _STRAY_NAMES for part in parts):
+    return 'left behind by a system or a tool'
+  if path.lower().endswith(containers.COMPRESSED):
+    return 'a compressed file: extract it if it holds images'
+  suffix = os.path.splitext(path)[1].lower()
+  if suffix in _STRAY_SUFFIXES:
+    return f'a {suffix} file'
+  return ''
+
+
+def _content_reason(member: containers.Member) -> str:
+  """Why a file of an unknown kind is left out by its content, or ''."""
+  if os.path.splitext(member.path)[1].lower() in _IMAGE_SUFFIXES:
+    return ''
+  try:
+    start = storage.read_range(
+        member.file, member.offset, min(member.size, _SIGNATURE_BYTES))
+  except OSError:
+    return ''  # The attempt to convert it says why.
+  return '' if images.looks_like_image(start) else 'not an image by its content'

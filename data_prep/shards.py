@@ -1,0 +1,164 @@
+"""Writes one shard; needs neither TensorFlow nor the rest of the conversion.
+
+A process of a pool, a worker of Apache Beam and a test all call
+`convert_shard`, and get the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+import dataclasses
+import hashlib
+import json
+
+import numpy as np
+
+from data_prep import cifar
+from data_prep import image_index
+from data_prep import images
+from data_prep import plan as plans
+from data_prep import records
+from data_prep import storage
+
+_HASHED_BYTES = 2**20
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardResult:
+  """What became of a shard's images.
+
+  Attributes:
+    name: of the shard.
+    split: such as 'train'.
+    digest: of its plan.
+    num_images: records in it.
+    num_bytes: its size.
+    sha256: of its content.
+    class_counts: records by label.
+    reencoded: (file, what it was) of images that are not as they came.
+    quarantined: (file, reason) of images that are in no record.
+  """
+  name: str
+  split: str
+  digest: str
+  num_images: int
+  num_bytes: int
+  sha256: str
+  class_counts: dict[int, int]
+  reencoded: list[tuple[str, str]]
+  quarantined: list[tuple[str, str]]
+
+  def write(self, path: str) -> None:
+    storage.write_bytes(path, json.dumps(dataclasses.asdict(self)).encode())
+
+  @classmethod
+  def read(cls, path: str) -> ShardResult | None:
+    """Reads a result; None if there is none, or not a whole one."""
+    if not storage.exists(path):
+      return None
+    try:
+      content = json.loads(storage.read_bytes(path))
+      content['class_counts'] = {
+          int(label): count
+          for label, count in content['class_counts'].items()}
+      for key in ('reencoded', 'quarantined'):
+        content[key] = [tuple(pair) for pair in content[key]]
+      return cls(**content)
+    except (ValueError, TypeError, KeyError):
+      # A power failure can leave a file without its content.
+      return None
+
+
+def convert_shard(task: plans.ShardTask,
+                  advance: Callable[[int, int], None] | None = None
+                  ) -> ShardResult:
+  """Writes a shard, or keeps it if it is there and as it should be.
+
+  Args:
+    task: the shard.
+    advance: called with the number of images and bytes that are done.
+
+  Returns:
+    The result, which is written beside the plan as well.
+  """
+  advance = advance or (lambda num_images, num_bytes: None)
+  finished = _finished(task)
+  if finished:
+    advance(task.num_images, task.num_bytes)
+    return finished
+  plan = plans.ShardPlan.read(task.plan_path)
+  counts, reencoded, quarantined = {}, [], []
+
+  def convert() -> Iterator[records.ImageRecord]:
+    for image in plan.images:
+      name, synset = plan.classes[image.label]
+      file_name = _file_name(image, name, synset)
+      try:
+        checked = _check(image, plan)
+      except (images.CorruptImageError, OSError) as error:
+        quarantined.append((file_name, _reason(error)))
+      else:
+        if checked.was and not plan.is_pixels:
+          reencoded.append((file_name, checked.was))
+        counts[image.label] = counts.get(image.label, 0) + 1
+        yield records.ImageRecord(
+            encoded=checked.encoded, label=image.label, class_name=name,
+            file_name=file_name, height=checked.height, width=checked.width,
+            synset=synset)
+      advance(1, image.size)
+
+  written = records.write_shard(task.path, convert())
+  result = ShardResult(
+      task.name, task.split, task.digest, written.num_records,
+      written.num_bytes, written.sha256, dict(sorted(counts.items())),
+      reencoded, quarantined)
+  result.write(task.result_path)
+  return result
+
+
+def sha256_of(path: str) -> str:
+  """SHA-256 of a file, in hexadecimal."""
+  digest = hashlib.sha256()
+  with storage.open_binary(path) as file:
+    while block := file.read(_HASHED_BYTES):
+      digest.update(block)
+  return digest.hexdigest()
+
+
+def _finished(task: plans.ShardTask) -> ShardResult | None:
+  """The result of an earlier run, if its shard is still what it wrote.
+
+  A shard with quarantined images is never kept: they may have been mended, or
+  a disk may have failed for a moment.
+  """
+  result = ShardResult.read(task.result_path)
+  if (not result or result.digest != task.digest or result.quarantined or
+      storage.file_size(task.path) != result.num_bytes or
+      sha256_of(task.path) != result.sha256):
+    return None
+  return result
+
+
+def _check(image: image_index.Image, plan: plans.ShardPlan
+           ) -> images.CheckedImage:
+  data = storage.read_range(image.file, image.offset, image.size)
+  if len(data) != image.size:
+    raise images.CorruptImageError(
+        f'{len(data)} of {image.size} bytes are there: it became shorter')
+  if plan.is_pixels:
+    pixels = np.frombuffer(data, np.uint8).reshape(cifar.SHAPE)
+    return images.encode_pixels(
+        np.moveaxis(pixels, 0, -1), plan.jpeg_quality)  # [C, H, W] -> [H, W, C]
+  return images.check(data, plan.check, plan.jpeg_quality)
+
+
+def _file_name(image: image_index.Image, class_name: str, synset: str) -> str:
+  """ImageNet's names hold the synset; others need the class before them."""
+  return image.name if synset or not class_name else (
+      f'{class_name}/{image.name}')
+
+
+def _reason(error: Exception) -> str:
+  if isinstance(error, OSError):
+    return f'cannot be read: {error.strerror or error}'
+  return str(error)

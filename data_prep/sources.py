@@ -1,0 +1,280 @@
+"""Recognises a data set, and gives every image its split and its label."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+import dataclasses
+import os
+
+from data_prep import containers
+from data_prep import folder_tree
+from data_prep import image_index
+from data_prep import imagenet_labels
+from data_prep import records
+
+FORMS = ('auto', 'imagenet', 'folders')
+
+# Of the complete ImageNet (ILSVRC 2012).
+IMAGENET_SIZES = {'train': 1_281_167, 'validation': 50_000, 'test': 100_000}
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageClass:
+  """A class.
+
+  Attributes:
+    name: readable.
+    synset: WordNet identifier, or ''.
+  """
+  name: str
+  synset: str = ''
+
+
+# Label 0 of ImageNet, which no image has.
+BACKGROUND = ImageClass('background')
+
+
+@dataclasses.dataclass(frozen=True)
+class DataSet:
+  """What was recognised.
+
+  Attributes:
+    form: in words, such as 'ImageNet (ILSVRC 2012)'.
+    classes: by label.
+    notes: what the person who converts should know.
+    is_pixels: whether the images are bare pixels, as of CIFAR.
+  """
+  form: str
+  classes: tuple[ImageClass, ...]
+  notes: tuple[str, ...] = ()
+  is_pixels: bool = False
+
+
+def recognise(index: image_index.ImageIndex,
+              lists: Mapping[str, containers.Member], form: str = 'auto',
+              validation_labels: Mapping[str, str] | None = None) -> DataSet:
+  """Recognises the data set that an index holds, and assigns its images.
+
+  Args:
+    index: every image that was found.
+    lists: the lists that were found, by name.
+    form: of `FORMS`; 'imagenet' labels synsets by ImageNet's 1,000 classes,
+      'folders' by the folders that are there.
+    validation_labels: synset by stem, for validation images without folders.
+
+  Returns:
+    The data set.
+
+  Raises:
+    ValueError: if there are no images, or their places are ambiguous.
+  """
+  folders = index.folders()
+  if not folders:
+    raise ValueError(
+        'no images among the inputs. ' + _what_was_left_out(index))
+  places = folder_tree.read(folders)
+  places = _with_flat_splits(places, folders)
+  class_names = {place.class_name for place in places.values()
+                 if place.class_name is not None}
+  flat_names = _flat_labels(places, folders, lists, validation_labels)
+  notes = []
+  if any(place.class_name is None and place.split == 'test'
+         for place in places.values()):
+    notes.append('the test images have no labels: their records carry -1')
+  places = _test_as_validation(places, notes)
+  if _is_imagenet(class_names, flat_names, folders, form):
+    form_name, first_label = 'ImageNet (ILSVRC 2012)', 1
+    ordered = list(imagenet_labels.SYNSETS)
+  else:
+    first_label = 0
+    ordered = _order(_classes_of(places, class_names), notes)
+    form_name = _name_form(ordered, folders, lists)
+  labels = {name: number for number, name in enumerate(
+      ordered, start=first_label)}
+  strangers = sorted((class_names | set(flat_names.values())) - set(labels))
+  if strangers:
+    raise ValueError(
+        f'{strangers[0]!r} is no class of the training images. Classes are '
+        'the folders of the training split.')
+  for folder, place in places.items():
+    index.assign(folder, place.split, _labeller(place, labels, flat_names))
+  if first_label:
+    _note_sizes(index, notes)
+  return DataSet(
+      form_name, _image_classes(ordered, first_label, lists), tuple(notes))
+
+
+def _with_flat_splits(places: Mapping[str, folder_tree.Place],
+                      folders: Mapping[str, str]
+                      ) -> dict[str, folder_tree.Place]:
+  """Takes folders of ImageNet's validation or test images for what they are."""
+  corrected = {}
+  for folder, place in places.items():
+    split = imagenet_labels.flat_split(folders[folder])
+    is_class = place.class_name is not None and (
+        imagenet_labels.is_synset(place.class_name))
+    corrected[folder] = folder_tree.Place(split, None) if (
+        split and not is_class) else place
+  return corrected
+
+
+def _flat_labels(places: Mapping[str, folder_tree.Place],
+                 folders: Mapping[str, str],
+                 lists: Mapping[str, containers.Member],
+                 validation_labels: Mapping[str, str] | None
+                 ) -> dict[str, str]:
+  """Synset by stem for images that lie in no class folder."""
+  flat = {place.split: folder for folder, place in places.items()
+          if place.class_name is None}
+  if 'train' in flat:
+    folder = flat['train']
+    raise ValueError(
+        f'{folder}/{folders[folder]} and its like lie in no class folder. Put '
+        "each class into a folder of its name, such as 'train/cat/1.jpg'.")
+  if 'validation' not in flat:
+    if validation_labels:
+      raise ValueError(
+          '--validation_labels is given, but no validation images without '
+          'class folders are there. Leave it out.')
+    return {}
+  folder = flat['validation']
+  labels = validation_labels
+  if not labels and 'val_annotations.txt' in lists:
+    labels = {os.path.splitext(name)[0]: synset for name, synset in
+              imagenet_labels.read_annotations(
+                  lists['val_annotations.txt'].read().decode()).items()}
+  if not labels:
+    labels = imagenet_labels.find_validation_labels(lists)
+  if not labels:
+    raise ValueError(
+        imagenet_labels.missing_labels(f'{folder}/{folders[folder]}'))
+  return dict(labels)
+
+
+def _test_as_validation(places: Mapping[str, folder_tree.Place],
+                        notes: list[str]) -> dict[str, folder_tree.Place]:
+  """Where there is no validation, a test split with labels takes its place."""
+  splits = {place.split for place in places.values()}
+  has_labels = any(place.split == 'test' and place.class_name is not None
+                   for place in places.values())
+  if 'validation' in splits or not has_labels:
+    return dict(places)
+  notes.append('the test images are written as validation-*, which training '
+               'evaluates on')
+  return {folder: dataclasses.replace(
+      place, split='validation') if place.split == 'test' else place
+          for folder, place in places.items()}
+
+
+def _is_imagenet(class_names: set[str], flat_names: Mapping[str, str],
+                 folders: Mapping[str, str], form: str) -> bool:
+  """Whether the classes are ImageNet's 1,000."""
+  known = set(imagenet_labels.SYNSETS)
+  is_part = bool(class_names) and class_names <= known
+  if form == 'folders':
+    return False
+  if form == 'imagenet':
+    if class_names and not is_part:
+      raise ValueError(
+          f'--form=imagenet, but {min(class_names - known)!r} is none of '
+          "ImageNet's 1,000 synsets. Use --form=folders.")
+    return True
+  if class_names == known:
+    return True
+  if not class_names:
+    return any(imagenet_labels.flat_split(name) for name in folders.values())
+  if is_part and not _is_tiny(folders):
+    missing = sorted(known - class_names)
+    raise ValueError(
+        f'{len(class_names)} of the 1,000 classes of ImageNet are there '
+        f'({missing[0]} is missing). If ImageNet is meant, complete it, or use '
+        '--form=imagenet to keep its labels 1..1000; --form=folders makes '
+        f'labels 0..{len(class_names) - 1} of the folders.')
+  return False
+
+
+def _classes_of(places: Mapping[str, folder_tree.Place], class_names: set[str]
+                ) -> set[str]:
+  """The classes: those of the training split where there is one."""
+  trained = {place.class_name for place in places.values()
+             if place.split == 'train'}
+  return trained or class_names
+
+
+def _order(class_names: set[str], notes: list[str]) -> list[str]:
+  """The order of the labels: by number if all are numbers, else by name."""
+  if len(class_names) < 2:
+    raise ValueError(
+        f'there is one class only, {min(class_names, default=None)!r}. Give '
+        'the folder above the class folders.')
+  unusable = [name for name in class_names if len(name.splitlines()) != 1]
+  if unusable:
+    raise ValueError(f'the class {unusable[0]!r} has a line break in its name. '
+                     'Rename the folder.')
+  if all(name.isascii() and name.isdigit() for name in class_names):
+    notes.append('the class names are numbers: labels follow their value')
+    return sorted(class_names, key=lambda name: (int(name), name))
+  return sorted(class_names)
+
+
+def _is_tiny(folders: Mapping[str, str]) -> bool:
+  return any(folder.endswith('/images') for folder in folders)
+
+
+def _name_form(ordered: Sequence[str], folders: Mapping[str, str],
+               lists: Mapping[str, containers.Member]) -> str:
+  if all(imagenet_labels.is_synset(name) for name in ordered):
+    if _is_tiny(folders) or 'val_annotations.txt' in lists:
+      return 'Tiny-ImageNet'
+    return f'{len(ordered)} synsets of ImageNet-21k'
+  return 'a folder per class'
+
+
+def _labeller(place: folder_tree.Place, labels: Mapping[str, int],
+              flat_names: Mapping[str, str]):
+  """The label of a folder's images, or a function from their names to it."""
+  if place.class_name is not None:
+    return labels[place.class_name]
+  if place.split == 'test':
+    return records.NO_LABEL
+
+  def label(name):
+    stem = os.path.splitext(name)[0]
+    if stem not in flat_names:
+      raise ValueError(
+          f'the validation image {name} is not in the list of labels, which '
+          f'has {len(flat_names)}.')
+    return labels[flat_names[stem]]
+  return label
+
+
+def _image_classes(ordered: Sequence[str], first_label: int,
+                   lists: Mapping[str, containers.Member]
+                   ) -> tuple[ImageClass, ...]:
+  """The classes by label, with the names that a list gives their synsets."""
+  names = {}
+  for file in ('synsets.tsv', 'words.txt', 'synset_words.txt',
+               'LOC_synset_mapping.txt'):
+    if file in lists:
+      names.update(imagenet_labels.read_class_names(
+          lists[file].read().decode(errors='replace')))
+  background = (BACKGROUND,) * first_label
+  return background + tuple(
+      ImageClass(names.get(name, name),
+                 name if imagenet_labels.is_synset(name) else '')
+      for name in ordered)
+
+
+def _note_sizes(index: image_index.ImageIndex, notes: list[str]) -> None:
+  for split, (count, _) in index.totals().items():
+    if count != IMAGENET_SIZES[split]:
+      notes.append(f'{count:,} {split} images; the complete ImageNet has '
+                   f'{IMAGENET_SIZES[split]:,}')
+
+
+def _what_was_left_out(index: image_index.ImageIndex) -> str:
+  left_out = [*index.left_out(is_lost=True), *index.left_out(is_lost=False)]
+  if not left_out:
+    return 'They are empty.'
+  path, reason = left_out[0]
+  return f'{len(left_out)} files were left out, such as {path}: {reason}.'

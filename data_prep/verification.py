@@ -1,0 +1,203 @@
+"""Compares shards with their manifest, and decodes every record.
+
+Three checks, none of which trusts the other: the files against the SHA-256 in
+the manifest; every label against the class that the record names; every
+image through the decoder and parser of Model Garden's training pipeline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+import concurrent.futures
+import os
+from typing import Any
+
+from official.vision.dataloaders import classification_input
+import tensorflow as tf
+
+from data_prep import manifest as manifests
+from data_prep import plan as plans
+from data_prep import records
+from data_prep import shards as shards_lib
+from data_prep import storage
+
+_IMAGE_SIZE = 224
+_SYNSET, _TEXT = 'image/class/synset', 'image/class/text'
+
+
+def verify(output_dir: str, report: Callable[[int, int], None]
+           ) -> Iterator[str]:
+  """Verifies a finished conversion.
+
+  Args:
+    output_dir: folder of the shards.
+    report: called with the number of images that were decoded, and in all.
+
+  Yields:
+    What is wrong, a line each; nothing if all is well.
+
+  Raises:
+    ValueError: if there is no manifest.
+  """
+  manifest = manifests.read(output_dir)
+  if not manifest:
+    if storage.is_folder(os.path.join(output_dir, plans.WORK_FOLDER)):
+      raise ValueError(
+          f'{output_dir} holds a conversion that is not finished. Run it again '
+          'until it says so.')
+    raise ValueError(
+        f'{output_dir} holds no {manifests.MANIFEST_FILE}. Give the '
+        '--output_dir of a conversion by data_prep.imagenet_to_tfrecord.')
+  yield from _wrong_names(manifest, output_dir)
+  yield from _wrong_lists(manifest, output_dir)
+  total = sum(split['num_images'] for split in manifest['splits'].values())
+  seen, counts = 0, {}
+  parse = _training_parser(manifest)
+  for split, content in manifest['splits'].items():
+    for shard, sha256 in _hashed(content['shards'], output_dir):
+      if sha256 is None:
+        continue  # Missing, which was said.
+      path = os.path.join(output_dir, shard['name'])
+      if sha256 != shard['sha256']:
+        yield (f'{shard["name"]}: its SHA-256 is {sha256[:16]}..., the '
+               f'manifest has {shard["sha256"][:16]}...: the file has changed')
+      num_records = 0
+      for fault, label in _read_shard(path, parse, manifest):
+        if fault:
+          yield f'{shard["name"]}: {fault}'
+        else:
+          num_records += 1
+          key = (label, split)
+          counts[key] = counts.get(key, 0) + 1
+      if num_records != shard['num_images']:
+        yield (f'{shard["name"]}: {num_records} good records, the manifest has '
+               f'{shard["num_images"]}')
+      seen += shard['num_images']
+      report(seen, total)
+  yield from _wrong_counts(manifest, counts)
+
+
+def _wrong_names(manifest: Mapping[str, Any], output_dir: str
+                 ) -> Iterator[str]:
+  expected = {shard['name'] for split in manifest['splits'].values()
+              for shard in split['shards']}
+  found = {name for split in records.SPLITS
+           # What the input pipeline would read.
+           for name in storage.list_names(output_dir, f'{split}*')}
+  for name in sorted(expected - found):
+    yield f'{name} is missing'
+  for name in sorted(found - expected):
+    yield f'{name} is not in the manifest, and the input pipeline may read it'
+
+
+def _wrong_lists(manifest: Mapping[str, Any], output_dir: str
+                 ) -> Iterator[str]:
+  for what in ('quarantined', 'reencoded', 'left_out'):
+    path = os.path.join(output_dir, manifest[what]['file'])
+    if not storage.exists(path):
+      yield f'{manifest[what]["file"]} is missing'
+    elif shards_lib.sha256_of(path) != manifest[what]['sha256']:
+      yield f'{manifest[what]["file"]} has changed'
+  names = ''.join(f'{item["name"]}\n' for item in manifest['classes'])
+  path = os.path.join(output_dir, records.CLASS_NAMES_FILE)
+  if not storage.exists(path):
+    yield f'{records.CLASS_NAMES_FILE} is missing'
+  elif storage.read_bytes(path) != names.encode():
+    yield f'{records.CLASS_NAMES_FILE} has changed'
+
+
+def _hashed(shards: list[dict[str, Any]], output_dir: str
+            ) -> Iterator[tuple[dict[str, Any], str | None]]:
+  """Yields shards and their SHA-256; the next is read meanwhile."""
+  def sha256_of(shard):
+    path = os.path.join(output_dir, shard['name'])
+    return shards_lib.sha256_of(path) if storage.exists(path) else None
+  with concurrent.futures.ThreadPoolExecutor(1) as executor:
+    futures = [executor.submit(sha256_of, shard) for shard in shards]
+    for shard, future in zip(shards, futures):
+      yield shard, future.result()
+
+
+def _training_parser(manifest: Mapping[str, Any]):
+  """Decodes as training and evaluation do, with Model Garden's parser."""
+  decoder = classification_input.Decoder()
+  parser = classification_input.Parser(
+      output_size=[_IMAGE_SIZE, _IMAGE_SIZE],
+      num_classes=len(manifest['classes']), aug_rand_hflip=False)
+  parsers = [parser.parse_fn(is_training) for is_training in (True, False)]
+  features = {key: tf.io.FixedLenFeature((), dtype, default_value=default)
+              for key, dtype, default in (
+                  (_SYNSET, tf.string, ''), (_TEXT, tf.string, ''),
+                  ('image/height', tf.int64, 0), ('image/width', tf.int64, 0))}
+
+  def parse(serialized):
+    for parse_cropped in parsers:
+      _, label = parse_cropped(decoder.decode(serialized))
+    record = tf.io.parse_single_example(serialized, {
+        **features, 'image/encoded': tf.io.FixedLenFeature((), tf.string)})
+    # The parsers decode their crops alone; this decodes the rest.
+    shape = tf.shape(tf.io.decode_jpeg(record['image/encoded'], channels=3))
+    is_size = tf.reduce_all(shape[:2] == tf.cast(
+        tf.stack([record['image/height'], record['image/width']]), tf.int32))
+    return label, record[_SYNSET], record[_TEXT], is_size
+  return parse
+
+
+def _read_shard(path: str, parse, manifest: Mapping[str, Any]
+                ) -> Iterator[tuple[str, int | None]]:
+  """Yields what is wrong with a record, or '' and its label."""
+  classes = manifest['classes']
+  dataset = tf.data.TFRecordDataset(path)
+  number = 0
+  try:
+    for label, synset, text, is_size in dataset.map(
+        parse, num_parallel_calls=tf.data.AUTOTUNE).as_numpy_iterator():
+      fault = _wrong_label(int(label), synset.decode(), text.decode(), classes)
+      if not fault and not is_size:
+        fault = 'the image is not of the size that the record says'
+      yield (f'record {number}: {fault}', None) if fault else ('', int(label))
+      number += 1
+  except tf.errors.OpError as error:
+    # Which record it is, the parallel pipeline does not say.
+    yield f'{_first_fault(dataset, parse) or error.message}', None
+
+
+def _wrong_label(label: int, synset: str, text: str,
+                 classes: list[dict[str, Any]]) -> str:
+  """Why a label is wrong, or ''."""
+  if label == records.NO_LABEL and not synset and not text:
+    return ''
+  if not 0 <= label < len(classes):
+    return f'label {label}, but there are {len(classes)} classes'
+  expected = classes[label]
+  if (synset, text) != (expected['synset'], expected['name']):
+    return (f'label {label} is {expected["name"]!r}, but the record says '
+            f'{text!r} {synset}'.rstrip())
+  return ''
+
+
+def _first_fault(dataset: tf.data.Dataset, parse) -> str:
+  number = 0
+  try:
+    for serialized in dataset:
+      parse(serialized)
+      number += 1
+  except tf.errors.OpError as error:
+    reason = error.message.splitlines()[0].split(' [Op:')[0]
+    return (f'record {number} cannot be read: '
+            f'{reason.rsplit("}} ", maxsplit=1)[-1]}')
+  return ''
+
+
+def _wrong_counts(manifest: Mapping[str, Any],
+                  counts: Mapping[tuple[int, str], int]) -> Iterator[str]:
+  expected = {
+      (item['label'], split): count for item in manifest['classes']
+      for split, count in item['num_images'].items()}
+  expected.update({(records.NO_LABEL, split): count for split, count in
+                   manifest['num_unlabelled'].items()})
+  for key in sorted(set(expected) | set(counts)):
+    if expected.get(key, 0) != counts.get(key, 0):
+      label, split = key
+      yield (f'{split}: {counts.get(key, 0)} images of label {label}, the '
+             f'manifest has {expected.get(key, 0)}')

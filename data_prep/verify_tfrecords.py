@@ -1,0 +1,61 @@
+"""Checks the TFRecords of a conversion against their manifest.
+
+  python -m data_prep.verify_tfrecords DIR
+
+Compares every file's SHA-256, decodes every record through the parser that
+training uses, and compares every label. Ends with status 1 if anything is
+wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import os
+import sys
+
+# Before TensorFlow is imported: decoding uses no accelerator.
+os.environ.setdefault('CUDA_VISIBLE_DEVICES', '-1')
+
+# pylint: disable=g-import-not-at-top
+from absl import app
+from absl import flags
+import tqdm
+
+from data_prep import verification
+
+# pylint: enable=g-import-not-at-top
+
+_MAX_FAULTS = flags.DEFINE_integer(
+    'max_faults', 100, 'Stop after so many.', lower_bound=1)
+
+
+def main(argv: Sequence[str]) -> None:
+  if len(argv) != 2:
+    raise app.UsageError('give one folder: verify_tfrecords DIR')
+  output_dir = argv[1].rstrip('/') or '/'
+  num_faults = num_images = 0
+  # Hidden in a pipe.
+  with tqdm.tqdm(desc='verify', unit=' images', disable=None,
+                 dynamic_ncols=True) as bar:
+
+    def report(verified, total):
+      nonlocal num_images
+      num_images, bar.total = verified, total
+      bar.update(num_images - bar.n)
+
+    try:
+      for fault in verification.verify(output_dir, report):
+        num_faults += 1
+        bar.write(f'WRONG {fault}', file=sys.stdout)
+        if num_faults == _MAX_FAULTS.value:
+          bar.write(f'stopped after {num_faults}', file=sys.stdout)
+          break
+    except (ValueError, OSError) as error:
+      raise SystemExit(f'error: {error}') from None
+  if num_faults:
+    raise SystemExit(f'{output_dir}: {num_faults} faults')
+  print(f'{output_dir}: {num_images:,} images, all as the manifest says.')
+
+
+if __name__ == '__main__':
+  app.run(main)
