@@ -251,6 +251,7 @@ def _check_finished(earlier: dict[str, Any], identity: str,
                     listener: Listener) -> Conversion:
   """Compares a finished conversion with its manifest; mends what differs."""
   if earlier['identity'] != identity:
+    storage.remove(os.path.join(output_dir, plans.WORK_FOLDER))
     raise ValueError(
         f'{output_dir} holds a finished conversion of other images or with '
         f'other options ({manifests.MANIFEST_FILE} has them). Choose another '

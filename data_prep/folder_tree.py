@@ -86,17 +86,19 @@ def read(folders: Iterable[str]) -> dict[str, Place]:
 def _read_split(split: str, parts: dict[str, tuple[str, ...]]
                 ) -> dict[str, Place]:
   """The places of a split's folders; an empty path is the split's own."""
+  above = {path[:length] for path in parts.values()
+           for length in range(len(path))}
+  mixed = [folder for folder, path in parts.items() if path in above]
+  if mixed:
+    raise ValueError(
+        f'{mixed[0]} holds images and, beside them, folders of images: which '
+        f'class do the former belong to? Move or remove them. {_EXPECTED}')
   deep = {folder: path for folder, path in parts.items() if len(path) > 1}
   if deep:
     folder, path = min(deep.items())
     raise ValueError(
         f'{folder} lies {len(path)} folders deep: is the class {path[0]!r} or '
         f'{path[-1]!r}? {_EXPECTED}')
-  flat = [folder for folder, path in parts.items() if not path]
-  if flat and len(flat) < len(parts):
-    raise ValueError(
-        f'{flat[0]} holds images and, beside them, folders of images: which '
-        f'class do the former belong to? Move or remove them. {_EXPECTED}')
   return {folder: Place(split, path[0] if path else None)
           for folder, path in parts.items()}
 

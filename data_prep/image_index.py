@@ -27,9 +27,13 @@ CREATE TABLE images (
   folder INTEGER, name BLOB, place INTEGER, offset INTEGER, size INTEGER,
   split TEXT, label INTEGER, key BLOB, UNIQUE (folder, name));
 CREATE TABLE left_out (path BLOB, reason TEXT, is_lost INTEGER);
+CREATE TABLE twins (folder INTEGER, name BLOB, place INTEGER, other INTEGER);
+-- Within an archive the later file is meant, as by `tar -x`.
 CREATE TRIGGER replaced BEFORE INSERT ON images
 WHEN EXISTS (SELECT 1 FROM images WHERE folder = NEW.folder AND name = NEW.name)
 BEGIN
+  INSERT INTO twins SELECT folder, name, place, NEW.place FROM images
+  WHERE folder = NEW.folder AND name = NEW.name AND place != NEW.place;
   INSERT INTO left_out
   SELECT CAST(path || '/' || NEW.name AS BLOB),
          'replaced by a later file of the same name', 0
@@ -159,9 +163,15 @@ class ImageIndex:
     """)
 
   def twins(self) -> tuple[str, str] | None:
-    """Two images of one split, class and name in different folders, or None."""
+    """Two images of one split, class and name, or None.
+
+    They come from different inputs, or from different folders of a class.
+    """
     row = self._database.execute("""
-        SELECT a.path || '/', a_image.name, b.path || '/', b_image.name
+        SELECT name, a.path, b.path FROM twins JOIN places a ON a.id = place
+        JOIN places b ON b.id = other
+        UNION ALL
+        SELECT a_image.name, a.path, b.path
         FROM images a_image JOIN images b_image
           ON a_image.split = b_image.split AND a_image.key = b_image.key
           AND a_image.folder < b_image.folder
@@ -170,7 +180,9 @@ class ImageIndex:
     """).fetchone()
     if not row:
       return None
-    return (row[0] + os.fsdecode(row[1]), row[2] + os.fsdecode(row[3]))
+    name, *folders = (
+        part if isinstance(part, str) else os.fsdecode(part) for part in row)
+    return tuple(f'{folder}/{name}' for folder in folders)
 
   def hold_out(self, fraction: float) -> None:
     """Moves a part of each class from 'train' to 'validation'.

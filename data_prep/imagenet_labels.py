@@ -85,8 +85,8 @@ def read_validation_labels(path: str) -> dict[str, str]:
     meta = f'{path.rpartition("/")[0] or "."}/{_META}'
     if not storage.exists(meta):
       raise ValueError(
-          f'--validation_labels: {path} numbers the classes in the order of '
-          f'the devkit, which {_META} explains; put it beside the list. {_MEND}')
+          f'--validation_labels: {path} numbers the classes as the devkit '
+          f'does, which {_META} explains; put it beside the list. {_MEND}')
     return _from_ground_truth(lines, storage.read_bytes(meta), path)
   return _numbered(lines, path)
 

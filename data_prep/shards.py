@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 import dataclasses
 import hashlib
 import json
+import re
 
 import numpy as np
 
@@ -21,6 +22,8 @@ from data_prep import records
 from data_prep import storage
 
 _HASHED_BYTES = 2**20
+# Of images that were published without class folders.
+_IMAGENET_NAME = re.compile(r'(ILSVRC2012_)?(val|test)_\d+\.\w+')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,9 +156,13 @@ def _check(image: image_index.Image, plan: plans.ShardPlan
 
 
 def _file_name(image: image_index.Image, class_name: str, synset: str) -> str:
-  """ImageNet's names hold the synset; others need the class before them."""
-  return image.name if synset or not class_name else (
-      f'{class_name}/{image.name}')
+  """A name that no other image of the split has.
+
+  ImageNet's own names are; others need their class before them.
+  """
+  is_own = (image.name.startswith(synset) or
+            _IMAGENET_NAME.fullmatch(image.name)) if synset else not class_name
+  return image.name if is_own else f'{synset or class_name}/{image.name}'
 
 
 def _reason(error: Exception) -> str:

@@ -1,0 +1,57 @@
+"""Runs conversions in the test's own process, and reads what they write."""
+
+import json
+import pathlib
+
+import tensorflow as tf
+
+from data_prep import conversion
+from data_prep import plan
+from data_prep import process_pool
+
+
+def convert(inputs, output_dir, form='auto', validation_labels='', shards=None,
+            max_corrupt=0, num_workers=0, runner=None, **options):
+  """Converts; `inputs` is a path, or (split, path) pairs."""
+  if not isinstance(inputs, (list, tuple)):
+    inputs = [('', inputs)]
+  return conversion.convert(
+      conversion.Inputs(
+          tuple((split, str(path)) for split, path in inputs), form,
+          str(validation_labels)),
+      str(output_dir), plan.Options(**options), shards or {}, max_corrupt,
+      runner or (lambda tasks: process_pool.convert(
+          tasks, num_workers, lambda num_images, num_bytes: None)))
+
+
+def read(output_dir, split):
+  """The features of every record of a split, in order."""
+  for path in sorted(pathlib.Path(output_dir).glob(f'{split}-*')):
+    for item in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
+      feature = tf.train.Example.FromString(item).features.feature
+      yield {key: (value.int64_list.value or value.bytes_list.value)[0]
+             for key, value in feature.items()}
+
+
+def labels(output_dir, split):
+  """Label by file name."""
+  return {record['image/filename'].decode(): record['image/class/label']
+          for record in read(output_dir, split)}
+
+
+def images(output_dir, split):
+  """The bytes of the images by file name."""
+  return {record['image/filename'].decode(): record['image/encoded']
+          for record in read(output_dir, split)}
+
+
+def shards(output_dir):
+  """The bytes of every shard by name."""
+  return {path.name: path.read_bytes()
+          for path in sorted(pathlib.Path(output_dir).glob('*-of-*'))}
+
+
+def listed(output_dir, name):
+  """The rows of quarantined.jsonl and its like."""
+  lines = pathlib.Path(output_dir, name).read_text().splitlines()
+  return [json.loads(line) for line in lines]

@@ -1,0 +1,342 @@
+"""Tests of conversions: same bytes again, going on, refusing, listing."""
+
+import json
+import os
+import pathlib
+
+import pytest
+
+from data_prep import conversion
+from data_prep import plan as plans
+from data_prep import process_pool
+from data_prep import storage
+import conversions
+import image_trees
+
+
+@pytest.fixture(name='folder')
+def _folder(tmp_path):
+  """40 images in three classes."""
+  image_trees.class_folders(tmp_path / 'in', {'a': 20, 'b': 15, 'c': 5})
+  return tmp_path / 'in'
+
+
+@pytest.fixture(name='expected')
+def _expected(folder, tmp_path):
+  """The shards and the manifest of an undisturbed run."""
+  conversions.convert(folder, tmp_path / 'expected')
+  return everything(tmp_path / 'expected')
+
+
+def everything(output_dir):
+  return {path.name: path.read_bytes()
+          for path in pathlib.Path(output_dir).iterdir()
+          if path.is_file() and path.name != storage.LOCK_FILE}
+
+
+def test_every_image_is_there_once(folder, tmp_path):
+  done = conversions.convert(folder, tmp_path / 'out')
+  assert done.is_finished and not done.was_finished
+  found = list(conversions.read(tmp_path / 'out', 'train'))
+  expected = {str(path.relative_to(folder)): path.read_bytes()
+              for path in folder.rglob('*.jpg')}
+  assert len(found) == len(expected) == 40
+  assert conversions.images(tmp_path / 'out', 'train') == expected
+  for record in found:
+    assert (record['image/height'], record['image/width']) == (16, 24)
+  # 16 shards whose sizes differ by one at most, and no order of classes.
+  sizes = [shard['num_images']
+           for shard in done.manifest['splits']['train']['shards']]
+  assert len(sizes) == 16 and set(sizes) == {2, 3}
+  labels = [record['image/class/label'] for record in found]
+  assert labels != sorted(labels)
+
+
+@pytest.mark.parametrize('num_workers', [1, 2, 5])
+def test_the_number_of_workers_does_not_matter(
+    folder, tmp_path, expected, num_workers):
+  conversions.convert(folder, tmp_path / 'out', num_workers=num_workers)
+  assert everything(tmp_path / 'out') == expected
+
+
+def test_the_seed_decides_the_order(folder, tmp_path, expected):
+  conversions.convert(folder, tmp_path / 'out', seed=1)
+  assert conversions.shards(tmp_path / 'out') != {
+      name: expected[name] for name in conversions.shards(tmp_path / 'out')}
+  assert conversions.images(tmp_path / 'out', 'train') == conversions.images(
+      tmp_path / 'expected', 'train')
+
+
+def test_where_the_images_lie_does_not_matter(folder, tmp_path, expected):
+  files = {f'x/{path.relative_to(folder)}': path.read_bytes()
+           for path in sorted(folder.rglob('*.jpg'), reverse=True)}
+  image_trees.write(tmp_path / 'y.tar', image_trees.tar_bytes(files))
+  conversions.convert(tmp_path / 'y.tar', tmp_path / 'out')
+  assert conversions.shards(tmp_path / 'out') == {
+      name: expected[name] for name in conversions.shards(tmp_path / 'out')}
+
+
+def test_the_manifest(folder, tmp_path):
+  done = conversions.convert(folder, tmp_path / 'out', shards={'train': 3})
+  manifest = json.loads((tmp_path / 'out/manifest.json').read_text())
+  assert manifest == done.manifest
+  assert manifest['classes'] == [
+      {'label': label, 'name': name, 'synset': '', 'num_images': {'train': n}}
+      for label, (name, n) in enumerate((('a', 20), ('b', 15), ('c', 5)))]
+  assert manifest['splits']['train']['num_images'] == 40
+  assert manifest['options']['seed'] == 0
+  assert manifest['inputs'] == [str(folder)]
+  assert [shard['name'] for shard in manifest['splits']['train']['shards']] == [
+      f'train-{index:05d}-of-00003' for index in range(3)]
+
+
+class Killed(Exception):
+  pass
+
+
+def stopping_after(count):
+  """A runner that dies when `count` images are converted."""
+  def run(tasks):
+    def report(num_images, num_bytes):
+      del num_bytes
+      if num_images == count:
+        raise Killed
+    return process_pool.convert(tasks, 0, report)
+  return run
+
+
+@pytest.mark.parametrize('count', [1, 2, 3, 17, 39, 40])
+def test_an_interrupted_conversion_goes_on(folder, tmp_path, expected, count):
+  with pytest.raises(Killed):
+    conversions.convert(
+        folder, tmp_path / 'out', runner=stopping_after(count))
+  assert 'manifest.json' not in everything(tmp_path / 'out')
+  before = {name: os.stat(tmp_path / 'out' / name).st_mtime_ns
+            for name in conversions.shards(tmp_path / 'out')}
+  # An image that completes a shard interrupts before the shard is complete.
+  assert len(before) <= count // 2
+  conversions.convert(folder, tmp_path / 'out')
+  assert everything(tmp_path / 'out') == expected
+  kept = [name for name, when in before.items()
+          if os.stat(tmp_path / 'out' / name).st_mtime_ns == when]
+  assert kept == list(before)
+
+
+def test_a_shard_damaged_since_is_written_again(folder, tmp_path, expected):
+  with pytest.raises(Killed):
+    conversions.convert(folder, tmp_path / 'out', runner=stopping_after(20))
+  first = tmp_path / 'out' / min(conversions.shards(tmp_path / 'out'))
+  content = bytearray(first.read_bytes())
+  content[100] ^= 1
+  first.write_bytes(content)
+  # As a power failure leaves a file.
+  results = sorted((tmp_path / 'out' / plans.WORK_FOLDER).glob('*.result'))
+  results[1].write_bytes(b'')
+  conversions.convert(folder, tmp_path / 'out')
+  assert everything(tmp_path / 'out') == expected
+
+
+def test_a_finished_conversion_is_left_alone(folder, tmp_path, expected):
+  again = conversions.convert(folder, tmp_path / 'expected')
+  assert again.is_finished and again.was_finished
+  assert everything(tmp_path / 'expected') == expected
+
+
+def test_a_finished_conversion_that_was_damaged_is_mended(
+    folder, tmp_path, expected):
+  names = sorted(conversions.shards(tmp_path / 'expected'))
+  (tmp_path / 'expected' / names[0]).unlink()
+  (tmp_path / 'expected' / names[1]).write_bytes(b'damaged')
+  again = conversions.convert(folder, tmp_path / 'expected')
+  assert again.is_finished and not again.was_finished
+  assert everything(tmp_path / 'expected') == expected
+
+
+@pytest.mark.parametrize('how', [
+    dict(seed=1), dict(check='decode'), dict(validation_fraction=0.5)])
+def test_other_options_do_not_overwrite(folder, tmp_path, expected, how):
+  with pytest.raises(ValueError, match='other images or with other options'):
+    conversions.convert(folder, tmp_path / 'expected', **how)
+  assert everything(tmp_path / 'expected') == expected
+
+
+def test_other_images_do_not_overwrite(folder, tmp_path, expected):
+  (folder / 'a/000.jpg').unlink()
+  with pytest.raises(ValueError, match='other images or with other options'):
+    conversions.convert(folder, tmp_path / 'expected')
+  assert everything(tmp_path / 'expected') == expected
+
+
+def test_shards_of_another_count_are_not_mixed_in(folder, tmp_path):
+  image_trees.write(tmp_path / 'out/validation-00000-of-00002', b'')
+  with pytest.raises(ValueError, match='already holds validation-00000-of'):
+    conversions.convert(folder, tmp_path / 'out')
+
+
+def test_a_second_run_at_once_is_refused(folder, tmp_path):
+  def run(tasks):
+    with pytest.raises(ValueError, match='another run is writing'):
+      conversions.convert(folder, tmp_path / 'out')
+    return process_pool.convert(tasks, 0, lambda *_: None)
+  assert conversions.convert(folder, tmp_path / 'out', runner=run).is_finished
+
+
+def test_corrupt_images_are_listed_and_counted(folder, tmp_path):
+  (folder / 'a/000.jpg').write_bytes(b'')
+  (folder / 'b/001.jpg').write_bytes(b'no image')
+  (folder / 'c/link.jpg').symlink_to('nowhere')
+  out = tmp_path / 'out'
+  done = conversions.convert(folder, out)
+  assert not done.is_finished and not (out / 'manifest.json').exists()
+  expected = {
+      'in/c/link.jpg': 'cannot be read: No such file or directory',
+      'a/000.jpg': 'zero bytes',
+      'b/001.jpg': 'not an image: begins with 6e 6f 20 69'}
+  assert {row['file']: row['reason'] for row in conversions.listed(
+      out, 'quarantined.jsonl')} == expected
+  assert not conversions.convert(folder, out, max_corrupt=2).is_finished
+  done = conversions.convert(folder, out, max_corrupt=3)
+  assert done.is_finished
+  assert done.manifest['quarantined']['count'] == 3
+  assert len(conversions.images(out, 'train')) == 38
+  assert not {'a/000.jpg', 'b/001.jpg'} & set(conversions.images(out, 'train'))
+
+
+def test_an_image_mended_after_a_first_run_is_taken(
+    folder, tmp_path, expected):
+  whole = (folder / 'a/000.jpg').read_bytes()
+  # Of the same size, so that nothing but reading it again can tell.
+  (folder / 'a/000.jpg').write_bytes(bytes(len(whole)))
+  assert not conversions.convert(folder, tmp_path / 'out').is_finished
+  (folder / 'a/000.jpg').write_bytes(whole)
+  assert conversions.convert(folder, tmp_path / 'out').is_finished
+  assert everything(tmp_path / 'out') == expected
+
+
+def test_nothing_but_corrupt_images(tmp_path):
+  for name in 'ab':
+    image_trees.write(tmp_path / f'in/{name}/1.jpg', b'')
+  with pytest.raises(ValueError, match='not one of the images is whole'):
+    conversions.convert(tmp_path / 'in', tmp_path / 'out', max_corrupt=9)
+
+
+def test_stray_files_are_named_and_left_out(folder, tmp_path):
+  for name in ('.DS_Store', 'a/Thumbs.db', 'a/._000.jpg', 'list.txt',
+               '__MACOSX/a/000.jpg', 'a/notes', 'archive.zip'):
+    image_trees.write(folder / name, b'x')
+  # Not by their names, but by what they are, images.
+  image_trees.write(folder / 'a/no_suffix', image_trees.encode(900))
+  image_trees.write(folder / 'a/odd.suffix', image_trees.encode(901))
+  done = conversions.convert(folder, tmp_path / 'out')
+  assert done.is_finished
+  assert {row['file'] for row in conversions.listed(
+      tmp_path / 'out', 'left_out.jsonl')} == {
+          'in/.DS_Store', 'in/a/Thumbs.db', 'in/a/._000.jpg', 'in/list.txt',
+          'in/__MACOSX/a/000.jpg', 'in/a/notes', 'in/archive.zip'}
+  assert {'a/no_suffix', 'a/odd.suffix'} < set(
+      conversions.images(tmp_path / 'out', 'train'))
+
+
+def test_what_is_reencoded_is_listed(folder, tmp_path):
+  image_trees.write(folder / 'a/png.JPEG', image_trees.encode(900, 'PNG'))
+  image_trees.write(folder / 'a/cmyk.jpg', image_trees.encode(9, mode='CMYK'))
+  done = conversions.convert(folder, tmp_path / 'out')
+  assert done.manifest['reencoded']['count'] == 1
+  assert conversions.listed(tmp_path / 'out', 'reencoded.jsonl') == [
+      {'split': 'train', 'file': 'a/png.JPEG', 'was': 'PNG'}]
+  images = conversions.images(tmp_path / 'out', 'train')
+  assert images['a/png.JPEG'][:3] == b'\xff\xd8\xff'
+  assert images['a/cmyk.jpg'] == (folder / 'a/cmyk.jpg').read_bytes()
+
+
+def test_a_part_of_each_class_is_held_out(folder, tmp_path):
+  conversions.convert(folder, tmp_path / 'out', validation_fraction=0.2)
+  held_out = conversions.labels(tmp_path / 'out', 'validation')
+  train = conversions.labels(tmp_path / 'out', 'train')
+  assert sorted(held_out.values()) == [0] * 4 + [1] * 3 + [2] * 1
+  assert len(train) == 32 and not set(train) & set(held_out)
+
+
+def test_too_small_a_fraction(folder, tmp_path):
+  with pytest.raises(ValueError, match='no images for training or for'):
+    conversions.convert(folder, tmp_path / 'out', validation_fraction=0.01)
+
+
+def test_two_images_of_one_name(tmp_path):
+  for root in ('one/train', 'two/train'):
+    image_trees.class_folders(tmp_path / root, {'a': 1, 'b': 1})
+  with pytest.raises(ValueError, match='one/train/a/000.jpg and .*two/train/a'):
+    conversions.convert(
+        [('train', tmp_path / 'one/train'), ('train', tmp_path / 'two/train')],
+        tmp_path / 'out')
+
+
+def test_two_folders_of_one_class(tmp_path):
+  for name in ('a/images', 'a', 'b'):
+    image_trees.write(tmp_path / 'in' / name / '1.jpg', image_trees.encode(1))
+  with pytest.raises(ValueError, match='in/a/1.jpg and in/a/images/1.jpg are'):
+    conversions.convert(tmp_path / 'in', tmp_path / 'out')
+
+
+def test_a_class_may_be_spread_over_two_inputs(tmp_path):
+  image_trees.class_folders(tmp_path / 'one/train', {'a': 1, 'b': 1})
+  image_trees.class_folders(tmp_path / 'two/train', {'a': 1}, suffix='.jpeg')
+  conversions.convert(
+      [('train', tmp_path / 'one'), ('train', tmp_path / 'two')],
+      tmp_path / 'out')
+  assert conversions.labels(tmp_path / 'out', 'train') == {
+      'a/000.jpg': 0, 'b/000.jpg': 1, 'a/000.jpeg': 0}
+
+
+def test_output_within_the_input_is_refused(folder):
+  with pytest.raises(ValueError, match='lies in the input'):
+    conversions.convert(folder, folder / 'out')
+
+
+def test_a_full_disk_is_found_before_the_start(folder, tmp_path, monkeypatch):
+  monkeypatch.setattr(storage, 'free_bytes', lambda path: 20_000)
+  with pytest.raises(ValueError, match='needs 0.0 GB, but 0.0 GB are free'):
+    conversions.convert(folder, tmp_path / 'out')
+  assert not conversions.shards(tmp_path / 'out')
+
+
+def test_on_a_remote_store(folder, tmp_path, expected):
+  inputs = 'memory://conversion_test/in'
+  for path in folder.rglob('*.jpg'):
+    storage.write_bytes(
+        f'{inputs}/{path.relative_to(folder)}', path.read_bytes())
+  output_dir = 'memory://conversion_test/out'
+  assert conversions.convert(inputs, output_dir).is_finished
+  for name in conversions.shards(tmp_path / 'expected'):
+    assert storage.read_bytes(f'{output_dir}/{name}') == expected[name]
+  assert conversions.convert(inputs, output_dir).was_finished
+
+
+def test_the_usual_number_of_shards():
+  assert plans.num_shards('train', 1_281_167, 137_000_000_000) == 1024
+  assert plans.num_shards('validation', 50_000, 6_300_000_000) == 128
+  assert plans.num_shards('train', 14_000_000, 1_300_000_000_000) == 4843
+  assert plans.num_shards('train', 50_000, 46_000_000) == 16
+  assert plans.num_shards('train', 3, 10_000) == 3
+
+
+def test_more_shards_than_images(folder, tmp_path):
+  with pytest.raises(ValueError, match='--num_train_shards to at most 40'):
+    conversions.convert(folder, tmp_path / 'out', shards={'train': 41})
+
+
+def test_listeners_are_told(folder, tmp_path):
+  told = []
+
+  class Listener(conversion.Listener):
+    def scanned(self, num_images):
+      told.append(num_images)
+
+    def recognised(self, data_set, totals):
+      told.append((data_set.form, totals['train'][0]))
+
+  conversion.convert(
+      conversion.Inputs((('', str(folder)),)), str(tmp_path / 'out'),
+      plans.Options(), {}, 0,
+      lambda tasks: process_pool.convert(tasks, 0, lambda *_: None), Listener())
+  assert told == [40, ('a folder per class', 40)]

@@ -1,0 +1,270 @@
+"""Tests of the forms that data sets come in: what labels their images get."""
+
+import pickle
+import tarfile
+
+import numpy as np
+import pytest
+
+from data_prep import cifar
+from data_prep import imagenet_labels
+import conversions
+import image_trees
+
+SYNSETS = imagenet_labels.SYNSETS
+
+
+@pytest.fixture(name='imagenet', scope='module')
+def _imagenet(tmp_path_factory):
+  """The archives as they are downloaded, with an image of every class."""
+  root = tmp_path_factory.mktemp('imagenet')
+  train = {f'{synset}.tar': {
+      f'{synset}_{7 * label}.JPEG': image_trees.encode(label, width=8, height=8)}
+           # Not in order, as in the original.
+           for label, synset in reversed(list(enumerate(SYNSETS, start=1)))}
+  flat = {split: {
+      f'ILSVRC2012_{split}_{number:08d}.JPEG': image_trees.encode(
+          number + offset, width=8, height=8) for number in (3, 1, 50_000)}
+          for split, offset in (('val', 2000), ('test', 100_000))}
+  for name, files in (('train', train), ('val', flat['val']),
+                      ('test_v10102019', flat['test'])):
+    image_trees.write(root / f'ILSVRC2012_img_{name}.tar',
+                      image_trees.tar_bytes(files))
+  # Image number i is of class i, and over again.
+  image_trees.write(root / 'labels.list', '\n'.join(
+      SYNSETS[number % 1000] for number in range(50_000)).encode())
+  return root
+
+
+def convert_imagenet(imagenet, output_dir, **how):
+  return conversions.convert(
+      [('', imagenet)], output_dir, shards={'train': 4},
+      validation_labels=imagenet / 'labels.list', **how)
+
+
+def test_the_archives_of_imagenet(imagenet, tmp_path):
+  done = convert_imagenet(imagenet, tmp_path)
+  assert done.data_set.form == 'ImageNet (ILSVRC 2012)'
+  assert conversions.labels(tmp_path, 'train') == {
+      f'{synset}_{7 * label}.JPEG': label
+      for label, synset in enumerate(SYNSETS, start=1)}
+  assert conversions.labels(tmp_path, 'validation') == {
+      'ILSVRC2012_val_00000001.JPEG': 1, 'ILSVRC2012_val_00000003.JPEG': 3,
+      'ILSVRC2012_val_00050000.JPEG': 1000}
+  assert set(conversions.labels(tmp_path, 'test').values()) == {-1}
+  for label, record in ((record['image/class/label'], record)
+                        for record in conversions.read(tmp_path, 'train')):
+    assert record['image/class/synset'].decode() == SYNSETS[label - 1]
+    assert record['image/encoded'] == image_trees.encode(
+        label, width=8, height=8)
+  names = (tmp_path / 'class_names.txt').read_text().splitlines()
+  assert names == ['background', *SYNSETS]
+  assert '1,000 train images; the complete ImageNet has 1,281,167' in (
+      done.data_set.notes)
+
+
+def test_archives_and_folders_give_the_same_shards(imagenet, tmp_path):
+  convert_imagenet(imagenet, tmp_path / 'from_archives')
+  for name in ('train', 'val', 'test_v10102019'):
+    target = tmp_path / 'Data/CLS-LOC' / name.split('_')[0]
+    with tarfile.open(imagenet / f'ILSVRC2012_img_{name}.tar') as archive:
+      archive.extractall(target, filter='data')
+    for inner in target.glob('*.tar'):
+      with tarfile.open(inner) as archive:
+        archive.extractall(target / inner.stem, filter='data')
+      inner.unlink()
+  conversions.convert(
+      tmp_path / 'Data', tmp_path / 'from_folders', shards={'train': 4},
+      validation_labels=imagenet / 'labels.list')
+  assert conversions.shards(tmp_path / 'from_archives') == conversions.shards(
+      tmp_path / 'from_folders')
+
+
+def test_the_validation_archive_alone(imagenet, tmp_path):
+  path = imagenet / 'ILSVRC2012_img_val.tar'
+  with pytest.raises(ValueError, match='--validation_labels=PATH'):
+    conversions.convert(path, tmp_path)
+  conversions.convert(
+      [('validation', path)], tmp_path,
+      validation_labels=imagenet / 'labels.list')
+  assert sorted(conversions.labels(tmp_path, 'validation').values()) == [
+      1, 3, 1000]
+
+
+@pytest.mark.parametrize('form, first', [('imagenet', SYNSETS.index(
+    'n02085620') + 1), ('folders', 0)])
+def test_a_part_of_imagenet_is_ambiguous(tmp_path, form, first):
+  image_trees.class_folders(tmp_path / 'in', {'n02085620': 1, 'n02085782': 1})
+  with pytest.raises(ValueError, match='2 of the 1,000 classes.*n01440764'):
+    conversions.convert(tmp_path / 'in', tmp_path / 'out')
+  conversions.convert(tmp_path / 'in', tmp_path / 'out', form=form)
+  assert list(conversions.labels(tmp_path / 'out', 'train').values()).count(
+      first) == 1
+  assert len((tmp_path / 'out/class_names.txt').read_text().split()) == (
+      1001 if form == 'imagenet' else 2)
+
+
+def test_tiny_imagenet(tmp_path):
+  tiny = tmp_path / 'tiny-imagenet-200'
+  for label, synset in enumerate(('n01443537', 'n01629819', 'n99999999')):
+    image_trees.write(tiny / f'train/{synset}/images/{synset}_0.JPEG',
+                      image_trees.encode(label))
+    image_trees.write(tiny / f'train/{synset}/{synset}_boxes.txt', b'x')
+  for number, synset in enumerate(('n01629819', 'n01443537')):
+    image_trees.write(
+        tiny / f'val/images/val_{number}.JPEG', image_trees.encode(10 + number))
+  image_trees.write(tiny / 'val/val_annotations.txt', (
+      b'val_0.JPEG\tn01629819\t0\t32\t44\t62\n'
+      b'val_1.JPEG\tn01443537\t5\t1\t4\t6\n'))
+  image_trees.write(tiny / 'test/images/test_0.JPEG', image_trees.encode(20))
+  image_trees.write(tiny / 'words.txt', b'n01443537\tgoldfish\n')
+  done = conversions.convert(tiny, tmp_path / 'out')
+  assert done.data_set.form == 'Tiny-ImageNet'
+  assert conversions.labels(tmp_path / 'out', 'train') == {
+      'n01443537_0.JPEG': 0, 'n01629819_0.JPEG': 1, 'n99999999_0.JPEG': 2}
+  assert conversions.labels(tmp_path / 'out', 'validation') == {
+      'val_0.JPEG': 1, 'val_1.JPEG': 0}
+  assert conversions.labels(tmp_path / 'out', 'test') == {'test_0.JPEG': -1}
+  assert (tmp_path / 'out/class_names.txt').read_text().split() == [
+      'goldfish', 'n01629819', 'n99999999']
+
+
+def test_imagenet_21k(tmp_path):
+  for number, synset in enumerate(('n00004475', 'n00005787', 'n00006024')):
+    image_trees.write(tmp_path / f'in/{synset}.tar', image_trees.tar_bytes(
+        {f'{synset}_{number}.JPEG': image_trees.encode(number)}))
+  done = conversions.convert(tmp_path / 'in', tmp_path / 'out')
+  assert done.data_set.form == '3 synsets of ImageNet-21k'
+  assert conversions.labels(tmp_path / 'out', 'train') == {
+      'n00004475_0.JPEG': 0, 'n00005787_1.JPEG': 1, 'n00006024_2.JPEG': 2}
+
+
+def test_folders_of_classes(tmp_path):
+  files = image_trees.class_folders(
+      tmp_path / 'in', {'wren': 3, 'robin': 2, 'Zebra finch': 1})
+  done = conversions.convert(tmp_path / 'in', tmp_path / 'out')
+  assert done.data_set.form == 'a folder per class'
+  labels = {'Zebra finch': 0, 'robin': 1, 'wren': 2}
+  assert conversions.labels(tmp_path / 'out', 'train') == {
+      path: labels[path.split('/')[0]] for path in files}
+  assert conversions.images(tmp_path / 'out', 'train') == files
+
+
+def test_numbers_as_classes_keep_their_order(tmp_path):
+  image_trees.class_folders(
+      tmp_path / 'in', {str(number): 1 for number in range(11)})
+  conversions.convert(tmp_path / 'in', tmp_path / 'out')
+  assert conversions.labels(tmp_path / 'out', 'train') == {
+      f'{number}/000.jpg': number for number in range(11)}
+
+
+def test_a_test_split_takes_the_place_of_validation(tmp_path):
+  image_trees.class_folders(tmp_path / 'in/train', {'a': 2, 'b': 2})
+  image_trees.class_folders(tmp_path / 'in/test', {'a': 1, 'b': 1})
+  done = conversions.convert(tmp_path / 'in', tmp_path / 'out')
+  assert any('written as validation-*' in note for note in done.data_set.notes)
+  assert conversions.labels(tmp_path / 'out', 'validation') == {
+      'a/000.jpg': 0, 'b/000.jpg': 1}
+
+
+def cifar_archive(path, version, content):
+  """Writes an archive like the authors', of (pixels, labels) by batch."""
+  with tarfile.open(path, 'w:gz') as archive:
+    for batch, (pixels, labels) in content.items():
+      if version.is_pickled:
+        key = b'labels' if version.num_classes == 10 else b'fine_labels'
+        data = pickle.dumps({b'data': pixels, key: labels.tolist()}, protocol=2)
+      else:
+        coarse = [] if version.num_classes == 10 else [labels[:, None] // 5]
+        data = np.concatenate(
+            [*coarse, labels[:, None], pixels], axis=1).astype(np.uint8
+                                                               ).tobytes()
+      image_trees.add_to_tar(archive, f'cifar/{batch}', data)
+    names = [f'class_{number}' for number in range(version.num_classes)]
+    if version.is_pickled:
+      key = b'label_names' if version.num_classes == 10 else b'fine_label_names'
+      meta = pickle.dumps(
+          {key: [name.encode() for name in names]}, protocol=2)
+    else:
+      meta = '\n'.join(names).encode()
+    image_trees.add_to_tar(archive, f'cifar/{version.class_names_file}', meta)
+
+
+@pytest.mark.parametrize('num_classes', [10, 100])
+def test_cifar(tmp_path, num_classes):
+  generator = np.random.default_rng(num_classes)
+  ramp = np.arange(32, dtype=np.uint8)
+  for kind in ('python', 'binary'):
+    path = tmp_path / f'cifar-{num_classes}-{kind}.tar.gz'
+    version = cifar.version_of(str(path))
+    generator = np.random.default_rng(0)
+    content = {}
+    for batch in version.batches:
+      labels = generator.integers(0, num_classes, 4)
+      # Red is the label, green grows to the right, blue downwards.
+      pixels = np.stack([np.stack([
+          np.full((32, 32), label), np.tile(4 * ramp, (32, 1)),
+          np.tile(4 * ramp[:, None], (1, 32))]) for label in labels])
+      content[batch] = (pixels.reshape(4, -1).astype(np.uint8), labels)
+    cifar_archive(path, version, content)
+    conversions.convert(path, tmp_path / kind, shards={'train': 2})
+  batches = len(content)
+  for split, count in (('train', 4 * (batches - 1)), ('validation', 4)):
+    found = list(conversions.read(tmp_path / 'python', split))
+    assert len(found) == count
+    for record in found:
+      decoded = image_pixels(record['image/encoded'])
+      label = record['image/class/label']
+      assert record['image/class/text'] == f'class_{label}'.encode()
+      assert np.abs(decoded[..., 0] - label).max() < 6
+      assert np.abs(decoded[5, :, 1] - 4 * ramp.astype(int)).max() < 6
+      assert np.abs(decoded[:, 5, 2] - 4 * ramp.astype(int)).max() < 6
+  # Both versions of the archive give the same records.
+  assert conversions.shards(tmp_path / 'python') == conversions.shards(
+      tmp_path / 'binary')
+
+
+def image_pixels(encoded):
+  import io  # pylint: disable=g-import-not-at-top
+  from PIL import Image  # pylint: disable=g-import-not-at-top
+  return np.asarray(Image.open(io.BytesIO(encoded))).astype(int)
+
+
+def test_a_pickle_that_calls_something_is_refused(tmp_path):
+  class Malicious:
+    def __reduce__(self):
+      return (print, ('called',))
+  path = tmp_path / 'cifar-10-python.tar.gz'
+  with tarfile.open(path, 'w:gz') as archive:
+    image_trees.add_to_tar(archive, 'cifar/data_batch_1', pickle.dumps(
+        {b'data': Malicious()}))
+  with pytest.raises(ValueError, match='print is not expected in CIFAR'):
+    conversions.convert(path, tmp_path / 'out')
+
+
+def test_a_damaged_archive_of_cifar_is_named(tmp_path):
+  path = image_trees.write(tmp_path / 'cifar-10-binary.tar.gz', b'\x1f\x8b?')
+  with pytest.raises(ValueError, match='is damaged'):
+    conversions.convert(path, tmp_path / 'out')
+
+
+@pytest.mark.parametrize('files, reason', [
+    ({}, 'no images among the inputs. They are empty'),
+    ({'a.txt': b'x'}, 'no images.*1 files were left out, such as in/a.txt'),
+    ({'cat/1.jpg': b'x'}, "one class only, 'cat'"),
+    ({'1.jpg': b'x'}, "one class only|lie in no class folder"),
+    ({'train/cat/1.jpg': b'x', 'train/dog/1.jpg': b'x', 'val/cow/1.jpg': b'x'},
+     "'cow' is no class of the training images"),
+    ({'train/1.jpg': b'x', 'test/2.jpg': b'x'}, 'lie in no class folder'),
+    ({'a\nb/1.jpg': b'x', 'c/1.jpg': b'x'}, 'line break in its name'),
+    ({b'\xff/1.jpg': b'x', 'c/1.jpg': b'x'}, 'is not UTF-8'),
+])
+def test_what_cannot_be_understood(tmp_path, files, reason):
+  (tmp_path / 'in').mkdir()
+  for name, content in files.items():
+    if isinstance(name, bytes):
+      name = name.decode(errors='surrogateescape')
+    image_trees.write(tmp_path / 'in' / name, content)
+  with pytest.raises(ValueError, match=reason):
+    conversions.convert(tmp_path / 'in', tmp_path / 'out')
+  assert not conversions.shards(tmp_path / 'out')
