@@ -10,11 +10,16 @@ ROOT = pathlib.Path(__file__).parent
 # requirements/lock.txt holds the exact versions that are tested.
 INSTALL_REQUIRES = [
     'absl-py>=1.4',
+    # Paths on gs:// and other stores, with the extra gcs or its like.
+    'fsspec>=2023.6',
     'gin-config>=0.5',
+    'google-crc32c>=1.5',
     'numpy>=1.23',
     'Pillow>=9.5',
+    'protobuf>=4.21',
     'PyYAML>=6.0',
     'scikit-learn>=1.2',
+    'scipy>=1.9',
     # tensorflow-hub, which Model Garden imports, needs pkg_resources: it went
     # away with setuptools 81.
     'setuptools<81',
@@ -26,9 +31,12 @@ INSTALL_REQUIRES = [
 ]
 
 EXTRAS_REQUIRE = {
+    'beam': ['apache-beam>=2.60'],
+    'gcs': ['gcsfs>=2023.6'],
     'gpu': ['tensorflow[and-cuda]>=2.15,<2.21'],
     'dev': [
-        'hypothesis>=6.80', 'matplotlib>=3.7', 'pytest>=7.4', 'ruff>=0.6'],
+        'apache-beam>=2.60', 'hypothesis>=6.80', 'matplotlib>=3.7',
+        'pytest>=7.4', 'pytest-xdist>=3.5', 'ruff>=0.6'],
 }
 
 setuptools.setup(
@@ -46,7 +54,10 @@ setuptools.setup(
     # The YAML files stay at the top of the repository, where people look for
     # them, and are installed inside the package, where the program finds them.
     package_dir={'official_ext.experiments': 'experiments'},
-    package_data={'official_ext.experiments': ['*.yaml', '**/*.yaml']},
+    package_data={
+        'data_prep': ['*.txt'],
+        'official_ext.experiments': ['*.yaml', '**/*.yaml'],
+    },
     include_package_data=False,
     python_requires='>=3.10,<3.14',
     install_requires=INSTALL_REQUIRES,

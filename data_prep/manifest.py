@@ -56,6 +56,30 @@ def read(output_dir: str) -> dict[str, Any] | None:
   return manifest
 
 
+def read_finished(output_dir: str) -> dict[str, Any]:
+  """Reads the manifest of a conversion that is finished.
+
+  Args:
+    output_dir: folder of the shards.
+
+  Returns:
+    The manifest.
+
+  Raises:
+    ValueError: if there is none, or it cannot be read.
+  """
+  manifest = read(output_dir)
+  if manifest:
+    return manifest
+  if storage.is_folder(os.path.join(output_dir, plans.WORK_FOLDER)):
+    raise ValueError(
+        f'{output_dir} holds a conversion that is not finished. Run it again '
+        'until it says so.')
+  raise ValueError(
+      f'{output_dir} holds no {MANIFEST_FILE}. Give the --output_dir of a '
+      'conversion by data_prep.imagenet_to_tfrecord.')
+
+
 def write_lists(output_dir: str, results: Sequence[shards_lib.ShardResult],
                 index: image_index.ImageIndex) -> dict[str, dict[str, Any]]:
   """Writes what was quarantined, re-encoded and left out.

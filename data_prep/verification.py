@@ -16,12 +16,12 @@ from official.vision.dataloaders import classification_input
 import tensorflow as tf
 
 from data_prep import manifest as manifests
-from data_prep import plan as plans
 from data_prep import records
 from data_prep import shards as shards_lib
 from data_prep import storage
 
-_IMAGE_SIZE = 224
+# The crops are decoded whole whatever they are resized to.
+_IMAGE_SIZE = 32
 _SYNSET, _TEXT = 'image/class/synset', 'image/class/text'
 
 
@@ -39,15 +39,7 @@ def verify(output_dir: str, report: Callable[[int, int], None]
   Raises:
     ValueError: if there is no manifest.
   """
-  manifest = manifests.read(output_dir)
-  if not manifest:
-    if storage.is_folder(os.path.join(output_dir, plans.WORK_FOLDER)):
-      raise ValueError(
-          f'{output_dir} holds a conversion that is not finished. Run it again '
-          'until it says so.')
-    raise ValueError(
-        f'{output_dir} holds no {manifests.MANIFEST_FILE}. Give the '
-        '--output_dir of a conversion by data_prep.imagenet_to_tfrecord.')
+  manifest = manifests.read_finished(output_dir)
   yield from _wrong_names(manifest, output_dir)
   yield from _wrong_lists(manifest, output_dir)
   total = sum(split['num_images'] for split in manifest['splits'].values())
@@ -131,15 +123,18 @@ def _training_parser(manifest: Mapping[str, Any]):
                   ('image/height', tf.int64, 0), ('image/width', tf.int64, 0))}
 
   def parse(serialized):
+    is_well = True
     for parse_cropped in parsers:
-      _, label = parse_cropped(decoder.decode(serialized))
+      image, label = parse_cropped(decoder.decode(serialized))
+      # What nobody asks for, TensorFlow does not compute.
+      is_well &= tf.reduce_all(tf.math.is_finite(image))
     record = tf.io.parse_single_example(serialized, {
         **features, 'image/encoded': tf.io.FixedLenFeature((), tf.string)})
     # The parsers decode their crops alone; this decodes the rest.
     shape = tf.shape(tf.io.decode_jpeg(record['image/encoded'], channels=3))
-    is_size = tf.reduce_all(shape[:2] == tf.cast(
+    is_well &= tf.reduce_all(shape[:2] == tf.cast(
         tf.stack([record['image/height'], record['image/width']]), tf.int32))
-    return label, record[_SYNSET], record[_TEXT], is_size
+    return label, record[_SYNSET], record[_TEXT], is_well
   return parse
 
 
@@ -150,10 +145,10 @@ def _read_shard(path: str, parse, manifest: Mapping[str, Any]
   dataset = tf.data.TFRecordDataset(path)
   number = 0
   try:
-    for label, synset, text, is_size in dataset.map(
+    for label, synset, text, is_well in dataset.map(
         parse, num_parallel_calls=tf.data.AUTOTUNE).as_numpy_iterator():
       fault = _wrong_label(int(label), synset.decode(), text.decode(), classes)
-      if not fault and not is_size:
+      if not fault and not is_well:
         fault = 'the image is not of the size that the record says'
       yield (f'record {number}: {fault}', None) if fault else ('', int(label))
       number += 1

@@ -12,18 +12,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 import os
 import sys
+import warnings
 
-# Before TensorFlow is imported: decoding uses no accelerator.
-os.environ.setdefault('CUDA_VISIBLE_DEVICES', '-1')
-
-# pylint: disable=g-import-not-at-top
 from absl import app
 from absl import flags
 import tqdm
 
-from data_prep import verification
-
-# pylint: enable=g-import-not-at-top
+from data_prep import manifest as manifests
 
 _MAX_FAULTS = flags.DEFINE_integer(
     'max_faults', 100, 'Stop after so many.', lower_bound=1)
@@ -33,6 +28,15 @@ def main(argv: Sequence[str]) -> None:
   if len(argv) != 2:
     raise app.UsageError('give one folder: verify_tfrecords DIR')
   output_dir = argv[1].rstrip('/') or '/'
+  try:
+    manifests.read_finished(output_dir)
+  except (ValueError, OSError) as error:
+    raise SystemExit(f'error: {error}') from None
+  # Decoding uses no accelerator, and a user can do nothing about what the
+  # dependencies of TensorFlow and Model Garden announce.
+  os.environ.setdefault('CUDA_VISIBLE_DEVICES', '-1')
+  warnings.filterwarnings('ignore', category=FutureWarning)
+  from data_prep import verification  # pylint: disable=g-import-not-at-top
   num_faults = num_images = 0
   # Hidden in a pipe.
   with tqdm.tqdm(desc='verify', unit=' images', disable=None,

@@ -1,0 +1,181 @@
+"""Tests of the verification: whatever is wrong, it says so."""
+
+import hashlib
+import json
+
+import pytest
+import tensorflow as tf
+
+from data_prep import records
+from data_prep import verification
+import conversions
+import image_trees
+
+
+@pytest.fixture(name='converted')
+def _converted(tmp_path):
+  image_trees.class_folders(tmp_path / 'in/train', {'a': 5, 'b': 4})
+  image_trees.class_folders(tmp_path / 'in/val', {'a': 1, 'b': 2})
+  conversions.convert(
+      tmp_path / 'in', tmp_path / 'out', shards={'train': 2, 'validation': 1})
+  return tmp_path / 'out'
+
+
+def verify(folder):
+  reported = []
+  faults = list(verification.verify(
+      str(folder), lambda *counts: reported.append(counts)))
+  return faults, reported
+
+
+def rewrite(folder, name, change):
+  """Changes records of a shard, and the manifest so that its hash agrees."""
+  path = folder / name
+  items = [tf.train.Example.FromString(item) for item in
+           tf.data.TFRecordDataset(str(path)).as_numpy_iterator()]
+  items = change(items) or items
+  with tf.io.TFRecordWriter(str(path)) as writer:
+    for item in items:
+      writer.write(item.SerializeToString(deterministic=True))
+  manifest = json.loads((folder / 'manifest.json').read_text())
+  for split in manifest['splits'].values():
+    for shard in split['shards']:
+      if shard['name'] == name:
+        content = path.read_bytes()
+        shard['sha256'] = hashlib.sha256(content).hexdigest()
+        shard['num_bytes'] = len(content)
+  (folder / 'manifest.json').write_text(json.dumps(manifest))
+
+
+SHARD = 'train-00001-of-00002'
+
+
+def test_what_is_well_has_no_faults(converted):
+  faults, reported = verify(converted)
+  assert not faults
+  assert reported[-1] == (12, 12)
+
+
+def test_unlabelled_images_are_well(tmp_path):
+  image_trees.write(
+      tmp_path / 'in/ILSVRC2012_test_00000001.JPEG', image_trees.encode(1))
+  conversions.convert([('test', tmp_path / 'in')], tmp_path / 'out')
+  faults, reported = verify(tmp_path / 'out')
+  assert not faults and reported[-1] == (1, 1)
+
+
+@pytest.mark.parametrize('place', [0, 20, 300, -3])
+def test_a_flipped_byte(converted, place):
+  content = bytearray((converted / SHARD).read_bytes())
+  content[place] ^= 1
+  (converted / SHARD).write_bytes(content)
+  faults, _ = verify(converted)
+  assert any('the file has changed' in fault for fault in faults)
+
+
+def test_a_missing_and_an_extra_shard(converted):
+  (converted / SHARD).rename(converted / 'train-00002-of-00002')
+  faults, _ = verify(converted)
+  assert f'{SHARD} is missing' in faults
+  assert any(fault.startswith('train-00002-of-00002 is not in the manifest')
+             for fault in faults)
+
+
+def set_label(label):
+  def change(items):
+    feature = items[0].features.feature['image/class/label']
+    feature.int64_list.value[0] = label
+  return change
+
+
+@pytest.mark.parametrize('label', [0, 1])
+def test_a_wrong_label_whose_hash_was_mended(converted, label):
+  before = [item['image/class/label']
+            for item in conversions.read(converted, SHARD[:11])]
+  rewrite(converted, SHARD, set_label(label))
+  faults, _ = verify(converted)
+  if before[0] == label:
+    assert not faults
+  else:
+    assert any(f'record 0: label {label} is' in fault for fault in faults)
+
+
+def test_a_label_out_of_range(converted):
+  rewrite(converted, SHARD, set_label(7))
+  assert any('record 0: label 7, but there are 2 classes' in fault
+             for fault in verify(converted)[0])
+
+
+def test_a_record_too_few_and_one_too_many(converted):
+  rewrite(converted, SHARD, lambda items: items[1:])
+  faults, _ = verify(converted)
+  assert any('3 good records, the manifest has 4' in fault or
+             '4 good records, the manifest has 5' in fault for fault in faults)
+  rewrite(converted, SHARD, lambda items: [*items, items[0], items[0]])
+  assert verify(converted)[0]
+
+
+def test_an_image_swapped_between_classes(converted):
+  """Counts and hashes agree; only the record's own class tells."""
+  def swap(items):
+    first = items[0].features.feature
+    other = next(item.features.feature for item in items
+                 if item.features.feature['image/class/label'] !=
+                 first['image/class/label'])
+    labels = [feature['image/class/label'].int64_list.value[0]
+              for feature in (first, other)]
+    first['image/class/label'].int64_list.value[0] = labels[1]
+    other['image/class/label'].int64_list.value[0] = labels[0]
+  rewrite(converted, SHARD, swap)
+  assert len([fault for fault in verify(converted)[0] if 'is ' in fault]) >= 2
+
+
+@pytest.mark.parametrize('image, reason', [
+    (b'', 'record 1'), (b'\xff\xd8\xff', 'record 1'),
+    (image_trees.encode(1)[:-400], 'record 1'),
+    (image_trees.encode(1, 'PNG'), 'record 1'),
+    (image_trees.encode(1, width=9), 'not of the size that the record says')])
+def test_an_image_that_training_cannot_decode(converted, image, reason):
+  def change(items):
+    items[1].features.feature['image/encoded'].bytes_list.value[0] = image
+  rewrite(converted, SHARD, change)
+  assert any(reason in fault for fault in verify(converted)[0])
+
+
+@pytest.mark.parametrize('name', ['class_names.txt', 'left_out.jsonl'])
+def test_changed_lists(converted, name):
+  (converted / name).write_text('other\n')
+  assert verify(converted)[0] == [f'{name} has changed']
+  (converted / name).unlink()
+  assert verify(converted)[0] == [f'{name} is missing']
+
+
+def test_a_folder_without_a_manifest(tmp_path, converted):
+  with pytest.raises(ValueError, match='holds no manifest.json'):
+    verify(tmp_path)
+  (converted / 'manifest.json').write_text('{"format_version": 9}')
+  with pytest.raises(ValueError, match='Update it'):
+    verify(converted)
+  (converted / 'manifest.json').write_text('{')
+  with pytest.raises(ValueError, match='is damaged'):
+    verify(converted)
+  (converted / 'manifest.json').unlink()
+  (converted / '.conversion').mkdir()
+  with pytest.raises(ValueError, match='not finished'):
+    verify(converted)
+
+
+def test_the_digits_have_no_manifest(digits_dir):
+  with pytest.raises(ValueError, match='holds no manifest.json'):
+    verify(digits_dir)
+
+
+def test_records_of_one_pixel_would_be_found(converted):
+  record = records.ImageRecord(
+      image_trees.encode(1, width=1, height=1), 0, 'a', 'x', 1, 1)
+
+  def change(items):
+    items[0] = tf.train.Example.FromString(record.serialize())
+  rewrite(converted, SHARD, change)
+  assert any('record 0 cannot be read' in fault
+             for fault in verify(converted)[0])
