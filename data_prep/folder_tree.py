@@ -58,7 +58,7 @@ def read(folders: Iterable[str]) -> dict[str, Place]:
   """
   parts = {folder: _without_images(tuple(folder.split('/')))
            for folder in folders}
-  parts = _strip_wrappers(parts, stop_at_splits=True)
+  parts = _unwrap_splits(_strip_wrappers(parts, stop_at_splits=True))
   tops = {path[0] for path in parts.values()}
   splits = {top for top in tops if split_of(top)}
   if splits != tops and all(len(path) == 1 for path in parts.values()):
@@ -113,6 +113,18 @@ def _strip_wrappers(parts: dict[str, tuple[str, ...]],
       break
     parts = {folder: path[1:] for folder, path in parts.items()}
   return parts
+
+
+def _unwrap_splits(parts: dict[str, tuple[str, ...]]
+                   ) -> dict[str, tuple[str, ...]]:
+  """Drops what is around the splits of one input among several."""
+  unwrapped = {}
+  for top in {path[0] for path in parts.values()}:
+    group = {folder: path for folder, path in parts.items() if path[0] == top}
+    inside = _strip_wrappers(group, stop_at_splits=True)
+    has_splits = all(split_of(path[0]) for path in inside.values())
+    unwrapped.update(inside if has_splits else group)
+  return {folder: unwrapped[folder] for folder in parts}
 
 
 def _without_images(path: tuple[str, ...]) -> tuple[str, ...]:

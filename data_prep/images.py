@@ -143,10 +143,10 @@ def _reencode(data: bytes, form: str, jpeg_quality: int) -> CheckedImage:
 
 def _encode(image: Image.Image, was: str, jpeg_quality: int) -> CheckedImage:
   encoded = io.BytesIO()
-  # Pillow's limit; the format's is no larger.
-  if max(image.size) > 65500:
-    raise CorruptImageError(f'{was}: {image.width} x {image.height} px do not '
-                            'fit a JPEG, whose sides are at most 65500')
+  if max(image.size) > jpeg_structure.MAX_SIDE_PX:
+    raise CorruptImageError(
+        f'{was}: {image.width} x {image.height} px do not fit a JPEG, whose '
+        f'sides are at most {jpeg_structure.MAX_SIDE_PX} px')
   image.save(encoded, format='JPEG', quality=jpeg_quality, subsampling=0)
   return CheckedImage(encoded.getvalue(), image.width, image.height, was)
 

@@ -29,6 +29,8 @@ _WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD8)})
 # In compressed pixels FF is followed by 00 or is a restart marker.
 _MARKER_AFTER_SCAN = re.compile(rb'\xff[^\x00\xff\xd0-\xd7]')
 
+# libjpeg's limits.
+MAX_SIDE_PX = 65500
 _MAX_BLOCKS_IN_MCU = 10
 _MAX_SUCCESSIVE_LOW = 13
 # libjpeg fills these in where a sequential file, such as a frame of Motion
@@ -187,6 +189,10 @@ class _Parser:
     if not (height and width and count):
       raise InvalidJpegError(
           f'frame of {width} x {height} px and {count} components')
+    if max(height, width) > MAX_SIDE_PX:
+      raise InvalidJpegError(
+          f'frame of {width} x {height} px; libjpeg decodes sides of at most '
+          f'{MAX_SIDE_PX} px')
     supported = (marker not in _OTHER_FRAMES and precision == 8 and
                  count in (1, 3, 4))
     self._structure = Structure(width, height, count, supported)

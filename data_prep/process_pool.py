@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
 from concurrent.futures import process
+import contextlib
 import multiprocessing
 from multiprocessing import connection
 import os
 import signal
 import threading
+import time
 
 from data_prep import plan as plans
 from data_prep import shards
@@ -40,38 +42,83 @@ def convert(tasks: Sequence[plans.ShardTask], num_workers: int,
   """
   if not num_workers:
     return _convert_here(tasks, report)
-  # Spawned, so that a worker holds nothing of this process: neither its memory
-  # nor its locks.
-  context = multiprocessing.get_context('spawn')
-  counters = context.Array('q', 2)
-  executor = futures.ProcessPoolExecutor(
-      max_workers=min(num_workers, len(tasks)), mp_context=context,
-      initializer=_start_worker, initargs=(counters,))
-  try:
-    pending = [executor.submit(_convert_in_worker, task) for task in tasks]
+  with Pool(min(num_workers, len(tasks))) as pool:
+    return pool.convert(tasks, report)
+
+
+class Pool:
+  """Worker processes; a context, which ends them."""
+
+  def __init__(self, num_workers: int):
+    """Prepares the workers; they start when there is something to do.
+
+    Args:
+      num_workers: at least 1.
+    """
+    # Spawned, so that a worker holds nothing of this process: neither its
+    # memory nor its locks.
+    context = multiprocessing.get_context('spawn')
+    self._num_workers = num_workers
+    self._counters = context.Array('q', 2)
+    self._executor = futures.ProcessPoolExecutor(
+        max_workers=num_workers, mp_context=context,
+        initializer=_start_worker, initargs=(self._counters,))
+
+  def __enter__(self) -> Pool:
+    return self
+
+  def __exit__(self, *unused_error) -> None:
+    """Ends the workers, in the middle of a shard if need be."""
+    self._executor.shutdown(wait=False, cancel_futures=True)
+    for worker in multiprocessing.active_children():
+      worker.terminate()
+      worker.join()
+
+  def convert(self, tasks: Sequence[plans.ShardTask],
+              report: Callable[[int, int], None]) -> list[shards.ShardResult]:
+    """As the function `convert`; the counts go on from an earlier call's."""
+    with _without_interrupts():
+      pending = [self._executor.submit(_convert_in_worker, task)
+                 for task in tasks]
     waiting = set(pending)
-    while waiting:
-      done, waiting = futures.wait(
-          waiting, _POLL_SECONDS, return_when=futures.FIRST_EXCEPTION)
-      report(*counters[:])
-      for future in done:
-        future.result()  # Raises what the worker raised.
+    try:
+      while waiting:
+        done, waiting = futures.wait(
+            waiting, _POLL_SECONDS, return_when=futures.FIRST_EXCEPTION)
+        report(*self._counters[:])
+        for future in done:
+          future.result()  # Raises what the worker raised.
+    except process.BrokenProcessPool:
+      raise ValueError(
+          'a worker process was killed, perhaps for lack of memory. Run the '
+          'same command again, perhaps with fewer --num_workers: what is '
+          'finished is kept.') from None
     return [future.result() for future in pending]
-  except process.BrokenProcessPool:
-    raise ValueError(
-        'a worker process was killed, perhaps for lack of memory. Run the same '
-        'command again, perhaps with fewer --num_workers: what is finished is '
-        'kept.') from None
+
+  def peak_memory(self) -> dict[int, int]:
+    """Memory of the workers; starts them if they are not running.
+
+    Returns:
+      By process: its largest resident set so far, bytes.
+    """
+    with _without_interrupts():
+      # A busy worker leaves the next call to another one.
+      pending = [self._executor.submit(_worker_memory)
+                 for _ in range(self._num_workers)]
+    return dict(future.result() for future in pending)
+
+
+@contextlib.contextmanager
+def _without_interrupts() -> Iterator[None]:
+  """Holds Ctrl-C back, here for a moment and for good in the new processes.
+
+  It goes to every process of a terminal; the first one ends the others.
+  """
+  before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+  try:
+    yield
   finally:
-    _stop(executor)
-
-
-def _stop(executor: futures.ProcessPoolExecutor) -> None:
-  """Ends the workers, in the middle of a shard if need be."""
-  executor.shutdown(wait=False, cancel_futures=True)
-  for worker in multiprocessing.active_children():
-    worker.terminate()
-    worker.join()
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _convert_here(tasks: Sequence[plans.ShardTask],
@@ -90,8 +137,6 @@ def _convert_here(tasks: Sequence[plans.ShardTask],
 def _start_worker(counters) -> None:
   global _counters
   _counters = counters
-  # Ctrl-C goes to every process of a terminal; the first one ends the others.
-  signal.signal(signal.SIGINT, signal.SIG_IGN)
   threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
@@ -119,3 +164,18 @@ def _convert_in_worker(task: plans.ShardTask) -> shards.ShardResult:
   result = shards.convert_shard(task, advance)
   flush()
   return result
+
+
+def _worker_memory() -> tuple[int, int]:
+  time.sleep(_POLL_SECONDS)
+  return os.getpid(), _peak_memory()
+
+
+def _peak_memory() -> int:
+  """The largest resident set of this process so far, bytes."""
+  # Not getrusage: its figure begins with that of the process before the fork.
+  with open('/proc/self/status', encoding='ascii') as file:
+    for line in file:
+      if line.startswith('VmHWM:'):
+        return int(line.split()[1]) * 1024
+  raise OSError('/proc/self/status has no VmHWM')

@@ -2,12 +2,12 @@
 
 import sys
 
+import conversions
+import image_trees
 import pytest
 
 from data_prep import beam_pipeline
 from data_prep import shards
-import conversions
-import image_trees
 
 RUNNER = ['--runner=DirectRunner', '--direct_num_workers=2']
 

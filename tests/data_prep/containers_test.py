@@ -4,10 +4,10 @@ import io
 import os
 import tarfile
 
+import image_trees
 import pytest
 
 from data_prep import containers
-import image_trees
 
 
 def walk(path):

@@ -4,14 +4,14 @@ import json
 import os
 import pathlib
 
+import conversions
+import image_trees
 import pytest
 
 from data_prep import conversion
 from data_prep import plan as plans
 from data_prep import process_pool
 from data_prep import storage
-import conversions
-import image_trees
 
 
 @pytest.fixture(name='folder')
@@ -90,7 +90,7 @@ def test_the_manifest(folder, tmp_path):
       f'train-{index:05d}-of-00003' for index in range(3)]
 
 
-class Killed(Exception):
+class StoppedError(Exception):
   pass
 
 
@@ -100,14 +100,14 @@ def stopping_after(count):
     def report(num_images, num_bytes):
       del num_bytes
       if num_images == count:
-        raise Killed
+        raise StoppedError
     return process_pool.convert(tasks, 0, report)
   return run
 
 
 @pytest.mark.parametrize('count', [1, 2, 3, 17, 39, 40])
 def test_an_interrupted_conversion_goes_on(folder, tmp_path, expected, count):
-  with pytest.raises(Killed):
+  with pytest.raises(StoppedError):
     conversions.convert(
         folder, tmp_path / 'out', runner=stopping_after(count))
   assert 'manifest.json' not in everything(tmp_path / 'out')
@@ -123,7 +123,7 @@ def test_an_interrupted_conversion_goes_on(folder, tmp_path, expected, count):
 
 
 def test_a_shard_damaged_since_is_written_again(folder, tmp_path, expected):
-  with pytest.raises(Killed):
+  with pytest.raises(StoppedError):
     conversions.convert(folder, tmp_path / 'out', runner=stopping_after(20))
   first = tmp_path / 'out' / min(conversions.shards(tmp_path / 'out'))
   content = bytearray(first.read_bytes())

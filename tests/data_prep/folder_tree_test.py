@@ -30,6 +30,9 @@ def read(*folders):
     {'tiny/train/n01443537/images': ('train', 'n01443537'),
      'tiny/val/images': ('validation', None),
      'tiny/test/images': ('test', None)},
+    # Several inputs, of which one names its splits itself.
+    {'imagenet/Data/train/n01': ('train', 'n01'),
+     'imagenet/Data/val/n01': ('validation', 'n01'), 'test': ('test', None)},
     # A class may be called like a split.
     {'vehicles/bus': ('train', 'bus'), 'vehicles/train': ('train', 'train')},
     {'train/bus': ('train', 'bus'), 'train/train': ('train', 'train')},
@@ -44,7 +47,7 @@ def test_places(folders):
     (['x/cat/kittens', 'x/cat', 'x/dog'], 'x/cat holds images and, beside'),
     (['x', 'x/cat'], 'holds images and, beside them, folders of images'),
     (['train', 'train/cat'], 'holds images and, beside them'),
-    (['x/val/a', 'x/valid/a', 'x/train/a'], "val and valid both name"),
+    (['x/val/a', 'x/valid/a', 'x/train/a'], 'val and valid both name'),
 ])
 def test_what_is_ambiguous_says_what_was_seen(folders, reason):
   with pytest.raises(ValueError, match=reason):

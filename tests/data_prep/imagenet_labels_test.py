@@ -5,6 +5,7 @@ import pathlib
 import random
 import tarfile
 
+import image_trees
 import numpy as np
 import pytest
 from scipy import io as scipy_io
@@ -12,7 +13,6 @@ import tensorflow_datasets as tfds
 
 from data_prep import containers
 from data_prep import imagenet_labels
-import image_trees
 
 NUM = imagenet_labels.NUM_VALIDATION
 GROUND_TRUTH = 'ILSVRC2012_validation_ground_truth.txt'

@@ -8,12 +8,11 @@ import subprocess
 import sys
 import time
 
-import pytest
-import yaml
-
 import commands
 import conversions
 import image_trees
+import pytest
+import yaml
 
 CONVERT = ('-m', 'data_prep.imagenet_to_tfrecord')
 VERIFY = ('-m', 'data_prep.verify_tfrecords')

@@ -2,13 +2,13 @@
 
 import io
 
+import image_trees
 import numpy as np
 from PIL import Image
 import pytest
 import tensorflow as tf
 
 from data_prep import images
-import image_trees
 
 
 def smooth(mode='RGB', size=(40, 30)):
@@ -54,7 +54,8 @@ def test_other_forms_become_rgb_jpegs(image_format, mode, was):
   assert (image.format, image.mode) == ('JPEG', 'RGB')
   expected = np.asarray(smooth(mode).convert('RGB')).astype(int)
   # A picture of two shades has edges, which JPEG blurs.
-  assert np.abs(np.asarray(image) - expected).mean() < (30 if mode == '1' else 4)
+  tolerance = 30 if mode == '1' else 4
+  assert np.abs(np.asarray(image) - expected).mean() < tolerance
 
 
 def test_sixteen_bits_keep_their_shades():

@@ -3,12 +3,12 @@
 import io
 import random
 
+import image_trees
 from PIL import Image
 import pytest
 import tensorflow as tf
 
 from data_prep import jpeg_structure
-import image_trees
 
 KINDS = {
     'baseline': dict(),
@@ -62,6 +62,7 @@ def test_a_file_put_together_by_hand():
 @pytest.mark.parametrize('changes, reason', [
     (dict(frame=b'\x08\0\0\0\x08\1\1\x11\0'), '8 x 0 px'),
     (dict(frame=b'\x08\0\x08\0\0\1\1\x11\0'), '0 x 8 px'),
+    (dict(frame=b'\x08\0\x08\xff\xdd\1\1\x11\0'), 'at most 65500 px'),
     (dict(frame=b'\x08\0\x08\0\x08\2\1\x11\0'), 'damaged frame header'),
     (dict(frame=b'\x08\0\x08\0\x08\1\1\x51\0'), 'damaged frame header'),
     (dict(frame=b'\x08\0\x08\0\x08\1\1\x11\2'), 'quantization table'),

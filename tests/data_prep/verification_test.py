@@ -3,13 +3,13 @@
 import hashlib
 import json
 
+import conversions
+import image_trees
 import pytest
 import tensorflow as tf
 
 from data_prep import records
 from data_prep import verification
-import conversions
-import image_trees
 
 
 @pytest.fixture(name='converted')
