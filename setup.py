@@ -35,8 +35,10 @@ EXTRAS_REQUIRE = {
     'gcs': ['gcsfs>=2023.6'],
     'gpu': ['tensorflow[and-cuda]>=2.15,<2.21'],
     'dev': [
-        'apache-beam>=2.60', 'hypothesis>=6.80', 'matplotlib>=3.7',
-        'pytest>=7.4', 'pytest-xdist>=3.5', 'ruff>=0.6'],
+        'apache-beam>=2.60', 'hypothesis>=6.80',
+        # TFDS 4.9 imports it to build a data set, but does not ask for it.
+        'importlib-resources>=5.0',
+        'matplotlib>=3.7', 'pytest>=7.4', 'pytest-xdist>=3.5', 'ruff>=0.6'],
 }
 
 setuptools.setup(

@@ -56,3 +56,21 @@ def tar_bytes(files):
         content = tar_bytes(content)
       add_to_tar(archive, name, content)
   return encoded.getvalue()
+
+
+def imagenet_archives(root, synsets, num_validation=5):
+  """Writes ImageNet's archives, with an image of every class.
+
+  The number in a training image's name is seven times its label.
+  """
+  train = {f'{synset}.tar': {f'{synset}_{7 * label}.JPEG': encode(
+      label, width=8, height=8)}
+           # Not in order, as in the original.
+           for label, synset in reversed(list(enumerate(synsets, start=1)))}
+  write(root / 'ILSVRC2012_img_train.tar', tar_bytes(train))
+  for split, offset, name in (
+      ('val', 2_000, 'val'), ('test', 100_000, 'test_v10102019')):
+    write(root / f'ILSVRC2012_img_{name}.tar', tar_bytes({
+        f'ILSVRC2012_{split}_{number:08d}.JPEG': encode(
+            offset + number, width=8, height=8)
+        for number in range(1, num_validation + 1)}))
