@@ -3,16 +3,19 @@
 # make test         set up, check the style, run the tests
 # make figures      draw the figures of the README
 # make proofs       the tests that are too long for make test
+# make benchmark    time the conversion of PHOTOGRAPHS, a folder of JPEG files
 # make lock         resolve the dependencies anew
 
 PYTHON ?= python3
 VENV ?= .venv
+# Tests that run at once; one needs up to 3 GB of memory.
+TEST_PROCESSES ?= 2
 
 BIN := $(VENV)/bin
 LOCK := requirements/lock.txt
 INSTALLED := $(VENV)/.installed
 
-.PHONY: setup quickstart test proofs lint figures lock clean
+.PHONY: setup quickstart test proofs benchmark lint figures lock clean
 .DELETE_ON_ERROR:
 
 setup: $(INSTALLED)
@@ -38,10 +41,13 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check .
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist worksteal
 
 proofs: $(INSTALLED)
 	$(BIN)/python -m pytest -m long
+
+benchmark: $(INSTALLED)
+	$(BIN)/python -m data_prep.benchmark_conversion --input=$(PHOTOGRAPHS)
 
 figures: $(INSTALLED)
 	$(BIN)/python docs/draw_architecture.py

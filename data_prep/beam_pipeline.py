@@ -13,15 +13,12 @@ from data_prep import shards
 
 
 def convert(tasks: Sequence[plans.ShardTask], arguments: Sequence[str]
-            ) -> list[shards.ShardResult]:
+            ) -> None:
   """Converts shards.
 
   Args:
     tasks: the shards; inputs and outputs must be within reach of the workers.
     arguments: of Beam, such as ['--runner=DataflowRunner', ...].
-
-  Returns:
-    The results, in the order of the tasks.
 
   Raises:
     ValueError: if Apache Beam is not installed or does not know an argument.
@@ -39,13 +36,10 @@ def convert(tasks: Sequence[plans.ShardTask], arguments: Sequence[str]
   logging.getLogger('apache_beam').setLevel(logging.WARNING)
   options = pipeline_options.PipelineOptions(list(arguments))
   with beam.Pipeline(options=options) as pipeline:
-    # What a shard came to is written beside its plan; so the pipeline carries
-    # only names.
     _ = (pipeline
          | 'Shards' >> beam.Create(list(tasks))
          | 'Spread' >> beam.Reshuffle()
          | 'Convert' >> beam.Map(_convert))
-  return [shards.ShardResult.read(task.result_path) for task in tasks]
 
 
 def _convert(task: plans.ShardTask) -> str:

@@ -135,11 +135,10 @@ def _convert(inputs: str, output_dir: str, num_workers: int, check: str
       before = pool.peak_memory()
       start_ups.append(time.perf_counter() - start)
       start = time.perf_counter()
-      results = pool.convert(tasks, lambda num_images, num_bytes: None)
+      pool.convert(tasks, lambda num_images, num_bytes: None)
       seconds.append(time.perf_counter() - start)
       growth.extend(peak - before[worker] for worker, peak in
                     pool.peak_memory().items())
-    return results
 
   for _ in range(_REPEATS.value + 1):
     conversion.convert(

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 import contextlib
 import dataclasses
 import hashlib
+import itertools
 import os
 import tempfile
 from typing import Any
@@ -30,9 +31,11 @@ from data_prep import storage
 # Keys, checksums and lengths of a record, and what a file system adds.
 _BYTES_PER_RECORD = 400
 _PIXELS_FILE = 'pixels'
+# Stray files that are named on the screen; all of them are on a list.
+_SHOWN = 5
 
-# Converts tasks and returns their results in order.
-Runner = Callable[[Sequence[plans.ShardTask]], list[shards_lib.ShardResult]]
+# Converts tasks; the results come to lie beside their plans.
+Runner = Callable[[Sequence[plans.ShardTask]], None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,8 +79,8 @@ class Listener:
                  totals: Mapping[str, tuple[int, int]]) -> None:
     """The data set, and number of images and bytes by split."""
 
-  def left_out(self, paths: Sequence[tuple[str, str]]) -> None:
-    """Path and reason of what does not look like an image."""
+  def left_out(self, some: Sequence[tuple[str, str]], count: int) -> None:
+    """How many files do not look like images; path and reason of some."""
 
   def begin(self, tasks: Sequence[plans.ShardTask]) -> None:
     """The shards are about to be converted."""
@@ -118,7 +121,8 @@ def convert(inputs: Inputs, output_dir: str, options: plans.Options,
     if options.validation_fraction:
       _hold_out(index, options.validation_fraction)
     listener.recognised(data_set, index.totals())
-    listener.left_out(list(index.left_out(is_lost=False)))
+    some = list(itertools.islice(index.left_out(is_lost=False), _SHOWN))
+    listener.left_out(some, index.num_left_out(is_lost=False))
     tasks = plans.make(index, data_set, options, output_dir, shards)
     identity = _identity(tasks)
     earlier = manifests.read(output_dir)
@@ -128,15 +132,16 @@ def convert(inputs: Inputs, output_dir: str, options: plans.Options,
     _remove_unfinished(output_dir)
     _check_space(tasks, output_dir)
     listener.begin(tasks)
-    results = runner(tasks)
+    runner(tasks)
+    results = shards_lib.Results(tasks)
     lists = manifests.write_lists(output_dir, results, index)
-    if not any(result.num_images for result in results):
-      raise ValueError(
-          f'not one of the images is whole; {manifests.QUARANTINE_FILE} in '
-          f'{output_dir} says why.')
     manifest = manifests.build(
         data_set, options, [path for _, path in inputs.paths], results, lists,
         identity)
+    if not any(split['num_images'] for split in manifest['splits'].values()):
+      raise ValueError(
+          f'not one of the images is whole; {manifests.QUARANTINE_FILE} in '
+          f'{output_dir} says why.')
     records.write_class_names(
         output_dir, [item.name for item in data_set.classes])
     if lists['quarantined']['count'] > max_corrupt:
@@ -262,7 +267,8 @@ def _check_finished(earlier: dict[str, Any], identity: str,
       task.path, expected[task.name])]
   if damaged:
     listener.begin(damaged)
-    for result in runner(damaged):
+    runner(damaged)
+    for result in shards_lib.Results(damaged):
       if result.sha256 != expected[result.name]['sha256']:
         raise ValueError(
             f'{result.name} was damaged and comes out otherwise now: an image '

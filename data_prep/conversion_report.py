@@ -14,7 +14,6 @@ from data_prep import manifest as manifests
 from data_prep import plan as plans
 from data_prep import sources
 
-_SHOWN = 5
 _LINE_SECONDS = 30.0
 _BAR_FORMAT = (
     '{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} '
@@ -53,11 +52,11 @@ class Reporter(conversion.Listener):
       self._say('note: there are no validation images; '
                 '--validation_fraction=0.1 holds some out')
 
-  def left_out(self, paths: Sequence[tuple[str, str]]) -> None:
-    for path, reason in paths[:_SHOWN]:
+  def left_out(self, some: Sequence[tuple[str, str]], count: int) -> None:
+    for path, reason in some:
       self._say(f'left out: {_printable(path)}: {reason}')
-    if len(paths) > _SHOWN:
-      self._say(f'left out: {len(paths) - _SHOWN:,} more, in '
+    if count > len(some):
+      self._say(f'left out: {count - len(some):,} more, in '
                 f'{manifests.LEFT_OUT_FILE}')
 
   def begin(self, tasks: Sequence[plans.ShardTask]) -> None:

@@ -112,6 +112,12 @@ class ImageIndex:
         'ORDER BY path, reason', (is_lost,)):
       yield os.fsdecode(path), reason
 
+  def num_left_out(self, is_lost: bool) -> int:
+    """How many `left_out` yields."""
+    return self._database.execute(
+        'SELECT count(*) FROM left_out WHERE is_lost = ?',
+        (is_lost,)).fetchone()[0]
+
   def folders(self) -> dict[str, str]:
     """A name of an image by the folder that holds images, sorted."""
     self._flush()

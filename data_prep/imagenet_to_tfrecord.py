@@ -123,11 +123,12 @@ def _convert(paths: tuple[tuple[str, str], ...]) -> bool:
 
 
 def _run(tasks: Sequence[plans.ShardTask],
-         reporter: conversion_report.Reporter):
+         reporter: conversion_report.Reporter) -> None:
   if _BEAM.value is not None:
-    return beam_pipeline.convert(tasks, [item for item in _BEAM.value if item])
-  num_workers = _NUM_WORKERS.value or len(os.sched_getaffinity(0))
-  return process_pool.convert(tasks, num_workers, reporter.advanced)
+    beam_pipeline.convert(tasks, [item for item in _BEAM.value if item])
+  else:
+    num_workers = _NUM_WORKERS.value or len(os.sched_getaffinity(0))
+    process_pool.convert(tasks, num_workers, reporter.advanced)
 
 
 def _print_experiment(done: conversion.Conversion, output_dir: str) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 import dataclasses
 import hashlib
+import itertools
 import json
 import os
 from typing import Any
@@ -80,7 +81,7 @@ def read_finished(output_dir: str) -> dict[str, Any]:
       'conversion by data_prep.imagenet_to_tfrecord.')
 
 
-def write_lists(output_dir: str, results: Sequence[shards_lib.ShardResult],
+def write_lists(output_dir: str, results: shards_lib.Results,
                 index: image_index.ImageIndex) -> dict[str, dict[str, Any]]:
   """Writes what was quarantined, re-encoded and left out.
 
@@ -92,27 +93,24 @@ def write_lists(output_dir: str, results: Sequence[shards_lib.ShardResult],
   Returns:
     For the manifest, by what is listed: the list's file, count and SHA-256.
   """
-  quarantined = [
-      {'split': '', 'file': path, 'reason': reason}
-      for path, reason in index.left_out(is_lost=True)]
-  quarantined += [
-      {'split': result.split, 'file': file, 'reason': reason}
-      for result in results for file, reason in result.quarantined]
-  reencoded = [
-      {'split': result.split, 'file': file, 'was': was}
-      for result in results for file, was in result.reencoded]
-  left_out = [
-      {'split': '', 'file': path, 'reason': reason}
-      for path, reason in index.left_out(is_lost=False)]
+  quarantined = itertools.chain(
+      (('', path, reason) for path, reason in index.left_out(is_lost=True)),
+      ((result.split, file, reason) for result in results
+       for file, reason in result.quarantined))
+  reencoded = ((result.split, file, was) for result in results
+               for file, was in result.reencoded)
+  left_out = (('', path, reason)
+              for path, reason in index.left_out(is_lost=False))
   return {
-      'quarantined': _write_list(output_dir, QUARANTINE_FILE, quarantined),
-      'reencoded': _write_list(output_dir, REENCODED_FILE, reencoded),
-      'left_out': _write_list(output_dir, LEFT_OUT_FILE, left_out),
+      'quarantined': _write_list(
+          output_dir, QUARANTINE_FILE, 'reason', quarantined),
+      'reencoded': _write_list(output_dir, REENCODED_FILE, 'was', reencoded),
+      'left_out': _write_list(output_dir, LEFT_OUT_FILE, 'reason', left_out),
   }
 
 
 def build(data_set: sources.DataSet, options: plans.Options,
-          inputs: Iterable[str], results: Sequence[shards_lib.ShardResult],
+          inputs: Iterable[str], results: shards_lib.Results,
           lists: Mapping[str, dict[str, Any]], identity: str
           ) -> dict[str, Any]:
   """Puts the manifest together; it holds neither times nor host names.
@@ -167,9 +165,17 @@ def write(output_dir: str, manifest: Mapping[str, Any]) -> None:
       (json.dumps(manifest, indent=1) + '\n').encode())
 
 
-def _write_list(output_dir: str, name: str, rows: Sequence[Mapping[str, str]]
-                ) -> dict[str, Any]:
-  content = ''.join(json.dumps(row) + '\n' for row in rows).encode()
-  storage.write_bytes(os.path.join(output_dir, name), content)
-  return {'file': name, 'count': len(rows),
-          'sha256': hashlib.sha256(content).hexdigest()}
+def _write_list(output_dir: str, name: str, what: str,
+                rows: Iterable[tuple[str, str, str]]) -> dict[str, Any]:
+  """Writes rows of split, file and `what`."""
+  path = os.path.join(output_dir, name)
+  unfinished = storage.unfinished_name(path)
+  digest, count = hashlib.sha256(), 0
+  with storage.open_binary(unfinished, 'wb') as output:
+    for split, file, value in rows:
+      line = json.dumps({'split': split, 'file': file, what: value}) + '\n'
+      output.write(line.encode())
+      digest.update(line.encode())
+      count += 1
+  storage.rename(unfinished, path)
+  return {'file': name, 'count': count, 'sha256': digest.hexdigest()}

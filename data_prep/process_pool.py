@@ -24,7 +24,7 @@ _counters = None
 
 
 def convert(tasks: Sequence[plans.ShardTask], num_workers: int,
-            report: Callable[[int, int], None]) -> list[shards.ShardResult]:
+            report: Callable[[int, int], None]) -> None:
   """Converts shards.
 
   Args:
@@ -33,17 +33,15 @@ def convert(tasks: Sequence[plans.ShardTask], num_workers: int,
     report: called now and then with the number of images and bytes that are
       done by now.
 
-  Returns:
-    The results, in the order of the tasks.
-
   Raises:
     ValueError: if a worker was killed.
     OSError: if a shard cannot be written.
   """
   if not num_workers:
-    return _convert_here(tasks, report)
+    _convert_here(tasks, report)
+    return
   with Pool(min(num_workers, len(tasks))) as pool:
-    return pool.convert(tasks, report)
+    pool.convert(tasks, report)
 
 
 class Pool:
@@ -75,12 +73,11 @@ class Pool:
       worker.join()
 
   def convert(self, tasks: Sequence[plans.ShardTask],
-              report: Callable[[int, int], None]) -> list[shards.ShardResult]:
+              report: Callable[[int, int], None]) -> None:
     """As the function `convert`; the counts go on from an earlier call's."""
     with _without_interrupts():
-      pending = [self._executor.submit(_convert_in_worker, task)
-                 for task in tasks]
-    waiting = set(pending)
+      waiting = {self._executor.submit(_convert_in_worker, task)
+                 for task in tasks}
     try:
       while waiting:
         done, waiting = futures.wait(
@@ -93,7 +90,6 @@ class Pool:
           'a worker process was killed, perhaps for lack of memory. Run the '
           'same command again, perhaps with fewer --num_workers: what is '
           'finished is kept.') from None
-    return [future.result() for future in pending]
 
   def peak_memory(self) -> dict[int, int]:
     """Memory of the workers; starts them if they are not running.
@@ -122,8 +118,7 @@ def _without_interrupts() -> Iterator[None]:
 
 
 def _convert_here(tasks: Sequence[plans.ShardTask],
-                  report: Callable[[int, int], None]
-                  ) -> list[shards.ShardResult]:
+                  report: Callable[[int, int], None]) -> None:
   totals = [0, 0]
 
   def advance(num_images, num_bytes):
@@ -131,7 +126,8 @@ def _convert_here(tasks: Sequence[plans.ShardTask],
     totals[1] += num_bytes
     report(*totals)
 
-  return [shards.convert_shard(task, advance) for task in tasks]
+  for task in tasks:
+    shards.convert_shard(task, advance)
 
 
 def _start_worker(counters) -> None:
@@ -146,7 +142,7 @@ def _end_with_parent() -> None:
   os._exit(1)
 
 
-def _convert_in_worker(task: plans.ShardTask) -> shards.ShardResult:
+def _convert_in_worker(task: plans.ShardTask) -> None:
   unreported = [0, 0]
 
   def flush():
@@ -161,9 +157,8 @@ def _convert_in_worker(task: plans.ShardTask) -> shards.ShardResult:
     if unreported[1] >= _REPORTED_BYTES:
       flush()
 
-  result = shards.convert_shard(task, advance)
+  shards.convert_shard(task, advance)
   flush()
-  return result
 
 
 def _worker_memory() -> tuple[int, int]:

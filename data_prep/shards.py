@@ -6,7 +6,7 @@ A process of a pool, a worker of Apache Beam and a test all call
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 import dataclasses
 import hashlib
 import json
@@ -70,6 +70,29 @@ class ShardResult:
     except (ValueError, TypeError, KeyError):
       # A power failure can leave a file without its content.
       return None
+
+
+class Results:
+  """The results of shards, read from disk whenever they are iterated over.
+
+  Of ImageNet-21k they are too large for memory.
+  """
+
+  def __init__(self, tasks: Sequence[plans.ShardTask]):
+    """Knows where they lie.
+
+    Args:
+      tasks: the shards, all of them converted.
+    """
+    self._tasks = tasks
+
+  def __iter__(self) -> Iterator[ShardResult]:
+    for task in self._tasks:
+      result = ShardResult.read(task.result_path)
+      if not result or result.digest != task.digest:
+        raise ValueError(
+            f'{task.name} was not converted. Run the same command again.')
+      yield result
 
 
 def convert_shard(task: plans.ShardTask,

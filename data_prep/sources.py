@@ -273,8 +273,8 @@ def _note_sizes(index: image_index.ImageIndex, notes: list[str]) -> None:
 
 
 def _what_was_left_out(index: image_index.ImageIndex) -> str:
-  left_out = [*index.left_out(is_lost=True), *index.left_out(is_lost=False)]
-  if not left_out:
-    return 'They are empty.'
-  path, reason = left_out[0]
-  return f'{len(left_out)} files were left out, such as {path}: {reason}.'
+  for is_lost in (True, False):
+    for path, reason in index.left_out(is_lost):
+      return (f'{index.num_left_out(is_lost)} files were left out, such as '
+              f'{path}: {reason}.')
+  return 'They are empty.'

@@ -7,11 +7,11 @@ archive, named by IMAGENET_SAMPLE_DIR.
 import os
 import pathlib
 
+import conversions
 import numpy as np
-from PIL import Image
 import pytest
 
-from data_prep import records
+from data_prep import verification
 from official_ext.configs import experiment
 from official_ext.training import driver
 
@@ -19,7 +19,6 @@ SAMPLE_DIR = pathlib.Path(os.environ.get(
     'IMAGENET_SAMPLE_DIR',
     pathlib.Path(__file__).parent.parent.parent
     / 'shared/data/imagenet-sample'))
-NUM_IMAGES = 200
 
 pytestmark = pytest.mark.skipif(
     not (SAMPLE_DIR / 'train').is_dir(),
@@ -28,23 +27,36 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope='module')
 def imagenet_dir(tmp_path_factory):
-  """TFRecords of 200 photographs, labelled by the ImageNet convention."""
+  """The photographs as TFRecords; they stand in for validation as well."""
   output_dir = tmp_path_factory.mktemp('imagenet')
-  synsets = sorted(path.name for path in (SAMPLE_DIR / 'train').iterdir())
-  images = []
-  for label, synset in enumerate(synsets[::5], start=1):
-    path = min((SAMPLE_DIR / 'train' / synset).glob('*.JPEG'))
-    with Image.open(path) as image:
-      width, height = image.size
-    images.append(records.ImageRecord(
-        encoded=path.read_bytes(), label=label, class_name=synset,
-        file_name=path.name, height=height, width=width, synset=synset))
-    if len(images) == NUM_IMAGES:
-      break
-  assert len(images) == NUM_IMAGES
-  records.write_split(str(output_dir), 'train', images, 4)
-  records.write_split(str(output_dir), 'validation', images, 2)
+  done = conversions.convert(
+      [('train', SAMPLE_DIR / 'train'), ('validation', SAMPLE_DIR / 'train')],
+      output_dir, num_workers=2)
+  assert done.data_set.form == 'ImageNet (ILSVRC 2012)'
   return output_dir
+
+
+def test_every_photograph_is_there_untouched(imagenet_dir):
+  expected = {path.name: path for path in SAMPLE_DIR.glob('train/*/*.JPEG')}
+  synsets = sorted(path.name for path in (SAMPLE_DIR / 'train').iterdir())
+  found = list(conversions.read(imagenet_dir, 'train'))
+  assert len(found) == len(expected) == 1000
+  for record in found:
+    path = expected[record['image/filename'].decode()]
+    assert record['image/encoded'] == path.read_bytes()
+    assert record['image/class/label'] == synsets.index(path.parent.name) + 1
+  for name in ('quarantined.jsonl', 'reencoded.jsonl'):
+    assert not conversions.listed(imagenet_dir, name)
+
+
+def test_decoding_them_all_finds_nothing_either(imagenet_dir, tmp_path):
+  conversions.convert(
+      [('train', SAMPLE_DIR / 'train')], tmp_path, num_workers=2,
+      check='decode')
+  train = {name: content for name, content in conversions.shards(
+      imagenet_dir).items() if name.startswith('train')}
+  assert conversions.shards(tmp_path) == train
+  assert not list(verification.verify(str(tmp_path), lambda *_: None))
 
 
 @pytest.mark.parametrize('layout', ['B12', 'B4-4-4'])
@@ -55,6 +67,7 @@ def test_one_step_of_training_and_evaluation(imagenet_dir, tmp_path, layout):
       f"task.model.backbone.funnel_vit.layout='{layout}',"
       'task.train_data.global_batch_size=8,'
       'task.validation_data.global_batch_size=50,'
+      'trainer.validation_steps=4,'
       'trainer.optimizer_config.warmup.linear.warmup_steps=0,'
       'trainer.train_steps=1'))
   driver.check(params, 'train_and_eval', str(tmp_path))

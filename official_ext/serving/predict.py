@@ -2,13 +2,16 @@
 
   python -m official_ext.serving.predict --model=exports/digits digit.png ...
 
-Needs TensorFlow and the export, not the code that trained it.
+Needs TensorFlow and the export, not the code that trained it. The folder of a
+training does too: it is exported, for this call, first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+import os
 import sys
+import tempfile
 
 from absl import app
 from absl import flags
@@ -17,10 +20,13 @@ from official_ext import library_logs
 
 _MODEL = flags.DEFINE_string(
     'model', None,
-    'Folder of an export, or of its versions (the newest is taken).',
+    'Folder of an export, or of its versions (the newest is taken), or of a '
+    'training.',
     required=True)
 _TOP_K = flags.DEFINE_integer(
     'top_k', 5, 'How many classes to print.', lower_bound=1)
+# What Model Garden writes into the folder of a training.
+_PARAMS_FILE = 'params.yaml'
 # So that --help shows it.
 flags.adopt_module_key_flags(library_logs)
 
@@ -35,8 +41,9 @@ def main(argv: Sequence[str]) -> None:
   from official_ext.serving import classifier as classifier_lib
   # pylint: enable=g-import-not-at-top
   try:
-    classifier = classifier_lib.Classifier(_MODEL.value)
-  except (ValueError, OSError) as error:
+    with tempfile.TemporaryDirectory() as folder:
+      classifier = classifier_lib.Classifier(_export(folder))
+  except (ValueError, OSError, tf.errors.OpError) as error:
     library_logs.fail(error)
   failed = 0
   for path in argv[1:]:
@@ -53,6 +60,17 @@ def main(argv: Sequence[str]) -> None:
       print(f'  {100 * probability:6.2f} %  {name}')
   if failed:
     raise SystemExit(1)
+
+
+def _export(folder: str) -> str:
+  """The export to use: --model, or one made of it in a folder."""
+  import tensorflow as tf  # pylint: disable=g-import-not-at-top
+  if not tf.io.gfile.exists(os.path.join(_MODEL.value, _PARAMS_FILE)):
+    return _MODEL.value
+  # Only here: an export needs none of what this imports.
+  from official_ext.serving import exporter  # pylint: disable=g-import-not-at-top
+  with library_logs.without_prints():
+    return exporter.export(_MODEL.value, folder)
 
 
 if __name__ == '__main__':

@@ -12,6 +12,7 @@ import pytest
 
 from data_prep import cifar
 from data_prep import imagenet_labels
+from data_prep import verification
 
 SYNSETS = imagenet_labels.SYNSETS
 
@@ -51,6 +52,39 @@ def test_the_archives_of_imagenet(imagenet, tmp_path):
   assert names == ['background', *SYNSETS]
   assert '1,000 train images; the complete ImageNet has 1,281,167' in (
       done.data_set.notes)
+
+
+# Of ImageNet, one image is a PNG and these are CMYK.
+PNG = 'n02105855_2933'
+CMYK = (
+    'n01739381_1309 n02077923_14822 n02447366_23489 n02492035_15739 '
+    'n02747177_10752 n03018349_4028 n03062245_4620 n03347037_9675 '
+    'n03467068_12171 n03529860_11437 n03544143_17228 n03633091_5218 '
+    'n03710637_5125 n03961711_5286 n04033995_2932 n04258138_17003 '
+    'n04264628_27969 n04336792_7448 n04371774_5854 n04596742_4225 '
+    'n07583066_647 n13037406_4650').split()
+
+
+@pytest.mark.parametrize('are_odd', [True, False])
+def test_the_odd_images_of_imagenet_are_known_by_content(tmp_path, are_odd):
+  files = {}
+  for number, name in enumerate((PNG, *CMYK)):
+    form, mode = ('PNG', 'RGB') if name == PNG else ('JPEG', 'CMYK')
+    if not are_odd:
+      form, mode = 'JPEG', 'RGB'
+    files[f'{name}.JPEG'] = image_trees.encode(number, form, mode)
+    image_trees.write(
+        tmp_path / 'in' / name.split('_')[0] / f'{name}.JPEG',
+        files[f'{name}.JPEG'])
+  conversions.convert(tmp_path / 'in', tmp_path / 'out', form='imagenet')
+  reencoded = conversions.listed(tmp_path / 'out', 'reencoded.jsonl')
+  assert [row['file'] for row in reencoded] == [f'{PNG}.JPEG'] * are_odd
+  images = conversions.images(tmp_path / 'out', 'train')
+  for name, content in files.items():
+    if not are_odd or name != f'{PNG}.JPEG':
+      assert images[name] == content
+  # Training decodes them all.
+  assert not list(verification.verify(str(tmp_path / 'out'), lambda *_: None))
 
 
 def test_archives_and_folders_give_the_same_shards(imagenet, tmp_path):
