@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 import os
+import sys
 import time
 from typing import Any, TextIO
 
@@ -159,6 +160,13 @@ def experiment_yaml(manifest: Mapping[str, Any], output_dir: str) -> str:
       lines += [f'  {split}_data:',
                 f'    num_examples: {splits[split]["num_images"]}']
   return '\n'.join(lines) + '\n'
+
+
+def end_without_reader() -> None:
+  """Ends the command when who read its output has gone."""
+  # The interpreter must not write at its end.
+  os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+  raise SystemExit(1)
 
 
 def _printable(path: str) -> str:

@@ -85,6 +85,8 @@ def main(argv: Sequence[str]) -> None:
     raise app.UsageError('--input must be given')
   try:
     is_finished = _convert(paths)
+  except BrokenPipeError:
+    conversion_report.end_without_reader()
   except (ValueError, OSError) as error:
     raise SystemExit(f'error: {error}') from None
   except KeyboardInterrupt:
@@ -109,8 +111,9 @@ def _convert(paths: tuple[tuple[str, str], ...]) -> bool:
         _MAX_CORRUPT.value, lambda tasks: _run(tasks, reporter), reporter)
   finally:
     reporter.close()
+  lines = _write_experiment(done, output_dir) if done.is_finished else ''
   print(conversion_report.summary(
-      done, output_dir, time.monotonic() - start))
+      done, output_dir, time.monotonic() - start), flush=True)
   num_corrupt = done.manifest['quarantined']['count']
   if not done.is_finished:
     print(f'error: {num_corrupt:,} images are corrupt, and --max_corrupt is '
@@ -118,7 +121,7 @@ def _convert(paths: tuple[tuple[str, str], ...]) -> bool:
           f'accept that they are missing: --max_corrupt={num_corrupt}',
           file=sys.stderr)
     return False
-  _print_experiment(done, output_dir)
+  print(lines, end='', flush=True)
   return True
 
 
@@ -131,14 +134,14 @@ def _run(tasks: Sequence[plans.ShardTask],
     process_pool.convert(tasks, num_workers, reporter.advanced)
 
 
-def _print_experiment(done: conversion.Conversion, output_dir: str) -> None:
-  """Writes and shows the lines that an experiment needs."""
+def _write_experiment(done: conversion.Conversion, output_dir: str) -> str:
+  """Writes the lines that an experiment needs; returns what to say."""
   folder = output_dir if storage.is_remote(output_dir) else os.path.abspath(
       output_dir)
   lines = conversion_report.experiment_yaml(done.manifest, folder)
   path = os.path.join(output_dir, EXPERIMENT_FILE)
   storage.write_bytes(path, lines.encode())
-  print(f'To train on it, --config_file={path}:\n\n{lines}', end='')
+  return f'To train on it, --config_file={path}:\n\n{lines}'
 
 
 if __name__ == '__main__':

@@ -18,6 +18,7 @@ from absl import app
 from absl import flags
 import tqdm
 
+from data_prep import conversion_report
 from data_prep import manifest as manifests
 
 _MAX_FAULTS = flags.DEFINE_integer(
@@ -51,9 +52,12 @@ def main(argv: Sequence[str]) -> None:
       for fault in verification.verify(output_dir, report):
         num_faults += 1
         bar.write(f'WRONG {fault}', file=sys.stdout)
+        sys.stdout.flush()
         if num_faults == _MAX_FAULTS.value:
           bar.write(f'stopped after {num_faults}', file=sys.stdout)
           break
+    except BrokenPipeError:
+      conversion_report.end_without_reader()
     except (ValueError, OSError) as error:
       raise SystemExit(f'error: {error}') from None
   if num_faults:

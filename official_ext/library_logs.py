@@ -85,3 +85,10 @@ def fail(error: Exception | str) -> None:
   text = getattr(error, 'message', None) or str(error)
   print(f'error: {text}', file=sys.stderr)
   raise SystemExit(1)
+
+
+def end_without_reader() -> None:
+  """Ends the command when who read its output has gone."""
+  # The interpreter must not write at its end.
+  os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+  raise SystemExit(1)

@@ -7,7 +7,6 @@ only once the flags are known to be right, and its log level is set.
 from __future__ import annotations
 
 from collections.abc import Sequence
-import os
 import sys
 
 from absl import app
@@ -91,9 +90,7 @@ def run() -> None:
           file=sys.stderr)
     raise SystemExit(130) from None
   except BrokenPipeError:
-    # Who read our output has gone; the interpreter must not write at its end.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    raise SystemExit(1) from None
+    library_logs.end_without_reader()
 
 
 if __name__ == '__main__':

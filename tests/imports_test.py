@@ -29,6 +29,7 @@ ORDER = [
     'data_prep.conversion',
     'data_prep.conversion_report',
     'data_prep.imagenet_to_tfrecord',
+    'data_prep.benchmark_conversion',
     'data_prep.verification',
     'data_prep.verify_tfrecords',
     'official_ext',  # Its __init__: the version.

@@ -55,9 +55,12 @@ def main(argv: Sequence[str]) -> None:
       print(f'error: {path}: {error}', file=sys.stderr)
       failed += 1
       continue
-    print(path)
-    for name, probability in classes:
-      print(f'  {100 * probability:6.2f} %  {name}')
+    try:
+      print(path)
+      for name, probability in classes:
+        print(f'  {100 * probability:6.2f} %  {name}', flush=True)
+    except BrokenPipeError:
+      library_logs.end_without_reader()
   if failed:
     raise SystemExit(1)
 
