@@ -35,7 +35,7 @@ _COPIES = flags.DEFINE_integer(
     lower_bound=1)
 _REPEATS = flags.DEFINE_integer('repeats', 5, 'Passes.', lower_bound=1)
 _WORK_DIR = flags.DEFINE_string(
-    'work_dir', None, 'Where to write; by default the temporary files\' folder.')
+    'work_dir', None, 'Where to write; by default where temporary files go.')
 _WORKERS = flags.DEFINE_multi_integer('workers', [1, 2], 'Worker processes.')
 
 
