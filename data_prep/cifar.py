@@ -6,11 +6,14 @@ version. The pixels go, bare, to a file, where every image has its place.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import gzip
 import io
 import os
 import pickle
 import tarfile
+import zlib
 
 import numpy as np
 
@@ -18,7 +21,9 @@ from data_prep import storage
 
 SHAPE = (3, 32, 32)
 IMAGE_BYTES = 3 * 32 * 32
+NUM_IMAGES = 60_000
 SUFFIX = '.jpg'
+_BLOCK_BYTES = 2**20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,9 +101,12 @@ def extract(path: str, pixels_path: str) -> tuple[list[Pixels], list[str]]:
   images, class_names, offset = [], [], 0
   remaining = {*version.batches, version.class_names_file}
   try:
-    with storage.open_binary(path) as file, tarfile.open(
-        fileobj=file, mode='r|gz') as archive, open(
-            pixels_path, 'wb') as pixels:
+    with contextlib.ExitStack() as stack:
+      # Not tarfile's own mode for gzip, which does not compare the checksum.
+      file = stack.enter_context(gzip.GzipFile(
+          fileobj=stack.enter_context(storage.open_binary(path))))
+      archive = stack.enter_context(tarfile.open(fileobj=file, mode='r|'))
+      pixels = stack.enter_context(open(pixels_path, 'wb'))
       for entry in archive:
         name = os.path.basename(entry.name)
         if not entry.isfile() or name not in remaining:
@@ -117,8 +125,12 @@ def extract(path: str, pixels_path: str) -> tuple[list[Pixels], list[str]]:
               version.batches[name], f'{stem}_{row:05d}{SUFFIX}', int(label),
               offset))
           offset += IMAGE_BYTES
-  except (tarfile.TarError, OSError, EOFError, KeyError, ValueError,
-          pickle.UnpicklingError) as error:
+      while file.read(_BLOCK_BYTES):
+        pass  # To the end, where the checksum is.
+  except (tarfile.TarError, OSError, EOFError, KeyError, ValueError, TypeError,
+          AttributeError, zlib.error, pickle.UnpicklingError) as error:
+    if isinstance(error, OSError) and error.errno:
+      raise  # Not the archive's fault: a full disk, say.
     raise ValueError(
         f'{path} is damaged: {error}. Download it again.') from error
   if remaining:

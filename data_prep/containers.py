@@ -21,6 +21,7 @@ from data_prep import storage
 COMPRESSED = ('.tar.gz', '.tgz', '.tar.bz2', '.tbz2', '.tar.xz', '.txz',
               '.tar.zst', '.zip', '.7z', '.rar', '.gz', '.bz2', '.xz')
 _BLOCK_BYTES = 512
+_GZIP = b'\x1f\x8b'
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -32,11 +33,13 @@ class Member:
     file: the file on disk or store that holds its bytes.
     offset: where they begin in it.
     size: how many they are.
+    modified: when the file was modified, nanoseconds; 0 if unknown.
   """
   path: str
   file: str
   offset: int
   size: int
+  modified: int = 0
 
   def read(self) -> bytes:
     """Its bytes; fewer than `size` if the file has become shorter."""
@@ -101,6 +104,8 @@ def _walk_folder(folder: str, prefix: str, above: tuple[tuple[int, int], ...]
         f'{folder} cannot be read: {error.strerror}. Mend its permissions.'
     ) from error
   above = (*above, (status.st_dev, status.st_ino))
+  if not names and prefix:
+    yield LeftOut(prefix.rstrip('/'), 'an empty folder')
   for name in names:
     path = os.path.join(folder, name)
     relative = f'{prefix}{name}'
@@ -119,7 +124,7 @@ def _walk_folder(folder: str, prefix: str, above: tuple[tuple[int, int], ...]
     elif is_archive(path):
       yield from _prefixed(_walk_archive(path), _without_suffix(relative))
     else:
-      yield Member(relative, path, 0, status.st_size)
+      yield Member(relative, path, 0, status.st_size, status.st_mtime_ns)
 
 
 def _walk_remote_folder(folder: str, prefix: str, above: tuple[()]
@@ -139,7 +144,14 @@ def _walk_archive(path: str) -> Iterator[Member | LeftOut]:
   try:
     with storage.open_binary(path) as file:
       size = file.seek(0, os.SEEK_END)
-      yield from _read_archive(file, path, path, 0, size)
+      file.seek(0)
+      if file.read(2) == _GZIP:
+        raise ValueError(f'{path} is compressed with gzip. Extract it and give '
+                         'the folder.')
+      modified = 0 if storage.is_remote(path) else os.stat(path).st_mtime_ns
+      for found in _read_archive(file, path, path, 0, size):
+        yield (dataclasses.replace(found, modified=modified)
+               if isinstance(found, Member) else found)
   except OSError as error:
     raise ValueError(f'{path} cannot be read: {error}') from error
 

@@ -31,6 +31,9 @@ from data_prep import storage
 # Keys, checksums and lengths of a record, and what a file system adds.
 _BYTES_PER_RECORD = 400
 _PIXELS_FILE = 'pixels'
+# Of a finished conversion: when its inputs were modified. Not in the manifest,
+# which is the same for the same images.
+STAMP_FILE = '.modified'
 # Stray files that are named on the screen; all of them are on a list.
 _SHOWN = 5
 
@@ -62,11 +65,14 @@ class Conversion:
     is_finished: whether it is written: not with more corrupt images than
       allowed.
     was_finished: whether nothing but checking was left to do.
+    has_changed: whether files of the inputs were modified since it was
+      finished; their content was not compared.
   """
   data_set: sources.DataSet
   manifest: dict[str, Any]
   is_finished: bool
   was_finished: bool = False
+  has_changed: bool = False
 
 
 class Listener:
@@ -127,8 +133,8 @@ def convert(inputs: Inputs, output_dir: str, options: plans.Options,
     identity = _identity(tasks)
     earlier = manifests.read(output_dir)
     if earlier:
-      return _check_finished(
-          earlier, identity, tasks, data_set, output_dir, runner, listener)
+      return _check_finished(earlier, identity, tasks, data_set, output_dir,
+                             max_corrupt, runner, listener)
     _remove_unfinished(output_dir)
     _check_space(tasks, output_dir)
     listener.begin(tasks)
@@ -146,13 +152,24 @@ def convert(inputs: Inputs, output_dir: str, options: plans.Options,
         output_dir, [item.name for item in data_set.classes])
     if lists['quarantined']['count'] > max_corrupt:
       return Conversion(data_set, manifest, is_finished=False)
+    storage.write_bytes(
+        os.path.join(output_dir, STAMP_FILE), _stamp(tasks).encode())
     manifests.write(output_dir, manifest)
     storage.remove(os.path.join(output_dir, plans.WORK_FOLDER))
     return Conversion(data_set, manifest, is_finished=True)
 
 
 def _check_inputs(inputs: Inputs, output_dir: str) -> None:
+  if storage.exists(output_dir) and not storage.is_folder(output_dir):
+    raise ValueError(
+        f'--output_dir={output_dir} is a file. Name a folder, or a new one.')
+  seen = {}
   for _, path in inputs.paths:
+    real_path = path if storage.is_remote(path) else os.path.realpath(path)
+    if real_path in seen:
+      raise ValueError(f'{seen[real_path]} and {path} are the same input. Give '
+                       'it once.')
+    seen[real_path] = path
     if not storage.exists(path):
       raise ValueError(f'{path} does not exist.')
     if storage.is_folder(path) and not storage.is_remote(path) and (
@@ -175,9 +192,12 @@ def _pixels_dir(inputs: Inputs, output_dir: str):
     return
   # Beside the plans, where the next run finds and replaces it.
   folder = os.path.join(output_dir, plans.WORK_FOLDER)
+  _check_free(cifar.NUM_IMAGES * cifar.IMAGE_BYTES, output_dir)
   storage.make_folder(folder)
-  yield folder
-  storage.remove(os.path.join(folder, _PIXELS_FILE))
+  try:
+    yield folder
+  finally:
+    storage.remove(os.path.join(folder, _PIXELS_FILE))
 
 
 def _read_inputs(inputs: Inputs, index: image_index.ImageIndex,
@@ -197,6 +217,9 @@ def _read_cifar(inputs: Inputs, index: image_index.ImageIndex,
                 pixels_dir: str, listener: Listener) -> sources.DataSet:
   if len(inputs.paths) > 1:
     raise ValueError('CIFAR comes in one archive; give it as the only --input.')
+  if inputs.form != 'auto' or inputs.validation_labels:
+    raise ValueError('CIFAR has labels of its own. Leave out --form and '
+                     '--validation_labels.')
   (_, path), = inputs.paths
   pixels_path = os.path.join(pixels_dir, _PIXELS_FILE)
   images, class_names = cifar.extract(path, pixels_path)
@@ -250,10 +273,17 @@ def _identity(tasks: Sequence[plans.ShardTask]) -> str:
       f'{task.name} {task.digest}\n' for task in tasks).encode()).hexdigest()
 
 
+def _stamp(tasks: Sequence[plans.ShardTask]) -> str:
+  """SHA-256 of when the files of the inputs were modified."""
+  return hashlib.sha256(
+      ''.join(task.stamp for task in tasks).encode()).hexdigest()
+
+
 def _check_finished(earlier: dict[str, Any], identity: str,
                     tasks: Sequence[plans.ShardTask],
-                    data_set: sources.DataSet, output_dir: str, runner: Runner,
-                    listener: Listener) -> Conversion:
+                    data_set: sources.DataSet, output_dir: str,
+                    max_corrupt: int, runner: Runner, listener: Listener
+                    ) -> Conversion:
   """Compares a finished conversion with its manifest; mends what differs."""
   if earlier['identity'] != identity:
     storage.remove(os.path.join(output_dir, plans.WORK_FOLDER))
@@ -276,8 +306,23 @@ def _check_finished(earlier: dict[str, Any], identity: str,
             f'Remove {output_dir} and convert again.')
   _remove_unfinished(output_dir)
   storage.remove(os.path.join(output_dir, plans.WORK_FOLDER))
+  for what in manifests.LISTS:
+    path = os.path.join(output_dir, earlier[what]['file'])
+    if not storage.exists(path) or (
+        shards_lib.sha256_of(path) != earlier[what]['sha256']):
+      raise ValueError(
+          f'{path} is missing or has changed since the conversion. Remove '
+          f'{manifests.MANIFEST_FILE} beside it and run the same command '
+          'again: everything is written as it was.')
+  records.write_class_names(
+      output_dir, [item.name for item in data_set.classes])
+  stamp_path = os.path.join(output_dir, STAMP_FILE)
   return Conversion(
-      data_set, earlier, is_finished=True, was_finished=not damaged)
+      data_set, earlier,
+      is_finished=earlier['quarantined']['count'] <= max_corrupt,
+      was_finished=not damaged,
+      has_changed=not storage.exists(stamp_path) or (
+          storage.read_bytes(stamp_path) != _stamp(tasks).encode()))
 
 
 def _is_as_written(path: str, shard: Mapping[str, Any]) -> bool:
@@ -292,12 +337,14 @@ def _remove_unfinished(output_dir: str) -> None:
 
 
 def _check_space(tasks: Sequence[plans.ShardTask], output_dir: str) -> None:
+  _check_free(sum(task.num_bytes + _BYTES_PER_RECORD * task.num_images
+                  for task in tasks if not storage.exists(task.path)),
+              output_dir)
+
+
+def _check_free(needed: int, output_dir: str) -> None:
   free = storage.free_bytes(output_dir)
-  if free is None:
-    return
-  needed = sum(task.num_bytes + _BYTES_PER_RECORD * task.num_images
-               for task in tasks if not storage.exists(task.path))
-  if needed > free:
+  if free is not None and needed > free:
     raise ValueError(
         f'{output_dir} needs {needed / 1e9:.1f} GB, but {free / 1e9:.1f} GB '
         'are free there. Choose another --output_dir.')

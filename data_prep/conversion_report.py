@@ -9,6 +9,7 @@ import time
 from typing import Any, TextIO
 
 import tqdm
+import yaml
 
 from data_prep import conversion
 from data_prep import manifest as manifests
@@ -28,6 +29,7 @@ class Reporter(conversion.Listener):
     self._stream = stream
     self._bar = None
     self._is_terminal = stream.isatty()
+    self._is_mid_line = False
     self._num_images = 0
     self._num_bytes = 0
     self._start = 0.0
@@ -35,16 +37,16 @@ class Reporter(conversion.Listener):
 
   def scanned(self, num_images: int) -> None:
     if self._is_terminal:
+      self._is_mid_line = True
       print(f'\rlooking for images: {num_images:,}', end='', flush=True,
             file=self._stream)
 
   def recognised(self, data_set: sources.DataSet,
                  totals: Mapping[str, tuple[int, int]]) -> None:
-    if self._is_terminal:
-      print('\r', end='', file=self._stream)
+    self._end_line()
     found = ', '.join(f'{count:,} {split} images ({_bytes(size)})'
                       for split, (count, size) in totals.items())
-    num_classes = sum(image_class != sources.BACKGROUND
+    num_classes = sum(image_class is not sources.BACKGROUND
                       for image_class in data_set.classes)
     self._say(f'{data_set.form}, {num_classes:,} classes: {found}')
     for note in data_set.notes:
@@ -84,9 +86,15 @@ class Reporter(conversion.Listener):
 
   def close(self) -> None:
     """The conversion is over, or failed."""
+    self._end_line()
     if self._bar is not None:
       self._bar.close()
       self._bar = None
+
+  def _end_line(self) -> None:
+    if self._is_mid_line:
+      self._is_mid_line = False
+      print(file=self._stream)
 
   def _speed(self, num_images: int, num_bytes: int, now: float) -> str:
     elapsed = max(now - self._start, 1e-9)
@@ -131,10 +139,19 @@ def summary(done: conversion.Conversion, output_dir: str, seconds: float
                    f'{os.path.join(output_dir, listed["file"])}')
   empty = [item for item in manifest['classes']
            if not item['num_images'].get('train') and
-           item['name'] != sources.BACKGROUND.name]
+           done.data_set.classes[item['label']] is not sources.BACKGROUND]
   if empty and 'train' in manifest['splits']:
     lines.append(f'{len(empty):,} classes have no training image, such as '
                  f'{empty[0]["name"]!r}')
+  unseen = [item for item in manifest['classes'] if set(item['num_images']) == {
+      'train'}]
+  if unseen and 'validation' in manifest['splits']:
+    lines.append(f'{len(unseen):,} classes have no validation image, such as '
+                 f'{unseen[0]["name"]!r}')
+  if done.has_changed:
+    lines.append('note: input files were modified since this was converted; '
+                 'their content was not compared. To convert them anew, remove '
+                 f'{output_dir}')
   if done.was_finished:
     lines.append('Nothing to do: every shard is as the manifest says.')
   else:
@@ -153,13 +170,12 @@ def experiment_yaml(manifest: Mapping[str, Any], output_dir: str) -> str:
     A YAML file, for --config_file.
   """
   splits = manifest['splits']
-  lines = ['task:', f'  data_dir: {output_dir!r}', '  model:',
-           f'    num_classes: {len(manifest["classes"])}']
+  task = {'data_dir': output_dir,
+          'model': {'num_classes': len(manifest['classes'])}}
   for split in ('train', 'validation'):
     if split in splits:
-      lines += [f'  {split}_data:',
-                f'    num_examples: {splits[split]["num_images"]}']
-  return '\n'.join(lines) + '\n'
+      task[f'{split}_data'] = {'num_examples': splits[split]['num_images']}
+  return yaml.safe_dump({'task': task}, sort_keys=False)
 
 
 def end_without_reader() -> None:
@@ -170,8 +186,11 @@ def end_without_reader() -> None:
 
 
 def _printable(path: str) -> str:
-  """A path that any terminal can show."""
-  return path.encode(errors='backslashreplace').decode()
+  """A path that does nothing to a terminal."""
+  return ''.join(
+      character if character.isprintable() else
+      character.encode('unicode_escape', 'surrogatepass').decode()
+      for character in path)
 
 
 def _bytes(size: int) -> str:

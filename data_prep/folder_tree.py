@@ -8,6 +8,7 @@ Understood are, below any number of folders that hold nothing else:
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Iterable
 import dataclasses
 import re
@@ -56,14 +57,11 @@ def read(folders: Iterable[str]) -> dict[str, Place]:
   Raises:
     ValueError: if that is ambiguous, with what was seen.
   """
-  parts = {folder: _without_images(tuple(folder.split('/')))
-           for folder in folders}
+  parts = _without_images(
+      {folder: tuple(folder.split('/')) for folder in folders})
   parts = _unwrap_splits(_strip_wrappers(parts, stop_at_splits=True))
   tops = {path[0] for path in parts.values()}
   splits = {top for top in tops if split_of(top)}
-  if splits != tops and all(len(path) == 1 for path in parts.values()):
-    # Among other classes, one may well be called 'train'.
-    splits = set()
   if not splits:
     return _read_split('train', parts)
   if splits != tops:
@@ -127,9 +125,13 @@ def _unwrap_splits(parts: dict[str, tuple[str, ...]]
   return {folder: unwrapped[folder] for folder in parts}
 
 
-def _without_images(path: tuple[str, ...]) -> tuple[str, ...]:
-  """Drops Tiny-ImageNet's folder 'images'."""
-  return path[:-1] if path[-1] == _IMAGES and len(path) > 1 else path
+def _without_images(parts: dict[str, tuple[str, ...]]
+                    ) -> dict[str, tuple[str, ...]]:
+  """Drops Tiny-ImageNet's folders 'images', each the only one beside none."""
+  num_siblings = collections.Counter(path[:-1] for path in parts.values())
+  return {folder: path[:-1] if (
+      path[-1] == _IMAGES and len(path) > 1 and num_siblings[path[:-1]] == 1)
+          else path for folder, path in parts.items()}
 
 
 def _some(names: Iterable[str]) -> str:

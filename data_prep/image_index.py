@@ -25,7 +25,8 @@ CREATE TABLE folders (
 CREATE TABLE places (id INTEGER PRIMARY KEY, path BLOB UNIQUE);
 CREATE TABLE images (
   folder INTEGER, name BLOB, place INTEGER, offset INTEGER, size INTEGER,
-  split TEXT, label INTEGER, key BLOB, UNIQUE (folder, name));
+  modified INTEGER, split TEXT, label INTEGER, key BLOB,
+  UNIQUE (folder, name));
 CREATE TABLE left_out (path BLOB, reason TEXT, is_lost INTEGER);
 CREATE TABLE twins (folder INTEGER, name BLOB, place INTEGER, other INTEGER);
 -- Within an archive the later file is meant, as by `tar -x`.
@@ -52,12 +53,14 @@ class Image:
     offset: where they begin in it.
     size: how many they are.
     label: its class index, or `records.NO_LABEL`.
+    modified: when the file was modified, nanoseconds; 0 if unknown.
   """
   name: str
   file: str
   offset: int
   size: int
   label: int
+  modified: int = 0
 
 
 class ImageIndex:
@@ -95,7 +98,7 @@ class ImageIndex:
     self._pending.append((
         self._id('folders', self._folder_ids, folder), os.fsencode(name),
         self._id('places', self._place_ids, os.fsencode(place)), offset,
-        member.size))
+        member.size, member.modified))
     if len(self._pending) >= _BATCH:
       self._flush()
 
@@ -222,13 +225,14 @@ class ImageIndex:
 
   def ordered(self, split: str) -> Iterator[Image]:
     """Yields the images of a split in their shuffled order."""
-    for name, place, offset, size, label in self._database.execute(
-        'SELECT name, path, offset, size, label FROM images JOIN places '
-        'ON places.id = place WHERE split = ? ORDER BY key', (split,)):
+    for name, place, offset, size, label, modified in self._database.execute(
+        'SELECT name, path, offset, size, label, modified FROM images '
+        'JOIN places ON places.id = place WHERE split = ? ORDER BY key',
+        (split,)):
       name, file = os.fsdecode(name), os.fsdecode(place)
       if offset is None:
         file, offset = os.path.join(file, name), 0
-      yield Image(name, file, offset, size, label)
+      yield Image(name, file, offset, size, label, modified)
 
   def close(self) -> None:
     """Gives the disk space back."""
@@ -244,6 +248,7 @@ class ImageIndex:
   def _flush(self) -> None:
     if self._pending:
       self._database.executemany(
-          'INSERT OR REPLACE INTO images (folder, name, place, offset, size) '
-          'VALUES (?, ?, ?, ?, ?)', self._pending)
+          'INSERT OR REPLACE INTO images '
+          '(folder, name, place, offset, size, modified) '
+          'VALUES (?, ?, ?, ?, ?, ?)', self._pending)
       self._pending.clear()

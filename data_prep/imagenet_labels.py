@@ -26,7 +26,8 @@ _META = 'meta.mat'
 _KAGGLE = 'LOC_val_solution.csv'
 _DEVKIT = 'ILSVRC2012_devkit_t12.tar.gz'
 _MEND = (
-    'Give --validation_labels=PATH: the devkit (ILSVRC2012_devkit_t12.tar.gz), '
+    'Put each class into a folder of its own; of ImageNet, give '
+    '--validation_labels=PATH: the devkit (ILSVRC2012_devkit_t12.tar.gz), '
     'LOC_val_solution.csv, or a text file whose line i is the synset of '
     'validation image i.')
 
@@ -74,7 +75,7 @@ def read_validation_labels(path: str) -> dict[str, str]:
   if path.endswith(('.tar.gz', '.tgz')):
     return _from_devkit(content, path)
   try:
-    text = content.decode()
+    text = content.decode('utf-8-sig')
   except UnicodeDecodeError:
     raise ValueError(
         f'--validation_labels: {path} is not a text file. {_MEND}') from None
@@ -105,10 +106,10 @@ def find_validation_labels(lists: dict[str, containers.Member]
     return _from_devkit(lists[_DEVKIT].read(), lists[_DEVKIT].file)
   if _GROUND_TRUTH in lists and _META in lists:
     return _from_ground_truth(
-        lists[_GROUND_TRUTH].read().decode().split(), lists[_META].read(),
+        _decode(lists[_GROUND_TRUTH]).split(), lists[_META].read(),
         _GROUND_TRUTH)
   if _KAGGLE in lists:
-    return _from_kaggle(lists[_KAGGLE].read().decode(), _KAGGLE)
+    return _from_kaggle(_decode(lists[_KAGGLE]), _KAGGLE)
   return None
 
 
@@ -161,18 +162,25 @@ def _from_devkit(content: bytes, path: str) -> dict[str, str]:
     raise ValueError(
         f'{path} holds no {" and no ".join(sorted(missing))}. {_MEND}')
   return _from_ground_truth(
-      wanted[_GROUND_TRUTH].decode().split(), wanted[_META], path)
+      wanted[_GROUND_TRUTH].decode(errors='replace').split(), wanted[_META],
+      path)
 
 
 def _from_ground_truth(lines: list[str], meta: bytes, path: str
                        ) -> dict[str, str]:
   # Only here, so that those who convert something else do not wait for it.
   from scipy import io as scipy_io  # pylint: disable=g-import-not-at-top
-  table = scipy_io.loadmat(
-      io.BytesIO(meta), squeeze_me=True, struct_as_record=True)['synsets']
-  synsets = {int(number): str(synset) for number, synset in zip(
-      table['ILSVRC2012_ID'], table['WNID'])}
-  unknown = sorted({line for line in lines if int(line) not in synsets})
+  try:
+    table = scipy_io.loadmat(
+        io.BytesIO(meta), squeeze_me=True, struct_as_record=True)['synsets']
+    synsets = {int(number): str(synset) for number, synset in zip(
+        table['ILSVRC2012_ID'], table['WNID'])}
+    unknown = sorted({line for line in lines if int(line) not in synsets})
+  # SciPy raises whatever a damaged file leads it to.
+  except Exception as error:  # pylint: disable=broad-except
+    raise ValueError(
+        f'{path}: the ground truth or {_META} is damaged ({error}). Download '
+        'the devkit again.') from error
   if unknown:
     raise ValueError(f'{path} names class {unknown[0]}, which {_META} lacks.')
   return _numbered([synsets[int(line)] for line in lines], path)
@@ -205,3 +213,8 @@ def _numbered(synsets: list[str], path: str) -> dict[str, str]:
         f'has {NUM_VALIDATION} validation images. {_MEND}')
   return {f'ILSVRC2012_val_{number:08d}': synset
           for number, synset in enumerate(synsets, start=1)}
+
+
+def _decode(member: containers.Member) -> str:
+  """A list as text; what is no UTF-8 shows as such in the errors."""
+  return member.read().decode('utf-8-sig', errors='replace')

@@ -9,7 +9,9 @@ is understood, and how long it takes: data_prep/README.md.
 from __future__ import annotations
 
 from collections.abc import Sequence
+import errno
 import os
+import sqlite3
 import sys
 import time
 
@@ -74,21 +76,32 @@ _BEAM = flags.DEFINE_multi_string(
 
 def main(argv: Sequence[str]) -> None:
   if len(argv) > 1:
-    raise app.UsageError(
-        f'unexpected argument {argv[1]!r}; give inputs as --input={argv[1]}')
-  if not _OUTPUT_DIR.value:
-    raise app.UsageError('--output_dir must be given')
+    raise SystemExit(f'error: unexpected argument {argv[1]!r}; give inputs as '
+                     f'--input={argv[1]}')
+  # Names that the terminal's encoding lacks are shown in escapes.
+  for stream in (sys.stdout, sys.stderr):
+    stream.reconfigure(errors='backslashreplace')
   paths = tuple(('', path) for path in _INPUT.value) + tuple(
       (split, path) for split, values in _SPLIT_INPUTS.items()
       for path in values.value)
   if not paths:
-    raise app.UsageError('--input must be given')
+    raise SystemExit('error: --input must be given: a folder or a .tar '
+                     'archive. --help lists the flags.')
+  if not _OUTPUT_DIR.value:
+    raise SystemExit('error: --output_dir must be given')
   try:
     is_finished = _convert(paths)
   except BrokenPipeError:
     conversion_report.end_without_reader()
-  except (ValueError, OSError) as error:
+  except ValueError as error:
     raise SystemExit(f'error: {error}') from None
+  except OSError as error:
+    raise SystemExit(f'error: {_explain(error)}') from None
+  except sqlite3.Error as error:
+    raise SystemExit(
+        f'error: the list of images cannot be kept: {error}. It needs some '
+        '300 bytes an image where temporary files go; SQLITE_TMPDIR=FOLDER '
+        'names another place.') from None
   except KeyboardInterrupt:
     raise SystemExit(
         'interrupted; the same command goes on from here') from None
@@ -123,6 +136,18 @@ def _convert(paths: tuple[tuple[str, str], ...]) -> bool:
     return False
   print(lines, end='', flush=True)
   return True
+
+
+def _explain(error: OSError) -> str:
+  """An error of the system, with the file and what to do."""
+  text = f'{error.filename}: ' if error.filename else ''
+  text += error.strerror or str(error)
+  if error.errno == errno.ENOSPC:
+    text += ('. Make room, or choose another --output_dir; the same command '
+             'goes on from here')
+  elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+    text += '. Choose an --output_dir that you may write to'
+  return text
 
 
 def _run(tasks: Sequence[plans.ShardTask],

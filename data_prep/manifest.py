@@ -25,7 +25,12 @@ MANIFEST_FILE = 'manifest.json'
 QUARANTINE_FILE = 'quarantined.jsonl'
 REENCODED_FILE = 'reencoded.jsonl'
 LEFT_OUT_FILE = 'left_out.jsonl'
+LISTS = ('quarantined', 'reencoded', 'left_out')
 FORMAT_VERSION = 1
+
+
+class _NewerFormatError(ValueError):
+  """The manifest was written by a later version of this program."""
 
 
 def read(output_dir: str) -> dict[str, Any] | None:
@@ -45,16 +50,36 @@ def read(output_dir: str) -> dict[str, Any] | None:
     return None
   try:
     manifest = json.loads(storage.read_bytes(path))
-    version = manifest['format_version']
-  except (ValueError, KeyError, TypeError) as error:
+    version = int(manifest['format_version'])
+    if version > FORMAT_VERSION:
+      raise _NewerFormatError(
+          f'{path} has format version {version}; this program knows up to '
+          f'{FORMAT_VERSION}. Update it.')
+    _check_shape(manifest)
+  except _NewerFormatError:
+    raise
+  except (ValueError, KeyError, TypeError, AttributeError) as error:
     raise ValueError(
         f'{path} is damaged ({error!r}). Remove it and convert again: shards '
         'that are whole are written as they were.') from error
-  if version > FORMAT_VERSION:
-    raise ValueError(
-        f'{path} has format version {version}; this program knows up to '
-        f'{FORMAT_VERSION}. Update it.')
   return manifest
+
+
+def _check_shape(manifest: Mapping[str, Any]) -> None:
+  """Looks at everything that is read later; raises where it is not there."""
+  for key in ('identity', 'num_unlabelled', 'options', 'software'):
+    _ = manifest[key]
+  for what in LISTS:
+    _ = {**manifest[what]}['file'], int(manifest[what]['count'])
+    _ = manifest[what]['sha256']
+  for split in manifest['splits'].values():
+    _ = int(split['num_images']), int(split['num_bytes'])
+    for shard in split['shards']:
+      _ = shard['name'], shard['sha256']
+      _ = int(shard['num_images']), int(shard['num_bytes'])
+  for item in manifest['classes']:
+    _ = int(item['label']), item['name'], item['synset']
+    _ = item['num_images'].items()
 
 
 def read_finished(output_dir: str) -> dict[str, Any]:

@@ -54,7 +54,9 @@ class ShardTask:
     split: such as 'train'.
     num_images: images of its plan.
     num_bytes: their size as they come.
-    digest: SHA-256 of everything that decides its content.
+    digest: SHA-256 of everything that decides its content but the content
+      of the images.
+    stamp: SHA-256 of when the images were modified.
   """
   output_dir: str
   name: str
@@ -62,6 +64,7 @@ class ShardTask:
   num_images: int
   num_bytes: int
   digest: str
+  stamp: str
 
   @property
   def path(self) -> str:
@@ -100,6 +103,11 @@ class ShardPlan:
                [(image.name, image.size, image.label)
                 for image in self.images]]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+  def stamp(self) -> str:
+    """SHA-256 of when the images were modified."""
+    return hashlib.sha256(json.dumps(
+        [image.modified for image in self.images]).encode()).hexdigest()
 
   def write(self, path: str) -> None:
     content = {**dataclasses.asdict(self), 'images': [
@@ -179,7 +187,8 @@ def make(index: image_index.ImageIndex, data_set: sources.DataSet,
           classes=_classes_of(images, data_set.classes))
       task = ShardTask(
           output_dir, records.shard_name(split, number, counts[split]), split,
-          len(images), sum(image.size for image in images), plan.digest())
+          len(images), sum(image.size for image in images), plan.digest(),
+          plan.stamp())
       plan.write(task.plan_path)
       tasks.append(task)
   return tasks

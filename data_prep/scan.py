@@ -7,6 +7,7 @@ A file of an unknown kind is looked into.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+import dataclasses
 import os
 import posixpath
 
@@ -15,12 +16,16 @@ from data_prep import image_index
 from data_prep import images
 from data_prep import storage
 
+# The latter are images that cannot be converted: they are missed, not left out.
 _IMAGE_SUFFIXES = frozenset({
     '.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.gif', '.bmp', '.webp', '.tif',
-    '.tiff'})
+    '.tiff',
+    '.heic', '.heif', '.avif', '.jp2', '.j2k', '.jxl', '.psd', '.dng', '.cr2',
+    '.nef', '.arw', '.tga', '.ppm', '.pgm', '.pbm', '.ico', '.exr', '.hdr'})
+_STRAY_FOLDERS = frozenset({'__macosx'})
 _STRAY_NAMES = frozenset({
-    'thumbs.db', 'ehthumbs.db', 'desktop.ini', '__macosx', 'icon\r', 'readme',
-    'license', 'makefile'})
+    'thumbs.db', 'ehthumbs.db', 'desktop.ini', 'icon\r', 'readme', 'license',
+    'makefile'})
 _STRAY_SUFFIXES = frozenset({
     '.txt', '.csv', '.tsv', '.xml', '.json', '.jsonl', '.md', '.yaml', '.yml',
     '.html', '.htm', '.log', '.pdf', '.py', '.sh', '.mat', '.npy', '.npz',
@@ -71,8 +76,7 @@ def scan(inputs: Sequence[tuple[str, str]], index: image_index.ImageIndex,
       if reason:
         index.leave_out(full_path, reason, is_lost=False)
         continue
-      index.add(containers.Member(
-          full_path, found.file, found.offset, found.size))
+      index.add(dataclasses.replace(found, path=full_path))
       num_images += 1
       if num_images % _REPORT_EVERY == 0:
         report(num_images)
@@ -85,8 +89,13 @@ def _stray_reason(path: str) -> str:
   parts = path.split('/')
   if any(part.startswith('.') for part in parts):
     return 'hidden'
-  if any(part.lower() in _STRAY_NAMES for part in parts):
+  if parts[-1].lower() in _STRAY_NAMES or any(
+      part.lower() in _STRAY_FOLDERS for part in parts):
     return 'left behind by a system or a tool'
+  if parts[-1] in LISTS:
+    return 'a list that comes with the data set'
+  if parts[-1].lower().startswith('cifar-10') and parts[-1].endswith('.gz'):
+    return 'CIFAR: give it as --input, under the name it is published by'
   if path.lower().endswith(containers.COMPRESSED):
     return 'a compressed file: extract it if it holds images'
   suffix = os.path.splitext(path)[1].lower()

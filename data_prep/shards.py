@@ -34,6 +34,7 @@ class ShardResult:
     name: of the shard.
     split: such as 'train'.
     digest: of its plan.
+    stamp: of its plan.
     num_images: records in it.
     num_bytes: its size.
     sha256: of its content.
@@ -44,6 +45,7 @@ class ShardResult:
   name: str
   split: str
   digest: str
+  stamp: str
   num_images: int
   num_bytes: int
   sha256: str
@@ -135,7 +137,7 @@ def convert_shard(task: plans.ShardTask,
 
   written = records.write_shard(task.path, convert())
   result = ShardResult(
-      task.name, task.split, task.digest, written.num_records,
+      task.name, task.split, task.digest, task.stamp, written.num_records,
       written.num_bytes, written.sha256, dict(sorted(counts.items())),
       reencoded, quarantined)
   result.write(task.result_path)
@@ -158,7 +160,8 @@ def _finished(task: plans.ShardTask) -> ShardResult | None:
   a disk may have failed for a moment.
   """
   result = ShardResult.read(task.result_path)
-  if (not result or result.digest != task.digest or result.quarantined or
+  if (not result or result.quarantined or
+      (result.digest, result.stamp) != (task.digest, task.stamp) or
       storage.file_size(task.path) != result.num_bytes or
       sha256_of(task.path) != result.sha256):
     return None

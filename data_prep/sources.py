@@ -142,7 +142,8 @@ def _flat_labels(places: Mapping[str, folder_tree.Place],
   if not labels and 'val_annotations.txt' in lists:
     labels = {os.path.splitext(name)[0]: synset for name, synset in
               imagenet_labels.read_annotations(
-                  lists['val_annotations.txt'].read().decode()).items()}
+                  lists['val_annotations.txt'].read().decode(
+                      errors='replace')).items()}
   if not labels:
     labels = imagenet_labels.find_validation_labels(lists)
   if not labels:

@@ -84,7 +84,7 @@ def _wrong_names(manifest: Mapping[str, Any], output_dir: str
 
 def _wrong_lists(manifest: Mapping[str, Any], output_dir: str
                  ) -> Iterator[str]:
-  for what in ('quarantined', 'reencoded', 'left_out'):
+  for what in manifests.LISTS:
     path = os.path.join(output_dir, manifest[what]['file'])
     if not storage.exists(path):
       yield f'{manifest[what]["file"]} is missing'

@@ -27,7 +27,7 @@ _MAX_FAULTS = flags.DEFINE_integer(
 
 def main(argv: Sequence[str]) -> None:
   if len(argv) != 2:
-    raise app.UsageError('give one folder: verify_tfrecords DIR')
+    raise SystemExit('error: give one folder: verify_tfrecords DIR')
   output_dir = argv[1].rstrip('/') or '/'
   try:
     manifests.read_finished(output_dir)
@@ -56,13 +56,19 @@ def main(argv: Sequence[str]) -> None:
         if num_faults == _MAX_FAULTS.value:
           bar.write(f'stopped after {num_faults}', file=sys.stdout)
           break
+    except KeyboardInterrupt:
+      raise SystemExit('interrupted') from None
     except BrokenPipeError:
       conversion_report.end_without_reader()
     except (ValueError, OSError) as error:
       raise SystemExit(f'error: {error}') from None
   if num_faults:
     raise SystemExit(f'{output_dir}: {num_faults} faults')
-  print(f'{output_dir}: {num_images:,} images, all as the manifest says.')
+  try:
+    print(f'{output_dir}: {num_images:,} images, all as the manifest says.',
+          flush=True)
+  except BrokenPipeError:
+    conversion_report.end_without_reader()
 
 
 if __name__ == '__main__':

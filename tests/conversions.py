@@ -51,6 +51,13 @@ def shards(output_dir):
           for path in sorted(pathlib.Path(output_dir).glob('*-of-*'))}
 
 
+def files(output_dir):
+  """The bytes of every file but the hidden ones, by name."""
+  return {path.name: path.read_bytes()
+          for path in pathlib.Path(output_dir).iterdir()
+          if path.is_file() and not path.name.startswith('.')}
+
+
 def listed(output_dir, name):
   """The rows of quarantined.jsonl and its like."""
   lines = pathlib.Path(output_dir, name).read_text().splitlines()

@@ -1,5 +1,6 @@
 """Tests of folders and archives as one tree."""
 
+import gzip
 import io
 import os
 import tarfile
@@ -139,6 +140,12 @@ def test_other_files_are_no_trees(tmp_path, name, mend):
     walk(tmp_path / name)
   with pytest.raises(ValueError, match='does not exist'):
     walk(tmp_path / 'missing')
+
+
+def test_a_compressed_archive_of_another_name(tmp_path):
+  path = image_trees.write(tmp_path / 'a.tar', gzip.compress(nested()))
+  with pytest.raises(ValueError, match='is compressed with gzip. Extract it'):
+    walk(path)
 
 
 def test_pax_and_old_archives(tmp_path):

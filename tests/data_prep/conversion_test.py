@@ -2,7 +2,6 @@
 
 import json
 import os
-import pathlib
 
 import conversions
 import image_trees
@@ -25,13 +24,7 @@ def _folder(tmp_path):
 def _expected(folder, tmp_path):
   """The shards and the manifest of an undisturbed run."""
   conversions.convert(folder, tmp_path / 'expected')
-  return everything(tmp_path / 'expected')
-
-
-def everything(output_dir):
-  return {path.name: path.read_bytes()
-          for path in pathlib.Path(output_dir).iterdir()
-          if path.is_file() and path.name != storage.LOCK_FILE}
+  return conversions.files(tmp_path / 'expected')
 
 
 def test_every_image_is_there_once(folder, tmp_path):
@@ -56,7 +49,7 @@ def test_every_image_is_there_once(folder, tmp_path):
 def test_the_number_of_workers_does_not_matter(
     folder, tmp_path, expected, num_workers):
   conversions.convert(folder, tmp_path / 'out', num_workers=num_workers)
-  assert everything(tmp_path / 'out') == expected
+  assert conversions.files(tmp_path / 'out') == expected
 
 
 def test_the_seed_decides_the_order(folder, tmp_path, expected):
@@ -110,13 +103,13 @@ def test_an_interrupted_conversion_goes_on(folder, tmp_path, expected, count):
   with pytest.raises(StoppedError):
     conversions.convert(
         folder, tmp_path / 'out', runner=stopping_after(count))
-  assert 'manifest.json' not in everything(tmp_path / 'out')
+  assert 'manifest.json' not in conversions.files(tmp_path / 'out')
   before = {name: os.stat(tmp_path / 'out' / name).st_mtime_ns
             for name in conversions.shards(tmp_path / 'out')}
   # An image that completes a shard interrupts before the shard is complete.
   assert len(before) <= count // 2
   conversions.convert(folder, tmp_path / 'out')
-  assert everything(tmp_path / 'out') == expected
+  assert conversions.files(tmp_path / 'out') == expected
   kept = [name for name, when in before.items()
           if os.stat(tmp_path / 'out' / name).st_mtime_ns == when]
   assert kept == list(before)
@@ -133,13 +126,13 @@ def test_a_shard_damaged_since_is_written_again(folder, tmp_path, expected):
   results = sorted((tmp_path / 'out' / plans.WORK_FOLDER).glob('*.result'))
   results[1].write_bytes(b'')
   conversions.convert(folder, tmp_path / 'out')
-  assert everything(tmp_path / 'out') == expected
+  assert conversions.files(tmp_path / 'out') == expected
 
 
 def test_a_finished_conversion_is_left_alone(folder, tmp_path, expected):
   again = conversions.convert(folder, tmp_path / 'expected')
   assert again.is_finished and again.was_finished
-  assert everything(tmp_path / 'expected') == expected
+  assert conversions.files(tmp_path / 'expected') == expected
 
 
 def test_a_finished_conversion_that_was_damaged_is_mended(
@@ -149,7 +142,7 @@ def test_a_finished_conversion_that_was_damaged_is_mended(
   (tmp_path / 'expected' / names[1]).write_bytes(b'damaged')
   again = conversions.convert(folder, tmp_path / 'expected')
   assert again.is_finished and not again.was_finished
-  assert everything(tmp_path / 'expected') == expected
+  assert conversions.files(tmp_path / 'expected') == expected
 
 
 @pytest.mark.parametrize('how', [
@@ -157,14 +150,14 @@ def test_a_finished_conversion_that_was_damaged_is_mended(
 def test_other_options_do_not_overwrite(folder, tmp_path, expected, how):
   with pytest.raises(ValueError, match='other images or with other options'):
     conversions.convert(folder, tmp_path / 'expected', **how)
-  assert everything(tmp_path / 'expected') == expected
+  assert conversions.files(tmp_path / 'expected') == expected
 
 
 def test_other_images_do_not_overwrite(folder, tmp_path, expected):
   (folder / 'a/000.jpg').unlink()
   with pytest.raises(ValueError, match='other images or with other options'):
     conversions.convert(folder, tmp_path / 'expected')
-  assert everything(tmp_path / 'expected') == expected
+  assert conversions.files(tmp_path / 'expected') == expected
 
 
 def test_shards_of_another_count_are_not_mixed_in(folder, tmp_path):
@@ -179,74 +172,6 @@ def test_a_second_run_at_once_is_refused(folder, tmp_path):
       conversions.convert(folder, tmp_path / 'out')
     return process_pool.convert(tasks, 0, lambda *_: None)
   assert conversions.convert(folder, tmp_path / 'out', runner=run).is_finished
-
-
-def test_corrupt_images_are_listed_and_counted(folder, tmp_path):
-  (folder / 'a/000.jpg').write_bytes(b'')
-  (folder / 'b/001.jpg').write_bytes(b'no image')
-  (folder / 'c/link.jpg').symlink_to('nowhere')
-  out = tmp_path / 'out'
-  done = conversions.convert(folder, out)
-  assert not done.is_finished and not (out / 'manifest.json').exists()
-  expected = {
-      'in/c/link.jpg': 'cannot be read: No such file or directory',
-      'a/000.jpg': 'zero bytes',
-      'b/001.jpg': 'not an image: begins with 6e 6f 20 69'}
-  assert {row['file']: row['reason'] for row in conversions.listed(
-      out, 'quarantined.jsonl')} == expected
-  assert not conversions.convert(folder, out, max_corrupt=2).is_finished
-  done = conversions.convert(folder, out, max_corrupt=3)
-  assert done.is_finished
-  assert done.manifest['quarantined']['count'] == 3
-  assert len(conversions.images(out, 'train')) == 38
-  assert not {'a/000.jpg', 'b/001.jpg'} & set(conversions.images(out, 'train'))
-
-
-def test_an_image_mended_after_a_first_run_is_taken(
-    folder, tmp_path, expected):
-  whole = (folder / 'a/000.jpg').read_bytes()
-  # Of the same size, so that nothing but reading it again can tell.
-  (folder / 'a/000.jpg').write_bytes(bytes(len(whole)))
-  assert not conversions.convert(folder, tmp_path / 'out').is_finished
-  (folder / 'a/000.jpg').write_bytes(whole)
-  assert conversions.convert(folder, tmp_path / 'out').is_finished
-  assert everything(tmp_path / 'out') == expected
-
-
-def test_nothing_but_corrupt_images(tmp_path):
-  for name in 'ab':
-    image_trees.write(tmp_path / f'in/{name}/1.jpg', b'')
-  with pytest.raises(ValueError, match='not one of the images is whole'):
-    conversions.convert(tmp_path / 'in', tmp_path / 'out', max_corrupt=9)
-
-
-def test_stray_files_are_named_and_left_out(folder, tmp_path):
-  for name in ('.DS_Store', 'a/Thumbs.db', 'a/._000.jpg', 'list.txt',
-               '__MACOSX/a/000.jpg', 'a/notes', 'archive.zip'):
-    image_trees.write(folder / name, b'x')
-  # Not by their names, but by what they are, images.
-  image_trees.write(folder / 'a/no_suffix', image_trees.encode(900))
-  image_trees.write(folder / 'a/odd.suffix', image_trees.encode(901))
-  done = conversions.convert(folder, tmp_path / 'out')
-  assert done.is_finished
-  assert {row['file'] for row in conversions.listed(
-      tmp_path / 'out', 'left_out.jsonl')} == {
-          'in/.DS_Store', 'in/a/Thumbs.db', 'in/a/._000.jpg', 'in/list.txt',
-          'in/__MACOSX/a/000.jpg', 'in/a/notes', 'in/archive.zip'}
-  assert {'a/no_suffix', 'a/odd.suffix'} < set(
-      conversions.images(tmp_path / 'out', 'train'))
-
-
-def test_what_is_reencoded_is_listed(folder, tmp_path):
-  image_trees.write(folder / 'a/png.JPEG', image_trees.encode(900, 'PNG'))
-  image_trees.write(folder / 'a/cmyk.jpg', image_trees.encode(9, mode='CMYK'))
-  done = conversions.convert(folder, tmp_path / 'out')
-  assert done.manifest['reencoded']['count'] == 1
-  assert conversions.listed(tmp_path / 'out', 'reencoded.jsonl') == [
-      {'split': 'train', 'file': 'a/png.JPEG', 'was': 'PNG'}]
-  images = conversions.images(tmp_path / 'out', 'train')
-  assert images['a/png.JPEG'][:3] == b'\xff\xd8\xff'
-  assert images['a/cmyk.jpg'] == (folder / 'a/cmyk.jpg').read_bytes()
 
 
 def test_a_part_of_each_class_is_held_out(folder, tmp_path):

@@ -33,8 +33,11 @@ def read(*folders):
     # Several inputs, of which one names its splits itself.
     {'imagenet/Data/train/n01': ('train', 'n01'),
      'imagenet/Data/val/n01': ('validation', 'n01'), 'test': ('test', None)},
-    # A class may be called like a split.
-    {'vehicles/bus': ('train', 'bus'), 'vehicles/train': ('train', 'train')},
+    # Within a split, a class may be called like one.
+    {'train/vehicles/bus': ('train', 'bus'),
+     'train/vehicles/train': ('train', 'train')},
+    # And, beside others, like Tiny-ImageNet's folders.
+    {'x/images': ('train', 'images'), 'x/texts': ('train', 'texts')},
     {'train/bus': ('train', 'bus'), 'train/train': ('train', 'train')},
 ])
 def test_places(folders):
@@ -43,6 +46,7 @@ def test_places(folders):
 
 @pytest.mark.parametrize('folders, reason', [
     (['x/train/cat', 'x/extra/cat'], "'extra' beside 'train'"),
+    (['x/train', 'x/bus'], "'bus' beside 'train'"),
     (['x/cat/kittens', 'x/dog/puppies'], 'lies 2 folders deep'),
     (['x/cat/kittens', 'x/cat', 'x/dog'], 'x/cat holds images and, beside'),
     (['x', 'x/cat'], 'holds images and, beside them, folders of images'),

@@ -264,6 +264,19 @@ def test_a_pickle_that_calls_something_is_refused(tmp_path):
     conversions.convert(path, tmp_path / 'out')
 
 
+def test_the_checksum_of_an_archive_of_cifar_is_compared(tmp_path):
+  version = cifar.version_of('cifar-10-binary.tar.gz')
+  pixels = np.random.default_rng(0).integers(0, 256, (4, 3072), np.uint8)
+  content = {batch: (pixels, np.arange(4)) for batch in version.batches}
+  path = tmp_path / 'cifar-10-binary.tar.gz'
+  cifar_archive(path, version, content)
+  whole = bytearray(path.read_bytes())
+  whole[-8] ^= 1  # Where gzip keeps it.
+  path.write_bytes(whole)
+  with pytest.raises(ValueError, match='CRC check failed'):
+    conversions.convert(path, tmp_path / 'out')
+
+
 def test_a_damaged_archive_of_cifar_is_named(tmp_path):
   path = image_trees.write(tmp_path / 'cifar-10-binary.tar.gz', b'\x1f\x8b?')
   with pytest.raises(ValueError, match='is damaged'):

@@ -153,9 +153,18 @@ def test_changed_lists(converted, name):
 def test_a_folder_without_a_manifest(tmp_path, converted):
   with pytest.raises(ValueError, match='holds no manifest.json'):
     verify(tmp_path)
+  whole = (converted / 'manifest.json').read_text()
   (converted / 'manifest.json').write_text('{"format_version": 9}')
   with pytest.raises(ValueError, match='Update it'):
     verify(converted)
+  for change in (lambda manifest: manifest.update(splits=[]),
+                 lambda manifest: manifest.pop('identity'),
+                 lambda manifest: manifest['classes'].append(1)):
+    manifest = json.loads(whole)
+    change(manifest)
+    (converted / 'manifest.json').write_text(json.dumps(manifest))
+    with pytest.raises(ValueError, match='is damaged'):
+      verify(converted)
   (converted / 'manifest.json').write_text('{')
   with pytest.raises(ValueError, match='is damaged'):
     verify(converted)

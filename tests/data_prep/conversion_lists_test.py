@@ -1,0 +1,157 @@
+"""Tests of what a conversion lists: corrupt, re-encoded, left out, changed."""
+
+import os
+
+import conversions
+import image_trees
+import pytest
+
+
+@pytest.fixture(name='folder')
+def _folder(tmp_path):
+  """40 images in three classes."""
+  image_trees.class_folders(tmp_path / 'in', {'a': 20, 'b': 15, 'c': 5})
+  return tmp_path / 'in'
+
+
+@pytest.fixture(name='expected')
+def _expected(folder, tmp_path):
+  """The shards and the manifest of an undisturbed run."""
+  conversions.convert(folder, tmp_path / 'expected')
+  return conversions.files(tmp_path / 'expected')
+
+
+def test_corrupt_images_are_listed_and_counted(folder, tmp_path):
+  (folder / 'a/000.jpg').write_bytes(b'')
+  (folder / 'b/001.jpg').write_bytes(b'no image')
+  (folder / 'c/link.jpg').symlink_to('nowhere')
+  out = tmp_path / 'out'
+  done = conversions.convert(folder, out)
+  assert not done.is_finished and not (out / 'manifest.json').exists()
+  expected = {
+      'in/c/link.jpg': 'cannot be read: No such file or directory',
+      'a/000.jpg': 'zero bytes',
+      'b/001.jpg': 'not an image: begins with 6e 6f 20 69'}
+  assert {row['file']: row['reason'] for row in conversions.listed(
+      out, 'quarantined.jsonl')} == expected
+  assert not conversions.convert(folder, out, max_corrupt=2).is_finished
+  done = conversions.convert(folder, out, max_corrupt=3)
+  assert done.is_finished
+  assert done.manifest['quarantined']['count'] == 3
+  assert len(conversions.images(out, 'train')) == 38
+  assert not {'a/000.jpg', 'b/001.jpg'} & set(conversions.images(out, 'train'))
+
+
+def test_an_image_mended_after_a_first_run_is_taken(
+    folder, tmp_path, expected):
+  whole = (folder / 'a/000.jpg').read_bytes()
+  # Of the same size, so that nothing but reading it again can tell.
+  (folder / 'a/000.jpg').write_bytes(bytes(len(whole)))
+  assert not conversions.convert(folder, tmp_path / 'out').is_finished
+  (folder / 'a/000.jpg').write_bytes(whole)
+  assert conversions.convert(folder, tmp_path / 'out').is_finished
+  assert conversions.files(tmp_path / 'out') == expected
+
+
+def test_an_image_changed_meanwhile_is_taken_again(folder, tmp_path):
+  """Of the same size: when it was modified tells."""
+  (folder / 'b/000.jpg').write_bytes(b'')
+  assert not conversions.convert(folder, tmp_path / 'out').is_finished
+  whole = (folder / 'a/000.jpg').read_bytes()
+  changed = whole[:-3] + b'\0' + whole[-2:]
+  (folder / 'a/000.jpg').write_bytes(changed)
+  os.utime(folder / 'a/000.jpg', (1, 1))
+  done = conversions.convert(folder, tmp_path / 'out', max_corrupt=1)
+  assert done.is_finished
+  assert conversions.images(tmp_path / 'out', 'train')['a/000.jpg'] == changed
+
+
+def test_changes_after_the_end_are_said(folder, tmp_path):
+  assert not conversions.convert(folder, tmp_path / 'out').has_changed
+  assert not conversions.convert(folder, tmp_path / 'out').has_changed
+  os.utime(folder / 'a/000.jpg', (1, 1))
+  assert conversions.convert(folder, tmp_path / 'out').has_changed
+
+
+def test_accepting_fewer_corrupt_images_than_there_are(folder, tmp_path):
+  (folder / 'b/000.jpg').write_bytes(b'')
+  for max_corrupt, is_finished in ((0, False), (1, True), (0, False)):
+    assert conversions.convert(
+        folder, tmp_path / 'out', max_corrupt=max_corrupt
+    ).is_finished == is_finished
+
+
+@pytest.mark.parametrize('name', ['left_out.jsonl', 'quarantined.jsonl'])
+def test_a_list_that_is_missing_can_be_made_again(
+    folder, tmp_path, expected, name):
+  (tmp_path / 'expected' / name).unlink()
+  (tmp_path / 'expected/class_names.txt').unlink()
+  with pytest.raises(ValueError, match=f'{name} is missing or has changed'):
+    conversions.convert(folder, tmp_path / 'expected')
+  (tmp_path / 'expected/manifest.json').unlink()
+  conversions.convert(folder, tmp_path / 'expected')
+  assert conversions.files(tmp_path / 'expected') == expected
+
+
+def test_images_of_forms_that_are_not_read_are_missed(folder, tmp_path):
+  image_trees.write(folder / 'a/photo.HEIC', b'\0\0\0\x18ftypheic')
+  assert not conversions.convert(folder, tmp_path / 'out').is_finished
+  (row,) = conversions.listed(tmp_path / 'out', 'quarantined.jsonl')
+  assert row['file'] == 'a/photo.HEIC'
+
+
+def test_folders_that_lead_to_no_image_are_named(folder, tmp_path):
+  (folder / 'nothing').mkdir()
+  image_trees.class_folders(folder, {'license': 2})
+  conversions.convert(folder, tmp_path / 'out')
+  assert conversions.listed(tmp_path / 'out', 'left_out.jsonl') == [
+      {'split': '', 'file': 'in/nothing', 'reason': 'an empty folder'}]
+  assert 'license/000.jpg' in conversions.labels(tmp_path / 'out', 'train')
+
+
+def test_an_input_given_twice(folder, tmp_path):
+  with pytest.raises(ValueError, match='are the same input'):
+    conversions.convert(
+        [('', folder), ('train', f'{folder}/')], tmp_path / 'out')
+
+
+def test_an_output_that_is_a_file(folder, tmp_path):
+  (tmp_path / 'out').write_text('')
+  with pytest.raises(ValueError, match='is a file'):
+    conversions.convert(folder, tmp_path / 'out')
+
+
+def test_nothing_but_corrupt_images(tmp_path):
+  for name in 'ab':
+    image_trees.write(tmp_path / f'in/{name}/1.jpg', b'')
+  with pytest.raises(ValueError, match='not one of the images is whole'):
+    conversions.convert(tmp_path / 'in', tmp_path / 'out', max_corrupt=9)
+
+
+def test_stray_files_are_named_and_left_out(folder, tmp_path):
+  for name in ('.DS_Store', 'a/Thumbs.db', 'a/._000.jpg', 'list.txt',
+               '__MACOSX/a/000.jpg', 'a/notes', 'archive.zip'):
+    image_trees.write(folder / name, b'x')
+  # Not by their names, but by what they are, images.
+  image_trees.write(folder / 'a/no_suffix', image_trees.encode(900))
+  image_trees.write(folder / 'a/odd.suffix', image_trees.encode(901))
+  done = conversions.convert(folder, tmp_path / 'out')
+  assert done.is_finished
+  assert {row['file'] for row in conversions.listed(
+      tmp_path / 'out', 'left_out.jsonl')} == {
+          'in/.DS_Store', 'in/a/Thumbs.db', 'in/a/._000.jpg', 'in/list.txt',
+          'in/__MACOSX/a/000.jpg', 'in/a/notes', 'in/archive.zip'}
+  assert {'a/no_suffix', 'a/odd.suffix'} < set(
+      conversions.images(tmp_path / 'out', 'train'))
+
+
+def test_what_is_reencoded_is_listed(folder, tmp_path):
+  image_trees.write(folder / 'a/png.JPEG', image_trees.encode(900, 'PNG'))
+  image_trees.write(folder / 'a/cmyk.jpg', image_trees.encode(9, mode='CMYK'))
+  done = conversions.convert(folder, tmp_path / 'out')
+  assert done.manifest['reencoded']['count'] == 1
+  assert conversions.listed(tmp_path / 'out', 'reencoded.jsonl') == [
+      {'split': 'train', 'file': 'a/png.JPEG', 'was': 'PNG'}]
+  images = conversions.images(tmp_path / 'out', 'train')
+  assert images['a/png.JPEG'][:3] == b'\xff\xd8\xff'
+  assert images['a/cmyk.jpg'] == (folder / 'a/cmyk.jpg').read_bytes()
