@@ -44,7 +44,7 @@ test: lint
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist worksteal
 
 proofs: $(INSTALLED)
-	$(BIN)/python -m pytest -m long
+	$(BIN)/python -m pytest -m long -n $(TEST_PROCESSES) --dist worksteal
 
 benchmark: $(INSTALLED)
 	$(BIN)/python -m data_prep.benchmark_conversion --input=$(PHOTOGRAPHS)
