@@ -24,7 +24,8 @@ setup: $(INSTALLED)
 $(INSTALLED): $(LOCK)
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 13) else "Funnel-ViT needs Python 3.10 to 3.13, but $(PYTHON) is %d.%d. Name another: make PYTHON=python3.11 ..." % v)'
 	@$(PYTHON) -m venv $(VENV) || { echo "Could not create $(VENV): on Debian and Ubuntu, install python3-venv." >&2; exit 1; }
-	$(BIN)/python -m pip install --quiet --requirement $(LOCK)
+	@# seqeval has no wheel; only a build of its own finds what it needs.
+	$(BIN)/python -m pip install --quiet --use-pep517 --requirement $(LOCK)
 	@touch $@
 
 quickstart: $(INSTALLED)
