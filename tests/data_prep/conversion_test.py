@@ -13,20 +13,6 @@ from data_prep import process_pool
 from data_prep import storage
 
 
-@pytest.fixture(name='folder')
-def _folder(tmp_path):
-  """40 images in three classes."""
-  image_trees.class_folders(tmp_path / 'in', {'a': 20, 'b': 15, 'c': 5})
-  return tmp_path / 'in'
-
-
-@pytest.fixture(name='expected')
-def _expected(folder, tmp_path):
-  """The shards and the manifest of an undisturbed run."""
-  conversions.convert(folder, tmp_path / 'expected')
-  return conversions.files(tmp_path / 'expected')
-
-
 def test_every_image_is_there_once(folder, tmp_path):
   done = conversions.convert(folder, tmp_path / 'out')
   assert done.is_finished and not done.was_finished
