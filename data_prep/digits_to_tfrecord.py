@@ -18,9 +18,9 @@ from absl import flags
 import numpy as np
 from PIL import Image
 from sklearn import datasets
-import tensorflow as tf
 
 from data_prep import records
+from data_prep import storage
 
 HELD_OUT_EVERY = 5
 MAX_SHADE = 16
@@ -90,7 +90,7 @@ def convert(output_dir: str, num_train_shards: int, num_samples: int
   for index, (image, label) in enumerate(zip(images, labels)):
     split = 'validation' if is_held_out(index) else 'train'
     splits[split].append(make_record(index, image, label))
-  tf.io.gfile.makedirs(os.path.join(output_dir, SAMPLES_DIR))
+  storage.make_folder(os.path.join(output_dir, SAMPLES_DIR))
   records.write_split(output_dir, 'train', splits['train'], num_train_shards)
   records.write_split(output_dir, 'validation', splits['validation'], 1)
   records.write_class_names(output_dir, [str(digit) for digit in range(10)])
@@ -99,7 +99,7 @@ def convert(output_dir: str, num_train_shards: int, num_samples: int
   for position in range(num_samples):
     index = held_out[position * len(held_out) // num_samples]
     name = f'digit_{index:04d}_is_{labels[index]}.png'
-    with tf.io.gfile.GFile(
+    with storage.open_binary(
         os.path.join(output_dir, SAMPLES_DIR, name), 'wb') as file:
       Image.fromarray(images[index]).save(file, format='PNG')
   return {split: len(written) for split, written in splits.items()}
@@ -113,10 +113,8 @@ def main(argv: Sequence[str]) -> None:
   try:
     counts = convert(
         _OUTPUT_DIR.value, _NUM_TRAIN_SHARDS.value, _NUM_SAMPLES.value)
-  except ValueError as error:
+  except (ValueError, OSError) as error:
     raise SystemExit(f'error: {error}') from None
-  except tf.errors.OpError as error:
-    raise SystemExit(f'error: {error.message}') from None
   print(f'{_OUTPUT_DIR.value}: {counts["train"]} training and '
         f'{counts["validation"]} validation images.')
 
