@@ -221,23 +221,10 @@ def _read_cifar(inputs: Inputs, index: image_index.ImageIndex,
     raise ValueError('CIFAR has labels of its own. Leave out --form and '
                      '--validation_labels.')
   (_, path), = inputs.paths
-  pixels_path = os.path.join(pixels_dir, _PIXELS_FILE)
-  images, class_names = cifar.extract(path, pixels_path)
-  folders = {}
-  for image in images:
-    folder = f'{image.split}/{class_names[image.label]}'
-    folders[folder] = (image.split, image.label)
-    index.add(containers.Member(
-        f'{folder}/{image.name}', pixels_path, image.offset,
-        cifar.IMAGE_BYTES))
-  for folder, (split, label) in folders.items():
-    index.assign(folder, split, label)
-  listener.scanned(len(images))
-  return sources.DataSet(
-      cifar.version_of(path).name,
-      tuple(sources.ImageClass(name) for name in class_names),
-      ('the pixels are encoded as JPEG without subsampling of colors; the test '
-       'images are written as validation-*',), is_pixels=True)
+  data_set = sources.read_cifar(
+      path, os.path.join(pixels_dir, _PIXELS_FILE), index)
+  listener.scanned(sum(count for count, _ in index.totals().values()))
+  return data_set
 
 
 def _name_of(path: str) -> str:

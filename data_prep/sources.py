@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import dataclasses
 import os
 
+from data_prep import cifar
 from data_prep import containers
 from data_prep import folder_tree
 from data_prep import image_index
@@ -102,6 +103,38 @@ def recognise(index: image_index.ImageIndex,
     _note_sizes(index, notes)
   return DataSet(
       form_name, _image_classes(ordered, first_label, lists), tuple(notes))
+
+
+def read_cifar(path: str, pixels_path: str, index: image_index.ImageIndex
+               ) -> DataSet:
+  """Puts the images of an archive of CIFAR into an index.
+
+  Args:
+    path: the archive, under the name it is published by.
+    pixels_path: the file that their pixels are written to.
+    index: where the images go, with split and label.
+
+  Returns:
+    The data set.
+
+  Raises:
+    ValueError: if the archive is damaged, or not what its name says.
+  """
+  images, class_names = cifar.extract(path, pixels_path)
+  folders = {}
+  for image in images:
+    folder = f'{image.split}/{class_names[image.label]}'
+    folders[folder] = (image.split, image.label)
+    index.add(containers.Member(
+        f'{folder}/{image.name}', pixels_path, image.offset,
+        cifar.IMAGE_BYTES))
+  for folder, (split, label) in folders.items():
+    index.assign(folder, split, label)
+  return DataSet(
+      cifar.version_of(path).name,
+      tuple(ImageClass(name) for name in class_names),
+      ('the pixels are encoded as JPEG without subsampling of colors; the test '
+       'images are written as validation-*',), is_pixels=True)
 
 
 def _with_flat_splits(places: Mapping[str, folder_tree.Place],
