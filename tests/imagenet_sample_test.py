@@ -6,6 +6,7 @@ archive, named by IMAGENET_SAMPLE_DIR.
 
 import os
 import pathlib
+import shutil
 
 import conversions
 import numpy as np
@@ -29,8 +30,11 @@ pytestmark = pytest.mark.skipif(
 def imagenet_dir(tmp_path_factory):
   """The photographs as TFRecords; they stand in for validation as well."""
   output_dir = tmp_path_factory.mktemp('imagenet')
+  # A copy, as the same folder for both splits is refused.
+  validation_dir = tmp_path_factory.mktemp('copy') / 'validation'
+  shutil.copytree(SAMPLE_DIR / 'train', validation_dir)
   done = conversions.convert(
-      [('train', SAMPLE_DIR / 'train'), ('validation', SAMPLE_DIR / 'train')],
+      [('train', SAMPLE_DIR / 'train'), ('validation', validation_dir)],
       output_dir, num_workers=2)
   assert done.data_set.form == 'ImageNet (ILSVRC 2012)'
   return output_dir
