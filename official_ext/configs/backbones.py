@@ -26,6 +26,23 @@ class FunnelTransformer(hyperparams.Config):
 
 
 @dataclasses.dataclass
+class FastPath(hyperparams.Config):
+  """How the model is computed; the result is the same up to rounding.
+
+  Attributes:
+    fused_layers: query, key and value from one matrix product; LayerNorm and
+      GELU computed again in the backward pass instead of kept.
+    class_token_only: the last layer computes the class token alone, where the
+      pooler is 'token'.
+    bfloat16_gelu: under mixed bfloat16, fused layers compute GELU in bfloat16;
+      Model Garden computes it in float32.
+  """
+  fused_layers: bool = True
+  class_token_only: bool = True
+  bfloat16_gelu: bool = True
+
+
+@dataclasses.dataclass
 class FunnelViT(hyperparams.Config):
   """Funnel-ViT (paper, section 3.2). With one block it is Model Garden's ViT.
 
@@ -48,6 +65,9 @@ class FunnelViT(hyperparams.Config):
       branches; the others grow linearly up to it.
     layer_scale_init_value: initial LayerScale (arXiv 2103.17239), 0 for none.
     original_init: ViT's initialisers, or else truncated normal (DeiT).
+    fast_path: how the model is computed.
+    recompute_layers: whether training keeps only the inputs of every layer and
+      computes the layer again in the backward pass: less memory, more time.
   """
   model_name: str = 'vit-b16'
   layout: str | None = None
@@ -63,6 +83,8 @@ class FunnelViT(hyperparams.Config):
   init_stochastic_depth_rate: float = 0.0
   layer_scale_init_value: float = 0.0
   original_init: bool = True
+  fast_path: FastPath = dataclasses.field(default_factory=FastPath)
+  recompute_layers: bool = False
 
 
 @dataclasses.dataclass

@@ -19,13 +19,13 @@ from typing import Any
 
 from official.modeling import activations
 from official.vision.modeling.backbones import vit
-from official.vision.modeling.layers import nn_blocks
 from official.vision.modeling.layers import nn_layers
 import tensorflow as tf
 import tf_keras
 
 from official_ext.modeling import layout as layout_lib
 from official_ext.modeling import token_ops
+from official_ext.modeling import transformer_layer
 
 # As in Model Garden's ViT, to agree with the JAX implementation.
 _NORM_EPSILON = 1e-6
@@ -51,6 +51,10 @@ class FunnelEncoder(tf_keras.layers.Layer):
       kernel_regularizer: tf_keras.regularizers.Regularizer | None = None,
       init_stochastic_depth_rate: float = 0.0,
       layer_scale_init_value: float = 0.0,
+      class_token_only: bool = False,
+      fused_layers: bool = True,
+      bfloat16_gelu: bool = True,
+      recompute_layers: bool = False,
       **kwargs,
   ):
     """Initialises the encoder.
@@ -68,9 +72,30 @@ class FunnelEncoder(tf_keras.layers.Layer):
       init_stochastic_depth_rate: drop rate of the last layer's residual
         branches; the others grow linearly up to it.
       layer_scale_init_value: initial LayerScale, 0 for none.
+      class_token_only: whether the last layer computes the class token alone,
+        from all tokens; the result is then [B, 1, D'].
+      fused_layers: whether the layers take the faster way of
+        `transformer_layer`; the result is the same up to rounding.
+      bfloat16_gelu: whether fused layers compute GELU in bfloat16 where they
+        compute in it.
+      recompute_layers: whether to keep only the inputs of every layer and
+        compute the layer again in the backward pass.
       **kwargs: of `tf_keras.layers.Layer`.
+
+    Raises:
+      ValueError: if `class_token_only` is set without a class token, or
+        `recompute_layers` with dropout.
     """
     super().__init__(**kwargs)
+    if class_token_only and not has_class_token:
+      raise ValueError(
+          'class_token_only needs a class token: has_class_token is False.')
+    if recompute_layers and (
+        dropout_rate or attention_dropout_rate or init_stochastic_depth_rate):
+      raise ValueError(
+          'recompute_layers would drop other values the second time. Set '
+          'dropout_rate, attention_dropout_rate and '
+          'init_stochastic_depth_rate to 0, or recompute_layers to false.')
     self._blocks = tuple(_as_block(block) for block in blocks)
     self._pooling = pooling
     self._pool_query_only = pool_query_only
@@ -81,6 +106,10 @@ class FunnelEncoder(tf_keras.layers.Layer):
     self._kernel_regularizer = tf_keras.regularizers.get(kernel_regularizer)
     self._init_stochastic_depth_rate = init_stochastic_depth_rate
     self._layer_scale_init_value = layer_scale_init_value
+    self._class_token_only = class_token_only
+    self._fused_layers = fused_layers
+    self._bfloat16_gelu = bfloat16_gelu
+    self._recompute_layers = recompute_layers
 
   def build(self, input_shape: tf.TensorShape):
     num_tokens, hidden_size = input_shape[1:]
@@ -120,7 +149,7 @@ class FunnelEncoder(tf_keras.layers.Layer):
   def _transformer_layer(self, block: layout_lib.ResolvedBlock, position: int,
                          num_layers: int) -> tf_keras.layers.Layer:
     """One layer of a block; `position` counts from 1 over all blocks."""
-    return nn_blocks.TransformerEncoderBlock(
+    return transformer_layer.TransformerLayer(
         num_attention_heads=block.num_heads,
         inner_dim=block.mlp_dim,
         inner_activation=activations.gelu,
@@ -133,6 +162,8 @@ class FunnelEncoder(tf_keras.layers.Layer):
         stochastic_depth_drop_rate=nn_layers.get_stochastic_depth_rate(
             self._init_stochastic_depth_rate, position, num_layers),
         layer_scale_init_value=self._layer_scale_init_value,
+        fused=self._fused_layers,
+        bfloat16_gelu=self._bfloat16_gelu,
         # Layer-wise learning-rate decay reads the position from the name.
         name=f'layer_{position}')
 
@@ -146,7 +177,7 @@ class FunnelEncoder(tf_keras.layers.Layer):
         x = self._enter_block(x, index, next(layers), training)
         num_layers -= 1
       for _ in range(num_layers):
-        x = next(layers)(x, training=training)  # [B, T, D]
+        x = self._run(next(layers), x, None, training)  # [B, T, D]
     return self._norm(x)
 
   def _enter_block(self, x: tf.Tensor, index: int,
@@ -160,9 +191,23 @@ class FunnelEncoder(tf_keras.layers.Layer):
         x, self._blocks[index - 1].patch_shape,
         self._blocks[index].pool_window, self._pooling,
         self._has_class_token)  # [B, T, D'] -> [B, T', D']
-    if self._pool_query_only:
-      return first_layer([pooled, x, None], training=training)
-    return first_layer(pooled, training=training)
+    key_value = x if self._pool_query_only else None
+    return self._run(first_layer, pooled, key_value, training)
+
+  def _run(self, layer: tf_keras.layers.Layer, query: tf.Tensor,
+           key_value: tf.Tensor | None, training: bool | None) -> tf.Tensor:
+    """Runs one layer: [B, T, D], or [B, 1, D] of the class token alone."""
+    is_last = layer is self._encoder_layers[-1]
+    output_range = 1 if is_last and self._class_token_only else None
+
+    def run(query, *key_value):
+      inputs = [query, *key_value, None] if key_value else query
+      return layer(inputs, output_range=output_range, training=training)
+
+    # The variables must exist before TensorFlow looks for them.
+    if self._recompute_layers and layer.built:
+      run = tf.recompute_grad(run)
+    return run(query) if key_value is None else run(query, key_value)
 
   def get_config(self) -> dict[str, Any]:
     return {
@@ -178,6 +223,10 @@ class FunnelEncoder(tf_keras.layers.Layer):
             self._kernel_regularizer),
         'init_stochastic_depth_rate': self._init_stochastic_depth_rate,
         'layer_scale_init_value': self._layer_scale_init_value,
+        'class_token_only': self._class_token_only,
+        'fused_layers': self._fused_layers,
+        'bfloat16_gelu': self._bfloat16_gelu,
+        'recompute_layers': self._recompute_layers,
     }
 
 

@@ -38,6 +38,8 @@ class FunnelViT(tf_keras.Model):
       layer_scale_init_value: float = 0.0,
       original_init: bool = True,
       kernel_regularizer: tf_keras.regularizers.Regularizer | None = None,
+      fast_path: backbones.FastPath | None = None,
+      recompute_layers: bool = False,
   ):
     """Builds the model.
 
@@ -51,7 +53,11 @@ class FunnelViT(tf_keras.Model):
       layer_scale_init_value: initial LayerScale, 0 for none.
       original_init: ViT's initialisers, or else truncated normal (DeiT).
       kernel_regularizer: regulariser of every kernel.
+      fast_path: how to compute; None for the default.
+      recompute_layers: whether to keep only the inputs of every layer and
+        compute the layer again in the backward pass.
     """
+    fast_path = fast_path or backbones.FastPath()
     hidden_size = spec.blocks[0].hidden_size
     dense_initializer = 'lecun_normal' if original_init else 'he_uniform'
     images = tf_keras.Input(shape=input_specs.shape[1:])
@@ -80,6 +86,11 @@ class FunnelViT(tf_keras.Model):
         kernel_regularizer=kernel_regularizer,
         init_stochastic_depth_rate=init_stochastic_depth_rate,
         layer_scale_init_value=layer_scale_init_value,
+        class_token_only=(
+            spec.pooler == 'token' and fast_path.class_token_only),
+        fused_layers=fast_path.fused_layers,
+        bfloat16_gelu=fast_path.bfloat16_gelu,
+        recompute_layers=recompute_layers,
         name='encoder')(x)
     if spec.pooler == 'token':
       x = x[:, 0]  # [B, T', D'] -> [B, D']
@@ -150,4 +161,6 @@ def build_funnel_vit(
       init_stochastic_depth_rate=config.init_stochastic_depth_rate,
       layer_scale_init_value=config.layer_scale_init_value,
       original_init=config.original_init,
-      kernel_regularizer=l2_regularizer)
+      kernel_regularizer=l2_regularizer,
+      fast_path=config.fast_path,
+      recompute_layers=config.recompute_layers)

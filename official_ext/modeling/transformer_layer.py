@@ -1,0 +1,188 @@
+"""Model Garden's transformer layer, with a faster way through it.
+
+The layer's variables and their checkpoint keys are Model Garden's; only the
+operations between them differ. `fused=False` is Model Garden's own `call`.
+
+Legend: B batch, T query tokens, S key tokens, D hidden size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import functools
+from typing import Any
+
+from official.modeling import activations
+from official.vision.modeling.layers import nn_blocks
+import tensorflow as tf
+import tf_keras
+
+from official_ext.modeling import fused_ops
+
+
+@tf_keras.utils.register_keras_serializable(package='funnel_vit')
+class TransformerLayer(nn_blocks.TransformerEncoderBlock):
+  """A pre-norm transformer layer with the tanh approximation of GELU.
+
+  Call with tokens [B, T, D], or with `[query, key_value, None]` of [B, T, D]
+  and [B, S, D]; returns [B, T, D].
+  """
+
+  def __init__(self, *args, fused: bool = True, bfloat16_gelu: bool = True,
+               **kwargs):
+    """Initialises the layer.
+
+    Args:
+      *args: of Model Garden's layer.
+      fused: whether query, key and value come from one matrix product, and
+        LayerNorm and GELU are computed again in the backward pass.
+      bfloat16_gelu: whether the fused GELU is computed in bfloat16 where the
+        layer is; else in float32, as in Model Garden's layer.
+      **kwargs: of Model Garden's layer, `norm_first=True` among them.
+
+    Raises:
+      ValueError: if `fused` and a setting asks for what the fused way lacks.
+    """
+    super().__init__(*args, **kwargs)
+    if fused and not (
+        self._norm_first and self._use_bias and self._use_query_residual and
+        self._inner_activation is activations.gelu and
+        not self._inner_dropout and not self._return_attention_scores):
+      raise ValueError(
+          'the fused layer is pre-norm with biases, query residual and '
+          "Model Garden's `activations.gelu`, without inner dropout and "
+          'attention scores. Set fused=False for anything else.')
+    self._fused = fused
+    self._bfloat16_gelu = bfloat16_gelu
+
+  def build(self, input_shape: tf.TensorShape | Sequence[tf.TensorShape]):
+    super().build(input_shape)
+    if not self._fused:
+      return
+    # Model Garden's layer makes these variables when it is first called, by
+    # its sublayers, which the fused way does not call.
+    shape = tf.TensorShape(
+        input_shape[0] if isinstance(input_shape, (list, tuple))
+        else input_shape)
+    hidden_size = shape[-1]
+    attention = self._attention_layer
+    # pylint: disable=protected-access
+    with tf.name_scope(attention.name):
+      attention._build_from_signature(query=shape, value=shape)
+      for dense in (attention._query_dense, attention._key_dense,
+                    attention._value_dense):
+        _build(dense, shape)
+      _build(attention._output_dense, tf.TensorShape(
+          [None, None, self._num_heads, self._key_dim]))
+    # pylint: enable=protected-access
+    attention.built = True
+    for layer, size in ((self._attention_layer_norm, hidden_size),
+                        (self._output_layer_norm, hidden_size),
+                        (self._intermediate_dense, hidden_size),
+                        (self._output_dense, self._inner_dim)):
+      _build(layer, tf.TensorShape([None, None, size]))
+
+  def call(self, inputs: tf.Tensor | Sequence[tf.Tensor | None],
+           output_range: int | None = None,
+           training: bool | None = None) -> tf.Tensor:
+    """Runs the layer.
+
+    Args:
+      inputs: [B, T, D], or `[query, key_value, None]`.
+      output_range: how many of the query tokens to compute, from the first;
+        None for all.
+      training: whether dropout acts.
+
+    Returns:
+      [B, T, D], or [B, output_range, D].
+    """
+    if not self._fused:
+      return super().call(inputs, output_range=output_range, training=training)
+    key_value = None
+    if isinstance(inputs, (list, tuple)):
+      inputs, key_value, _ = inputs
+    residual = inputs
+    if output_range and output_range < inputs.shape[1]:
+      key_value = inputs if key_value is None else key_value
+      residual = inputs[:, :output_range]
+    residual += self._attend(residual, key_value, training)
+    return residual + self._think(residual, training)
+
+  def _attend(self, query: tf.Tensor, key_value: tf.Tensor | None,
+              training: bool | None) -> tf.Tensor:
+    """The attention branch: [B, T, D] and [B, S, D] to [B, T, D]."""
+    # pylint: disable=protected-access
+    attention = self._attention_layer
+    projections = [attention._query_dense, attention._key_dense,
+                   attention._value_dense]
+    if key_value is None:
+      heads = self._project(query, projections)
+    else:
+      heads = [*self._project(query, projections[:1]),
+               *self._project(key_value, projections[1:])]
+    context = fused_ops.attend(*heads, drop=functools.partial(
+        attention._dropout_layer, training=training))  # [B, N, T, H]
+    dense = attention._output_dense
+    # pylint: enable=protected-access
+    rows = fused_ops.join_heads(context)  # [B * T, D]
+    kernel = tf.reshape(dense.kernel, [rows.shape[-1], -1])
+    outputs = tf.nn.bias_add(
+        tf.matmul(rows, _cast(kernel, rows.dtype)),
+        _cast(dense.bias, rows.dtype))
+    outputs = tf.reshape(outputs, [-1, *query.shape[1:]])
+    outputs = self._attention_dropout(outputs, training=training)
+    outputs = self._layer_scale_attn(outputs)
+    return self._stochastic_depth(outputs, training=training)
+
+  def _project(self, tokens: tf.Tensor,
+               projections: Sequence[tf_keras.layers.Layer]
+               ) -> list[tf.Tensor]:
+    """LayerNorm and some projections: [B, T, D] to as many [B, N, T, H]."""
+    num_tokens, hidden_size = tokens.shape[1:]
+    # [D, N, H] -> [D, N * H], and these beside each other.
+    kernel = tf.concat(
+        [tf.reshape(dense.kernel, [hidden_size, -1]) for dense in projections],
+        axis=1)
+    bias = tf.concat(
+        [tf.reshape(dense.bias, [-1]) for dense in projections], axis=0)
+    norm = self._attention_layer_norm
+    rows = tf.reshape(tokens, [-1, hidden_size])
+    projected = fused_ops.normalized_dense(
+        rows, norm.gamma, norm.beta, _cast(kernel, rows.dtype),
+        _cast(bias, rows.dtype), norm.epsilon)
+    return fused_ops.split_heads(
+        projected, num_tokens, len(projections), self._num_heads)
+
+  def _think(self, tokens: tf.Tensor, training: bool | None) -> tf.Tensor:
+    """The MLP branch: [B, T, D] to [B, T, D]."""
+    rows = tf.reshape(tokens, [-1, tokens.shape[-1]])
+    dtype = rows.dtype
+    norm, first, second = (
+        self._output_layer_norm, self._intermediate_dense, self._output_dense)
+    inner = fused_ops.normalized_dense(
+        rows, norm.gamma, norm.beta, _cast(first.kernel, dtype),
+        _cast(first.bias, dtype), norm.epsilon)  # [B * T, M]
+    outputs = fused_ops.gelu_dense(
+        inner, _cast(second.kernel, dtype), _cast(second.bias, dtype),
+        dtype if self._bfloat16_gelu else tf.float32)
+    outputs = tf.reshape(outputs, [-1, *tokens.shape[1:]])
+    outputs = self._output_dropout(outputs, training=training)
+    outputs = self._layer_scale_mlp(outputs)
+    return self._stochastic_depth(outputs, training=training)
+
+  def get_config(self) -> dict[str, Any]:
+    return {
+        **super().get_config(),
+        'fused': self._fused,
+        'bfloat16_gelu': self._bfloat16_gelu,
+    }
+
+
+def _build(layer: tf_keras.layers.Layer, shape: tf.TensorShape) -> None:
+  """Makes the variables of a layer under its name, as calling it would."""
+  with tf.name_scope(layer.name):
+    layer.build(shape)
+
+
+def _cast(value: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
+  return tf.cast(tf.convert_to_tensor(value), dtype)

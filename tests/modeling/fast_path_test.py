@@ -1,0 +1,154 @@
+"""Every switch of the fast path: on against off, the same model."""
+
+import models
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras
+
+from official_ext.configs import backbones
+from official_ext.modeling import funnel_encoder
+
+OFF = dict(fused_layers=False, class_token_only=False, bfloat16_gelu=False)
+SWITCHES = {
+    'fused_layers': dict(fast_path=dict(OFF, fused_layers=True)),
+    'class_token_only': dict(fast_path=dict(OFF, class_token_only=True)),
+    'bfloat16_gelu': dict(fast_path=dict(
+        OFF, fused_layers=True, bfloat16_gelu=True)),
+    'all': dict(fast_path={}),
+    'recompute_layers': dict(fast_path=OFF, recompute_layers=True),
+    'all, recompute_layers': dict(fast_path={}, recompute_layers=True),
+}
+MODELS = {
+    'one block': dict(layout='B2'),
+    'three blocks': dict(layout='B1-1-2', layer_scale_init_value=0.5),
+    'pooled before the last layer': dict(layout='B2-1'),
+    'pooled keys before the last layer': dict(
+        layout='B2-1', pool_query_only=False),
+    'uneven widths': dict(layout='B1(h64)-2(h128, m96)'),
+    'mean over tokens': dict(layout='B1-1', pooler='gap'),
+    'tokens': dict(layout='B1-1', pooler='none'),
+}
+
+
+def build(**settings):
+  tf_keras.backend.clear_session()
+  fast_path = backbones.FastPath(**settings.pop('fast_path', OFF))
+  return models.build_backbone(
+      (12, 16), fast_path=fast_path.as_dict(), **settings)
+
+
+def outputs_and_gradients(model, images):
+  """The endpoint, and the gradient of a fixed sum of it."""
+  with tf.GradientTape() as tape:
+    tape.watch(images)
+    (outputs,) = model(images, training=True).values()
+    outputs = tf.cast(outputs, tf.float32)
+    weights = np.random.default_rng(3).normal(size=outputs.shape)
+    loss = tf.reduce_sum(outputs * weights.astype(np.float32))
+  return [outputs, *tape.gradient(loss, [images, *model.trainable_variables])]
+
+
+def run_model(name, settings, images, compiled=False):
+  """Names of the variables; endpoint and gradients, from fixed values."""
+  model = build(**MODELS[name], **settings)
+  models.randomize(model)
+  run = tf.function(outputs_and_gradients, jit_compile=compiled)
+  return [variable.name for variable in model.variables], run(model, images)
+
+
+@pytest.fixture(scope='module', params=MODELS)
+def plain(request):
+  """A model with every switch off: its name, images and what it gives."""
+  images = models.random_images(3, (12, 16))
+  return request.param, images, *run_model(request.param, {}, images)
+
+
+def assert_same(plain, settings, compiled=False):
+  name, images, expected_names, expected = plain
+  names, found = run_model(name, settings, images, compiled)
+  assert names == expected_names
+  for got, wanted in zip(found, expected, strict=True):
+    np.testing.assert_allclose(
+        got, wanted, rtol=0, atol=3e-5 * max(1, np.abs(wanted).max()))
+
+
+@pytest.mark.parametrize('switch', SWITCHES)
+def test_same_outputs_and_gradients(plain, switch):
+  assert_same(plain, SWITCHES[switch])
+
+
+def test_same_outputs_and_gradients_under_xla(plain):
+  if plain[0] not in ('three blocks', 'pooled before the last layer'):
+    pytest.skip('the longer compilations tell nothing new')
+  assert_same(plain, SWITCHES['all, recompute_layers'], compiled=True)
+
+
+@pytest.mark.parametrize('switch', SWITCHES)
+def test_under_mixed_bfloat16(switch):
+  """As near to float32 as Model Garden's layers are, to a factor."""
+  images = models.random_images(3, (12, 16))
+  exact_model = build(layout='B1-2')
+  models.randomize(exact_model)
+  exact = outputs_and_gradients(exact_model, images)
+  total = max(np.linalg.norm(wanted) for wanted in exact)
+  errors = []
+  tf_keras.mixed_precision.set_global_policy('mixed_bfloat16')
+  for settings in ({}, SWITCHES[switch]):
+    model = build(layout='B1-2', **settings)
+    models.randomize(model)
+    found = tf.function(outputs_and_gradients)(model, images)
+    # Some gradients, as that of the keys' bias, are zero but for rounding.
+    errors.append([
+        np.linalg.norm(got - wanted) / max(
+            1e-2 * total, np.linalg.norm(wanted))
+        for got, wanted in zip(found, exact, strict=True)])
+  # Single gradients differ by chance; Model Garden's mean is 0.013.
+  garden_error, error = np.mean(errors, axis=1)
+  assert garden_error < 0.02
+  assert error < 1.5 * garden_error
+
+
+def test_dropout_and_stochastic_depth_act_in_the_fused_layers():
+  encoder = {}
+  for fused in (True, False):
+    tf_keras.utils.set_random_seed(5)
+    model = models.build_backbone(
+        layout='B2', fast_path=dict(fused_layers=fused),
+        init_stochastic_depth_rate=0.5,
+        transformer=dict(dropout_rate=0.3, attention_dropout_rate=0.3))
+    models.randomize(model)
+    images = models.random_images(256)
+    still = model(images, training=False)['pre_logits']
+    trained = model(images, training=True)['pre_logits']
+    again = model(images, training=True)['pre_logits']
+    assert np.abs(trained - again).max() > 0.1
+    encoder[fused] = np.std(trained - still)
+  # The same noise by size; the draws differ.
+  assert encoder[True] == pytest.approx(encoder[False], rel=0.1)
+
+
+def test_class_token_only_needs_a_class_token():
+  with pytest.raises(ValueError, match='has_class_token is False'):
+    funnel_encoder.FunnelEncoder([], has_class_token=False,
+                                 class_token_only=True)
+
+
+@pytest.mark.parametrize('rate', [
+    dict(transformer=dict(dropout_rate=0.1)),
+    dict(transformer=dict(attention_dropout_rate=0.1)),
+    dict(init_stochastic_depth_rate=0.1)])
+def test_layers_with_dropout_are_not_recomputed(rate):
+  with pytest.raises(ValueError, match='recompute_layers would drop other'):
+    models.build_backbone(recompute_layers=True, **rate)
+
+
+def test_checkpoints_do_not_know_the_switches(tmp_path):
+  fast, slow = build(layout='B1-1', fast_path={}), build(layout='B1-1')
+  models.randomize(fast)
+  path = tf.train.Checkpoint(fast).write(str(tmp_path / 'fast'))
+  status = tf.train.Checkpoint(slow).read(path)
+  status.assert_existing_objects_matched().assert_consumed()
+  images = models.random_images(2, (12, 16))
+  np.testing.assert_allclose(
+      slow(images)['pre_logits'], fast(images)['pre_logits'], atol=2e-5)
