@@ -12,6 +12,9 @@ from absl import flags
 
 from official_ext import library_logs
 
+_FLOAT32_BYTES = 4
+_MIB = 2 ** 20
+
 _MODEL_NAME = flags.DEFINE_string('model_name', 'vit-b16', 'The preset.')
 _IMAGE_SIZE = flags.DEFINE_integer(
     'image_size', 224, 'Side of the images, px.', lower_bound=1)
@@ -42,14 +45,17 @@ def main(argv: Sequence[str]) -> None:
   except ValueError as error:
     library_logs.fail(error)
   width = max(len(spec.layout_with_tokens) for spec in resolved)
-  print(f'{"layout":{width}}{"parameters, M":>15}{"GMACs":>8}'
-        f'{"of the first":>14}')
+  print(f'{"layout":{width}}{"parameters, M":>14}{"GMACs":>8}'
+        f'{"of the first":>14}{"kept, MiB":>11}')
   first = costs.count_multiply_adds(resolved[0], _NUM_CLASSES.value)
   for spec in resolved:
     parameters = costs.count_parameters(spec, _NUM_CLASSES.value)
     multiply_adds = costs.count_multiply_adds(spec, _NUM_CLASSES.value)
-    print(f'{spec.layout_with_tokens:{width}}{parameters / 1e6:15.1f}'
-          f'{multiply_adds / 1e9:8.2f}{100 * multiply_adds / first:12.0f} %')
+    kept = costs.count_kept_activations(spec) * _FLOAT32_BYTES / _MIB
+    print(f'{spec.layout_with_tokens:{width}}{parameters / 1e6:14.1f}'
+          f'{multiply_adds / 1e9:8.2f}{100 * multiply_adds / first:12.0f} %'
+          f'{kept:11.1f}')
+  print('kept: activations for the backward pass, of one image in float32')
 
 
 if __name__ == '__main__':

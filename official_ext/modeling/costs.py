@@ -1,14 +1,16 @@
-"""What a layout costs: parameters and multiply-adds, from its sizes alone.
+"""What a layout costs: parameters, multiply-adds and kept activations.
 
 Multiply-adds count the matrix products of one forward pass (patch embedding,
 projections, attention, MLP, head); LayerNorm, softmax and GELU are left out.
-Nothing is allocated, so this serves the largest presets too.
+All is worked out from the sizes and nothing is allocated, so this serves the
+largest presets too.
 
-Legend: T tokens, D hidden size, M MLP size.
+Legend: T tokens, S keys, D hidden size, M MLP size.
 """
 
 from __future__ import annotations
 
+from official_ext.modeling import layout as layout_lib
 from official_ext.modeling import specs
 
 _CHANNELS = 3
@@ -54,12 +56,17 @@ def count_parameters(spec: specs.ModelSpec, num_classes: int = 0,
   return total
 
 
-def count_multiply_adds(spec: specs.ModelSpec, num_classes: int = 0) -> int:
+def count_multiply_adds(spec: specs.ModelSpec, num_classes: int = 0,
+                        last_layer_class_token_only: bool = False) -> int:
   """Counts the multiply-adds of one image's forward pass.
 
   Args:
     spec: the sizes of the model.
     num_classes: outputs of the head; 0 counts the backbone alone.
+    last_layer_class_token_only: whether the last layer computes the query,
+      attention, output projection and MLP of the class token alone, which is
+      all that the head reads. Its keys and values are those of all tokens.
+      Without a class token this changes nothing.
 
   Returns:
     The number of multiply-adds.
@@ -67,25 +74,78 @@ def count_multiply_adds(spec: specs.ModelSpec, num_classes: int = 0) -> int:
   first, last = spec.blocks[0], spec.blocks[-1]
   num_patches = spec.grid[0] * spec.grid[1]
   total = num_patches * spec.patch_size ** 2 * _CHANNELS * first.hidden_size
-  tokens_before, size_before = first.num_tokens, first.hidden_size
-  for index, block in enumerate(spec.blocks):
-    size, tokens = block.hidden_size, block.num_tokens
-    if size != size_before:
-      total += tokens_before * size_before * size
-    for position in range(block.num_layers):
-      widens = index and not position and spec.pool_query_only
-      keys = tokens_before if widens else tokens
-      total += 2 * tokens * size * size  # Query and output, [T, D] x [D, D].
-      total += 2 * keys * size * size  # Key and value.
-      total += 2 * tokens * keys * size  # Scores, and scores x values.
-      total += 2 * tokens * size * block.mlp_dim
-    tokens_before, size_before = tokens, size
+  for before, after in zip(spec.blocks, spec.blocks[1:]):
+    if before.hidden_size != after.hidden_size:
+      total += before.num_tokens * before.hidden_size * after.hidden_size
+  class_token_only = last_layer_class_token_only and spec.has_class_token
+  layers = _layers(spec)
+  for position, (block, keys) in enumerate(layers, start=1):
+    size = block.hidden_size
+    queries = block.num_tokens
+    if class_token_only and position == len(layers):
+      queries = 1
+    total += 2 * queries * size * size  # Query and output, [T, D] x [D, D].
+    total += 2 * keys * size * size  # Key and value.
+    total += 2 * queries * keys * size  # Scores, and scores x values.
+    total += 2 * queries * size * block.mlp_dim
   rows = last.num_tokens if spec.pooler == 'none' else 1
   features = last.hidden_size
   if spec.representation_size:
     total += rows * features * spec.representation_size
     features = spec.representation_size
   return total + features * num_classes
+
+
+def count_kept_activations(spec: specs.ModelSpec) -> int:
+  """Counts the values that one image's backward pass needs kept.
+
+  An ideal: each value once, nothing recomputed, no dropout and no padding. A
+  framework keeps more, and variables and gradients come on top. Kept are
+
+  - for the embedding, 3 T D: the patches, and the tokens with the class token
+    and with the position embedding;
+  - for each layer, 4 S D: its input, the normalised input, keys and values;
+  - for each layer, 4 T D + 2 T M: the query, the attention's context, the
+    residual, the normalised residual; before and after GELU, the inner MLP;
+  - for each layer and head, 2 T S: the scores before and after softmax;
+  - where two blocks differ in hidden size, the input of the projection.
+
+  S is the number of keys, so that of the unpooled tokens in the first layer
+  after a pool with `pool_query_only`, and T elsewhere. Left out are the pooled
+  tokens before and after LayerNorm (1 % in B4-4-4), the statistics of
+  LayerNorm, and all that follows the last layer.
+
+  Args:
+    spec: the sizes of the model.
+
+  Returns:
+    The number of values, not of bytes.
+  """
+  first = spec.blocks[0]
+  total = 3 * first.num_tokens * first.hidden_size
+  for before, after in zip(spec.blocks, spec.blocks[1:]):
+    if before.hidden_size != after.hidden_size:
+      total += before.num_tokens * before.hidden_size
+  for block, keys in _layers(spec):
+    queries = block.num_tokens
+    total += 4 * keys * block.hidden_size
+    total += queries * (4 * block.hidden_size + 2 * block.mlp_dim)
+    total += 2 * block.num_heads * queries * keys
+  return total
+
+
+def _layers(
+    spec: specs.ModelSpec) -> list[tuple[layout_lib.ResolvedBlock, int]]:
+  """The block and the number of keys of every layer."""
+  layers = []
+  num_keys = spec.blocks[0].num_tokens
+  for block in spec.blocks:
+    if not spec.pool_query_only:
+      num_keys = block.num_tokens
+    layers.append((block, num_keys))
+    layers += [(block, block.num_tokens)] * (block.num_layers - 1)
+    num_keys = block.num_tokens
+  return layers
 
 
 def _dense(inputs: int, outputs: int) -> int:

@@ -1,4 +1,4 @@
-"""Tests of the costs: multiply-adds by hand, parameters by building."""
+"""Tests of the costs: by hand, and parameters by building."""
 
 import models
 import pytest
@@ -11,6 +11,13 @@ from official_ext.modeling import specs
 def spec_of(layout, image_size=224, **settings):
   return specs.resolve(
       backbones.FunnelViT(layout=layout, **settings), (image_size, image_size))
+
+
+def small(**settings):
+  """2 x 2 patches of 4 x 4 px, width 8, two heads, MLP 16."""
+  return spec_of('B1-1', 8, model_name='vit-nano4', hidden_size=8,
+                 transformer=backbones.FunnelTransformer(
+                     mlp_dim=16, num_heads=2), **settings)
 
 
 @pytest.mark.parametrize('layout, image_size, gmacs', [
@@ -31,16 +38,80 @@ def test_multiply_adds_of_vit_b16(layout, image_size, gmacs):
 
 
 def test_multiply_adds_by_hand():
-  # 2 x 2 patches of 4 x 4 px, width 8, MLP 16; layers of 5 and of 3 tokens.
-  spec = spec_of('B1-1', 8, model_name='vit-nano4', hidden_size=8,
-                 transformer=backbones.FunnelTransformer(
-                     mlp_dim=16, num_heads=2))
+  # Layers of five and of three tokens.
+  spec = small()
   patches = 4 * 48 * 8
   first = 4 * 5 * 8 * 8 + 2 * 5 * 5 * 8 + 2 * 5 * 8 * 16
   # The query has three tokens; keys and values come from all five.
   second = (2 * 3 + 2 * 5) * 8 * 8 + 2 * 3 * 5 * 8 + 2 * 3 * 8 * 16
   head = 8 * 10
   assert costs.count_multiply_adds(spec, 10) == patches + first + second + head
+
+
+@pytest.mark.parametrize('layout, gmacs', [
+    ('B12', 16.35),
+    ('B6-6', 12.67),
+    ('B4-4-4', 10.13),
+])
+def test_multiply_adds_with_the_class_token_alone(layout, gmacs):
+  count = costs.count_multiply_adds(
+      spec_of(layout), 1_000, last_layer_class_token_only=True)
+  assert round(count / 1e9, 2) == gmacs
+
+
+@pytest.mark.parametrize('settings, keys', [
+    (dict(pool_query_only=True), 5),
+    (dict(pool_query_only=False), 3),
+])
+def test_the_class_token_alone_in_a_pooled_layer_by_hand(settings, keys):
+  spec = small(**settings)
+  cut = costs.count_multiply_adds(spec, 10, last_layer_class_token_only=True)
+  # Of three tokens two are spared.
+  assert costs.count_multiply_adds(spec, 10) - cut == 2 * (
+      2 * 8 * 8 + 2 * keys * 8 + 2 * 8 * 16)
+
+
+def test_without_a_class_token_nothing_is_cut():
+  spec = small(pooler='gap')
+  assert costs.count_multiply_adds(
+      spec, 10, last_layer_class_token_only=True
+  ) == costs.count_multiply_adds(spec, 10)
+
+
+@pytest.mark.parametrize('layout, image_size, saving', [
+    ('B6-6', 224, 26.6),
+    ('B4-4-4', 224, 43.1),
+    ('B6(197)-6(50)', 224, 38.0),
+    ('B6-6', 384, 29.7),
+    ('B4-4-4', 384, 46.9),
+])
+def test_saving_in_kept_activations(layout, image_size, saving):
+  kept = costs.count_kept_activations(spec_of(layout, image_size))
+  baseline = costs.count_kept_activations(spec_of('B12', image_size))
+  assert 100 * (1 - kept / baseline) == pytest.approx(saving, abs=0.2)
+
+
+@pytest.mark.parametrize('settings, keys', [
+    (dict(pool_query_only=True), 5),
+    (dict(pool_query_only=False), 3),
+])
+def test_kept_activations_by_hand(settings, keys):
+  embedding = 3 * 5 * 8
+  first = 4 * 5 * 8 + 5 * (4 * 8 + 2 * 16) + 2 * 2 * 5 * 5
+  second = 4 * keys * 8 + 3 * (4 * 8 + 2 * 16) + 2 * 2 * 3 * keys
+  assert costs.count_kept_activations(small(**settings)) == (
+      embedding + first + second)
+
+
+def test_kept_activations_of_blocks_of_different_widths():
+  # 4 x 4 patches, vit-nano4: width 64, MLP 256, four heads.
+  spec = spec_of('B1-1(h128)', 16, model_name='vit-nano4')
+  embedding = 3 * 17 * 64
+  first = 4 * 17 * 64 + 17 * (4 * 64 + 2 * 256) + 2 * 4 * 17 * 17
+  projection = 17 * 64
+  second = 4 * 17 * 128 + 9 * (4 * 128 + 2 * 256) + 2 * 2 * 9 * 17
+  assert costs.count_kept_activations(spec) == (
+      embedding + first + projection + second)
 
 
 @pytest.mark.parametrize('settings', [

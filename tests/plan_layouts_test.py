@@ -1,0 +1,122 @@
+"""Tests of the command that plans layouts, all in one process of its own."""
+
+import json
+
+import commands
+import pytest
+
+# Runs the command once for each list of arguments; prints what each printed.
+# The last run writes to a pipe that nobody reads.
+_DRIVER = """
+import contextlib, io, json, os, sys
+from absl import flags
+from absl.testing import flagsaver
+from official_ext import plan_layouts
+
+def run(arguments, stdout):
+  stderr = io.StringIO()
+  code = 0
+  with flagsaver.flagsaver(), contextlib.redirect_stderr(stderr), (
+      contextlib.redirect_stdout(stdout)):
+    try:
+      plan_layouts.main(flags.FLAGS(['plan_layouts', *arguments]))
+    except SystemExit as error:
+      code = error.code
+    except Exception as error:
+      code = f'{type(error).__name__}: {error}'
+  return code, stderr.getvalue()
+
+results = []
+for arguments in json.loads(sys.argv[1]):
+  stdout = io.StringIO()
+  code, stderr = run(arguments, stdout)
+  results.append((code, stdout.getvalue(), stderr))
+reader, writer = os.pipe()
+os.close(reader)
+with open(writer, 'w') as unread:
+  results.append((*run(['--num_blocks=2', '--max_gmacs=9'], unread), ''))
+print(json.dumps(results))
+"""
+
+_ARGUMENTS = {
+    'two blocks': ['--num_blocks=2', '--max_gmacs=17.6', '--top=3'],
+    'all flags': [
+        '--num_blocks=3', '--max_gmacs=0.05', '--max_parameters_millions=1',
+        '--max_activations_mib=100', '--batch_size=64', '--dtype=bfloat16',
+        '--model_name=vit-nano4', '--image_size=32', '--hidden_size=128',
+        '--mlp_dim=256', '--pool_axes=grid', '--strides=2,4', '--max_layers=8',
+        '--min_layers_per_block=2', '--num_classes=10', '--top=2'],
+    'no budget': ['--num_blocks=2'],
+    'too low': ['--num_blocks=2', '--max_gmacs=1'],
+    'too many blocks': ['--num_blocks=10', '--max_gmacs=9'],
+    'unknown preset': ['--num_blocks=2', '--max_gmacs=9', '--model_name=vit'],
+    'strides': ['--num_blocks=2', '--max_gmacs=9', '--strides=two'],
+    'no strides': ['--num_blocks=2', '--max_gmacs=9', '--strides='],
+    'extra': ['--num_blocks=2', '--max_gmacs=9', 'B6-6'],
+}
+
+
+@pytest.fixture(scope='module')
+def results(repository):
+  result = commands.run('-c', _DRIVER, json.dumps(list(_ARGUMENTS.values())),
+                        cwd=repository)
+  assert result.returncode == 0, result.stderr
+  return dict(zip([*_ARGUMENTS, 'no reader'], json.loads(result.stdout)))
+
+
+def test_the_table(results):
+  # The command's own lines alone: no library chatter, and no error.
+  assert results['two blocks'] == [0, """\
+vit-b16 at 224 px, 2 blocks, at most 36 layers
+budget: 17.60 GMACs
+layouts within it: 129; nearest to it, the first 3:
+layout         parameters, M   GMACs  kept, MiB  of the budget
+B8(197)-8(99)          114.9   17.60      150.4        100.0 %
+B7(197)-10(99)         122.0   17.58      148.7         99.9 %
+B6(197)-12(99)         129.1   17.56      146.9         99.8 %
+kept: activations for the backward pass, of one image in float32
+a budget may be exceeded by half of the last digit printed
+""", '']
+
+
+def test_every_flag_counts(results):
+  code, stdout, _ = results['all flags']
+  assert code == 0
+  lines = stdout.splitlines()
+  assert lines[:3] == [
+      'vit-nano4 at 32 px, 3 blocks, at most 8 layers',
+      'budget: 0.0500 GMACs and 1.00 M parameters and 100.0 MiB of activations '
+      'of 64 images',
+      'layouts within it: 16; nearest to it, the first 2:']
+  assert [line.rsplit(maxsplit=5) for line in lines[4:6]] == [
+      ['B2(65, h128, m256)-2(17, h128, m256)-3(5, h128, m256)',
+       '0.944', '0.0284', '0.707', '94.4', '%'],
+      ['B2(65, h128, m256)-2(17, h128, m256)-3(9, h128, m256)',
+       '0.944', '0.0299', '0.739', '94.4', '%']]
+  assert lines[6].endswith('of one image in bfloat16')
+  assert len(lines) == 8
+
+
+@pytest.mark.parametrize('name, message', [
+    ('no budget', 'no budget is set. Set at least one of max_gmacs, '),
+    ('too low', 'no layout meets the budget of 1.00 GMACs: the smallest, '
+     'B1(197)-1(99), needs 2.42 GMACs. '),
+    ('too many blocks', 'num_blocks is 10, but 14 x 14 patches can be pooled '),
+    ('unknown preset', "model_name is 'vit', but must be one of vit-ti16, "),
+    ('strides', "strides is 'two', but must be whole numbers"),
+    ('no strides', "strides is '', but must be whole numbers"),
+])
+def test_errors_are_one_line(results, name, message):
+  code, stdout, stderr = results[name]
+  assert (code, stdout) == (1, '')
+  assert stderr.startswith(f'error: {message}')
+  assert stderr.count('\n') == 1
+
+
+def test_layouts_are_not_arguments(results):
+  assert results['extra'][0].startswith(
+      "UsageError: unexpected argument 'B6-6'")
+
+
+def test_who_reads_may_go(results):
+  assert results['no reader'] == [1, '', '']
