@@ -30,6 +30,11 @@ flags.adopt_module_key_flags(library_logs)
 _ASYNC_CHECKPOINTING = flags.DEFINE_bool(
     'enable_async_checkpointing', True,
     'Whether training goes on while a checkpoint is written.')
+_PROFILE = flags.DEFINE_bool(
+    'profile', False,
+    'Write a TensorBoard profile of a few training steps into the model_dir.')
+_PROFILE_STEPS = flags.DEFINE_integer(
+    'profile_steps', 5, 'How many steps --profile covers.', lower_bound=1)
 flags.mark_flags_as_required(['experiment', 'mode', 'model_dir'])
 flags.register_validator(
     'model_dir', lambda path: path is None or bool(path.strip()),
@@ -54,19 +59,24 @@ def main(argv: Sequence[str]) -> None:
   from official_ext.training import driver
   # pylint: enable=g-import-not-at-top
 
+  profile_steps = _PROFILE_STEPS.value if _PROFILE.value else None
   try:
+    if FLAGS['profile_steps'].present and not _PROFILE.value:
+      raise ValueError(
+          f'--profile_steps={_PROFILE_STEPS.value} is set, but nothing is '
+          'profiled. Add --profile.')
     gin.parse_config_files_and_bindings(FLAGS.gin_file, FLAGS.gin_params)
     params = experiment.load(
         FLAGS.experiment, FLAGS.config_file or (), FLAGS.params_override or '',
         tpu=FLAGS.tpu, tf_data_service=FLAGS.tf_data_service)
-    driver.check(params, FLAGS.mode, FLAGS.model_dir)
+    driver.check(params, FLAGS.mode, FLAGS.model_dir, profile_steps)
     strategy = driver.build_strategy(params)
     driver.check_records(params, FLAGS.mode)
   except (ValueError, OSError, SyntaxError, tf.errors.OpError) as error:
     library_logs.fail(error)
   try:
     driver.run(params, FLAGS.mode, FLAGS.model_dir, strategy,
-               _ASYNC_CHECKPOINTING.value)
+               _ASYNC_CHECKPOINTING.value, profile_steps)
   except restore.LoadError as error:
     library_logs.fail(error)
   except tf.errors.DataLossError as error:

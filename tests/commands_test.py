@@ -82,6 +82,8 @@ def test_train_export_predict(repository, digits_dir, tmp_path):
     (['--mode=train', 'extra'], "unexpected argument 'extra'"),
     (['--mode=train', '--gin_file=/nowhere.gin'], '/nowhere.gin'),
     (['--mode=eval'], 'there is no checkpoint in'),
+    (['--mode=eval', '--profile'], '--mode=eval has no training step to'),
+    (['--mode=train', '--profile_steps=3'], 'is profiled. Add --profile.'),
 ])
 def test_errors_are_for_the_person_who_typed(
     repository, tmp_path, arguments, message):
@@ -126,6 +128,7 @@ def test_an_installed_package_is_complete(repository, tmp_path):
   assert {'runtime/tpu', 'table2/b6-6_mean', 'patch32'} <= set(names.split())
   shown = commands.run('-m', 'official_ext.train', '--help', cwd=tmp_path,
                        PYTHONPATH=str(installed)).stdout
-  for flag in ('--experiment:', '--params_override:', '--[no]library_logs:'):
+  for flag in ('--experiment:', '--params_override:', '--[no]library_logs:',
+               '--[no]profile:', '--profile_steps:'):
     assert flag in shown
     assert flag in train(repository, '--help').stdout

@@ -25,6 +25,7 @@ from official_ext.modeling import costs
 from official_ext.modeling import specs
 from official_ext.tasks import preflight
 from official_ext.training import memory
+from official_ext.training import profiling
 from official_ext.training import progress as progress_lib
 from official_ext.training import summary
 from official_ext.training import trainer as trainer_lib
@@ -32,7 +33,8 @@ from official_ext.training import trainer as trainer_lib
 MODES = ('train', 'eval', 'train_and_eval', 'continuous_eval')
 
 
-def check(params: cfg.ExperimentConfig, mode: str, model_dir: str) -> None:
+def check(params: cfg.ExperimentConfig, mode: str, model_dir: str,
+          profile_steps: int | None = None) -> None:
   """Finds what would fail later, while it is cheap.
 
   Runs no TensorFlow operation, since the strategy of several workers must be
@@ -42,6 +44,7 @@ def check(params: cfg.ExperimentConfig, mode: str, model_dir: str) -> None:
     params: the experiment's configuration.
     mode: one of MODES.
     model_dir: folder of the checkpoints and the logs.
+    profile_steps: how many training steps to profile; None: no profile.
 
   Raises:
     ValueError: naming the value, what was expected and what to type instead.
@@ -60,6 +63,8 @@ def check(params: cfg.ExperimentConfig, mode: str, model_dir: str) -> None:
     raise ValueError(
         'trainer.deterministic is set, but trainer.seed is not. Set a seed.')
   _check_precision(params.runtime.mixed_precision_dtype)
+  if profile_steps is not None:
+    profiling.check(params, mode, profile_steps)
   checkpoint = _latest_checkpoint(model_dir)
   if checkpoint:
     metadata.check_same_architecture(checkpoint, metadata.describe(params))
@@ -145,7 +150,8 @@ def build_strategy(params: cfg.ExperimentConfig) -> tf.distribute.Strategy:
 
 def run(params: cfg.ExperimentConfig, mode: str, model_dir: str,
         strategy: tf.distribute.Strategy,
-        enable_async_checkpointing: bool = True) -> trainer_lib.Trainer:
+        enable_async_checkpointing: bool = True,
+        profile_steps: int | None = None) -> trainer_lib.Trainer:
   """Runs an experiment that `check` has passed, and prints its summary.
 
   Args:
@@ -155,6 +161,7 @@ def run(params: cfg.ExperimentConfig, mode: str, model_dir: str,
     strategy: what `build_strategy` returned.
     enable_async_checkpointing: whether training goes on while a checkpoint is
       written.
+    profile_steps: how many training steps to profile; None: no profile.
 
   Returns:
     The trainer, with the metrics of the last interval and evaluation.
@@ -174,13 +181,19 @@ def run(params: cfg.ExperimentConfig, mode: str, model_dir: str,
   if _is_chief(strategy):
     progress = progress_lib.create(terminal)
     print(_describe(params), file=terminal, flush=True)
+  profiler = None
+  if profile_steps is not None:
+    profiler = profiling.Profiler(
+        model_dir, profile_steps, params.trainer.train_steps)
   try:
     with library_logs.without_prints():
       trainer = _train_and_evaluate(
-          params, mode, model_dir, strategy, progress,
+          params, mode, model_dir, strategy, progress, profiler,
           enable_async_checkpointing)
   finally:
     progress.close()
+  if profiler:
+    profiler.end()
   if _is_chief(strategy) and (trainer.train_logs or trainer.validation_logs):
     print(_summary(trainer, params, model_dir), file=terminal, flush=True)
   return trainer
@@ -189,6 +202,7 @@ def run(params: cfg.ExperimentConfig, mode: str, model_dir: str,
 def _train_and_evaluate(
     params: cfg.ExperimentConfig, mode: str, model_dir: str,
     strategy: tf.distribute.Strategy, progress: progress_lib.Progress,
+    profiler: profiling.Profiler | None,
     enable_async_checkpointing: bool) -> trainer_lib.Trainer:
   """Builds everything and hands over to Model Garden's runner."""
   with strategy.scope():
@@ -200,7 +214,8 @@ def _train_and_evaluate(
         evaluate='eval' in mode,
         checkpoint_exporter=train_lib.maybe_create_best_ckpt_exporter(
             params, model_dir),
-        trainer_cls=functools.partial(trainer_lib.Trainer, progress=progress))
+        trainer_cls=functools.partial(
+            trainer_lib.Trainer, progress=progress, profiler=profiler))
   checkpoint = tf.train.latest_checkpoint(model_dir)
   if checkpoint and metadata.read(checkpoint) is None:
     metadata.check_same_variables(checkpoint, trainer.model)

@@ -15,6 +15,7 @@ import tf_keras
 from official_ext.checkpoints import metadata
 from official_ext.tasks import image_classification
 from official_ext.training import memory
+from official_ext.training import profiling
 from official_ext.training import progress as progress_lib
 from official_ext.training import throughput
 
@@ -33,10 +34,12 @@ class Trainer(base_trainer.Trainer):
   - TensorBoard gets the throughput of the steps alone, and peak memory.
   - Evaluation counts every image once.
   - A loop is run in pieces of about a second, so that progress moves.
+  - A few steps are profiled if asked for; they are not timed.
   """
 
   def __init__(self, config, task, model, optimizer, *args,
-               progress: progress_lib.Progress, **kwargs):
+               progress: progress_lib.Progress,
+               profiler: profiling.Profiler | None = None, **kwargs):
     """Initialises the trainer.
 
     Args:
@@ -46,11 +49,13 @@ class Trainer(base_trainer.Trainer):
       optimizer: the optimizer.
       *args: of Model Garden's trainer.
       progress: what to tell about the progress.
+      profiler: takes a profile of a few steps; None: nothing is profiled.
       **kwargs: of Model Garden's trainer.
     """
     super().__init__(config, task, model, optimizer, *args, **kwargs)
     self._num_images = tf_keras.metrics.Sum('num_images', dtype=tf.float32)
     self._progress = progress
+    self._profiler = profiler
     self._has_begun = False
     # Reading a metric synchronises the workers of a multi-worker job, which
     # would have to agree on when; there, a loop is run in one piece.
@@ -73,34 +78,49 @@ class Trainer(base_trainer.Trainer):
   def create_train_loop_fn(self) -> Callable[..., None]:
     """Wraps Orbit's loop so that it is timed and reports its progress."""
     loop_fn = super().create_train_loop_fn()
+    step_fn = self.train_step
+    if self.config.trainer.train_tf_function:
+      step_fn = tf.function(step_fn)
 
     def timed_loop(iterator, num_steps):
       remaining = int(num_steps)
+      step = int(self.global_step.numpy())
       self.throughput.begin_loop()
       while remaining:
         is_first = self.throughput.compile_seconds is None
+        profiled, profile = 0, None
         if is_first:
           piece = 1
           self._progress.compiling()
         elif self._can_interrupt_loop:
-          piece = min(remaining, self.throughput.steps_until_update())
+          if self._profiler:
+            profiled = self._profiler.piece(step, remaining)
+          piece = profiled or min(
+              remaining, self.throughput.steps_until_update())
         else:
           piece = remaining
         start = time.perf_counter()
-        loop_fn(iterator, tf.constant(piece, tf.int32))
+        if profiled:
+          self._progress.compiling()
+          profile = self._profiler.run(
+              lambda: step_fn(iterator), self.train_loss.result, step, piece)
+        else:
+          loop_fn(iterator, tf.constant(piece, tf.int32))
         # Also waits for the device to finish.
         step = int(self.global_step.numpy())
         loss = float(self.train_loss.result())
         seconds = time.perf_counter() - start
         if is_first:
           self.throughput.add_first_step(seconds)
-        else:
+        elif not profiled:
           self.throughput.add(piece, seconds)
         remaining -= piece
         steps_per_second = self.throughput.loop_steps_per_second
         self._progress.trained(
             step, loss, self._learning_rate(), steps_per_second,
             self.throughput.images_per_second(steps_per_second))
+        if profile:
+          self._progress.interval(step, profile)
 
     return timed_loop
 
