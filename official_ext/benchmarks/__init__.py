@@ -1,0 +1,1 @@
+"""Benchmarks: what the input, a training step and a prediction cost."""

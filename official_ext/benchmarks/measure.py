@@ -1,0 +1,300 @@
+"""Measures rows: which process runs when, and what becomes of its answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+import contextlib
+import dataclasses
+from importlib import metadata
+import itertools
+import platform
+from typing import TextIO
+
+import tensorflow as tf
+import tqdm
+
+from official_ext import registry_imports  # noqa: F401
+from official_ext.benchmarks import activations
+from official_ext.benchmarks import report
+from official_ext.benchmarks import settings as settings_lib
+from official_ext.benchmarks import step_process
+from official_ext.benchmarks import worker
+from official_ext.configs import experiment
+from official_ext.modeling import costs
+from official_ext.modeling import specs
+
+# Of the free memory, what a process may take in the search for a batch.
+_SHARE_OF_FREE_MEMORY = 0.9
+_LARGEST_BATCH = 65_536
+# The search ends when the largest batch is known to this part of itself.
+_BATCH_PRECISION = 16
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+  """How rows are measured.
+
+  Attributes:
+    rounds: times that each row has its turn.
+    steps: timed steps of a turn.
+    warmup_steps: steps that do not count, once for each process.
+    activations: whether the activation memory is measured too.
+    find_batch: whether the largest batch that fits is looked for.
+    together: whether the processes of a group live together.
+  """
+  rounds: int
+  steps: int
+  warmup_steps: int
+  activations: bool
+  find_batch: bool
+  together: bool
+
+
+def may_live_together(choice: str | None, has_tpu: bool) -> bool:
+  """Whether the processes of all layouts share the machine's memory.
+
+  On an accelerator they would take memory from each other, and a TPU belongs
+  to one process.
+
+  Args:
+    choice: 'together', 'in_turn' or None for what suits the device.
+    has_tpu: whether the steps run on a TPU.
+
+  Returns:
+    True for together.
+
+  Raises:
+    ValueError: if 'together' is asked for on a TPU.
+  """
+  if choice == 'together' and has_tpu:
+    raise ValueError(
+        '--processes=together: a TPU belongs to one process. Use in_turn.')
+  if choice:
+    return choice == 'together'
+  return not has_tpu and not tf.config.list_physical_devices('GPU')
+
+
+def begin(settings: Sequence[settings_lib.Settings]) -> list[report.Row]:
+  """Rows with all that is known before anything runs.
+
+  Args:
+    settings: what to measure.
+
+  Returns:
+    A row for each.
+
+  Raises:
+    ValueError: if a layout, size or override does not fit.
+  """
+  rows = []
+  for one in settings:
+    is_garden = one.layout == settings_lib.MODEL_GARDEN
+    if one.model_name not in specs.PRESETS:
+      raise ValueError(
+          f'--model_name={one.model_name}: must be one of '
+          f'{", ".join(specs.PRESETS)}.')
+    if is_garden and one.model_name not in specs.vit_specs.VIT_SPECS:
+      raise ValueError(
+          f"--model_name={one.model_name}: Model Garden's vit, the baseline, "
+          f'has {", ".join(specs.vit_specs.VIT_SPECS)} only.')
+    params = experiment.load(
+        'funnel_vit_imagenet',
+        params_override=step_process.experiment_override(one))
+    config = params.task.model.backbone.funnel_vit
+    if is_garden:
+      # The same sizes as a layout of one block.
+      config = type(config)(model_name=one.model_name)
+    spec = specs.resolve(config, (one.image_size, one.image_size))
+    num_classes = params.task.model.num_classes
+    rows.append(report.Row(
+        settings=one,
+        layout_with_tokens=spec.layout_with_tokens,
+        parameters=costs.count_parameters(spec, num_classes),
+        multiply_adds=costs.count_multiply_adds(
+            spec, num_classes, not is_garden and
+            config.fast_path.class_token_only),
+        kept_activations=costs.count_kept_activations(spec)))
+  return rows
+
+
+def run(rows: Sequence[report.Row], plan: Plan, stream: TextIO,
+        done: Callable[[Sequence[report.Row]], None]) -> str:
+  """Measures rows, group by group; a group has the same circumstances.
+
+  Args:
+    rows: what `begin` returned; filled in.
+    plan: how.
+    stream: where to show the progress, if it is a terminal.
+    done: told of each group that is measured.
+
+  Returns:
+    The machine and the versions, for the foot of a table.
+
+  Raises:
+    ValueError: if a model cannot be built.
+    worker.WorkerError: if a process fails, other than for want of memory.
+  """
+  machine = ''
+  groups = [list(group) for _, group in itertools.groupby(
+      rows, lambda row: row.settings.circumstances)]
+  visits = plan.rounds + plan.together + plan.activations + plan.find_batch
+  with tqdm.tqdm(total=len(rows) * visits, file=stream, leave=False,
+                 disable=not stream.isatty(),
+                 bar_format='{percentage:3.0f}%|{bar:20}| {elapsed} {desc}'
+                 ) as bar:
+    for group in groups:
+      if plan.find_batch:
+        for row in group:
+          with _turn(row, bar):
+            _find_batch(row, bar)
+      time_group = _time_together if plan.together and (
+          not plan.find_batch) else _time_in_turn
+      machine = time_group(group, plan, bar) or machine
+      if plan.activations:
+        for row in group:
+          with _turn(row, bar, 'compiled memory'):
+            found = activations.measure(row.settings)
+            row.activations_mib = found.mib
+            row.activations_backend = found.backend
+      bar.clear()
+      done(group)
+  return machine + versions()
+
+
+def versions() -> str:
+  """What the figures were measured with."""
+  return (f'TensorFlow {metadata.version("tensorflow")}, Model Garden '
+          f'{metadata.version("tf-models-official")}, Python '
+          f'{platform.python_version()}')
+
+
+def _time_together(group: Sequence[report.Row], plan: Plan,
+                   bar: tqdm.tqdm) -> str:
+  """One process a row for all rounds, one of them running at a time."""
+  machine = ''
+  with contextlib.ExitStack() as stack:
+    processes = {}
+    for index, row in enumerate(group):
+      with _turn(row, bar, 'compiling'):
+        process = stack.enter_context(worker.Worker(row.settings))
+        process.run_steps(plan.warmup_steps)
+        processes[index] = process
+        machine = process.machine['device_name'] + '; '
+    for _ in range(plan.rounds):
+      for index, row in enumerate(group):
+        with _turn(row, bar):
+          if row.status == 'ok':
+            row.times_ms += processes[index].run_steps(plan.steps)
+            _note_peak(row, processes[index])
+  return machine
+
+
+def _time_in_turn(group: Sequence[report.Row], plan: Plan,
+                  bar: tqdm.tqdm) -> str:
+  """A process for each turn, alone on the machine."""
+  machine = ''
+  for _ in range(plan.rounds):
+    for row in group:
+      with _turn(row, bar):
+        if row.status != 'ok':
+          continue
+        with worker.Worker(row.settings) as process:
+          process.run_steps(plan.warmup_steps)
+          row.times_ms += process.run_steps(plan.steps)
+          _note_peak(row, process)
+          machine = process.machine['device_name'] + '; '
+  return machine
+
+
+def _note_peak(row: report.Row, process: worker.Worker) -> None:
+  answer = process.peak_memory()
+  row.peak_of = answer['peak_of']
+  if answer['peak_gib'] is not None:
+    row.peak_gib = max(row.peak_gib or 0, answer['peak_gib'])
+
+
+@contextlib.contextmanager
+def _turn(row: report.Row, bar: tqdm.tqdm, what: str = '') -> Iterator[None]:
+  """Shows whose turn it is; notes it if the memory does not suffice."""
+  bar.set_description_str(
+      f'{row.name}, {row.settings.dtype}, XLA '
+      f'{"on" if row.settings.xla else "off"} {what}')
+  try:
+    yield
+  except worker.OutOfMemoryError:
+    row.status = report.OUT_OF_MEMORY
+    row.times_ms.clear()
+  bar.update()
+
+
+def _find_batch(row: report.Row, bar: tqdm.tqdm) -> None:
+  """Looks for the largest batch that trains, and sets it in the row.
+
+  Args:
+    row: the row; its batch is where the search begins.
+    bar: told of each try.
+
+  Raises:
+    worker.OutOfMemoryError: if not even one image fits.
+  """
+  settings = row.settings
+  if not settings.memory_limit_gib and not settings.tpu and (
+      not tf.config.list_physical_devices('GPU')):
+    settings = settings.replace(
+        memory_limit_gib=_SHARE_OF_FREE_MEMORY * _free_gib())
+
+  def fits(batch_size):
+    bar.set_description_str(f'{row.name}: does batch {batch_size} fit?')
+    try:
+      with worker.Worker(settings.replace(batch_size=batch_size)) as process:
+        # The second step holds what the first one left behind.
+        process.run_steps(2)
+    except worker.OutOfMemoryError:
+      return False
+    return True
+
+  row.settings = settings.replace(
+      batch_size=largest_batch(settings.batch_size, fits))
+
+
+def largest_batch(start: int, fits: Callable[[int], bool]) -> int:
+  """The largest batch that fits, to a sixteenth of itself.
+
+  Args:
+    start: where to begin.
+    fits: whether a batch does; it is asked for each batch at most once.
+
+  Returns:
+    A batch that fits, such that one larger by a sixteenth does not.
+
+  Raises:
+    worker.OutOfMemoryError: if not even one image fits.
+  """
+  if fits(start):
+    largest, too_large = start, 2 * start
+    while too_large <= _LARGEST_BATCH and fits(too_large):
+      largest, too_large = too_large, 2 * too_large
+    if too_large > _LARGEST_BATCH:
+      return largest
+  else:
+    largest, too_large = 0, start
+  while too_large - largest > max(1, largest // _BATCH_PRECISION):
+    middle = (largest + too_large) // 2
+    if fits(middle):
+      largest = middle
+    else:
+      too_large = middle
+  if not largest:
+    raise worker.OutOfMemoryError('not even one image fits')
+  return largest
+
+
+def _free_gib() -> float:
+  """Memory of the host that is free for new processes, GiB."""
+  with open('/proc/meminfo', encoding='utf-8') as lines:
+    for line in lines:
+      if line.startswith('MemAvailable:'):
+        return int(line.split()[1]) / 2**20
+  raise ValueError(
+      '/proc/meminfo does not say how much memory is free. Give '
+      '--memory_limit_gib.')

@@ -1,0 +1,231 @@
+"""Rows of measurements as tables, CSV and a figure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+import csv
+import dataclasses
+import statistics
+
+from official_ext.benchmarks import settings as settings_lib
+
+OUT_OF_MEMORY = 'out of memory'
+
+
+@dataclasses.dataclass
+class Row:
+  """What was measured of one model under one set of circumstances.
+
+  Attributes:
+    settings: the model and its circumstances.
+    layout_with_tokens: the layout in the paper's notation, with token counts.
+    parameters: of the model with its head.
+    multiply_adds: of one image's forward pass, as the model computes it.
+    times_ms: of every timed step.
+    status: 'ok', or why there are no times.
+    peak_gib: peak memory; None if it is not known.
+    peak_of: whose peak memory it is.
+    activations_mib: temporary memory of the compiled step; None if it was not
+      measured.
+    activations_backend: what that was compiled for.
+    kept_activations: values kept for the backward pass, of one image, ideally.
+  """
+  settings: settings_lib.Settings
+  layout_with_tokens: str
+  parameters: int
+  multiply_adds: int
+  kept_activations: int
+  times_ms: list[float] = dataclasses.field(default_factory=list)
+  status: str = 'ok'
+  peak_gib: float | None = None
+  peak_of: str = ''
+  activations_mib: float | None = None
+  activations_backend: str = ''
+
+  @property
+  def name(self) -> str:
+    if self.settings.layout == settings_lib.MODEL_GARDEN:
+      return "Model Garden's vit"
+    return self.layout_with_tokens
+
+  @property
+  def median_ms(self) -> float | None:
+    return statistics.median(self.times_ms) if self.times_ms else None
+
+  @property
+  def images_per_second(self) -> float | None:
+    if not self.times_ms:
+      return None
+    return 1e3 * self.settings.batch_size / self.median_ms
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+  """A row beside Model Garden's ViT under the same circumstances.
+
+  Attributes:
+    speed_up: how many times as many images a second, by the medians.
+    ceiling: how many times fewer multiply-adds.
+    memory_saved: share of the activation memory, per image.
+    ideal_memory_saved: share of the values kept for the backward pass, if
+      both kept the same of every token.
+  """
+  speed_up: float | None
+  ceiling: float
+  memory_saved: float | None
+  ideal_memory_saved: float
+
+  @property
+  def of_ceiling(self) -> float | None:
+    return self.speed_up and self.speed_up / self.ceiling
+
+
+def compare(row: Row, baseline: Row) -> Comparison:
+  """Compares a row with the baseline of the same circumstances."""
+  speed_up = memory_saved = None
+  # By images, for where the batches differ.
+  if row.times_ms and baseline.times_ms:
+    speed_up = row.images_per_second / baseline.images_per_second
+  if row.activations_mib and baseline.activations_mib:
+    memory_saved = 1 - (
+        row.activations_mib / row.settings.batch_size) / (
+            baseline.activations_mib / baseline.settings.batch_size)
+  return Comparison(
+      speed_up, baseline.multiply_adds / row.multiply_adds, memory_saved,
+      1 - row.kept_activations / baseline.kept_activations)
+
+
+def find_baseline(row: Row, rows: Sequence[Row]) -> Row:
+  """The row of Model Garden's ViT under the circumstances of `row`.
+
+  Where the largest batches were looked for, that row has another batch.
+  """
+  wanted = row.settings.replace(layout=settings_lib.MODEL_GARDEN)
+  for other in rows:
+    if other.settings == wanted:
+      return other
+  return next(
+      other for other in rows
+      if other.settings.replace(
+          batch_size=wanted.batch_size,
+          memory_limit_gib=wanted.memory_limit_gib) == wanted)
+
+
+def columns(row: Row, rows: Sequence[Row]) -> Mapping[str, object]:
+  """All columns of a row, by name; None is "not known"."""
+  comparison = compare(row, find_baseline(row, rows))
+  return {
+      'layout': row.settings.layout,
+      'tokens': row.layout_with_tokens,
+      **settings_lib.describe(row.settings),
+      'status': row.status,
+      'parameters': row.parameters,
+      'gmacs': row.multiply_adds / 1e9,
+      'timed_steps': len(row.times_ms),
+      'median_ms': row.median_ms,
+      'min_ms': min(row.times_ms, default=None),
+      'max_ms': max(row.times_ms, default=None),
+      'images_per_second': row.images_per_second,
+      'speed_up': comparison.speed_up,
+      'ceiling': comparison.ceiling,
+      'of_ceiling': comparison.of_ceiling,
+      'peak_gib': row.peak_gib,
+      'peak_of': row.peak_of,
+      'activations_mib': row.activations_mib,
+      'activations_compiled_for': row.activations_backend,
+      'memory_saved': comparison.memory_saved,
+      'ideal_memory_saved': comparison.ideal_memory_saved,
+  }
+
+
+def write_csv(path: str, rows: Sequence[Row]) -> None:
+  """Writes every column of every row."""
+  with open(path, 'w', encoding='utf-8', newline='') as file:
+    written = [columns(row, rows) for row in rows]
+    writer = csv.DictWriter(file, list(written[0]))
+    writer.writeheader()
+    for values in written:
+      writer.writerow({
+          key: f'{value:.6g}' if isinstance(value, float) else value
+          for key, value in values.items()})
+
+
+def format_tables(rows: Sequence[Row]) -> str:
+  """Speed and memory of the rows of one set of circumstances, as text."""
+  width = max(len(row.name) for row in rows)
+  lines = [f'{"":{width}} {"GMACs":>6} {"ms per step":>20} {"images/s":>9} '
+           f'{"speed-up":>8} {"ceiling":>7} {"of it":>6}']
+  for row in rows:
+    comparison = compare(row, find_baseline(row, rows))
+    start = f'{row.name:{width}} {row.multiply_adds / 1e9:6.2f} '
+    if not row.times_ms:
+      lines.append(f'{start}{row.status:>20}')
+      continue
+    times = (f'{_ms(row.median_ms)} ({_ms(min(row.times_ms))} to '
+             f'{_ms(max(row.times_ms))})')
+    lines.append(
+        f'{start}{times:>20} {row.images_per_second:9.4g} '
+        f'{_known(comparison.speed_up, "{:.2f}"):>8} {comparison.ceiling:7.2f} '
+        f'{_known(comparison.of_ceiling, "{:.0%}"):>6}')
+  backend = next((row.activations_backend for row in rows
+                  if row.activations_backend), '')
+  peak_of = next((row.peak_of for row in rows if row.peak_of), '')
+  title = f'activations, MiB ({backend})' if backend else 'activations, MiB'
+  lines += ['', f'{"":{width}} {"parameters, M":>13} {"peak, GiB":>9} '
+            f'{title:>22} {"saved":>6} {"ideal":>6}']
+  for row in rows:
+    comparison = compare(row, find_baseline(row, rows))
+    lines.append(
+        f'{row.name:{width}} {row.parameters / 1e6:13.1f} '
+        f'{_known(row.peak_gib, "{:.2f}"):>9} '
+        f'{_known(row.activations_mib, "{:.0f}"):>22} '
+        f'{_known(comparison.memory_saved, "{:.1%}"):>6} '
+        f'{comparison.ideal_memory_saved:6.1%}')
+  if peak_of:
+    lines.append(f'peak: {peak_of}')
+  lines += _effect_of_pooling(rows)
+  return '\n'.join(lines)
+
+
+def _effect_of_pooling(rows: Sequence[Row]) -> list[str]:
+  """The layouts beside the one of a single block, computed the same way."""
+  whole = next((row for row in rows if '-' not in row.settings.layout and (
+      row.settings.layout != settings_lib.MODEL_GARDEN)), None)
+  lines = []
+  for row in rows:
+    if whole is None or '-' not in row.settings.layout:
+      continue
+    against = compare(row, whole)
+    lines.append(
+        f'pooling alone, {row.name} against {whole.name}: '
+        f'{_known(against.speed_up, "{:.2f}")}x, '
+        f'{_known(against.memory_saved, "{:.1%}")} saved')
+  return lines
+
+
+def format_fastest(rows: Sequence[Row]) -> str:
+  """Every layout where it runs fastest beside the ViT where it does."""
+  fastest = {}
+  for row in rows:
+    # Rows differ in their circumstances; only of the same work is one fastest.
+    key = (row.settings.layout, row.settings.model_name,
+           row.settings.image_size, row.settings.batch_size, row.settings.mode)
+    if row.times_ms and (
+        key not in fastest or row.median_ms < fastest[key].median_ms):
+      fastest[key] = row
+  lines = ['each where it runs fastest:']
+  for key, row in fastest.items():
+    baseline = fastest.get((settings_lib.MODEL_GARDEN, *key[1:]))
+    ratio = f', {baseline.median_ms / row.median_ms:.2f}x' if (
+        baseline and baseline is not row) else ''
+    lines.append(f'  {row.name}: {_ms(row.median_ms)} ms '
+                 f'({row.settings.circumstances}){ratio}')
+  return '\n'.join(lines)
+
+
+def _known(value: float | None, form: str) -> str:
+  return '-' if value is None else form.format(value)
+
+
+def _ms(value: float) -> str:
+  return f'{value:.0f}' if value >= 100 else f'{value:.3g}'

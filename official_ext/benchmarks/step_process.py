@@ -1,0 +1,239 @@
+"""The process that holds one model and runs its step when it is told to.
+
+  python -m official_ext.benchmarks.step_process SETTINGS
+
+Reads a command a line, a JSON object, and answers each with another:
+`{"steps": 3}` runs that many steps, one after the other, and is answered with
+their times in ms; `{"memory": true}` with the peak memory so far. The first
+answer, before any command, is what the machine is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+import json
+import os
+import resource
+import sys
+import time
+import traceback
+from typing import Any, TextIO
+
+from official_ext.benchmarks import settings as settings_lib
+
+# The step of this name is what is looked for in the files that XLA writes.
+DUMPED_FUNCTION = 'benchmark_gradients'
+
+
+def main() -> None:
+  """Builds the model and obeys until its input ends."""
+  settings = settings_lib.Settings.from_json(sys.argv[1])
+  # Libraries print; the answers have a way out of their own.
+  answers = os.fdopen(os.dup(1), 'w')
+  os.dup2(2, 1)
+  # Before TensorFlow is imported, which reads these.
+  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+  os.environ.setdefault('TF_FORCE_GPU_ALLOW_GROWTH', 'true')
+  if settings.dump_dir:
+    os.environ['XLA_FLAGS'] = ' '.join(filter(None, [
+        os.environ.get('XLA_FLAGS'), f'--xla_dump_to={settings.dump_dir}',
+        f'--xla_dump_hlo_module_re=.*{DUMPED_FUNCTION}.*']))
+  if settings.memory_limit_gib:
+    limit = int(settings.memory_limit_gib * 2**30)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+  try:
+    _obey(settings, sys.stdin, answers)
+  except Exception as error:  # pylint: disable=broad-except
+    _answer(answers, _as_answer(error))
+    # What is left of TensorFlow may hang or crash as it is taken apart.
+    os._exit(1)  # pylint: disable=protected-access
+
+
+def _obey(settings: settings_lib.Settings, commands: TextIO,
+          answers: TextIO) -> None:
+  # pylint: disable=g-import-not-at-top
+  import tensorflow as tf
+
+  from official_ext.training import memory
+  # pylint: enable=g-import-not-at-top
+  run, count = build_step(settings)
+  devices = {device.device_type for device in tf.config.list_logical_devices()}
+  kind = next(name for name in ('TPU', 'GPU', 'CPU') if name in devices)
+  _answer(answers, {'device': kind, 'device_name': _device_name(kind)})
+  for line in commands:
+    command = json.loads(line)
+    if 'steps' in command:
+      before, times = count(), []
+      for _ in range(command['steps']):
+        start = time.perf_counter()
+        run()
+        times.append(1e3 * (time.perf_counter() - start))
+      if count() - before != command['steps']:
+        raise AssertionError(
+            f'{command["steps"]} steps were timed, but the optimizer counted '
+            f'{count() - before}.')
+      _answer(answers, {'ms': times})
+    else:
+      peak = memory.measure()
+      _answer(answers, {'peak_gib': peak.gib, 'peak_of': peak.kind})
+
+
+def build_step(settings: settings_lib.Settings
+               ) -> tuple[Callable[[], float], Callable[[], int]]:
+  """Builds a model with Model Garden's task, and its step.
+
+  Args:
+    settings: what to build.
+
+  Returns:
+    What runs one step to its end and returns the loss (the sum of the
+    logits in mode 'eval'), and what says how many steps have been run.
+  """
+  # pylint: disable=g-import-not-at-top
+  from official.common import distribute_utils
+  from official.core import task_factory
+  from official.modeling import performance
+  import tensorflow as tf
+
+  from official_ext import registry_imports  # noqa: F401
+  from official_ext.configs import experiment
+  # pylint: enable=g-import-not-at-top
+  tf.random.set_seed(0)
+  has_gpu = bool(tf.config.list_physical_devices('GPU'))
+  strategy = distribute_utils.get_distribution_strategy(
+      'tpu' if settings.tpu else 'one_device', num_gpus=int(has_gpu),
+      tpu_address=settings.tpu or None)
+  if settings.dtype != 'float32':
+    performance.set_mixed_precision_policy(settings.dtype)
+  params = experiment.load(
+      'funnel_vit_imagenet', params_override=experiment_override(settings))
+  size, batch_size = settings.image_size, settings.batch_size
+  with strategy.scope():
+    task = task_factory.get_task(params.task)
+    model = task.build_model()
+    optimizer = task.create_optimizer(params.trainer.optimizer_config)
+    # Slots are made on first use, which must not be inside the compiled step.
+    optimizer._create_all_weights(  # pylint: disable=protected-access
+        model.trainable_variables)
+    # On the device, so that no step waits for images.
+    images = tf.Variable(
+        tf.random.normal([batch_size, size, size, 3]), trainable=False)
+    labels = tf.Variable(
+        1 + tf.range(batch_size) % (params.task.model.num_classes - 1),
+        trainable=False)
+    counter = tf.Variable(0, dtype=tf.int64, trainable=False)
+
+  def train():
+    loss = task.train_step(
+        (images.value(), labels.value()), model, optimizer)['loss']
+    return loss
+
+  def evaluate():
+    logits = task.inference_step(images.value(), model)
+    counter.assign_add(1)
+    return tf.reduce_sum(tf.cast(logits, tf.float32))
+
+  def benchmark_gradients():
+    """Loss and gradients as results, so that they are not activations."""
+    if settings.mode == 'eval':
+      return [evaluate()]
+    with tf.GradientTape() as tape:
+      outputs = tf.cast(model(images.value(), training=True), tf.float32)
+      loss = task.build_losses(
+          model_outputs=outputs, labels=_targets(task, labels.value()),
+          aux_losses=model.losses)
+    counter.assign_add(1)
+    return [loss, *tape.gradient(loss, model.trainable_variables)]
+
+  step = benchmark_gradients if settings.dump_dir else (
+      train if settings.mode == 'train' else evaluate)
+  # A TPU compiles without being asked.
+  step = tf.function(
+      step, jit_compile=True if settings.xla and not settings.tpu else None)
+
+  @tf.function
+  def distributed():
+    return strategy.run(step)
+
+  def run():
+    results = tf.nest.flatten(strategy.experimental_local_results(
+        distributed() if settings.tpu else step()))
+    # Waits for the device to finish.
+    return float(results[0].numpy())
+
+  if settings.mode == 'train' and not settings.dump_dir:
+    return run, lambda: int(optimizer.iterations.numpy())
+  return run, lambda: int(counter.numpy())
+
+
+def _targets(task: Any, labels: Any) -> Any:
+  """Labels as the losses of a task want them."""
+  import tensorflow as tf  # pylint: disable=g-import-not-at-top
+  losses = task.task_config.losses
+  if losses.one_hot or losses.soft_labels:
+    return tf.one_hot(labels, task.task_config.model.num_classes)
+  return labels
+
+
+def experiment_override(settings: settings_lib.Settings) -> str:
+  """The settings of the experiment, in the syntax of `--params_override`."""
+  size = settings.image_size
+  backbone = 'task.model.backbone'
+  values = [
+      f'task.model.input_size=[{size},{size},3]',
+      # The head alone, as in fine-tuning, for every backbone.
+      f'{backbone}.funnel_vit.representation_size=0',
+      # Of no use here, and longer than the training.
+      'trainer.optimizer_config.warmup.linear.warmup_steps=1',
+  ]
+  if settings.layout == settings_lib.MODEL_GARDEN:
+    values += [
+        f'{backbone}.type=vit',
+        f"{backbone}.vit.model_name='{settings.model_name}'",
+        f'{backbone}.vit.transformer.dropout_rate=0.0',
+        f'{backbone}.vit.transformer.attention_dropout_rate=0.0',
+    ]
+  else:
+    values += [
+        f"{backbone}.funnel_vit.model_name='{settings.model_name}'",
+        f"{backbone}.funnel_vit.layout='{settings.layout}'",
+    ]
+  return ','.join(filter(None, [*values, settings.params_override]))
+
+
+def _device_name(kind: str) -> str:
+  """What the device calls itself."""
+  import tensorflow as tf  # pylint: disable=g-import-not-at-top
+  if kind == 'GPU':
+    details = tf.config.experimental.get_device_details(
+        tf.config.list_physical_devices('GPU')[0])
+    return details.get('device_name', 'GPU')
+  if kind == 'TPU':
+    return f'TPU, {len(tf.config.list_logical_devices("TPU"))} cores'
+  try:
+    with open('/proc/cpuinfo', encoding='utf-8') as lines:
+      name = next(line.split(':', 1)[1].strip() for line in lines
+                  if line.startswith('model name'))
+  except (OSError, StopIteration):
+    name = 'CPU'
+  return f'{name}, {len(os.sched_getaffinity(0))} cores'
+
+
+def _as_answer(error: Exception) -> Mapping[str, Any]:
+  """An error in words; out of memory is told apart."""
+  text = str(getattr(error, 'message', None) or error)
+  if (isinstance(error, MemoryError) or
+      type(error).__name__ == 'ResourceExhaustedError' or
+      'RESOURCE_EXHAUSTED' in text or 'Out of memory' in text or
+      'OOM when allocating' in text or 'bad_alloc' in text):
+    return {'out_of_memory': text.splitlines()[0] if text else 'MemoryError'}
+  return {'error': text or repr(error), 'is_value_error': isinstance(
+      error, ValueError), 'traceback': traceback.format_exc()}
+
+
+def _answer(answers: TextIO, values: Mapping[str, Any]) -> None:
+  print(json.dumps(values), file=answers, flush=True)
+
+
+if __name__ == '__main__':
+  main()

@@ -1,0 +1,183 @@
+"""Times the train step of layouts beside Model Garden's ViT.
+
+  python -m official_ext.benchmarks.train_step --layouts=B12,B6-6,B4-4-4
+
+The same command on CPU, GPU and TPU. Every layout runs in a process of its
+own, in rounds, so that a slow minute of the machine meets all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import itertools
+import os
+import sys
+
+from absl import app
+from absl import flags
+
+from official_ext import library_logs
+from official_ext.benchmarks import settings as settings_lib
+
+_LAYOUTS = flags.DEFINE_string(
+    'layouts', 'B12,B6-6,B4-4-4',
+    "Layouts, separated by commas outside of parentheses; Model Garden's own "
+    'vit is always in the run.')
+_MODEL_NAME = flags.DEFINE_string('model_name', 'vit-b16', 'The preset.')
+_IMAGE_SIZE = flags.DEFINE_integer(
+    'image_size', 224, 'Side of the images, px.', lower_bound=1)
+_BATCH_SIZE = flags.DEFINE_list(
+    'batch_size', ['8'], 'Images per step and replica; several for a sweep.')
+_DTYPE = flags.DEFINE_list(
+    'dtype', ['float32'], 'float32, bfloat16 (mixed), or both.')
+_XLA = flags.DEFINE_list('xla', ['off'], 'off, on, or both.')
+_MODE = flags.DEFINE_enum('mode', 'train', settings_lib.MODES, 'What to time.')
+_ROUNDS = flags.DEFINE_integer(
+    'rounds', 3, 'Times that each layout has its turn.', lower_bound=1)
+_STEPS = flags.DEFINE_integer(
+    'steps', 3, 'Timed steps of a turn.', lower_bound=1)
+_WARMUP_STEPS = flags.DEFINE_integer(
+    'warmup_steps', 2, 'Steps before them that do not count, the one that '
+    'compiles among them; once for each process.', lower_bound=1)
+_PROCESSES = flags.DEFINE_enum(
+    'processes', None, ['together', 'in_turn'],
+    'Whether the processes of all layouts live together, one of them running, '
+    'or one at a time, begun anew each round. Default: together on CPU.')
+_ACTIVATIONS = flags.DEFINE_bool(
+    'activations', True, "Measure the compiled step's activation memory too.")
+_FIND_BATCH = flags.DEFINE_bool(
+    'find_batch', False,
+    'Look for the largest batch that fits, and time that, in place of '
+    '--batch_size.')
+_MEMORY_LIMIT_GIB = flags.DEFINE_float(
+    'memory_limit_gib', 0.0, 'What each process may allocate on the host, '
+    'GiB; 0: no limit, with --find_batch on CPU what is free.',
+    lower_bound=0.0)
+_PARAMS_OVERRIDE = flags.DEFINE_string(
+    'params_override', '', "Further settings, as train.py's.")
+_TPU = flags.DEFINE_string('tpu', '', "The TPU's address, such as 'local'.")
+_OUTPUT_DIR = flags.DEFINE_string(
+    'output_dir', None, 'Where to write train_step.csv and train_step.png; '
+    'none by default.')
+flags.adopt_module_key_flags(library_logs)
+
+
+def main(argv: Sequence[str]) -> None:
+  if len(argv) > 1:
+    raise app.UsageError(
+        f'unexpected argument {argv[1]!r}: a layout with parentheses needs '
+        "quotes, as in --layouts='B12,B6(197)-6(50)'")
+  library_logs.silence()
+  try:
+    settings = _settings()
+    # pylint: disable=g-import-not-at-top
+    from official_ext.benchmarks import measure
+    from official_ext.benchmarks import worker
+    # pylint: enable=g-import-not-at-top
+    rows = measure.begin(settings)
+    if _OUTPUT_DIR.value:
+      os.makedirs(_OUTPUT_DIR.value, exist_ok=True)
+  except (ValueError, OSError) as error:
+    library_logs.fail(error)
+  plan = measure.Plan(
+      rounds=_ROUNDS.value, steps=_STEPS.value,
+      warmup_steps=_WARMUP_STEPS.value, activations=_ACTIVATIONS.value,
+      find_batch=_FIND_BATCH.value, together=measure.may_live_together(
+          _PROCESSES.value, bool(_TPU.value)))
+  try:
+    machine = measure.run(rows, plan, sys.stderr, _print_group)
+  except (ValueError, worker.WorkerError) as error:
+    library_logs.fail(error)
+  _finish(rows, machine)
+
+
+def split_layouts(text: str) -> list[str]:
+  """Splits at commas outside of parentheses."""
+  layouts, depth = [''], 0
+  for character in text:
+    depth += {'(': 1, ')': -1}.get(character, 0)
+    if character == ',' and not depth:
+      layouts.append('')
+    else:
+      layouts[-1] += character
+  return [layout.strip() for layout in layouts]
+
+
+def _settings() -> list[settings_lib.Settings]:
+  """Every combination of the flags, the baseline first among equals."""
+  layouts = split_layouts(_LAYOUTS.value)
+  if settings_lib.MODEL_GARDEN in layouts or not all(layouts):
+    raise ValueError(
+        f'--layouts={_LAYOUTS.value}: name layouts such as B12,B6-6. Model '
+        "Garden's vit is in the run without being named.")
+  repeated = {layout for layout in layouts if layouts.count(layout) > 1}
+  if repeated:
+    raise ValueError(f'--layouts names {", ".join(sorted(repeated))} twice.')
+  for name, values, allowed in (
+      ('dtype', _DTYPE.value, settings_lib.DTYPES),
+      ('xla', _XLA.value, ('off', 'on'))):
+    if not values or not set(values) <= set(allowed):
+      raise ValueError(
+          f'--{name}={",".join(values)}: must be {" or ".join(allowed)}, or '
+          'both with a comma between them.')
+  try:
+    batch_sizes = [int(text) for text in _BATCH_SIZE.value]
+    if not batch_sizes or min(batch_sizes) < 1:
+      raise ValueError
+  except ValueError:
+    raise ValueError(
+        f'--batch_size={",".join(_BATCH_SIZE.value)}: must be numbers of at '
+        'least 1, separated by commas.') from None
+  if _FIND_BATCH.value and len(batch_sizes) > 1:
+    raise ValueError(
+        '--find_batch begins at one --batch_size; several were given.')
+  return [
+      settings_lib.Settings(
+          layout=layout, model_name=_MODEL_NAME.value,
+          image_size=_IMAGE_SIZE.value, batch_size=batch_size, dtype=dtype,
+          xla=xla == 'on', mode=_MODE.value,
+          params_override=_PARAMS_OVERRIDE.value, tpu=_TPU.value,
+          memory_limit_gib=_MEMORY_LIMIT_GIB.value)
+      for batch_size, dtype, xla, layout in itertools.product(
+          dict.fromkeys(batch_sizes), dict.fromkeys(_DTYPE.value),
+          dict.fromkeys(_XLA.value), [settings_lib.MODEL_GARDEN, *layouts])]
+
+
+def _print_group(rows) -> None:
+  """Prints what was measured under one set of circumstances."""
+  from official_ext.benchmarks import report  # pylint: disable=g-import-not-at-top
+  title = rows[0].settings.circumstances
+  if len({row.settings.batch_size for row in rows}) > 1:
+    title = 'the largest batches that fit'
+  print(f'{rows[0].settings.model_name}, {title}\n'
+        f'{report.format_tables(rows)}\n', flush=True)
+
+
+def _finish(rows, machine: str) -> None:
+  """Prints what holds for all rows and writes the files."""
+  # pylint: disable=g-import-not-at-top
+  from official_ext.benchmarks import figure
+  from official_ext.benchmarks import report
+  # pylint: enable=g-import-not-at-top
+  if len({row.settings.circumstances for row in rows}) > 1:
+    print(report.format_fastest(rows) + '\n')
+  print(machine)
+  if _OUTPUT_DIR.value:
+    path = os.path.join(_OUTPUT_DIR.value, 'train_step')
+    report.write_csv(f'{path}.csv', rows)
+    figure.draw(f'{path}.png', rows, machine)
+    print(f'wrote {path}.csv and {path}.png')
+
+
+def run() -> None:
+  try:
+    app.run(main)
+  except KeyboardInterrupt:
+    print('interrupted', file=sys.stderr)
+    raise SystemExit(130) from None
+  except BrokenPipeError:
+    library_logs.end_without_reader()
+
+
+if __name__ == '__main__':
+  run()
