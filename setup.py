@@ -14,6 +14,7 @@ INSTALL_REQUIRES = [
     'fsspec>=2023.6',
     'gin-config>=0.5',
     'google-crc32c>=1.5',
+    'matplotlib>=3.7',
     'numpy>=1.23',
     'Pillow>=9.5',
     'protobuf>=4.21',
@@ -38,7 +39,7 @@ EXTRAS_REQUIRE = {
         'apache-beam>=2.60', 'hypothesis>=6.80',
         # TFDS 4.9 imports it to build a data set, but does not ask for it.
         'importlib-resources>=5.0',
-        'matplotlib>=3.7', 'pytest>=7.4', 'pytest-xdist>=3.5', 'ruff>=0.6'],
+        'pytest>=7.4', 'pytest-xdist>=3.5', 'ruff>=0.6'],
 }
 
 setuptools.setup(

@@ -135,6 +135,7 @@ def run(rows: Sequence[report.Row], plan: Plan, stream: TextIO,
     worker.WorkerError: if a process fails, other than for want of memory.
   """
   machine = ''
+  compiled = {}
   groups = [list(group) for _, group in itertools.groupby(
       rows, lambda row: row.settings.circumstances)]
   visits = plan.rounds + plan.together + plan.activations + plan.find_batch
@@ -153,7 +154,11 @@ def run(rows: Sequence[report.Row], plan: Plan, stream: TextIO,
       if plan.activations:
         for row in group:
           with _turn(row, bar, 'compiled memory'):
-            found = activations.measure(row.settings)
+            # The compiled program is the same, whether XLA is on or off.
+            key = row.settings.replace(xla=True)
+            if key not in compiled:
+              compiled[key] = activations.measure(row.settings)
+            found = compiled[key]
             row.activations_mib = found.mib
             row.activations_backend = found.backend
       bar.clear()

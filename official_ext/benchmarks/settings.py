@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 import dataclasses
+import itertools
 import json
 from typing import Any
 
@@ -72,3 +73,60 @@ def describe(settings: Settings) -> Mapping[str, Any]:
       'xla': 'on' if settings.xla else 'off',
       'mode': settings.mode,
   }
+
+
+def combine(common: Settings, layouts: str, batch_sizes: Sequence[str],
+            dtypes: Sequence[str], xla: Sequence[str]) -> list[Settings]:
+  """Every combination of what the flags of a benchmark name.
+
+  Args:
+    common: the settings that all share.
+    layouts: separated by commas outside of parentheses.
+    batch_sizes: numbers.
+    dtypes: of DTYPES.
+    xla: 'off' and 'on'.
+
+  Returns:
+    The combinations; in each group of the same circumstances Model Garden's
+    ViT comes first.
+
+  Raises:
+    ValueError: if a value cannot be, naming its flag.
+  """
+  names = split_layouts(layouts)
+  if MODEL_GARDEN in names or not all(names):
+    raise ValueError(
+        f"--layouts={layouts}: name layouts such as B12,B6-6. Model Garden's "
+        'vit is in the run without being named.')
+  repeated = {name for name in names if names.count(name) > 1}
+  if repeated:
+    raise ValueError(f'--layouts names {", ".join(sorted(repeated))} twice.')
+  for name, values, allowed in (
+      ('dtype', dtypes, DTYPES), ('xla', xla, ('off', 'on'))):
+    if not values or not set(values) <= set(allowed):
+      raise ValueError(
+          f'--{name}={",".join(values)}: must be {" or ".join(allowed)}, or '
+          'both with a comma between them.')
+  if not batch_sizes or not all(
+      text.strip().isdecimal() and int(text) for text in batch_sizes):
+    raise ValueError(
+        f'--batch_size={",".join(batch_sizes)}: must be numbers of at least '
+        '1, separated by commas.')
+  return [
+      common.replace(layout=layout, batch_size=batch_size, dtype=dtype,
+                     xla=is_on == 'on')
+      for batch_size, dtype, is_on, layout in itertools.product(
+          dict.fromkeys(map(int, batch_sizes)), dict.fromkeys(dtypes),
+          dict.fromkeys(xla), [MODEL_GARDEN, *names])]
+
+
+def split_layouts(text: str) -> list[str]:
+  """Splits at commas outside of parentheses."""
+  layouts, depth = [''], 0
+  for character in text:
+    depth += {'(': 1, ')': -1}.get(character, 0)
+    if character == ',' and not depth:
+      layouts.append('')
+    else:
+      layouts[-1] += character
+  return [layout.strip() for layout in layouts]

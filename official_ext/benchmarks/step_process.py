@@ -23,6 +23,7 @@ from official_ext.benchmarks import settings as settings_lib
 
 # The step of this name is what is looked for in the files that XLA writes.
 DUMPED_FUNCTION = 'benchmark_gradients'
+_CLOSE_TO_LIMIT = 0.7
 
 
 def main() -> None:
@@ -44,7 +45,7 @@ def main() -> None:
   try:
     _obey(settings, sys.stdin, answers)
   except Exception as error:  # pylint: disable=broad-except
-    _answer(answers, _as_answer(error))
+    _answer(answers, _as_answer(error, settings.memory_limit_gib))
     # What is left of TensorFlow may hang or crash as it is taken apart.
     os._exit(1)  # pylint: disable=protected-access
 
@@ -219,16 +220,27 @@ def _device_name(kind: str) -> str:
   return f'{name}, {len(os.sched_getaffinity(0))} cores'
 
 
-def _as_answer(error: Exception) -> Mapping[str, Any]:
+def _as_answer(error: Exception, memory_limit_gib: float
+               ) -> Mapping[str, Any]:
   """An error in words; out of memory is told apart."""
   text = str(getattr(error, 'message', None) or error)
   if (isinstance(error, MemoryError) or
       type(error).__name__ == 'ResourceExhaustedError' or
       'RESOURCE_EXHAUSTED' in text or 'Out of memory' in text or
-      'OOM when allocating' in text or 'bad_alloc' in text):
+      'OOM when allocating' in text or 'bad_alloc' in text or
+      # Close to a limit, anything may fail in any way.
+      memory_limit_gib and not isinstance(error, ValueError) and
+      _allocated_gib() > _CLOSE_TO_LIMIT * memory_limit_gib):
     return {'out_of_memory': text.splitlines()[0] if text else 'MemoryError'}
   return {'error': text or repr(error), 'is_value_error': isinstance(
       error, ValueError), 'traceback': traceback.format_exc()}
+
+
+def _allocated_gib() -> float:
+  """What counts against the limit of this process."""
+  with open('/proc/self/status', encoding='utf-8') as lines:
+    return next(int(line.split()[1]) for line in lines
+                if line.startswith('VmData:')) / 2**20
 
 
 def _answer(answers: TextIO, values: Mapping[str, Any]) -> None:

@@ -9,7 +9,6 @@ own, in rounds, so that a slow minute of the machine meets all of them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-import itertools
 import os
 import sys
 
@@ -69,7 +68,16 @@ def main(argv: Sequence[str]) -> None:
         "quotes, as in --layouts='B12,B6(197)-6(50)'")
   library_logs.silence()
   try:
-    settings = _settings()
+    settings = settings_lib.combine(
+        settings_lib.Settings(
+            layout='', model_name=_MODEL_NAME.value,
+            image_size=_IMAGE_SIZE.value, mode=_MODE.value,
+            params_override=_PARAMS_OVERRIDE.value, tpu=_TPU.value,
+            memory_limit_gib=_MEMORY_LIMIT_GIB.value),
+        _LAYOUTS.value, _BATCH_SIZE.value, _DTYPE.value, _XLA.value)
+    if _FIND_BATCH.value and len(set(_BATCH_SIZE.value)) > 1:
+      raise ValueError(
+          '--find_batch begins at one --batch_size; several were given.')
     # pylint: disable=g-import-not-at-top
     from official_ext.benchmarks import measure
     from official_ext.benchmarks import worker
@@ -89,58 +97,6 @@ def main(argv: Sequence[str]) -> None:
   except (ValueError, worker.WorkerError) as error:
     library_logs.fail(error)
   _finish(rows, machine)
-
-
-def split_layouts(text: str) -> list[str]:
-  """Splits at commas outside of parentheses."""
-  layouts, depth = [''], 0
-  for character in text:
-    depth += {'(': 1, ')': -1}.get(character, 0)
-    if character == ',' and not depth:
-      layouts.append('')
-    else:
-      layouts[-1] += character
-  return [layout.strip() for layout in layouts]
-
-
-def _settings() -> list[settings_lib.Settings]:
-  """Every combination of the flags, the baseline first among equals."""
-  layouts = split_layouts(_LAYOUTS.value)
-  if settings_lib.MODEL_GARDEN in layouts or not all(layouts):
-    raise ValueError(
-        f'--layouts={_LAYOUTS.value}: name layouts such as B12,B6-6. Model '
-        "Garden's vit is in the run without being named.")
-  repeated = {layout for layout in layouts if layouts.count(layout) > 1}
-  if repeated:
-    raise ValueError(f'--layouts names {", ".join(sorted(repeated))} twice.')
-  for name, values, allowed in (
-      ('dtype', _DTYPE.value, settings_lib.DTYPES),
-      ('xla', _XLA.value, ('off', 'on'))):
-    if not values or not set(values) <= set(allowed):
-      raise ValueError(
-          f'--{name}={",".join(values)}: must be {" or ".join(allowed)}, or '
-          'both with a comma between them.')
-  try:
-    batch_sizes = [int(text) for text in _BATCH_SIZE.value]
-    if not batch_sizes or min(batch_sizes) < 1:
-      raise ValueError
-  except ValueError:
-    raise ValueError(
-        f'--batch_size={",".join(_BATCH_SIZE.value)}: must be numbers of at '
-        'least 1, separated by commas.') from None
-  if _FIND_BATCH.value and len(batch_sizes) > 1:
-    raise ValueError(
-        '--find_batch begins at one --batch_size; several were given.')
-  return [
-      settings_lib.Settings(
-          layout=layout, model_name=_MODEL_NAME.value,
-          image_size=_IMAGE_SIZE.value, batch_size=batch_size, dtype=dtype,
-          xla=xla == 'on', mode=_MODE.value,
-          params_override=_PARAMS_OVERRIDE.value, tpu=_TPU.value,
-          memory_limit_gib=_MEMORY_LIMIT_GIB.value)
-      for batch_size, dtype, xla, layout in itertools.product(
-          dict.fromkeys(batch_sizes), dict.fromkeys(_DTYPE.value),
-          dict.fromkeys(_XLA.value), [settings_lib.MODEL_GARDEN, *layouts])]
 
 
 def _print_group(rows) -> None:

@@ -126,6 +126,11 @@ def build_strategy(params: cfg.ExperimentConfig) -> tf.distribute.Strategy:
         'TensorFlow sees %d GPUs, but runtime.num_gpus is 0: this run uses '
         'the CPU. Add --params_override=runtime.num_gpus=%d.', num_visible,
         num_visible)
+  if (runtime.enable_xla and not runtime.num_gpus and
+      runtime.distribution_strategy != 'tpu'):
+    logging.warning(
+        'runtime.enable_xla has no effect: Model Garden applies it on GPUs '
+        'alone, and runtime.num_gpus is 0.')
   try:
     strategy = distribute_utils.get_distribution_strategy(
         distribution_strategy=runtime.distribution_strategy,
@@ -271,6 +276,11 @@ def _latest_checkpoint(model_dir: str) -> str | None:
   """The newest checkpoint; an error if there are some that it cannot name."""
   if tf.io.gfile.exists(model_dir) and not tf.io.gfile.isdir(model_dir):
     raise ValueError(f'--model_dir={model_dir} is not a folder.')
+  if any(character in model_dir for character in '[]*?'):
+    raise ValueError(
+        f'--model_dir={model_dir}: TensorFlow takes [, ], * and ? for a '
+        'pattern and would not find the checkpoints again. Choose another '
+        'name.')
   newest = tf.train.latest_checkpoint(model_dir)
   if newest:
     return newest

@@ -170,6 +170,17 @@ def test_folders_that_cannot_be_used(digits_dir, tmp_path):
     driver.check(load(digits_dir), 'train', str(tmp_path / 'file' / 'sub'))
 
 
+def test_a_folder_whose_checkpoints_would_not_be_found_again(
+    digits_dir, tmp_path):
+  with pytest.raises(ValueError, match='takes .* for a pattern'):
+    driver.check(load(digits_dir), 'train', str(tmp_path / 'run [1]'))
+
+
+def test_xla_without_a_gpu_is_said_to_do_nothing(digits_dir, caplog):
+  driver.build_strategy(load(digits_dir, extra=',runtime.enable_xla=true'))
+  assert 'runtime.enable_xla has no effect' in caplog.text
+
+
 def test_an_unknown_precision(digits_dir, tmp_path):
   params = load(digits_dir, extra=',runtime.mixed_precision_dtype=bogus')
   with pytest.raises(ValueError, match="dtype is 'bogus', but must be bfloat1"):

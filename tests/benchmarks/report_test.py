@@ -1,0 +1,114 @@
+"""Tests of the tables and the figure, on made-up measurements."""
+
+import csv
+import itertools
+
+import pytest
+
+from official_ext.benchmarks import figure
+from official_ext.benchmarks import report
+from official_ext.benchmarks import settings as settings_lib
+
+
+def row(layout, times_ms, activations_mib=None, **settings):
+  sizes = {'vit': (100, 1000), 'B12': (80, 1000), 'B6-6': (50, 600)}[layout]
+  return report.Row(
+      settings=settings_lib.Settings(layout=layout, **settings),
+      layout_with_tokens={'B6-6': 'B6(197)-6(99)'}.get(layout, 'B12(197)'),
+      parameters=86_600_000, multiply_adds=sizes[0] * 10**9,
+      kept_activations=sizes[1], times_ms=times_ms,
+      activations_mib=activations_mib,
+      status='ok' if times_ms else report.OUT_OF_MEMORY,
+      peak_gib=1.5 if times_ms else None, peak_of='resident',
+      activations_backend='cpu' if activations_mib else '')
+
+
+@pytest.fixture
+def rows():
+  return [row('vit', [420., 400., 390.], 1000.),
+          row('B12', [300., 320., 310.], 700.),
+          row('B6-6', [200., 160., 250.], 350.)]
+
+
+def test_compares_by_the_medians(rows):
+  comparison = report.compare(rows[2], rows[0])
+  assert comparison.speed_up == 400 / 200
+  assert comparison.ceiling == 100 / 50
+  assert comparison.of_ceiling == 1
+  assert comparison.memory_saved == 0.65
+  assert comparison.ideal_memory_saved == 0.4
+  assert rows[2].images_per_second == 8 / 0.2
+
+
+def test_different_batches_compare_by_the_image():
+  small, large = row('vit', [100.], 100., batch_size=8), row(
+      'B6-6', [200.], 100., batch_size=32)
+  assert report.find_baseline(large, [small, large]) is small
+  comparison = report.compare(large, small)
+  assert comparison.speed_up == 2
+  assert comparison.memory_saved == 0.75
+
+
+def test_a_baseline_is_of_the_same_circumstances():
+  rows = [row(layout, [1.], dtype=dtype, xla=xla)
+          for dtype, xla, layout in itertools.product(
+              ('float32', 'bfloat16'), (False, True), ('vit', 'B6-6'))]
+  for one in rows:
+    baseline = report.find_baseline(one, rows)
+    assert baseline.settings == one.settings.replace(layout='vit')
+
+
+def test_the_tables(rows):
+  lines = report.format_tables(rows).splitlines()
+  assert max(len(line) for line in lines) <= 80
+  assert [line.split()[-4:] for line in lines[2:4]] == [
+      ['25.81', '1.29', '1.25', '103%'], ['40', '2.00', '2.00', '100%']]
+  assert '200 (160 to 250)' in lines[3]
+  assert lines[7].split() == [
+      'B12(197)', '86.6', '1.50', '700', '30.0%', '0.0%']
+  assert lines[-1] == (
+      'pooling alone, B6(197)-6(99) against B12(197): 1.55x, 50.0% saved')
+
+
+def test_out_of_memory_is_a_row(rows, tmp_path):
+  for without in range(3):
+    measured = list(rows)
+    measured[without] = row(rows[without].settings.layout, [])
+    text = report.format_tables(measured)
+    assert text.count('out of memory') == 1
+    report.write_csv(str(tmp_path / 'rows.csv'), measured)
+    with open(tmp_path / 'rows.csv', encoding='utf-8') as file:
+      read = list(csv.DictReader(file))
+    assert read[without]['status'] == 'out of memory'
+    assert read[without]['median_ms'] == read[without]['speed_up'] == ''
+    figure.draw(str(tmp_path / 'rows.png'), measured, 'a machine')
+
+
+def test_csv_has_every_figure(rows, tmp_path):
+  report.write_csv(str(tmp_path / 'rows.csv'), rows)
+  with open(tmp_path / 'rows.csv', encoding='utf-8') as file:
+    read = list(csv.DictReader(file))
+  assert [line['layout'] for line in read] == ['vit', 'B12', 'B6-6']
+  last = read[2]
+  assert (last['median_ms'], last['min_ms'], last['max_ms']) == (
+      '200', '160', '250')
+  assert last['images_per_second'] == '40'
+  assert last['timed_steps'] == '3'
+  assert last['speed_up'] == '2'
+  assert last['memory_saved'] == '0.65'
+  assert last['activations_compiled_for'] == 'cpu'
+
+
+def test_each_is_taken_where_it_is_fastest():
+  rows = [row('vit', [400.]), row('B6-6', [250.]),
+          row('vit', [300.], xla=True), row('B6-6', [260.], xla=True)]
+  lines = report.format_fastest(rows).splitlines()
+  assert lines[1].startswith("  Model Garden's vit: 300 ms") and (
+      'XLA on' in lines[1])
+  assert lines[2].endswith('XLA off), 1.20x')
+
+
+def test_the_figure_is_a_png(rows, tmp_path):
+  path = tmp_path / 'rows.png'
+  figure.draw(str(path), rows, 'a machine')
+  assert path.read_bytes()[:8] == b'\x89PNG\r\n\x1a\n'
