@@ -1,0 +1,249 @@
+"""What is said about the rows of the input benchmark: table, CSV, verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+import csv
+import dataclasses
+import math
+import statistics
+
+import tensorflow as tf
+
+from official_ext.benchmarks import input_rows
+
+_COLUMNS = ('layout', 'images_per_second')
+# Columns that tell lines of one layout apart.
+_CIRCUMSTANCES = ('model_name', 'batch_size', 'dtype', 'xla', 'mode')
+# Below this share of the cores, others used them or the pipeline waited.
+_BUSY = 0.9
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+  """The windows of a row in figures; speeds in images/s.
+
+  Attributes:
+    name: the row's.
+    median: of the windows, as are the figures below.
+    slowest: window.
+    fastest: window.
+    per_core: `median` divided by the cores the row may use.
+    cpu_ms: CPU time per image, over all cores.
+    busy_cores: cores that were busy on average.
+    first_batch_seconds: from nothing to the first batch.
+    of_pipeline: speed as a share of the whole pipeline's in the same turn.
+    num_images: counted in all windows.
+    threads: size of the row's own thread pool; None for TensorFlow's.
+    error: why there are no windows; empty if there are.
+  """
+  name: str
+  median: float | None = None
+  slowest: float | None = None
+  fastest: float | None = None
+  per_core: float | None = None
+  cpu_ms: float | None = None
+  busy_cores: float | None = None
+  first_batch_seconds: float | None = None
+  of_pipeline: float | None = None
+  num_images: int = 0
+  threads: int | None = None
+  error: str = ''
+
+
+def summarize(measured: input_rows.Measured, pipeline: input_rows.Measured,
+              num_cores: int) -> Summary:
+  """Sums a row up.
+
+  Args:
+    measured: the row.
+    pipeline: the row of the whole pipeline, with as many windows.
+    num_cores: CPU cores that this process may use.
+
+  Returns:
+    The figures.
+  """
+  row, windows = measured.row, measured.windows
+  if measured.error:
+    return Summary(row.name, threads=row.threads, error=measured.error)
+  speeds = [_speed(window) for window in windows]
+  median = statistics.median(speeds)
+  return Summary(
+      name=row.name,
+      median=median,
+      slowest=min(speeds),
+      fastest=max(speeds),
+      per_core=median / min(row.threads or num_cores, num_cores),
+      cpu_ms=statistics.median(
+          1e3 * window.cpu_seconds / window.num_images for window in windows),
+      busy_cores=statistics.median(
+          window.cpu_seconds / window.seconds for window in windows),
+      first_batch_seconds=statistics.median(
+          window.first_batch_seconds for window in windows),
+      of_pipeline=statistics.median(
+          speed / _speed(beside)
+          for speed, beside in zip(speeds, pipeline.windows)),
+      num_images=sum(window.num_images for window in windows),
+      threads=row.threads)
+
+
+def format_table(summaries: Sequence[Summary]) -> Iterator[str]:
+  """The table, line by line."""
+  width = max(len(summary.name) for summary in summaries)
+  yield (f'{"":{width}}{"images/s":>9}{"":16}{"per":>7}{"CPU ms":>8}'
+         f'{"of the":>7}{"first":>7}')
+  yield (f'{"":{width}}{"median":>9}{"min":>8}{"max":>8}{"core":>7}'
+         f'{"/image":>8}{"whole":>7}{"batch":>7}')
+  for one in summaries:
+    if one.error:
+      yield f'{one.name:{width}}  does not run: {one.error}'
+    else:
+      yield (f'{one.name:{width}}{one.median:>9,.0f}{one.slowest:>8,.0f}'
+             f'{one.fastest:>8,.0f}{one.per_core:>7,.0f}{one.cpu_ms:>8.2f}'
+             f'{100 * one.of_pipeline:>5.0f} %'
+             f'{one.first_batch_seconds:>5.1f} s')
+
+
+def write_csv(path: str, summaries: Sequence[Summary],
+              settings: Mapping[str, str | int]) -> None:
+  """Writes the table as CSV.
+
+  Args:
+    path: of the file.
+    summaries: a line each.
+    settings: what holds for all of them, in columns of its own.
+
+  Raises:
+    tf.errors.OpError: if it cannot be written.
+  """
+  names = {
+      'name': 'row', 'median': 'images_per_second',
+      'slowest': 'images_per_second_min', 'fastest': 'images_per_second_max',
+      'per_core': 'images_per_second_per_core', 'cpu_ms': 'cpu_ms_per_image'}
+  with tf.io.gfile.GFile(path, 'w') as file:
+    writer = None
+    for summary in summaries:
+      line = {names.get(key, key): value
+              for key, value in dataclasses.asdict(summary).items()}
+      line.update(settings)
+      if writer is None:
+        writer = csv.DictWriter(file, list(line), lineterminator='\n')
+        writer.writeheader()
+      writer.writerow(line)
+
+
+def read_consumers(path: str,
+                   only: Mapping[str, str]) -> list[tuple[str, float]]:
+  """Reads how many images per second models consume.
+
+  Args:
+    path: of a CSV file with the columns `layout` and `images_per_second`.
+    only: values of other columns; where the file has the column, lines with
+      another value are passed over.
+
+  Returns:
+    (name, images/s) of each line that has a figure: one that ran out of memory
+    has none. The name is the layout, and what else tells the lines apart.
+
+  Raises:
+    ValueError: if the file is missing, or holds no such line.
+  """
+  try:
+    with tf.io.gfile.GFile(path) as file:
+      lines = list(csv.DictReader(file, restval=''))
+  except (tf.errors.OpError, UnicodeDecodeError) as error:
+    raise ValueError(
+        f'--train_step_csv={path} cannot be read: '
+        f'{str(getattr(error, "message", error)).splitlines()[0]}') from error
+  instead = 'Or give the figure itself, such as --consumes=1000.'
+  missing = [name for name in _COLUMNS if name not in (lines or [{}])[0]]
+  if missing:
+    raise ValueError(
+        f'--train_step_csv={path} has no lines with the column '
+        f'{" and ".join(missing)}; it needs {" and ".join(_COLUMNS)}. '
+        f'{instead}')
+  lines = [line for line in lines if line['images_per_second'].strip() and all(
+      line.get(name, value) == value for name, value in only.items())]
+  if not lines:
+    wanted = ', '.join(f'{name} {value}' for name, value in only.items())
+    raise ValueError(
+        f'--train_step_csv={path} has no figure for {wanted}. {instead}')
+  varied = [name for name in _CIRCUMSTANCES
+            if len({line.get(name) for line in lines}) > 1]
+  return [(', '.join([line['layout'], *(f'{name} {line[name]}'
+                                        for name in varied)]),
+           _parse_speed(line['images_per_second'], path)) for line in lines]
+
+
+def _parse_speed(text: str, path: str) -> float:
+  try:
+    speed = float(text)
+  except ValueError:
+    speed = math.nan
+  if not (speed > 0 and math.isfinite(speed)):
+    raise ValueError(
+        f'--train_step_csv={path}: images_per_second is {text!r}, but must be '
+        'a number above 0, or empty.')
+  return speed
+
+
+def cores_needed(consumed: float, per_core: float) -> int:
+  """How many cores the input needs to keep up with a model.
+
+  Args:
+    consumed: images/s of the model.
+    per_core: images/s of a core.
+
+  Returns:
+    The smallest number of cores that suffices, if each adds as much.
+  """
+  # Rounded first: 300 / 100.00000000000001 needs three cores, not four.
+  return max(1, math.ceil(round(consumed / per_core, 6)))
+
+
+def verdict(consumer: str, consumed: float, pipeline: Summary,
+            num_cores: int) -> str:
+  """Says which of input and model is the limit.
+
+  Args:
+    consumer: what the model is called.
+    consumed: images/s that it takes.
+    pipeline: the whole input pipeline.
+    num_cores: CPU cores that it ran on.
+
+  Returns:
+    The two figures and the limit; then the cores, and how many they would be
+    if the pipeline had its cores to itself and never waited.
+  """
+  needed = cores_needed(consumed, pipeline.per_core)
+  compared = (
+      f'{consumer} consumes {consumed:,.0f} images/s, the input gives '
+      f'{pipeline.median:,.0f} on {_cores(num_cores)}')
+  at = f'at {pipeline.per_core:,.0f} images/s per core'
+  by_cpu = cores_needed(consumed, 1e3 / pipeline.cpu_ms)
+  if by_cpu != needed:
+    at += f' ({by_cpu:,} at {pipeline.cpu_ms:.2f} ms of CPU time per image)'
+  if consumed > pipeline.median:
+    return (f'{compared}: the input is the limit. It needs {_cores(needed)} '
+            f'to keep up, {at}.')
+  return (f'{compared}: the model is the limit. For the input '
+          f'{_cores(needed)} would do, {at}.')
+
+
+def busy_note(pipeline: Summary, num_cores: int) -> str | None:
+  """A warning if the whole pipeline did not have all cores to itself."""
+  if pipeline.busy_cores >= _BUSY * num_cores:
+    return None
+  return (
+      f'note: the whole pipeline kept {pipeline.busy_cores:.1f} of '
+      f'{_cores(num_cores)} busy: others used them, or it waited for its '
+      'files. Compare the CPU time rather than the speed.')
+
+
+def _cores(number: int) -> str:
+  return f'{number:,} core' if number == 1 else f'{number:,} cores'
+
+
+def _speed(window: input_rows.Window) -> float:
+  """Images/s."""
+  return window.num_images / window.seconds
