@@ -229,8 +229,8 @@ def _as_answer(error: Exception, memory_limit_gib: float
       'RESOURCE_EXHAUSTED' in text or 'Out of memory' in text or
       'OOM when allocating' in text or 'bad_alloc' in text or
       # Close to a limit, anything may fail in any way.
-      memory_limit_gib and not isinstance(error, ValueError) and
-      _allocated_gib() > _CLOSE_TO_LIMIT * memory_limit_gib):
+      (memory_limit_gib and not isinstance(error, ValueError) and
+      _allocated_gib() > _CLOSE_TO_LIMIT * memory_limit_gib)):
     return {'out_of_memory': text.splitlines()[0] if text else 'MemoryError'}
   return {'error': text or repr(error), 'is_value_error': isinstance(
       error, ValueError), 'traceback': traceback.format_exc()}
