@@ -8,6 +8,7 @@ import dataclasses
 from importlib import metadata
 import itertools
 import platform
+import sys
 from typing import TextIO
 
 import tensorflow as tf
@@ -89,14 +90,10 @@ def begin(settings: Sequence[settings_lib.Settings]) -> list[report.Row]:
   rows = []
   for one in settings:
     is_garden = one.layout == settings_lib.MODEL_GARDEN
-    if one.model_name not in specs.PRESETS:
+    if one.model_name not in specs.vit_specs.VIT_SPECS:
       raise ValueError(
-          f'--model_name={one.model_name}: must be one of '
-          f'{", ".join(specs.PRESETS)}.')
-    if is_garden and one.model_name not in specs.vit_specs.VIT_SPECS:
-      raise ValueError(
-          f"--model_name={one.model_name}: Model Garden's vit, the baseline, "
-          f'has {", ".join(specs.vit_specs.VIT_SPECS)} only.')
+          f'--model_name={one.model_name}: must be a preset of the baseline, '
+          f"Model Garden's vit: {', '.join(specs.vit_specs.VIT_SPECS)}.")
     params = experiment.load(
         'funnel_vit_imagenet',
         params_override=step_process.experiment_override(one))
@@ -221,9 +218,12 @@ def _note_peak(row: report.Row, process: worker.Worker) -> None:
 @contextlib.contextmanager
 def _turn(row: report.Row, bar: tqdm.tqdm, what: str = '') -> Iterator[None]:
   """Shows whose turn it is; notes it if the memory does not suffice."""
-  bar.set_description_str(
-      f'{row.name}, {row.settings.dtype}, XLA '
-      f'{"on" if row.settings.xla else "off"} {what}')
+  text = (f'{row.name}, {row.settings.dtype}, XLA '
+          f'{"on" if row.settings.xla else "off"} {what}').rstrip()
+  bar.set_description_str(text)
+  if bar.disable:
+    # No bar in a pipe, but a line, so that it does not seem to hang.
+    print(text, file=sys.stderr, flush=True)
   try:
     yield
   except worker.OutOfMemoryError:

@@ -6,7 +6,10 @@ from collections.abc import Mapping, Sequence
 import dataclasses
 import itertools
 import json
+import math
 from typing import Any
+
+from official_ext.modeling import layout as layout_lib
 
 # The layout that stands for Model Garden's own ViT, built by its own factory.
 MODEL_GARDEN = 'vit'
@@ -98,6 +101,15 @@ def combine(common: Settings, layouts: str, batch_sizes: Sequence[str],
     raise ValueError(
         f"--layouts={layouts}: name layouts such as B12,B6-6. Model Garden's "
         'vit is in the run without being named.')
+  for name in names:
+    try:
+      layout_lib.parse(name)
+    except ValueError as error:
+      raise ValueError(f'--layouts: {error}') from error
+  if not math.isfinite(common.memory_limit_gib):
+    raise ValueError(
+        f'--memory_limit_gib={common.memory_limit_gib}: must be a number of '
+        'GiB, or 0 for no limit.')
   repeated = {name for name in names if names.count(name) > 1}
   if repeated:
     raise ValueError(f'--layouts names {", ".join(sorted(repeated))} twice.')

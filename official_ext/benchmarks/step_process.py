@@ -16,7 +16,6 @@ import os
 import resource
 import sys
 import time
-import traceback
 from typing import Any, TextIO
 
 from official_ext.benchmarks import settings as settings_lib
@@ -233,7 +232,7 @@ def _as_answer(error: Exception, memory_limit_gib: float
       _allocated_gib() > _CLOSE_TO_LIMIT * memory_limit_gib)):
     return {'out_of_memory': text.splitlines()[0] if text else 'MemoryError'}
   return {'error': text or repr(error), 'is_value_error': isinstance(
-      error, ValueError), 'traceback': traceback.format_exc()}
+      error, ValueError), 'type': type(error).__name__}
 
 
 def _allocated_gib() -> float:

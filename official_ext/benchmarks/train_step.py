@@ -83,9 +83,8 @@ def main(argv: Sequence[str]) -> None:
     from official_ext.benchmarks import worker
     # pylint: enable=g-import-not-at-top
     rows = measure.begin(settings)
-    if _OUTPUT_DIR.value:
-      os.makedirs(_OUTPUT_DIR.value, exist_ok=True)
-  except (ValueError, OSError) as error:
+    _make_output_dir()
+  except ValueError as error:
     library_logs.fail(error)
   plan = measure.Plan(
       rounds=_ROUNDS.value, steps=_STEPS.value,
@@ -97,6 +96,17 @@ def main(argv: Sequence[str]) -> None:
   except (ValueError, worker.WorkerError) as error:
     library_logs.fail(error)
   _finish(rows, machine)
+
+
+def _make_output_dir() -> None:
+  if not _OUTPUT_DIR.value:
+    return
+  try:
+    os.makedirs(_OUTPUT_DIR.value, exist_ok=True)
+  except OSError as error:
+    raise ValueError(
+        f'--output_dir={_OUTPUT_DIR.value} cannot be made: {error.strerror}. '
+        'Name a folder that can be written.') from error
 
 
 def _print_group(rows) -> None:

@@ -96,8 +96,8 @@ class Worker:
       if answer['is_value_error']:
         raise ValueError(answer['error'])
       raise WorkerError(
-          f'layout {self.settings.layout}: {answer["error"]}\n'
-          f'{answer["traceback"]}')
+          f'layout {self.settings.layout}, {answer["type"]}: '
+          f'{answer["error"]}')
     return answer
 
   def _last_lines(self) -> str:

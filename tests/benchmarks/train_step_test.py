@@ -40,8 +40,8 @@ def test_costs_are_of_what_is_computed():
 
 @pytest.mark.parametrize('settings, match', [
     (dict(layout='B0'), 'num_layers is 0'),
-    (dict(layout='B12', model_name='vit-x'), 'must be one of vit-ti16'),
-    (dict(layout='vit', model_name='vit-nano4'), "Model Garden's vit"),
+    (dict(layout='B12', model_name='vit-x'), "Model Garden's vit: vit-ti16"),
+    (dict(layout='vit', model_name='vit-nano4'), 'preset of the baseline'),
     (dict(layout='B12', image_size=8), 'smaller than a patch'),
     (dict(layout='B12', params_override='task.modle=1'), 'modle'),
 ])
@@ -148,7 +148,8 @@ def test_the_command(repository, tmp_path):
   assert done.returncode == 0, done.stderr
   assert "Model Garden's vit" in done.stdout
   assert 'B6(5)-6(3, s2)' in done.stdout
-  assert '%|' not in done.stderr  # No bar in a pipe.
+  assert '%|' not in done.stderr  # No bar in a pipe, but lines.
+  assert done.stderr.splitlines()[-1] == 'B6(5)-6(3, s2), float32, XLA off'
   with open(tmp_path / 'train_step.csv', encoding='utf-8') as file:
     assert [line['timed_steps'] for line in csv.DictReader(file)] == ['1', '1']
   assert (tmp_path / 'train_step.png').exists()
@@ -173,6 +174,7 @@ def test_every_combination_has_its_baseline():
     ({'layouts': 'vit,B12'}, 'without being named'),
     ({'layouts': 'B12,,B6-6'}, 'name layouts such as'),
     ({'layouts': 'B6-6,B6-6'}, 'twice'),
+    ({'layouts': "'B6-6'"}, '--layouts: layout .* does not begin with'),
     ({'dtypes': ['float64']}, '--dtype=float64'),
     ({'xla': ['yes']}, '--xla=yes'),
     ({'batch_sizes': ['8', '-1']}, '--batch_size=8,-1'),
@@ -183,3 +185,9 @@ def test_bad_flags(flag, message):
   with pytest.raises(ValueError, match=message):
     settings_lib.combine(
         settings_lib.Settings(layout=''), **{**GOOD, **flag})
+
+
+def test_a_limit_that_is_no_number():
+  with pytest.raises(ValueError, match='--memory_limit_gib=nan'):
+    settings_lib.combine(settings_lib.Settings(
+        layout='', memory_limit_gib=float('nan')), **GOOD)

@@ -78,9 +78,8 @@ def test_same_outputs_and_gradients(plain, switch):
   assert_same(plain, SWITCHES[switch])
 
 
+@pytest.mark.long
 def test_same_outputs_and_gradients_under_xla(plain):
-  if plain[0] not in ('three blocks', 'pooled before the last layer'):
-    pytest.skip('the longer compilations tell nothing new')
   assert_same(plain, SWITCHES['all, recompute_layers'], compiled=True)
 
 
