@@ -99,10 +99,10 @@ def test_verify_wants_one_folder(repository, tmp_path):
 
 
 def slow_images(folder):
-  """Forty PNGs, which take long enough to be interrupted among them."""
+  """Eighty PNGs, which take long enough to be interrupted among them."""
   encoded = image_trees.encode(0, 'PNG', 'RGB', 1200, 1000, compress_level=0)
   for name in 'ab':
-    for number in range(20):
+    for number in range(40):
       image_trees.write(folder / f'{name}/{number}.png', encoded)
 
 
@@ -149,7 +149,7 @@ def test_an_interrupted_run_leaves_no_process_and_goes_on(
   result = commands.run(*arguments, cwd=repository)
   assert result.returncode == 0, result.stderr
   assert json.loads((out / 'manifest.json').read_text())['splits']['train'][
-      'num_images'] == 40
+      'num_images'] == 80
   assert not [path for path in out.iterdir() if 'unfinished' in path.name]
 
 
