@@ -7,6 +7,7 @@ TensorFlow reads its log level when it is imported, so a command calls
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 import contextlib
 import io
 import logging as python_logging
@@ -15,6 +16,7 @@ import pathlib
 import sys
 import warnings
 
+from absl import app
 from absl import flags
 from absl import logging
 
@@ -85,6 +87,29 @@ def fail(error: Exception | str) -> None:
   text = getattr(error, 'message', None) or str(error)
   print(f'error: {text}', file=sys.stderr)
   raise SystemExit(1)
+
+
+def run(main: Callable[[Sequence[str]], None],
+        interrupted: str = 'interrupted') -> None:
+  """Runs a command that may be stopped, or lose the reader of its output.
+
+  Args:
+    main: the command, as `absl.app.run` takes it.
+    interrupted: what to say when Ctrl-C ends it.
+  """
+
+  def flushed(argv):
+    main(argv)
+    # What is written when the interpreter ends can no longer be caught.
+    sys.stdout.flush()
+
+  try:
+    app.run(flushed)
+  except KeyboardInterrupt:
+    print(interrupted, file=sys.stderr)
+    raise SystemExit(130) from None
+  except BrokenPipeError:
+    end_without_reader()
 
 
 def end_without_reader() -> None:

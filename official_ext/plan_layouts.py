@@ -86,10 +86,7 @@ def main(argv: Sequence[str]) -> None:
       'kept: activations for the backward pass, of one image in '
       f'{_DTYPE.value}',
       'a budget may be exceeded by half of the last digit printed']
-  try:
-    print('\n'.join(lines), flush=True)
-  except BrokenPipeError:
-    library_logs.end_without_reader()
+  print('\n'.join(lines))
 
 
 def _strides(typed: Sequence[str]) -> list[int]:
@@ -128,4 +125,4 @@ def _table(plans, bytes_per_value: int) -> list[str]:
 
 
 if __name__ == '__main__':
-  app.run(main)
+  library_logs.run(main)

@@ -7,7 +7,6 @@ only once the flags are known to be right, and its log level is set.
 from __future__ import annotations
 
 from collections.abc import Sequence
-import sys
 
 from absl import app
 from absl import flags
@@ -93,14 +92,8 @@ def main(argv: Sequence[str]) -> None:
 
 def run() -> None:
   """The entry point of the installed command."""
-  try:
-    app.run(main)
-  except KeyboardInterrupt:
-    print('interrupted. The same command goes on from the newest checkpoint.',
-          file=sys.stderr)
-    raise SystemExit(130) from None
-  except BrokenPipeError:
-    library_logs.end_without_reader()
+  library_logs.run(
+      main, 'interrupted. The same command goes on from the newest checkpoint.')
 
 
 if __name__ == '__main__':

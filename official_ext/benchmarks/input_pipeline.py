@@ -215,16 +215,5 @@ def _parse_threads(text: str) -> int:
   return int(text)
 
 
-def run() -> None:
-  """The command, which ends quietly when it is stopped."""
-  try:
-    app.run(main)
-  except KeyboardInterrupt:
-    print('interrupted', file=sys.stderr)
-    raise SystemExit(130) from None
-  except BrokenPipeError:
-    library_logs.end_without_reader()
-
-
 if __name__ == '__main__':
-  run()
+  library_logs.run(main)

@@ -135,15 +135,5 @@ def _finish(rows, machine: str) -> None:
     print(f'wrote {path}.csv and {path}.png')
 
 
-def run() -> None:
-  try:
-    app.run(main)
-  except KeyboardInterrupt:
-    print('interrupted', file=sys.stderr)
-    raise SystemExit(130) from None
-  except BrokenPipeError:
-    library_logs.end_without_reader()
-
-
 if __name__ == '__main__':
-  run()
+  library_logs.run(main)

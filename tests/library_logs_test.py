@@ -1,0 +1,51 @@
+"""Tests of how a command ends when it is stopped or nobody reads it."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+_COMMAND = """
+import signal
+from official_ext import library_logs
+
+def main(argv):
+  print('a line')
+  {body}
+
+library_logs.run(main, 'stopped here')
+"""
+
+
+def start(repository, body, stdout=subprocess.PIPE):
+  return subprocess.Popen(
+      [sys.executable, '-c', _COMMAND.format(body=body)], cwd=repository,
+      stdout=stdout, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize('body', [
+    'pass', 'print("x" * 1_000_000)', 'print(end="", flush=True)'])
+def test_who_reads_may_go(repository, body):
+  reader, writer = os.pipe()
+  os.close(reader)
+  process = start(repository, body, writer)
+  os.close(writer)
+  _, stderr = process.communicate(timeout=60)
+  assert (process.returncode, stderr) == (1, '')
+
+
+def test_an_interruption_is_a_line(repository):
+  process = start(repository, 'print("ready", flush=True); signal.pause()')
+  assert [process.stdout.readline() for _ in range(2)] == [
+      'a line\n', 'ready\n']
+  process.send_signal(signal.SIGINT)
+  _, stderr = process.communicate(timeout=60)
+  assert (process.returncode, stderr) == (130, 'stopped here\n')
+
+
+def test_a_command_that_ends_well(repository):
+  stdout, stderr = (process := start(repository, 'pass')).communicate(
+      timeout=60)
+  assert (process.returncode, stdout, stderr) == (0, 'a line\n', '')
