@@ -53,7 +53,7 @@ class FunnelEncoder(tf_keras.layers.Layer):
       layer_scale_init_value: float = 0.0,
       class_token_only: bool = False,
       fused_layers: bool = True,
-      bfloat16_gelu: bool = True,
+      bfloat16_gelu: bool = False,
       recompute_layers: bool = False,
       **kwargs,
   ):

@@ -30,11 +30,14 @@ def normalized_dense(
     kernel: tf.Tensor,
     bias: tf.Tensor,
     epsilon: float,
-) -> tf.Tensor:
+) -> tuple[tf.Tensor, tf.Tensor]:
   """LayerNorm in float32, then a dense layer.
 
   Keeps the inputs and two numbers a row; the normalised rows are computed
   again in the backward pass.
+
+  The inputs are passed on, for the residual connection: so their gradient is
+  summed here, in float32.
 
   Args:
     inputs: [R, D].
@@ -45,7 +48,7 @@ def normalized_dense(
     epsilon: added to the variance.
 
   Returns:
-    [R, M], of the type of `inputs`.
+    [R, M], of the type of `inputs`, and the inputs.
   """
 
   @tf.custom_gradient
@@ -53,14 +56,15 @@ def normalized_dense(
     rows = tf.cast(inputs, tf.float32)
     mean = tf.reduce_mean(rows, axis=-1, keepdims=True)  # [R, 1]
     centered = rows - mean
-    scale = tf.math.rsqrt(
+    deviation = tf.sqrt(
         tf.reduce_mean(tf.square(centered), axis=-1, keepdims=True) + epsilon)
     outputs = _dense(
-        tf.cast(centered * scale * gamma + beta, kernel.dtype), kernel, bias)
+        tf.cast(centered / deviation * gamma + beta, kernel.dtype), kernel,
+        bias)
 
-    def gradient(upstream):
-      again = scale + _zero_after(upstream)
-      normalized = (tf.cast(inputs, tf.float32) - mean) * again  # [R, D]
+    def gradient(upstream, residual_upstream):
+      again = deviation + _zero_after(upstream)
+      normalized = (tf.cast(inputs, tf.float32) - mean) / again  # [R, D]
       kernel_gradient = tf.matmul(
           tf.cast(normalized * gamma + beta, kernel.dtype), upstream,
           transpose_a=True)
@@ -72,11 +76,16 @@ def normalized_dense(
       along_normalized = tf.reduce_mean(
           back * normalized, axis=-1, keepdims=True)
       back -= tf.reduce_mean(back, axis=-1, keepdims=True)
-      inputs_gradient = again * (back - normalized * along_normalized)
+      back -= normalized * along_normalized
+      # The division is the last step for XLA on CPU: what ends in one is
+      # computed once. A sum is computed anew wherever it is used, and with it
+      # in bfloat16 the sums of all layers behind this one.
+      inputs_gradient = (
+          back + tf.cast(residual_upstream, tf.float32) * again) / again
       return (tf.cast(inputs_gradient, inputs.dtype), gamma_gradient,
               beta_gradient, kernel_gradient, _bias_gradient(upstream))
 
-    return outputs, gradient
+    return (outputs, tf.identity(inputs)), gradient
 
   return apply(inputs, gamma, beta, kernel, bias)
 

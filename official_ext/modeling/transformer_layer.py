@@ -28,7 +28,7 @@ class TransformerLayer(nn_blocks.TransformerEncoderBlock):
   and [B, S, D]; returns [B, T, D].
   """
 
-  def __init__(self, *args, fused: bool = True, bfloat16_gelu: bool = True,
+  def __init__(self, *args, fused: bool = True, bfloat16_gelu: bool = False,
                **kwargs):
     """Initialises the layer.
 
@@ -101,25 +101,24 @@ class TransformerLayer(nn_blocks.TransformerEncoderBlock):
     key_value = None
     if isinstance(inputs, (list, tuple)):
       inputs, key_value, _ = inputs
-    residual = inputs
+    query = inputs
     if output_range and output_range < inputs.shape[1]:
       key_value = inputs if key_value is None else key_value
-      residual = inputs[:, :output_range]
-    residual += self._attend(residual, key_value, training)
-    return residual + self._think(residual, training)
+      query = inputs[:, :output_range]
+    return self._think(self._attend(query, key_value, training), training)
 
   def _attend(self, query: tf.Tensor, key_value: tf.Tensor | None,
               training: bool | None) -> tf.Tensor:
-    """The attention branch: [B, T, D] and [B, S, D] to [B, T, D]."""
+    """Attention and residual: [B, T, D] and [B, S, D] to [B, T, D]."""
     # pylint: disable=protected-access
     attention = self._attention_layer
     projections = [attention._query_dense, attention._key_dense,
                    attention._value_dense]
     if key_value is None:
-      heads = self._project(query, projections)
+      heads, query = self._project(query, projections)
     else:
-      heads = [*self._project(query, projections[:1]),
-               *self._project(key_value, projections[1:])]
+      heads, query = self._project(query, projections[:1])
+      heads += self._project(key_value, projections[1:])[0]
     context = fused_ops.attend(*heads, drop=functools.partial(
         attention._dropout_layer, training=training))  # [B, N, T, H]
     dense = attention._output_dense
@@ -132,12 +131,20 @@ class TransformerLayer(nn_blocks.TransformerEncoderBlock):
     outputs = tf.reshape(outputs, [-1, *query.shape[1:]])
     outputs = self._attention_dropout(outputs, training=training)
     outputs = self._layer_scale_attn(outputs)
-    return self._stochastic_depth(outputs, training=training)
+    return query + self._stochastic_depth(outputs, training=training)
 
   def _project(self, tokens: tf.Tensor,
                projections: Sequence[tf_keras.layers.Layer]
-               ) -> list[tf.Tensor]:
-    """LayerNorm and some projections: [B, T, D] to as many [B, N, T, H]."""
+               ) -> tuple[list[tf.Tensor], tf.Tensor]:
+    """LayerNorm and some projections: [B, T, D] to as many [B, N, T, H].
+
+    Args:
+      tokens: [B, T, D].
+      projections: dense layers to the heads.
+
+    Returns:
+      What each projects to, and the tokens for the residual.
+    """
     num_tokens, hidden_size = tokens.shape[1:]
     # [D, N, H] -> [D, N * H], and these beside each other.
     kernel = tf.concat(
@@ -147,19 +154,20 @@ class TransformerLayer(nn_blocks.TransformerEncoderBlock):
         [tf.reshape(dense.bias, [-1]) for dense in projections], axis=0)
     norm = self._attention_layer_norm
     rows = tf.reshape(tokens, [-1, hidden_size])
-    projected = fused_ops.normalized_dense(
+    projected, rows = fused_ops.normalized_dense(
         rows, norm.gamma, norm.beta, _cast(kernel, rows.dtype),
         _cast(bias, rows.dtype), norm.epsilon)
-    return fused_ops.split_heads(
+    heads = fused_ops.split_heads(
         projected, num_tokens, len(projections), self._num_heads)
+    return heads, tf.reshape(rows, [-1, num_tokens, hidden_size])
 
   def _think(self, tokens: tf.Tensor, training: bool | None) -> tf.Tensor:
-    """The MLP branch: [B, T, D] to [B, T, D]."""
+    """MLP and residual: [B, T, D] to [B, T, D]."""
     rows = tf.reshape(tokens, [-1, tokens.shape[-1]])
     dtype = rows.dtype
     norm, first, second = (
         self._output_layer_norm, self._intermediate_dense, self._output_dense)
-    inner = fused_ops.normalized_dense(
+    inner, rows = fused_ops.normalized_dense(
         rows, norm.gamma, norm.beta, _cast(first.kernel, dtype),
         _cast(first.bias, dtype), norm.epsilon)  # [B * T, M]
     outputs = fused_ops.gelu_dense(
@@ -168,7 +176,8 @@ class TransformerLayer(nn_blocks.TransformerEncoderBlock):
     outputs = tf.reshape(outputs, [-1, *tokens.shape[1:]])
     outputs = self._output_dropout(outputs, training=training)
     outputs = self._layer_scale_mlp(outputs)
-    return self._stochastic_depth(outputs, training=training)
+    outputs = self._stochastic_depth(outputs, training=training)
+    return tf.reshape(rows, [-1, *tokens.shape[1:]]) + outputs
 
   def get_config(self) -> dict[str, Any]:
     return {

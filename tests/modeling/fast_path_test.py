@@ -10,14 +10,15 @@ from official_ext.configs import backbones
 from official_ext.modeling import funnel_encoder
 
 OFF = dict(fused_layers=False, class_token_only=False, bfloat16_gelu=False)
+ON = dict(fused_layers=True, class_token_only=True, bfloat16_gelu=True)
 SWITCHES = {
     'fused_layers': dict(fast_path=dict(OFF, fused_layers=True)),
     'class_token_only': dict(fast_path=dict(OFF, class_token_only=True)),
     'bfloat16_gelu': dict(fast_path=dict(
         OFF, fused_layers=True, bfloat16_gelu=True)),
-    'all': dict(fast_path={}),
+    'all': dict(fast_path=ON),
     'recompute_layers': dict(fast_path=OFF, recompute_layers=True),
-    'all, recompute_layers': dict(fast_path={}, recompute_layers=True),
+    'all, recompute_layers': dict(fast_path=ON, recompute_layers=True),
 }
 MODELS = {
     'one block': dict(layout='B2'),

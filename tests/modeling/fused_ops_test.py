@@ -24,8 +24,9 @@ def outputs_and_gradients(function, arguments):
 
 def plain_normalized_dense(inputs, gamma, beta, kernel, bias):
   mean, variance = tf.nn.moments(inputs, axes=[-1], keepdims=True)
-  return tf.nn.batch_normalization(
+  outputs = tf.nn.batch_normalization(
       inputs, mean, variance, beta, gamma, 1e-6) @ kernel + bias
+  return tf.concat([outputs, inputs], axis=1)
 
 
 def plain_gelu_dense(inputs, kernel, bias):
@@ -34,7 +35,9 @@ def plain_gelu_dense(inputs, kernel, bias):
 
 CASES = {
     'normalized_dense': (
-        lambda *arguments: fused_ops.normalized_dense(*arguments, 1e-6),
+        # With the inputs that it passes on.
+        lambda *arguments: tf.concat(
+            fused_ops.normalized_dense(*arguments, 1e-6), axis=1),
         plain_normalized_dense,
         # Rows far from 0 and of small variance among them.
         [values(6, 8) * [[1.], [9.], [.1], [1.], [1.], [1e-3]]
