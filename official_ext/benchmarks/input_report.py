@@ -91,7 +91,7 @@ def format_table(summaries: Sequence[Summary]) -> Iterator[str]:
   """The table, line by line."""
   width = max(len(summary.name) for summary in summaries)
   yield (f'{"":{width}}{"images/s":>9}{"":16}{"per":>7}{"CPU ms":>8}'
-         f'{"of the":>7}{"first":>7}')
+         f'{"times":>7}{"first":>7}')
   yield (f'{"":{width}}{"median":>9}{"min":>8}{"max":>8}{"core":>7}'
          f'{"/image":>8}{"whole":>7}{"batch":>7}')
   for one in summaries:
@@ -100,7 +100,7 @@ def format_table(summaries: Sequence[Summary]) -> Iterator[str]:
     else:
       yield (f'{one.name:{width}}{one.median:>9,.0f}{one.slowest:>8,.0f}'
              f'{one.fastest:>8,.0f}{one.per_core:>7,.0f}{one.cpu_ms:>8.2f}'
-             f'{100 * one.of_pipeline:>5.0f} %'
+             f'{one.of_pipeline:>6.3g}x'
              f'{one.first_batch_seconds:>5.1f} s')
 
 

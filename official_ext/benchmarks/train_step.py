@@ -18,6 +18,8 @@ from absl import flags
 from official_ext import library_logs
 from official_ext.benchmarks import settings as settings_lib
 
+_CSV_FILE = 'train_step.csv'
+_FIGURE_FILE = 'train_step.png'
 _LAYOUTS = flags.DEFINE_string(
     'layouts', 'B12,B6-6,B4-4-4',
     "Layouts, separated by commas outside of parentheses; Model Garden's own "
@@ -92,7 +94,9 @@ def main(argv: Sequence[str]) -> None:
       find_batch=_FIND_BATCH.value, together=measure.may_live_together(
           _PROCESSES.value, bool(_TPU.value)))
   try:
-    machine = measure.run(rows, plan, sys.stderr, _print_group)
+    measured = []
+    machine = measure.run(
+        rows, plan, sys.stderr, lambda group: _show(group, measured))
   except (ValueError, worker.WorkerError) as error:
     library_logs.fail(error)
   _finish(rows, machine)
@@ -109,14 +113,22 @@ def _make_output_dir() -> None:
         'Name a folder that can be written.') from error
 
 
-def _print_group(rows) -> None:
-  """Prints what was measured under one set of circumstances."""
+def _show(rows, measured) -> None:
+  """Prints what was measured under one set of circumstances.
+
+  Args:
+    rows: these.
+    measured: all rows so far; they are added, and written to the CSV file.
+  """
   from official_ext.benchmarks import report  # pylint: disable=g-import-not-at-top
   title = rows[0].settings.circumstances
   if len({row.settings.batch_size for row in rows}) > 1:
     title = 'the largest batches that fit'
   print(f'{rows[0].settings.model_name}, {title}\n'
         f'{report.format_tables(rows)}\n', flush=True)
+  measured += rows
+  if _OUTPUT_DIR.value:
+    report.write_csv(os.path.join(_OUTPUT_DIR.value, _CSV_FILE), measured)
 
 
 def _finish(rows, machine: str) -> None:
@@ -129,10 +141,9 @@ def _finish(rows, machine: str) -> None:
     print(report.format_fastest(rows) + '\n')
   print(machine)
   if _OUTPUT_DIR.value:
-    path = os.path.join(_OUTPUT_DIR.value, 'train_step')
-    report.write_csv(f'{path}.csv', rows)
-    figure.draw(f'{path}.png', rows, machine)
-    print(f'wrote {path}.csv and {path}.png')
+    path = os.path.join(_OUTPUT_DIR.value, _FIGURE_FILE)
+    figure.draw(path, rows, machine)
+    print(f'wrote {path} and {_CSV_FILE} beside it')
 
 
 if __name__ == '__main__':

@@ -174,9 +174,11 @@ def _resolve_steps(trainer: image_classification.TrainerConfig,
   warmup_steps = getattr(warmup, 'warmup_steps', 0) or 0
   if warmup_steps >= trainer.train_steps:
     logging.warning(
-        'The learning rate never reaches its peak: the warm-up takes %d steps '
-        'of %d. Set trainer.optimizer_config.warmup.%s.warmup_steps.',
-        warmup_steps, trainer.train_steps, optimizer_config.warmup.type)
+        'The learning rate only gets to %.2g of its peak: the warm-up takes %d '
+        'steps, the run %d. For a trial run that learns, set '
+        'trainer.optimizer_config.warmup.%s.warmup_steps=%d.',
+        trainer.train_steps / warmup_steps, warmup_steps, trainer.train_steps,
+        optimizer_config.warmup.type, trainer.train_steps // 10)
 
 
 def _scale_learning_rate(trainer: image_classification.TrainerConfig,

@@ -333,11 +333,11 @@ def _pooled_specs(
         pooled = dataclasses.replace(block, stride=stride)
         try:
           longer.append(resolve((*spec.layout.blocks, pooled)))
-        except ValueError:
-          # Later there may be too few patches left for a stride; one that does
-          # not even fit the image is an error, which says why.
+        except ValueError as error:
+          # Later on, too few patches may be left for a stride.
           if num_found == 1:
-            raise
+            raise ValueError(f'strides: {stride} does not fit; {error}') from (
+                error)
     if not longer:
       grid = ' x '.join(map(str, found[0].grid))
       raise ValueError(

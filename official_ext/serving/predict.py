@@ -55,12 +55,9 @@ def main(argv: Sequence[str]) -> None:
       print(f'error: {path}: {error}', file=sys.stderr)
       failed += 1
       continue
-    try:
-      print(path)
-      for name, probability in classes:
-        print(f'  {100 * probability:6.2f} %  {name}', flush=True)
-    except BrokenPipeError:
-      library_logs.end_without_reader()
+    print(path)
+    for name, probability in classes:
+      print(f'  {100 * probability:6.2f} %  {name}', flush=True)
   if failed:
     raise SystemExit(1)
 
@@ -77,4 +74,4 @@ def _export(folder: str) -> str:
 
 
 if __name__ == '__main__':
-  app.run(main)
+  library_logs.run(main)

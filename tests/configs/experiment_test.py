@@ -255,7 +255,8 @@ def test_an_unknown_experiment_lists_ours():
 
 def test_warnings_of_settings_that_do_little(caplog):
   experiment.load('vit_imagenet', params_override='trainer.train_steps=100')
-  assert 'never reaches its peak' in caplog.text
+  assert 'only gets to 0.01 of its peak' in caplog.text
+  assert 'linear.warmup_steps=10.' in caplog.text
   caplog.clear()
   experiment.load('vit_imagenet')
   assert not caplog.text
