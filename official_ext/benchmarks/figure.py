@@ -25,7 +25,8 @@ def draw(path: str, rows: Sequence[report.Row], title: str) -> None:
   for row in rows:
     groups.setdefault(row.settings.circumstances, []).append(row)
   figure, axes = pyplot.subplots(
-      len(groups), 2, squeeze=False, sharey='row', layout='constrained',
+      len(groups), 2, squeeze=False, sharex='col', sharey='row',
+      layout='constrained',
       figsize=(10, 0.9 + sum(0.7 + 0.34 * len(group)
                              for group in groups.values())),
       height_ratios=[1.6 + len(group) for group in groups.values()])
