@@ -23,6 +23,7 @@ from official.vision.modeling.layers import nn_layers
 import tensorflow as tf
 import tf_keras
 
+from official_ext.modeling import fused_ops
 from official_ext.modeling import layout as layout_lib
 from official_ext.modeling import token_ops
 from official_ext.modeling import transformer_layer
@@ -205,7 +206,8 @@ class FunnelEncoder(tf_keras.layers.Layer):
       return layer(inputs, output_range=output_range, training=training)
 
     # The variables must exist before TensorFlow looks for them.
-    if self._recompute_layers and layer.built:
+    if (self._recompute_layers and layer.built and
+        not fused_ops.is_inferring_shapes()):
       run = tf.recompute_grad(run)
     return run(query) if key_value is None else run(query, key_value)
 

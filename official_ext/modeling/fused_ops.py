@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import math
+from typing import Any
 
 import tensorflow as tf
 
@@ -51,7 +52,7 @@ def normalized_dense(
     [R, M], of the type of `inputs`, and the inputs.
   """
 
-  @tf.custom_gradient
+  @_with_gradient
   def apply(inputs, gamma, beta, kernel, bias):
     rows = tf.cast(inputs, tf.float32)
     mean = tf.reduce_mean(rows, axis=-1, keepdims=True)  # [R, 1]
@@ -106,7 +107,7 @@ def gelu_dense(inputs: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor,
     [R, D], of the type of `inputs`.
   """
 
-  @tf.custom_gradient
+  @_with_gradient
   def apply(inputs, kernel, bias):
     rows = tf.cast(inputs, gelu_dtype)
     outputs = _dense(
@@ -176,6 +177,35 @@ def join_heads(heads: tf.Tensor) -> tf.Tensor:
   num_heads, _, head_size = heads.shape[1:]
   return tf.reshape(
       tf.transpose(heads, [0, 2, 1, 3]), [-1, num_heads * head_size])
+
+
+def _with_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
+  """`tf.custom_gradient`, but not in the graph that Keras infers shapes with.
+
+  TensorFlow keeps a graph with a custom gradient, and the variables in it, for
+  as long as the process lives. This one is never differentiated.
+
+  Args:
+    function: returns its result and what gives the gradients.
+
+  Returns:
+    What returns the result alone.
+  """
+  differentiable = tf.custom_gradient(function)
+
+  def call(*arguments):
+    if is_inferring_shapes():
+      return function(*arguments)[0]
+    return differentiable(*arguments)
+
+  return call
+
+
+def is_inferring_shapes() -> bool:
+  """Whether Keras calls layers to connect them, not to compute."""
+  graph = tf.compat.v1.get_default_graph()
+  # The name of every graph that Keras makes and throws away for this.
+  return getattr(graph, 'name', '').endswith(('keras_graph', '_scratch_graph'))
 
 
 def _slope(rows: tf.Tensor) -> tf.Tensor:

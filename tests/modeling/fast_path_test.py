@@ -1,5 +1,7 @@
 """Every switch of the fast path: on against off, the same model."""
 
+import gc
+
 import models
 import numpy as np
 import pytest
@@ -107,6 +109,19 @@ def test_under_mixed_bfloat16(switch):
   garden_error, error = np.mean(errors, axis=1)
   assert garden_error < 0.02
   assert error < 1.5 * garden_error
+
+
+@pytest.mark.parametrize('recompute_layers', [False, True])
+def test_a_model_leaves_nothing_behind(recompute_layers):
+  # TensorFlow never lets go of a graph with a custom gradient in it.
+  counts = []
+  for _ in range(2):
+    build(layout='B1-1', fast_path=ON, recompute_layers=recompute_layers)
+    tf_keras.backend.clear_session()
+    gc.collect()
+    counts.append(
+        sum(type(item) is tf.Operation for item in gc.get_objects()))
+  assert counts[0] == counts[1]
 
 
 def test_dropout_and_stochastic_depth_act_in_the_fused_layers():
