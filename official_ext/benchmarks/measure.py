@@ -88,6 +88,9 @@ def begin(settings: Sequence[settings_lib.Settings]) -> list[report.Row]:
     ValueError: if a layout, size or override does not fit.
   """
   rows = []
+  # Alone first, so that an error names what was typed.
+  for override in {one.params_override for one in settings}:
+    experiment.load('funnel_vit_imagenet', params_override=override)
   for one in settings:
     is_garden = one.layout == settings_lib.MODEL_GARDEN
     if one.model_name not in specs.vit_specs.VIT_SPECS:

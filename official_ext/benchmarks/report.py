@@ -193,7 +193,8 @@ def _effect_of_pooling(rows: Sequence[Row]) -> list[str]:
       row.settings.layout != settings_lib.MODEL_GARDEN)), None)
   lines = []
   for row in rows:
-    if whole is None or '-' not in row.settings.layout:
+    if whole is None or '-' not in row.settings.layout or not (
+        whole.times_ms and row.times_ms):
       continue
     against = compare(row, whole)
     lines.append(

@@ -39,6 +39,8 @@ def main() -> None:
         os.environ.get('XLA_FLAGS'), f'--xla_dump_to={settings.dump_dir}',
         f'--xla_dump_hlo_module_re=.*{DUMPED_FUNCTION}.*']))
   if settings.memory_limit_gib:
+    # First: libraries that are refused memory as they are loaded may hang.
+    from official_ext import registry_imports  # noqa: F401  pylint: disable=g-import-not-at-top
     limit = int(settings.memory_limit_gib * 2**30)
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
   try:

@@ -111,6 +111,18 @@ def _make_output_dir() -> None:
     raise ValueError(
         f'--output_dir={_OUTPUT_DIR.value} cannot be made: {error.strerror}. '
         'Name a folder that can be written.') from error
+  for name in (_CSV_FILE, _FIGURE_FILE):
+    path = os.path.join(_OUTPUT_DIR.value, name)
+    try:
+      # Before hours of measuring, not after.
+      with open(path, 'ab') as file:
+        is_new = not file.tell()
+      if is_new:
+        os.remove(path)
+    except OSError as error:
+      raise ValueError(
+          f'{path} cannot be written: {error.strerror}. Name another '
+          '--output_dir.') from error
 
 
 def _show(rows, measured) -> None:
@@ -124,11 +136,15 @@ def _show(rows, measured) -> None:
   title = rows[0].settings.circumstances
   if len({row.settings.batch_size for row in rows}) > 1:
     title = 'the largest batches that fit'
+  if _OUTPUT_DIR.value:
+    # Before anything is printed: the reader of a pipe may be gone by then.
+    figure = os.path.join(_OUTPUT_DIR.value, _FIGURE_FILE)
+    if not measured and os.path.exists(figure):
+      os.remove(figure)  # Of an earlier run.
+    measured += rows
+    report.write_csv(os.path.join(_OUTPUT_DIR.value, _CSV_FILE), measured)
   print(f'{rows[0].settings.model_name}, {title}\n'
         f'{report.format_tables(rows)}\n', flush=True)
-  measured += rows
-  if _OUTPUT_DIR.value:
-    report.write_csv(os.path.join(_OUTPUT_DIR.value, _CSV_FILE), measured)
 
 
 def _finish(rows, machine: str) -> None:

@@ -15,9 +15,6 @@ from official_ext.benchmarks import settings as settings_lib
 
 # The last lines of what a process wrote before it died.
 _LAST_LINES = 15
-# Signals of a process without memory: SIGABRT after std::bad_alloc, SIGKILL
-# from the kernel.
-_MEMORY_SIGNALS = (-6, -9)
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
@@ -83,9 +80,17 @@ class Worker:
     if not line:
       return_code = self._process.wait()
       last = self._last_lines()
-      if return_code in _MEMORY_SIGNALS and (
-          return_code == -9 or 'bad_alloc' in last or 'memory' in last.lower()):
-        raise OutOfMemoryError(f'the process ended by signal {-return_code}')
+      was_refused = 'bad_alloc' in last or 'memory' in last.lower()
+      # Under a limit, libraries end the process in many ways: by a signal, or
+      # with words of their own.
+      if return_code == -9 or (return_code == -6 and was_refused) or (
+          self.settings.memory_limit_gib and (
+              was_refused or return_code < 0)):
+        if return_code == -9:
+          print(f'the process of layout {self.settings.layout} was killed '
+                '(signal 9): taken for out of memory, as Linux ends a process '
+                'then', file=sys.stderr, flush=True)
+        raise OutOfMemoryError(f'the process ended with {return_code}')
       raise WorkerError(
           f'the process of layout {self.settings.layout} ended with '
           f'{return_code}:\n{last}')

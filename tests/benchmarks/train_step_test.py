@@ -91,6 +91,15 @@ def test_out_of_memory_is_noticed():
       process.run_steps(1)
 
 
+def test_a_killed_process_is_named(capsys):
+  settings = settings_lib.Settings(layout='B12', **SMALL)
+  with worker.Worker(settings) as process:
+    process._process.kill()
+    with pytest.raises(worker.OutOfMemoryError, match='ended with -9'):
+      process.run_steps(1)
+  assert 'layout B12 was killed (signal 9)' in capsys.readouterr().err
+
+
 def test_another_failure_is_not_taken_for_it():
   settings = settings_lib.Settings(
       layout='B12', params_override='task.model.num_classes=-3', **SMALL)
