@@ -1,5 +1,6 @@
 """Fixtures shared by the tests."""
 
+import gc
 import os
 import pathlib
 
@@ -37,6 +38,14 @@ def _same_start():
   tf_keras.backend.clear_session()
   tf_keras.mixed_precision.set_global_policy('float32')
   tf_keras.utils.set_random_seed(0)
+
+
+@pytest.fixture(autouse=True, scope='module')
+def _let_go_of_models():
+  """Python's own collector comes too seldom for models of gigabytes."""
+  yield
+  tf_keras.backend.clear_session()
+  gc.collect()
 
 
 @pytest.fixture(scope='session')

@@ -81,11 +81,9 @@ class Worker:
       return_code = self._process.wait()
       last = self._last_lines()
       was_refused = 'bad_alloc' in last or 'memory' in last.lower()
-      # Under a limit, libraries end the process in many ways: by a signal, or
-      # with words of their own.
+      # Under a limit, libraries end the process in ways of their own.
       if return_code == -9 or (return_code == -6 and was_refused) or (
-          self.settings.memory_limit_gib and (
-              was_refused or return_code < 0)):
+          self.settings.memory_limit_gib):
         if return_code == -9:
           print(f'the process of layout {self.settings.layout} was killed '
                 '(signal 9): taken for out of memory, as Linux ends a process '
