@@ -9,11 +9,21 @@ import pytest
 
 _COMMAND = """
 import signal
+import time
 from official_ext import library_logs
+
+# Where a job runs in the background, it begins with the signal ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def main(argv):
   print('a line')
   {body}
+
+def wait():
+  print('ready', flush=True)
+  # Not signal.pause: a signal just before it would be missed.
+  while True:
+    time.sleep(0.01)
 
 library_logs.run(main, 'stopped here')
 """
@@ -37,7 +47,7 @@ def test_who_reads_may_go(repository, body):
 
 
 def test_an_interruption_is_a_line(repository):
-  process = start(repository, 'print("ready", flush=True); signal.pause()')
+  process = start(repository, 'wait()')
   assert [process.stdout.readline() for _ in range(2)] == [
       'a line\n', 'ready\n']
   process.send_signal(signal.SIGINT)
