@@ -3,6 +3,7 @@
 import gc
 import os
 import pathlib
+import signal
 
 # Before TensorFlow is imported: the tests need no accelerator.
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
@@ -30,6 +31,9 @@ def pytest_configure():
       cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
   if not flags.FLAGS.is_parsed():
     flags.FLAGS.mark_as_parsed()
+  # A job in the background begins with Ctrl-C ignored, and hands that on to
+  # the commands whose end by Ctrl-C is tested.
+  signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

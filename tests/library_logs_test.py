@@ -8,12 +8,8 @@ import sys
 import pytest
 
 _COMMAND = """
-import signal
 import time
 from official_ext import library_logs
-
-# Where a job runs in the background, it begins with the signal ignored.
-signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def main(argv):
   print('a line')
