@@ -17,6 +17,7 @@ import tf_keras
 from official_ext.checkpoints import restore
 from official_ext.configs import image_classification as configs
 from official_ext.tasks import exact_evaluation
+from official_ext.tasks import reading
 
 # Rounding of soft labels (mixup, cutmix), which sum to 1 for every image.
 _TOLERANCE = 1e-3
@@ -76,7 +77,7 @@ class ImageClassificationTask(image_classification.ImageClassificationTask):
       params: configs.DataConfig,
       input_context: tf.distribute.InputContext | None = None,
   ) -> tf.data.Dataset:
-    """Builds Model Garden's input pipeline and checks its labels.
+    """Builds the input pipeline and checks its labels.
 
     Args:
       params: the data settings.
@@ -92,7 +93,7 @@ class ImageClassificationTask(image_classification.ImageClassificationTask):
         input_context is None or input_context.num_input_pipelines == 1)
     if is_exact:
       params = params.replace(drop_remainder=False)
-    dataset = super().build_inputs(params, input_context)
+    dataset = reading.read(self.task_config, params, input_context)
     dataset = self._check_labels(dataset, params)
     if is_exact:
       num_replicas = input_context.num_replicas_in_sync if input_context else 1
