@@ -26,6 +26,8 @@ INSTALL_REQUIRES = [
     'setuptools<81',
     'tensorflow>=2.15,<2.21',
     'tensorflow-datasets>=4.9',
+    # The messages of the warm-up requests in a SavedModel.
+    'tensorflow-serving-api>=2.15,<2.21',
     'tf-keras>=2.15,<2.21',
     'tf-models-official>=2.15,<2.21',
     'tqdm>=4.64',
@@ -35,10 +37,13 @@ EXTRAS_REQUIRE = {
     'beam': ['apache-beam>=2.60'],
     'gcs': ['gcsfs>=2023.6'],
     'gpu': ['tensorflow[and-cuda]>=2.15,<2.21'],
+    'litert': ['ai-edge-litert>=1.0'],
+    'onnx': ['onnx>=1.16', 'onnxruntime>=1.17', 'tf2onnx>=1.16'],
     'dev': [
-        'apache-beam>=2.60', 'hypothesis>=6.80',
+        'ai-edge-litert>=1.0', 'apache-beam>=2.60', 'hypothesis>=6.80',
         # TFDS 4.9 imports it to build a data set, but does not ask for it.
         'importlib-resources>=5.0',
+        'onnx>=1.16', 'onnxruntime>=1.17', 'tf2onnx>=1.16',
         'pytest>=7.4', 'pytest-xdist>=3.5', 'ruff>=0.6'],
 }
 

@@ -74,6 +74,27 @@ def without_prints():
     yield
 
 
+@contextlib.contextmanager
+def without_native_messages():
+  """Drops what C++ code writes to the terminal, past Python, in this block.
+
+  For libraries that have no log level; their errors are exceptions.
+  """
+  if LIBRARY_LOGS.value:
+    yield
+    return
+  sys.stderr.flush()
+  kept = os.dup(2)
+  sink = os.open(os.devnull, os.O_WRONLY)
+  try:
+    os.dup2(sink, 2)
+    yield
+  finally:
+    os.dup2(kept, 2)
+    os.close(kept)
+    os.close(sink)
+
+
 class _Sink(io.TextIOBase):
   """Takes text and forgets it."""
 

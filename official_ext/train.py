@@ -54,6 +54,7 @@ def main(argv: Sequence[str]) -> None:
   from official_ext import registry_imports  # noqa: F401
   from official_ext.checkpoints import restore
   from official_ext.configs import experiment
+  from official_ext.serving import training_export
   from official_ext.tasks import image_classification
   from official_ext.training import driver
   # pylint: enable=g-import-not-at-top
@@ -73,9 +74,11 @@ def main(argv: Sequence[str]) -> None:
     driver.check_records(params, FLAGS.mode)
   except (ValueError, OSError, SyntaxError, tf.errors.OpError) as error:
     library_logs.fail(error)
+  export = training_export.TrainingExport(params, FLAGS.model_dir)
   try:
-    driver.run(params, FLAGS.mode, FLAGS.model_dir, strategy,
-               _ASYNC_CHECKPOINTING.value, profile_steps)
+    trainer = driver.run(
+        params, FLAGS.mode, FLAGS.model_dir, strategy,
+        _ASYNC_CHECKPOINTING.value, profile_steps, on_best=export.at_best)
   except restore.LoadError as error:
     library_logs.fail(error)
   except tf.errors.DataLossError as error:
@@ -88,6 +91,23 @@ def main(argv: Sequence[str]) -> None:
       raise
     library_logs.fail(message)
   train_utils.save_gin_config(FLAGS.mode, FLAGS.model_dir)
+  if 'train' in FLAGS.mode and driver.is_chief(strategy):
+    _export_at_end(export, int(trainer.global_step.numpy()),
+                   has_trained=bool(trainer.train_logs))
+
+
+def _export_at_end(export, step: int, has_trained: bool) -> None:
+  """Exports what the training ended in, and says where to."""
+  import tensorflow as tf  # pylint: disable=g-import-not-at-top
+  try:
+    with library_logs.without_prints():
+      path = export.at_end(step, has_trained)
+  except (ValueError, OSError, tf.errors.OpError) as error:
+    library_logs.fail(
+        'the training is done and its checkpoint is kept, but it was not '
+        f'exported: {getattr(error, "message", error)}')
+  if path:
+    print(f'exported to {path}')
 
 
 def run() -> None:

@@ -56,9 +56,9 @@ ORDER = [
     'official_ext.describe_layouts',
     'official_ext.plan_layouts',
     'official_ext.training',
+    'official_ext.serving',
     'official_ext.train',
     'official_ext.benchmarks',
-    'official_ext.serving',
     'train',
 ]
 # The whole project, or none of it, on both sides.

@@ -118,6 +118,22 @@ class SavedObjects:
         return attribute.checkpoint_key
     return None
 
+  def slots(self, optimizer: int, name: str) -> dict[str, str]:
+    """The keys of an optimizer's slots, by the keys of their variables.
+
+    Args:
+      optimizer: the optimizer's object.
+      name: of the slot, such as 'average'.
+
+    Returns:
+      Key of the slot's value by key of the variable's.
+    """
+    return {
+        self.key(slot.original_variable_node_id):
+            self.key(slot.slot_variable_node_id)
+        for slot in self.nodes[optimizer].slot_variables
+        if slot.slot_name == name}
+
   def keys_below(self, *nodes: int) -> set[str]:
     """The keys of all variables at and below some objects."""
     seen, waiting, keys = set(), list(nodes), set()

@@ -87,6 +87,24 @@ def load_saved(model_dir: str) -> cfg.ExperimentConfig:
     raise ValueError(
         f'there is no params.yaml in {model_dir}: it is not the --model_dir of '
         'a training.')
+  return load_saved_file(path)
+
+
+def load_saved_file(path: str) -> cfg.ExperimentConfig:
+  """Reads the configuration that a training left, wherever it is now.
+
+  Args:
+    path: a params.yaml.
+
+  Returns:
+    The configuration, locked.
+
+  Raises:
+    ValueError: if it cannot be read.
+  """
+  if not tf.io.gfile.exists(path) or tf.io.gfile.isdir(path):
+    raise ValueError(
+        f'{path} does not exist. Give the params.yaml of a training.')
   params = cfg.ExperimentConfig(
       task=image_classification.ImageClassificationTask(),
       trainer=image_classification.TrainerConfig())

@@ -9,6 +9,7 @@ import dataclasses
 
 from official.core import config_definitions as cfg
 from official.core import exp_factory
+from official.modeling import hyperparams
 from official.vision.configs import common
 from official.vision.configs import image_classification
 
@@ -75,6 +76,22 @@ class ImageClassificationTask(image_classification.ImageClassificationTask):
 
 
 @dataclasses.dataclass
+class ExportConfig(hyperparams.Config):
+  """What train.py exports for TensorFlow Serving, as numbered versions.
+
+  Attributes:
+    at_end: whether a training that reaches its last step exports its weights
+      to `last` in the export_dir.
+    at_best: whether each new best checkpoint is exported, to `best` in the
+      export_dir; needs trainer.best_checkpoint_export_subdir.
+    export_dir: folder of the two; empty: `export` in the model_dir.
+  """
+  at_end: bool = True
+  at_best: bool = False
+  export_dir: str = ''
+
+
+@dataclasses.dataclass
 class TrainerConfig(cfg.TrainerConfig):
   """Model Garden's trainer settings, in epochs.
 
@@ -90,6 +107,7 @@ class TrainerConfig(cfg.TrainerConfig):
       seed in every run.
     deterministic: whether to make every operation deterministic too, which
       costs speed: two runs with one seed then agree to the last bit.
+    export: what is exported for serving, and when.
   """
   optimizer_config: layerwise.OptimizationConfig = dataclasses.field(
       default_factory=layerwise.OptimizationConfig)
@@ -103,6 +121,7 @@ class TrainerConfig(cfg.TrainerConfig):
   reference_batch_size: int = 0
   seed: int | None = None
   deterministic: bool = False
+  export: ExportConfig = dataclasses.field(default_factory=ExportConfig)
 
 
 def _model(model_name: str, layout: str | None, image_size: int,

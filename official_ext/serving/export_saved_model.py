@@ -1,10 +1,15 @@
-"""Exports a trained model as a versioned SavedModel.
+"""Exports a trained model: as a versioned SavedModel, for LiteRT or as ONNX.
 
   python -m official_ext.serving.export_saved_model \
     --model_dir=runs/digits --export_dir=exports/digits
+  python -m official_ext.serving.export_saved_model \
+    --model_dir=runs/digits --export_dir=exports/digits \
+    --format=tflite --precision=int8
 
-The model goes to EXPORT_DIR/1, the next one to EXPORT_DIR/2, as TensorFlow
-Serving expects. A version appears whole or not at all.
+The SavedModel goes to EXPORT_DIR/1, the next one to EXPORT_DIR/2, as TensorFlow
+Serving expects. The others are single files, EXPORT_DIR/model_int8.tflite and
+EXPORT_DIR/model.onnx, which a server passes over. Each appears whole or not at
+all.
 """
 
 from __future__ import annotations
@@ -16,14 +21,47 @@ from absl import flags
 
 from official_ext import library_logs
 
+_FORMATS = ('saved_model', 'tflite', 'onnx')
+
 _MODEL_DIR = flags.DEFINE_string(
-    'model_dir', None, 'Folder of a training: its params.yaml and checkpoints.',
-    required=True)
-_EXPORT_DIR = flags.DEFINE_string(
-    'export_dir', None, 'Folder of the versions.', required=True)
+    'model_dir', None,
+    'Folder of a training: its params.yaml and checkpoints.')
+_CONFIG_FILE = flags.DEFINE_string(
+    'config_file', None,
+    'A params.yaml, with --checkpoint, where there is no --model_dir.')
 _CHECKPOINT = flags.DEFINE_string(
-    'checkpoint', None,
-    'Prefix of the checkpoint; by default the newest of --model_dir.')
+    'checkpoint', 'latest',
+    'latest or best of the --model_dir, or the prefix of a checkpoint.')
+_AVERAGED = flags.DEFINE_bool(
+    'averaged', None,
+    'Whether to export the moving averages of the weights; by default where '
+    'the training keeps them, as its evaluation does.')
+_IMAGE_SIZE = flags.DEFINE_integer(
+    'image_size', None,
+    'Side in px that images are resized to; by default as trained. The '
+    'position embedding is resampled.', lower_bound=1)
+_EXPORT_DIR = flags.DEFINE_string(
+    'export_dir', None, 'Where to write to; made if missing.', required=True)
+_FORMAT = flags.DEFINE_enum('format', 'saved_model', _FORMATS, 'What to write.')
+_VERSION = flags.DEFINE_integer(
+    'version', None,
+    'Number of the SavedModel; by default one more than the largest there.',
+    lower_bound=1)
+_TOP_K = flags.DEFINE_integer(
+    'top_k', 5, 'How many of the likeliest classes a SavedModel names.',
+    lower_bound=1)
+_PRECISION = flags.DEFINE_enum(
+    'precision', 'float32', ('float32', 'float16', 'dynamic_range', 'int8'),
+    'Of a tflite file.')
+_CALIBRATION_IMAGES = flags.DEFINE_integer(
+    'calibration_images', 100,
+    "How many of the experiment's validation images int8 is calibrated on.",
+    lower_bound=1)
+_CALIBRATION_DATA = flags.DEFINE_string(
+    'calibration_data', None,
+    "Pattern of TFRecords to calibrate on instead of the experiment's own.")
+_OVERWRITE = flags.DEFINE_bool(
+    'overwrite', False, 'Whether to replace a tflite or onnx file.')
 # So that --help shows it.
 flags.adopt_module_key_flags(library_logs)
 
@@ -31,19 +69,56 @@ flags.adopt_module_key_flags(library_logs)
 def main(argv: Sequence[str]) -> None:
   if len(argv) > 1:
     raise app.UsageError(f'unexpected argument {argv[1]!r}')
+  _check_flags()
   library_logs.silence()
   # pylint: disable=g-import-not-at-top
   import tensorflow as tf
 
   from official_ext.serving import exporter
+  from official_ext.serving import single_file
+  from official_ext.serving import trained as trained_lib
   # pylint: enable=g-import-not-at-top
+  selection = trained_lib.Selection(
+      _CHECKPOINT.value, _AVERAGED.value, _IMAGE_SIZE.value)
   try:
     with library_logs.without_prints():
-      path = exporter.export(
-          _MODEL_DIR.value, _EXPORT_DIR.value, _CHECKPOINT.value)
+      if _FORMAT.value == 'saved_model':
+        path = exporter.export(
+            _MODEL_DIR.value, _EXPORT_DIR.value, selection, _VERSION.value,
+            _TOP_K.value, _CONFIG_FILE.value)
+      else:
+        path = single_file.export(
+            _MODEL_DIR.value, _EXPORT_DIR.value, _FORMAT.value,
+            _PRECISION.value, selection, _CONFIG_FILE.value,
+            single_file.Calibration(
+                _CALIBRATION_IMAGES.value, _CALIBRATION_DATA.value),
+            _OVERWRITE.value)
   except (ValueError, OSError, tf.errors.OpError) as error:
     library_logs.fail(error)
   print(f'exported to {path}')
+
+
+def _check_flags() -> None:
+  """Refuses flags that would be without effect."""
+  if bool(_MODEL_DIR.value) == bool(_CONFIG_FILE.value):
+    raise app.UsageError(
+        'give --model_dir, or --config_file and the prefix of a --checkpoint')
+  if _CONFIG_FILE.value and _CHECKPOINT.value in ('latest', 'best'):
+    raise app.UsageError(
+        f'--checkpoint={_CHECKPOINT.value} is looked for in a --model_dir; '
+        'with --config_file, give the prefix of a checkpoint')
+  formats = {
+      'version': ('saved_model',), 'top_k': ('saved_model',),
+      'overwrite': ('tflite', 'onnx'), 'precision': ('tflite',),
+      'calibration_images': ('tflite',), 'calibration_data': ('tflite',)}
+  for name, allowed in formats.items():
+    if flags.FLAGS[name].present and _FORMAT.value not in allowed:
+      raise app.UsageError(
+          f'--{name} is for --format={" or ".join(allowed)}, not '
+          f'{_FORMAT.value}')
+  for name in ('calibration_images', 'calibration_data'):
+    if flags.FLAGS[name].present and _PRECISION.value != 'int8':
+      raise app.UsageError(f'--{name} is for --precision=int8')
 
 
 if __name__ == '__main__':

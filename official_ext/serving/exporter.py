@@ -1,7 +1,4 @@
-"""Writes a trained model as a versioned SavedModel.
-
-A version appears whole or not at all.
-"""
+"""Writes a trained model as a versioned SavedModel, or as a single file."""
 
 from __future__ import annotations
 
@@ -9,69 +6,88 @@ import os
 import tempfile
 
 from official.core import export_base
-from official.core import task_factory
 import tensorflow as tf
 
-from official_ext import registry_imports  # noqa: F401
 from official_ext.checkpoints import metadata
 from official_ext.configs import experiment
+from official_ext.serving import description
 from official_ext.serving import serving_module
+from official_ext.serving import trained as trained_lib
+from official_ext.serving import versions
+from official_ext.serving import warmup
 
 
-def export(model_dir: str, export_dir: str,
-           checkpoint: str | None = None) -> str:
-  """Exports the model of a training.
+def export(model_dir: str | None, export_dir: str,
+           selection: trained_lib.Selection | None = None,
+           version: int | None = None, top_k: int = 5,
+           config_file: str | None = None) -> str:
+  """Exports the model of a training as a SavedModel.
 
   Args:
-    model_dir: folder of the training.
+    model_dir: folder of the training, or None.
     export_dir: folder of the versions; made if missing.
-    checkpoint: prefix of the checkpoint; None is the newest of `model_dir`.
+    selection: which of its weights; None: the newest.
+    version: number of the version; None: one more than the largest.
+    top_k: how many of the likeliest classes an answer names.
+    config_file: a params.yaml where there is no `model_dir`.
 
   Returns:
     The folder of the new version.
 
   Raises:
-    ValueError: if there is no configuration, no checkpoint, or they do not
-      belong together.
+    ValueError: if there is no configuration, no checkpoint, they do not belong
+      together, or the version is there.
   """
   # Before the model is built, since it is the first thing that can fail.
+  versions.check_free(export_dir, version)
   tf.io.gfile.makedirs(export_dir)
-  params = experiment.load_saved(model_dir)
-  checkpoint = checkpoint or tf.train.latest_checkpoint(model_dir)
-  if not checkpoint:
-    raise ValueError(
-        f'there is no checkpoint in {model_dir}; untrained weights are not '
-        'exported.')
-  metadata.check_same_architecture(checkpoint, metadata.describe(params))
-  model = task_factory.get_task(params.task).build_model()
-  tf.train.Checkpoint(model=model).read(
-      checkpoint).assert_existing_objects_matched().expect_partial()
-  module = serving_module.ServingModule(params, model)
+  trained = trained_lib.find(model_dir, selection, config_file)
+  return write_saved_model(trained, export_dir, version, top_k)
+
+
+def write_saved_model(trained: trained_lib.TrainedModel, export_dir: str,
+                      version: int | None = None, top_k: int = 5) -> str:
+  """Exports a model as a SavedModel.
+
+  Args:
+    trained: the model.
+    export_dir: folder of the versions; made if missing.
+    version: number of the version; None: one more than the largest.
+    top_k: how many of the likeliest classes an answer names.
+
+  Returns:
+    The folder of the new version.
+
+  Raises:
+    ValueError: if the version is there, or the classes are named wrongly.
+  """
+  params = trained.params
+  names = description.class_names(trained)
+  module = serving_module.ServingModule(
+      params, trained.model,
+      names or description.numbered_classes(params.task.model.num_classes),
+      top_k)
+  described = description.describe(trained)
   # So that an export, too, knows its grid when it is fine-tuned from.
   setattr(module, metadata.CHECKPOINT_ITEM,
-          metadata.CheckpointMetadata(metadata.describe(params)))
-  version = _next_version(export_dir)
-  final = os.path.join(export_dir, str(version))
-  # TensorFlow Serving loads only folders whose name is a number.
-  unfinished = os.path.join(export_dir, f'.unfinished-{version}-{os.getpid()}')
-  with tempfile.TemporaryDirectory() as assets_dir:
-    class_names = experiment.class_names_path(params.task)
-    if class_names:
-      # The name that a client looks for, whatever the source is called.
-      asset = os.path.join(assets_dir, experiment.CLASS_NAMES_FILE)
-      tf.io.gfile.copy(class_names, asset)
-      module.class_names = tf.saved_model.Asset(asset)
-    export_base.export(
-        module, {'image_bytes': 'serving_default'}, unfinished,
-        timestamped=False)
-  tf.io.gfile.rename(unfinished, final)
-  return final
+          metadata.CheckpointMetadata(described['model']))
+  with versions.unfinished(export_dir) as path:
+    with tempfile.TemporaryDirectory() as assets_dir, trained_lib.float32():
+      module.description = _asset(
+          assets_dir, description.FILE, description.as_json(described))
+      if names:
+        module.class_names = _asset(
+            assets_dir, experiment.CLASS_NAMES_FILE, '\n'.join(names) + '\n')
+      export_base.export(
+          module, serving_module.SIGNATURES, path, timestamped=False)
+    warmup.write(path, params.task.train_data.image_field_key,
+                 side=max(params.task.model.input_size[:2]))
+    return versions.publish(path, export_dir, version)
 
 
-def _next_version(export_dir: str) -> int:
-  """One more than the largest version in a folder."""
-  names = tf.io.gfile.listdir(export_dir) if tf.io.gfile.isdir(
-      export_dir) else []
-  versions = [int(name.rstrip('/')) for name in names
-              if name.rstrip('/').isdigit()]
-  return max(versions, default=0) + 1
+def _asset(folder: str, name: str, text: str) -> tf.saved_model.Asset:
+  """A file that is copied into the SavedModel."""
+  path = os.path.join(folder, name)
+  with tf.io.gfile.GFile(path, 'w') as file:
+    file.write(text)
+  return tf.saved_model.Asset(path)

@@ -1,39 +1,71 @@
-"""What a SavedModel does with the bytes of an image.
+"""What a SavedModel does with a request.
 
 The preprocessing is the input pipeline's own parser with the experiment's
 validation settings, so that a served image is cropped, resized and normalised
 exactly as an evaluated one.
 
-Legend: B batch, C classes.
+A request is answered whole or not at all: one image that cannot be decoded
+makes an error of it, since a row that only looks like an answer is worse.
+
+Legend: B images of a request, C classes, K likeliest classes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from official.core import config_definitions as cfg
 from official.core import export_base
-from official.vision.dataloaders import classification_input
 import tensorflow as tf
 import tf_keras
 
+from official_ext.serving import image_bytes as image_bytes_lib
+from official_ext.serving import weights_tree
+from official_ext.tasks import parsing
+
+# Kinds of input, and the signatures that take them.
+SIGNATURES = {
+    'image_bytes': tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY,
+    'image_tensor': 'image_tensor',
+    'tf_example': 'tf_example',
+}
+EMPTY_BATCH = 'the request has no images'
+NO_IMAGE = 'a tf.Example has no image: it needs the bytes feature'
+# Images that are decoded at once.
+_PARALLEL_IMAGES = 32
+
 
 class ServingModule(export_base.ExportModule):
-  """Image bytes in, logits and probabilities out."""
+  """Images in, logits, probabilities and the likeliest classes out."""
 
-  def __init__(self, params: cfg.ExperimentConfig, model: tf_keras.Model):
+  def __init__(self, params: cfg.ExperimentConfig, keras_model: tf_keras.Model,
+               class_names: Sequence[str], top_k: int = 5):
     """Initialises the module.
 
     Args:
       params: the experiment's configuration.
-      model: the classifier, its weights restored.
+      keras_model: the classifier, its weights restored.
+      class_names: the names of the C classes.
+      top_k: K, at most C.
     """
-    super().__init__(params=params, model=model)
+    def classify(images, model):
+      del model  # Its variables alone are saved; here, its layers are needed.
+      return keras_model(images, training=False)
+
+    super().__init__(
+        params=params, model=weights_tree.mirror(keras_model),
+        inference_step=classify)
     self._image_size = tuple(params.task.model.input_size[:2])
-    self._parse_jpeg = _parser(
-        params, params.task.validation_data.decode_jpeg_only)
+    self._class_names = list(class_names)
+    self._top_k = min(top_k, len(self._class_names))
+    self._example_key = params.task.train_data.image_field_key
+    self._label_key = params.task.train_data.label_field_key
+    data = params.task.validation_data
+    # Whatever type the experiment's input has: the model casts.
+    self._parse_jpeg = parsing.build_parser(params.task, data, dtype='float32')
     # What is not a JPEG (PNG, BMP) is decoded whole, then cropped.
-    self._parse_any = _parser(params, decode_jpeg_only=False)
+    self._parse_any = parsing.build_parser(
+        params.task, data, dtype='float32', decode_jpeg_only=False)
 
   def preprocess(self, encoded: tf.Tensor) -> tf.Tensor:
     """Decodes, crops, resizes and normalises one image.
@@ -44,37 +76,64 @@ class ServingModule(export_base.ExportModule):
     Returns:
       float32 [height, width, 3].
     """
-    tensors = {
-        classification_input.DEFAULT_IMAGE_FIELD_KEY: encoded,
-        classification_input.DEFAULT_LABEL_FIELD_KEY: tf.constant(0),
-    }
+    encoded = image_bytes_lib.check(encoded)
     return tf.cond(
         tf.io.is_jpeg(encoded),
-        lambda: self._parse_jpeg(tensors)[0],
-        lambda: self._parse_any(tensors)[0])
+        lambda: self._parse(self._parse_jpeg, encoded),
+        lambda: self._parse(self._parse_any, encoded))
 
-  @tf.function
-  def serve(self, image_bytes: tf.Tensor) -> Mapping[str, tf.Tensor]:
+  def preprocess_tensor(self, image: tf.Tensor) -> tf.Tensor:
+    """As `preprocess`, for uint8 [height, width, 3], RGB."""
+    return self._parse(self._parse_any, image)
+
+  def preprocess_example(self, serialized: tf.Tensor) -> tf.Tensor:
+    """As `preprocess`, for a serialised tf.Example, string []."""
+    features = tf.io.parse_single_example(serialized, {
+        self._example_key: tf.io.FixedLenFeature([], tf.string, '')})
+    encoded = features[self._example_key]
+    with tf.control_dependencies([tf.debugging.Assert(
+        tf.strings.length(encoded) > 0, [NO_IMAGE, self._example_key])]):
+      return self.preprocess(tf.identity(encoded))
+
+  def _parse(self, parser: parsing.Parser, image: tf.Tensor) -> tf.Tensor:
+    return parsing.evaluation_image(parser, {
+        self._example_key: image, self._label_key: tf.constant(0)})
+
+  def serve(self, images: tf.Tensor,
+            preprocess: Callable[[tf.Tensor], tf.Tensor]
+            ) -> Mapping[str, tf.Tensor]:
     """Classifies images.
 
     Args:
-      image_bytes: string [B], the bytes of image files.
+      images: [B, ...].
+      preprocess: makes the model's input of one image.
 
     Returns:
-      `logits` and `probs`, float32 [B, C].
+      `logits` and `probs`, float32 [B, C]; `top_classes`, string [B, K],
+      `top_indices`, int32 [B, K], and `top_probs`, float32 [B, K], the
+      likeliest class first.
     """
+    with tf.control_dependencies([tf.debugging.Assert(
+        tf.size(images) > 0, [EMPTY_BATCH])]):
+      images = tf.identity(images)
     with tf.device('cpu:0'):
       images = tf.map_fn(
-          self.preprocess, image_bytes,
-          fn_output_signature=tf.TensorSpec(
-              [*self._image_size, 3], tf.float32),
-          parallel_iterations=32)
+          preprocess, images,
+          fn_output_signature=tf.TensorSpec([*self._image_size, 3], tf.float32),
+          parallel_iterations=_PARALLEL_IMAGES)
     logits = tf.cast(self.inference_step(images), tf.float32)
     if self.params.task.train_data.is_multilabel:
       probs = tf.math.sigmoid(logits)
     else:
       probs = tf.nn.softmax(logits)
-    return {'logits': logits, 'probs': probs}
+    top_probs, top_indices = tf.math.top_k(probs, self._top_k)
+    return {
+        'logits': logits,
+        'probs': probs,
+        'top_classes': tf.gather(tf.constant(self._class_names), top_indices),
+        'top_indices': top_indices,
+        'top_probs': top_probs,
+    }
 
   def get_inference_signatures(
       self, function_keys: Mapping[str, str]
@@ -82,27 +141,37 @@ class ServingModule(export_base.ExportModule):
     """The signatures of the SavedModel.
 
     Args:
-      function_keys: kind of input, here 'image_bytes', to signature name.
+      function_keys: kind of input, of SIGNATURES, to signature name.
 
     Returns:
       Concrete functions by signature name.
+
+    Raises:
+      ValueError: if there is no such kind of input.
     """
-    unknown = set(function_keys) - {'image_bytes'}
+    kinds = {
+        'image_bytes': (
+            self.preprocess,
+            tf.TensorSpec([None], tf.string, name='image_bytes')),
+        'image_tensor': (
+            self.preprocess_tensor,
+            tf.TensorSpec([None, None, None, 3], tf.uint8,
+                          name='image_tensor')),
+        'tf_example': (
+            self.preprocess_example,
+            tf.TensorSpec([None], tf.string, name='tf_example')),
+    }
+    unknown = sorted(set(function_keys) - set(kinds))
     if unknown:
       raise ValueError(
-          f"unknown kind of input {sorted(unknown)}; use 'image_bytes'.")
-    spec = tf.TensorSpec([None], tf.string, name='image_bytes')
-    return {name: self.serve.get_concrete_function(spec)
-            for name in function_keys.values()}
+          f'unknown kind of input {unknown}; use {", ".join(kinds)}.')
+    return {
+        name: self._function(*kinds[kind]).get_concrete_function()
+        for kind, name in function_keys.items()}
 
-
-def _parser(params: cfg.ExperimentConfig, decode_jpeg_only: bool):
-  """The evaluation parser of Model Garden's input pipeline."""
-  data = params.task.validation_data
-  return classification_input.Parser(
-      output_size=list(params.task.model.input_size[:2]),
-      num_classes=params.task.model.num_classes,
-      decode_jpeg_only=decode_jpeg_only,
-      aug_crop=data.aug_crop,
-      center_crop_fraction=data.center_crop_fraction,
-      tf_resize_method=data.tf_resize_method).parse_fn(is_training=False)
+  def _function(self, preprocess: Callable[[tf.Tensor], tf.Tensor],
+                spec: tf.TensorSpec) -> tf.types.experimental.GenericFunction:
+    """`serve` for one kind of input."""
+    return tf.function(
+        lambda images: self.serve(images, preprocess),
+        input_signature=[spec])

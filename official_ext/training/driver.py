@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 import functools
 import os
 import sys
@@ -24,6 +25,7 @@ from official_ext.configs import image_classification
 from official_ext.modeling import costs
 from official_ext.modeling import specs
 from official_ext.tasks import preflight
+from official_ext.training import best_checkpoint
 from official_ext.training import memory
 from official_ext.training import profiling
 from official_ext.training import progress as progress_lib
@@ -63,6 +65,7 @@ def check(params: cfg.ExperimentConfig, mode: str, model_dir: str,
     raise ValueError(
         'trainer.deterministic is set, but trainer.seed is not. Set a seed.')
   _check_precision(params.runtime.mixed_precision_dtype)
+  best_checkpoint.check(params)
   if profile_steps is not None:
     profiling.check(params, mode, profile_steps)
   checkpoint = _latest_checkpoint(model_dir)
@@ -156,7 +159,8 @@ def build_strategy(params: cfg.ExperimentConfig) -> tf.distribute.Strategy:
 def run(params: cfg.ExperimentConfig, mode: str, model_dir: str,
         strategy: tf.distribute.Strategy,
         enable_async_checkpointing: bool = True,
-        profile_steps: int | None = None) -> trainer_lib.Trainer:
+        profile_steps: int | None = None,
+        on_best: Callable[[], None] | None = None) -> trainer_lib.Trainer:
   """Runs an experiment that `check` has passed, and prints its summary.
 
   Args:
@@ -167,6 +171,7 @@ def run(params: cfg.ExperimentConfig, mode: str, model_dir: str,
     enable_async_checkpointing: whether training goes on while a checkpoint is
       written.
     profile_steps: how many training steps to profile; None: no profile.
+    on_best: what the chief calls once a new best checkpoint is written.
 
   Returns:
     The trainer, with the metrics of the last interval and evaluation.
@@ -183,7 +188,7 @@ def run(params: cfg.ExperimentConfig, mode: str, model_dir: str,
   # Libraries print too; keep a hold of the terminal.
   terminal = sys.stdout
   progress = progress_lib.Progress()
-  if _is_chief(strategy):
+  if is_chief(strategy):
     progress = progress_lib.create(terminal)
     print(_describe(params), file=terminal, flush=True)
   profiler = None
@@ -194,12 +199,12 @@ def run(params: cfg.ExperimentConfig, mode: str, model_dir: str,
     with library_logs.without_prints():
       trainer = _train_and_evaluate(
           params, mode, model_dir, strategy, progress, profiler,
-          enable_async_checkpointing)
+          enable_async_checkpointing, on_best)
   finally:
     progress.close()
   if profiler:
     profiler.end()
-  if _is_chief(strategy) and (trainer.train_logs or trainer.validation_logs):
+  if is_chief(strategy) and (trainer.train_logs or trainer.validation_logs):
     print(_summary(trainer, params, model_dir), file=terminal, flush=True)
   return trainer
 
@@ -207,8 +212,8 @@ def run(params: cfg.ExperimentConfig, mode: str, model_dir: str,
 def _train_and_evaluate(
     params: cfg.ExperimentConfig, mode: str, model_dir: str,
     strategy: tf.distribute.Strategy, progress: progress_lib.Progress,
-    profiler: profiling.Profiler | None,
-    enable_async_checkpointing: bool) -> trainer_lib.Trainer:
+    profiler: profiling.Profiler | None, enable_async_checkpointing: bool,
+    on_best: Callable[[], None] | None) -> trainer_lib.Trainer:
   """Builds everything and hands over to Model Garden's runner."""
   with strategy.scope():
     task = task_factory.get_task(params.task, logging_dir=model_dir)
@@ -217,8 +222,8 @@ def _train_and_evaluate(
         task,
         train='train' in mode,
         evaluate='eval' in mode,
-        checkpoint_exporter=train_lib.maybe_create_best_ckpt_exporter(
-            params, model_dir),
+        checkpoint_exporter=best_checkpoint.create(
+            params, model_dir, on_best if is_chief(strategy) else None),
         trainer_cls=functools.partial(
             trainer_lib.Trainer, progress=progress, profiler=profiler))
   checkpoint = tf.train.latest_checkpoint(model_dir)
@@ -316,7 +321,8 @@ def _seed(trainer: image_classification.TrainerConfig) -> None:
     tf.config.experimental.enable_op_determinism()
 
 
-def _is_chief(strategy: tf.distribute.Strategy) -> bool:
+def is_chief(strategy: tf.distribute.Strategy) -> bool:
+  """Whether this process is the one that writes for all."""
   return bool(strategy.extended.should_checkpoint)
 
 

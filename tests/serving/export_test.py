@@ -1,160 +1,175 @@
-"""Tests of the export and of the predictions from it."""
+"""Tests of the SavedModel as a thing on disk: what is in it, and when."""
 
 import os
 import pathlib
+import random
+import socket
+import subprocess
+import sys
+import time
 
 import numpy as np
-from official.core import task_factory
 import pytest
 import records_for_tests
 import tensorflow as tf
+from tensorflow_serving.apis import prediction_log_pb2
 
 from official_ext.checkpoints import metadata
 from official_ext.checkpoints import object_graph
-from official_ext.configs import experiment
 from official_ext.serving import classifier as classifier_lib
+from official_ext.serving import description
 from official_ext.serving import exporter
-from official_ext.training import driver
+from official_ext.serving import trained as trained_lib
+from official_ext.serving import versions
 
 
-@pytest.fixture(scope='module')
-def trained(digits_dir, tmp_path_factory):
-  """The folder of a short training."""
-  model_dir = str(tmp_path_factory.mktemp('trained'))
-  params = experiment.load('funnel_vit_digits', params_override=(
-      f"task.data_dir='{digits_dir}',trainer.train_steps=10,"
-      'trainer.optimizer_config.warmup.linear.warmup_steps=1,'
-      # The crop and the resizing that an export must repeat.
-      'task.validation_data.aug_crop=True,'
-      "task.validation_data.tf_resize_method='bicubic',"
-      'task.validation_data.center_crop_fraction=0.7'))
-  driver.run(params, 'train', model_dir, driver.build_strategy(params))
-  return model_dir
+def copy_params(trained_dir, target, replaced, replacement):
+  """Writes a changed params.yaml; returns the checkpoint to use with it."""
+  text = pathlib.Path(trained_dir, 'params.yaml').read_text()
+  assert replaced in text
+  (target / 'params.yaml').write_text(text.replace(replaced, replacement))
+  return trained_lib.Selection(tf.train.latest_checkpoint(trained_dir))
 
 
-@pytest.fixture(scope='module')
-def exported(trained, tmp_path_factory):
-  """The folder of versions and the first version."""
-  base = tmp_path_factory.mktemp('exports') / 'digits'
-  return base, exporter.export(trained, str(base))
+def test_the_export_knows_what_it_is(trained_dir, export_dir):
+  checkpoint = tf.train.latest_checkpoint(trained_dir)
+  assert metadata.read(object_graph.find(export_dir)) == metadata.read(
+      checkpoint)
+  described = description.read_newest(export_dir)
+  assert described['model'] == metadata.read(checkpoint)
+  preprocessing = dict(described['preprocessing'])
+  for name, values in (('mean', [123.675, 116.28, 103.53]),
+                       ('stddev', [58.395, 57.12, 57.375])):
+    assert preprocessing.pop(name) == pytest.approx(values)
+  assert preprocessing == {
+      'color_space': 'RGB', 'center_crop_fraction': 0.7,
+      'image_size': [16, 16], 'resize_method': 'bicubic'}
+  assert described['source'] == {
+      'checkpoint': checkpoint, 'step': 10, 'averaged': False}
+  assert described['classes'] == [str(digit) for digit in range(10)]
 
 
-def held_out_records(digits_dir):
-  path, = pathlib.Path(digits_dir).glob('validation-*')
-  for item in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
-    feature = tf.train.Example.FromString(item).features.feature
-    yield feature['image/encoded'].bytes_list.value[0]
+def test_versions_count_up_and_nothing_is_left_over(trained_dir, tmp_path):
+  base = str(tmp_path / 'new' / 'folder')
+  assert exporter.export(trained_dir, base, version=7) == f'{base}/7'
+  # A process that is no more; and one of another machine, which may live.
+  ended = subprocess.run(
+      [sys.executable, '-c', 'import os; print(os.getpid())'],
+      check=True, capture_output=True, text=True)
+  abandoned = f'.unfinished-{socket.gethostname()}-{ended.stdout.strip()}'
+  elsewhere = '.unfinished-elsewhere-1'
+  for name in (abandoned, elsewhere):
+    os.makedirs(f'{base}/{name}/variables')
+  assert exporter.export(trained_dir, base) == f'{base}/8'
+  assert sorted(os.listdir(base)) == [elsewhere, '7', '8']
+  assert classifier_lib.find_version(base) == f'{base}/8'
+  with pytest.raises(ValueError, match='--version=7: .* has that version'):
+    exporter.export(trained_dir, base, version=7)
 
 
-def test_the_export_answers_as_the_evaluation_does(
-    trained, exported, digits_dir):
-  params = experiment.load_saved(trained)
-  task = task_factory.get_task(params.task)
-  model = task.build_model()
-  tf.train.Checkpoint(model=model).read(
-      tf.train.latest_checkpoint(trained)).expect_partial()
-  images, _ = next(iter(task.build_inputs(params.task.validation_data)))
-  expected = model(images, training=False).numpy()
-  serve = tf.saved_model.load(exported[1]).signatures['serving_default']
-  encoded = list(held_out_records(digits_dir))[:len(expected)]
-  output = serve(image_bytes=tf.constant(encoded))
-  np.testing.assert_allclose(output['logits'], expected, rtol=0, atol=1e-4)
-  np.testing.assert_allclose(
-      output['probs'], tf.nn.softmax(expected), rtol=0, atol=1e-5)
+def test_a_number_that_another_export_takes_meanwhile(tmp_path):
+  base = str(tmp_path)
+  with versions.unfinished(base) as path:
+    os.makedirs(path)
+    os.makedirs(f'{base}/3/variables')
+    assert versions.publish(path, base, None) == f'{base}/4'
+  with versions.unfinished(base) as path:
+    os.makedirs(path)
+    with pytest.raises(ValueError, match='--version=3'):
+      versions.publish(path, base, 3)
+  assert sorted(os.listdir(base)) == ['3', '4']
 
 
-def test_the_export_knows_what_it_is(trained, exported):
-  checkpoint = object_graph.find(str(exported[0]))
-  assert metadata.read(checkpoint) == metadata.read(
-      tf.train.latest_checkpoint(trained))
+def test_a_store_without_folders_gets_the_model_file_last(monkeypatch):
+  base = 'ram://store/exports'
+  moved = []
+  rename = tf.io.gfile.rename
+
+  def record(source, target, overwrite=False):
+    moved.append(target)
+    rename(source, target, overwrite)
+
+  monkeypatch.setattr(tf.io.gfile, 'rename', record)
+  with versions.unfinished(base) as path:
+    for name in ('saved_model.pb', 'assets/names.txt', 'variables/variables'):
+      tf.io.gfile.makedirs(os.path.dirname(f'{path}/{name}'))
+      with tf.io.gfile.GFile(f'{path}/{name}', 'w') as file:
+        file.write(name)
+    assert versions.publish(path, base, None) == f'{base}/1'
+  assert moved[-1] == f'{base}/1/saved_model.pb' and len(moved) == 3
+  with tf.io.gfile.GFile(f'{base}/1/assets/names.txt') as file:
+    assert file.read() == 'assets/names.txt'
 
 
-def test_versions_count_up_and_nothing_is_left_over(trained, exported):
-  base, first = exported
-  assert first == os.path.join(base, '1')
-  assert exporter.export(trained, str(base)) == os.path.join(base, '2')
-  assert sorted(os.listdir(base)) == ['1', '2']
-  assert classifier_lib.find_version(str(base)) == os.path.join(base, '2')
-  assert classifier_lib.find_version(first) == first
-
-
-def test_a_failed_export_shows_no_version(trained, tmp_path, monkeypatch):
+def test_a_failed_export_shows_no_version(trained_dir, tmp_path, monkeypatch):
   def fail(*unused_args, **unused_kwargs):
     raise OSError('disk full')
   monkeypatch.setattr(tf.io.gfile, 'rename', fail)
   with pytest.raises(OSError, match='disk full'):
-    exporter.export(trained, str(tmp_path))
-  assert not [name for name in os.listdir(tmp_path) if name.isdigit()]
+    exporter.export(trained_dir, str(tmp_path))
+  assert not os.listdir(tmp_path)
   with pytest.raises(ValueError, match='holds no SavedModel'):
     classifier_lib.find_version(str(tmp_path))
 
 
-def test_no_checkpoint_no_export(trained, tmp_path):
-  (tmp_path / 'params.yaml').write_bytes(
-      pathlib.Path(trained, 'params.yaml').read_bytes())
+def test_no_checkpoint_no_export(trained_dir, tmp_path):
+  copy_params(trained_dir, tmp_path, 'task:', 'task:')
   with pytest.raises(ValueError, match='untrained weights are not exported'):
     exporter.export(str(tmp_path), str(tmp_path / 'exports'))
   with pytest.raises(ValueError, match=r'there is no params\.yaml'):
     exporter.export(str(tmp_path / 'missing'), str(tmp_path / 'exports'))
 
 
-def test_a_checkpoint_of_another_model_is_refused(trained, tmp_path):
-  text = pathlib.Path(trained, 'params.yaml').read_text()
-  assert 'layout: B2-2-2' in text
-  (tmp_path / 'params.yaml').write_text(
-      text.replace('layout: B2-2-2', 'layout: B6'))
+def test_a_checkpoint_of_another_model_is_refused(trained_dir, tmp_path):
+  selection = copy_params(
+      trained_dir, tmp_path, 'layout: B2-2-2', 'layout: B6')
   with pytest.raises(ValueError, match='belongs to another architecture'):
-    exporter.export(str(tmp_path), str(tmp_path / 'exports'),
-                    tf.train.latest_checkpoint(trained))
+    exporter.export(str(tmp_path), str(tmp_path / 'exports'), selection)
 
 
-@pytest.mark.parametrize('image_format', ['JPEG', 'PNG', 'BMP'])
-@pytest.mark.parametrize('size', [(2, 2), (8, 8), (40, 9), (9, 400)])
-def test_images_of_every_kind(exported, image_format, size):
-  classifier = classifier_lib.Classifier(exported[1])
-  classes = list(classifier.classify(
-      records_for_tests.encode(image_format, size), top_k=10))
-  assert sorted(name for name, _ in classes) == [str(i) for i in range(10)]
-  probabilities = [probability for _, probability in classes]
-  assert sum(probabilities) == pytest.approx(1, abs=1e-5)
-  assert probabilities == sorted(probabilities, reverse=True)
-
-
-@pytest.mark.parametrize('encoded', [
-    b'', b'no image', records_for_tests.encode()[:100]])
-def test_what_is_no_image(exported, encoded):
-  classifier = classifier_lib.Classifier(exported[1])
-  with pytest.raises(ValueError, match='not a JPEG, PNG or BMP image'):
-    list(classifier.classify(encoded, top_k=1))
-  # The next one is answered all the same.
-  assert list(classifier.classify(records_for_tests.encode(), top_k=1))
-
-
-def test_without_class_names(trained, tmp_path):
-  params = pathlib.Path(trained, 'params.yaml').read_text()
-  assert 'data_dir: ' in params
-  lines = ['  data_dir: nowhere' if line.startswith('  data_dir: ') else line
-           for line in params.splitlines()]
-  (tmp_path / 'params.yaml').write_text('\n'.join(lines))
-  version = exporter.export(str(tmp_path), str(tmp_path / 'exports'),
-                            tf.train.latest_checkpoint(trained))
-  (name, _), = classifier_lib.Classifier(version).classify(
-      records_for_tests.encode(), top_k=1)
-  assert name.startswith('class ')
-
-
-def test_names_from_a_file_of_any_name(trained, tmp_path):
+def test_names_that_are_not_those_of_the_classes(trained_dir, tmp_path):
   names = tmp_path / 'names'
-  names.write_text(''.join(f'digit {index}\n' for index in range(10)))
-  text = pathlib.Path(trained, 'params.yaml').read_text()
-  assert "class_names_path: ''" in text
-  (tmp_path / 'params.yaml').write_text(
-      text.replace("class_names_path: ''", f'class_names_path: {names}'))
-  version = exporter.export(str(tmp_path), str(tmp_path / 'exports'),
-                            tf.train.latest_checkpoint(trained))
-  (name, _), = classifier_lib.Classifier(version).classify(
-      records_for_tests.encode(), top_k=1)
-  assert name.startswith('digit ')
+  names.write_text('zero\none\n')
+  selection = copy_params(
+      trained_dir, tmp_path, "class_names_path: ''",
+      f'class_names_path: {names}')
+  with pytest.raises(ValueError, match='names 2 classes.* the model has 10'):
+    exporter.export(str(tmp_path), str(tmp_path / 'exports'), selection)
+
+
+def test_without_and_with_names_of_its_own(trained_dir, tmp_path, serve):
+  selection = copy_params(trained_dir, tmp_path, 'data_dir: /', 'data_dir: no/')
+  version = exporter.export(
+      str(tmp_path), str(tmp_path / 'exports'), selection, top_k=99)
+  assert not os.path.exists(f'{version}/assets/class_names.txt')
+  loaded = tf.saved_model.load(version)
+  image = pathlib.Path(
+      sorted(pathlib.Path(trained_dir, '..').glob('digits*/samples/*'))[0])
+  encoded = tf.constant([image.read_bytes()])
+  unnamed = loaded.signatures['serving_default'](image_bytes=encoded)
+  named = serve['serving_default'](image_bytes=encoded)
+  # More than there are classes are all of them.
+  assert [name.decode() for name in unnamed['top_classes'][0].numpy()] == [
+      f'class {index}' for index in unnamed['top_indices'][0]]
+  assert len(unnamed['top_classes'][0]) == 10
+  assert [name.decode() for name in named['top_classes'][0].numpy()] == [
+      str(int(index)) for index in unnamed['top_indices'][0][:5]]
+
+
+def test_warmup_requests_can_be_answered(export_dir, serve):
+  """TensorFlow Serving reads PredictionLogs and runs what they ask for."""
+  path = f'{export_dir}/1/assets.extra/tf_serving_warmup_requests'
+  asked = []
+  for item in tf.data.TFRecordDataset(path).as_numpy_iterator():
+    request = prediction_log_pb2.PredictionLog.FromString(
+        item).predict_log.request
+    (name, value), = request.inputs.items()
+    output = serve[request.model_spec.signature_name](
+        **{name: tf.constant(tf.make_ndarray(value))})
+    asked.append((name, output['logits'].shape[0]))
+  assert asked == [(name, size) for name in
+                   ('image_bytes', 'image_tensor', 'tf_example')
+                   for size in (1, 8)]
 
 
 def test_another_saved_model(tmp_path):
@@ -169,3 +184,43 @@ def test_another_saved_model(tmp_path):
     classifier_lib.Classifier(str(tmp_path / 'doubler'))
   with pytest.raises(ValueError, match='holds no SavedModel'):
     classifier_lib.Classifier(str(tmp_path))
+
+
+def check_killed_exports(repository, trained_dir, base, times):
+  """Kills exports at random moments; returns how many versions there are."""
+  generator = random.Random(4)
+  encoded = tf.constant([records_for_tests.encode()])
+  checked, expected = set(), None
+  for _ in range(times):
+    process = subprocess.Popen(
+        [sys.executable, repository / 'tests/killed_export.py', trained_dir,
+         base], cwd=repository, stdout=subprocess.PIPE, text=True,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, 'PYTHONPATH': str(repository)})
+    assert process.stdout.readline() == 'ready\n'
+    time.sleep(generator.uniform(0.5, 12))
+    process.kill()
+    process.wait()
+    names = os.listdir(base) if os.path.isdir(base) else []
+    # At most the one that was being written.
+    assert len([name for name in names if not name.isdigit()]) <= 1
+    for name in set(filter(str.isdigit, names)) - checked:
+      logits = tf.saved_model.load(f'{base}/{name}').signatures[
+          'serving_default'](image_bytes=encoded)['logits'].numpy()
+      expected = logits if expected is None else expected
+      np.testing.assert_array_equal(logits, expected)
+      checked.add(name)
+  version = exporter.export(trained_dir, base)
+  assert all(name.isdigit() for name in os.listdir(base))
+  assert int(os.path.basename(version)) == max(map(int, checked), default=0) + 1
+  return len(checked)
+
+
+def test_a_killed_export_leaves_no_version(repository, trained_dir, tmp_path):
+  check_killed_exports(repository, trained_dir, str(tmp_path / 'exports'), 2)
+
+
+@pytest.mark.long
+def test_exports_killed_at_thirty_moments(repository, trained_dir, tmp_path):
+  assert check_killed_exports(
+      repository, trained_dir, str(tmp_path / 'exports'), 30) > 5

@@ -1,0 +1,81 @@
+"""Times the exports of layouts side by side: latency and throughput.
+
+  python -m official_ext.benchmarks.serving --layouts=B12,B6-6,B4-4-4
+
+Builds each layout of the ImageNet experiment with untrained weights, exports
+it in every form that is asked for and loads the exports together in this
+process; they take turns. A SavedModel is given the bytes of JPEG files and
+decodes them; the other forms are given resized images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import os
+import tempfile
+
+from absl import app
+from absl import flags
+
+from official_ext import library_logs
+
+_FORMS = ('saved_model', 'tflite', 'onnx')
+
+_LAYOUTS = flags.DEFINE_string(
+    'layouts', 'B12,B6-6,B4-4-4',
+    'Layouts, separated by commas outside of parentheses; the first is what '
+    'the others are compared with.')
+_FORMATS = flags.DEFINE_list(
+    'formats', ['saved_model'], f'Any of {", ".join(_FORMS)}.')
+_BATCH_SIZES = flags.DEFINE_list(
+    'batch_sizes', ['1', '16'], 'Images in a call.')
+_IMAGE_SIZE = flags.DEFINE_integer(
+    'image_size', 224, "Side of the model's images, px.", lower_bound=1)
+_MODEL_NAME = flags.DEFINE_string('model_name', 'vit-b16', 'The preset.')
+_ROUNDS = flags.DEFINE_integer(
+    'rounds', 5, 'Timed calls of each export and batch size.', lower_bound=1)
+_NUM_THREADS = flags.DEFINE_integer(
+    'num_threads', os.cpu_count() or 1,
+    'Threads of the LiteRT and ONNX runtimes.', lower_bound=1)
+# So that --help shows it.
+flags.adopt_module_key_flags(library_logs)
+
+
+def main(argv: Sequence[str]) -> None:
+  if len(argv) > 1:
+    raise app.UsageError(f'unexpected argument {argv[1]!r}')
+  unknown = sorted(set(_FORMATS.value) - set(_FORMS))
+  if unknown or not _FORMATS.value:
+    raise app.UsageError(
+        f'--formats={",".join(_FORMATS.value)}: use {", ".join(_FORMS)}')
+  for text in _BATCH_SIZES.value:
+    if not text.isdecimal() or not int(text):
+      raise app.UsageError(
+          f'--batch_sizes={text} must be positive integers, such as 1,16')
+  library_logs.silence()
+  # pylint: disable=g-import-not-at-top
+  import tensorflow as tf
+
+  from official_ext.benchmarks import serving_rows
+  from official_ext.benchmarks import settings
+  # pylint: enable=g-import-not-at-top
+  batch_sizes = [int(text) for text in _BATCH_SIZES.value]
+  try:
+    with tempfile.TemporaryDirectory() as folder, (
+        library_logs.without_prints()):
+      rows = [serving_rows.export(
+          _MODEL_NAME.value, layout, _IMAGE_SIZE.value, form, folder,
+          _NUM_THREADS.value)
+              for form in _FORMATS.value
+              for layout in settings.split_layouts(_LAYOUTS.value)]
+      serving_rows.measure(rows, batch_sizes, _ROUNDS.value)
+  except (ValueError, OSError, tf.errors.OpError) as error:
+    library_logs.fail(error)
+  print(f'{_MODEL_NAME.value}, {_IMAGE_SIZE.value} px, {os.cpu_count()} CPU '
+        f'cores, TensorFlow {tf.__version__}; median (minimum to maximum) of '
+        f'{_ROUNDS.value} calls\n')
+  print(serving_rows.format_table(rows, batch_sizes))
+
+
+if __name__ == '__main__':
+  library_logs.run(main)

@@ -1,0 +1,144 @@
+"""Exports of untrained models, timed in turns, and the table of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import dataclasses
+import os
+import statistics
+import time
+from typing import Any
+
+import numpy as np
+from official.core import task_factory
+import tensorflow as tf
+
+from official_ext.configs import experiment
+from official_ext.serving import exporter
+from official_ext.serving import runners as runners_lib
+from official_ext.serving import single_file
+from official_ext.serving import trained as trained_lib
+
+# A JPEG of about the size of ImageNet's photographs, height and width.
+_PHOTOGRAPH_SIZE = (375, 500)
+_WARMUP_CALLS = 2
+
+
+@dataclasses.dataclass
+class Row:
+  """An export that is timed.
+
+  Attributes:
+    layout: of the model.
+    runner: the export.
+    image_size: side of the model's images, px.
+    seconds: of each call, by batch size.
+  """
+  layout: str
+  runner: runners_lib.Runner
+  image_size: int
+  seconds: dict[int, list[float]] = dataclasses.field(default_factory=dict)
+
+
+def export(model_name: str, layout: str, image_size: int, form: str,
+           folder: str, num_threads: int) -> Row:
+  """Exports an untrained model and loads the export.
+
+  Args:
+    model_name: the preset.
+    layout: the layout.
+    image_size: px.
+    form: 'saved_model', 'tflite' or 'onnx'.
+    folder: where to.
+    num_threads: of the LiteRT and ONNX runtimes.
+
+  Returns:
+    The row, not timed yet.
+
+  Raises:
+    ValueError: if there is no such preset or layout.
+  """
+  params = experiment.load('funnel_vit_imagenet', params_override=str({
+      'task': {'model': {
+          'input_size': [image_size, image_size, 3],
+          'backbone': {'funnel_vit': {
+              'model_name': model_name, 'layout': layout}}}}}))
+  with trained_lib.float32():
+    trained = trained_lib.TrainedModel(
+        params, task_factory.get_task(params.task).build_model(),
+        checkpoint='untrained', step=None, is_averaged=False)
+  target = os.path.join(folder, form, layout)
+  if form == 'saved_model':
+    path = exporter.write_saved_model(trained, target)
+  else:
+    path = single_file.write(trained, target, form)
+  runner, = runners_lib.load_all(path, num_threads)
+  return Row(layout, runner, image_size)
+
+
+def measure(rows: list[Row], batch_sizes: list[int], rounds: int,
+            clock: Callable[[], float] = time.perf_counter) -> None:
+  """Times the exports in turns and adds the seconds to the rows.
+
+  Args:
+    rows: the exports.
+    batch_sizes: images in a call.
+    rounds: timed calls of each export and batch size.
+    clock: tells the time, s.
+  """
+  for batch_size in batch_sizes:
+    batches = [_batch(row, batch_size) for row in rows]
+    for row, batch in zip(rows, batches, strict=True):
+      for _ in range(_WARMUP_CALLS):
+        row.runner.logits(batch)
+    for _ in range(rounds):
+      for row, batch in zip(rows, batches, strict=True):
+        start = clock()
+        row.runner.logits(batch)
+        row.seconds.setdefault(batch_size, []).append(clock() - start)
+  for row in rows:
+    assert {len(seconds) for seconds in row.seconds.values()} == {rounds}
+
+
+def _batch(row: Row, batch_size: int) -> Any:
+  """What the export takes, from one image."""
+  generator = np.random.default_rng(0)
+  if not row.runner.takes_bytes:
+    return generator.uniform(0, 255, (
+        batch_size, row.image_size, row.image_size, 3)).astype(np.float32)
+  # Smooth, so that it compresses as a photograph does.
+  small = generator.integers(0, 256, (40, 50, 3)).astype(np.float32)
+  image = tf.clip_by_value(
+      tf.image.resize(small, _PHOTOGRAPH_SIZE, method='bicubic'), 0, 255)
+  encoded = tf.io.encode_jpeg(tf.cast(image, tf.uint8))
+  return np.array([encoded.numpy()] * batch_size, object)
+
+
+def format_table(rows: list[Row], batch_sizes: list[int]) -> str:
+  """The rows as a Markdown table.
+
+  Args:
+    rows: timed; the first of each form is what the others are compared with.
+    batch_sizes: images in a call.
+
+  Returns:
+    The table.
+  """
+  header = ['layout', 'export', 'size, MB']
+  for size in batch_sizes:
+    header += [f'ms at batch {size}', 'images/s', 'as fast as the first']
+  lines = [header, ['---'] * len(header)]
+  firsts: dict[str, Row] = {}
+  for row in rows:
+    first = firsts.setdefault(row.runner.name, row)
+    cells = [row.layout, row.runner.name, f'{row.runner.num_bytes / 1e6:.3g}']
+    for size in batch_sizes:
+      seconds = row.seconds[size]
+      median = statistics.median(seconds)
+      cells += [
+          f'{1e3 * median:.0f} ({1e3 * min(seconds):.0f} to '
+          f'{1e3 * max(seconds):.0f})',
+          f'{size / median:.3g}',
+          f'{statistics.median(first.seconds[size]) / median:.2f}x']
+    lines.append(cells)
+  return '\n'.join(f'| {" | ".join(line)} |' for line in lines)

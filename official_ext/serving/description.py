@@ -1,0 +1,121 @@
+"""What an export says of itself: its model, preprocessing and origin.
+
+The same JSON is an asset of a SavedModel and the metadata inside a LiteRT or
+an ONNX file, so that a client needs nothing else to prepare an image.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+from official.vision.ops import preprocess_ops
+import tensorflow as tf
+
+from official_ext.checkpoints import metadata
+from official_ext.configs import experiment
+from official_ext.serving import trained as trained_lib
+from official_ext.serving import versions
+
+# Its name in the assets, and its key in the metadata of a file.
+FILE = 'model.json'
+KEY = 'funnel_vit'
+
+
+def describe(trained: trained_lib.TrainedModel) -> dict[str, Any]:
+  """Describes an export.
+
+  Args:
+    trained: the model.
+
+  Returns:
+    Values that JSON can hold: `model` as in a checkpoint's metadata,
+    `preprocessing` in the order in which it is done, `source`, and the names
+    of the `classes`, or None.
+  """
+  task = trained.params.task
+  data = task.validation_data
+  return {
+      'model': metadata.describe(trained.params),
+      'preprocessing': {
+          'color_space': 'RGB',
+          'center_crop_fraction': (
+              data.center_crop_fraction if data.aug_crop else None),
+          'image_size': list(task.model.input_size[:2]),
+          'resize_method': data.tf_resize_method,
+          'mean': list(preprocess_ops.MEAN_RGB),
+          'stddev': list(preprocess_ops.STDDEV_RGB),
+      },
+      'source': {
+          'checkpoint': os.path.abspath(trained.checkpoint)
+                        if '://' not in trained.checkpoint
+                        else trained.checkpoint,
+          'step': trained.step,
+          'averaged': trained.is_averaged,
+      },
+      'classes': class_names(trained),
+  }
+
+
+def as_json(described: dict[str, Any]) -> str:
+  """The description as text, one value a line."""
+  return json.dumps(described, indent=2) + '\n'
+
+
+def read(saved_model_dir: str) -> dict[str, Any]:
+  """Reads the description of a SavedModel.
+
+  Args:
+    saved_model_dir: its folder.
+
+  Returns:
+    What `describe` returned.
+
+  Raises:
+    ValueError: if it has none: it is not an export of this project.
+  """
+  path = os.path.join(saved_model_dir, 'assets', FILE)
+  if not tf.io.gfile.exists(path):
+    raise ValueError(
+        f'{saved_model_dir} has no assets/{FILE}. Export it with '
+        'official_ext.serving.export_saved_model.')
+  with tf.io.gfile.GFile(path) as file:
+    return json.loads(file.read())
+
+
+def read_newest(base: str) -> dict[str, Any] | None:
+  """As `read`, of the newest version in a folder; None if there is none."""
+  newest = versions.numbers(base)
+  return read(os.path.join(base, str(newest[0]))) if newest else None
+
+
+def class_names(trained: trained_lib.TrainedModel) -> list[str] | None:
+  """The names of the classes.
+
+  Args:
+    trained: the model.
+
+  Returns:
+    A name for each class; None if the experiment names none.
+
+  Raises:
+    ValueError: if they are fewer or more than the classes.
+  """
+  task = trained.params.task
+  path = experiment.class_names_path(task)
+  if not path:
+    return None
+  with tf.io.gfile.GFile(path) as file:
+    names = file.read().splitlines()
+  num_classes = task.model.num_classes
+  if len(names) != num_classes:
+    raise ValueError(
+        f'{path} names {len(names)} classes, one a line, but the model has '
+        f'{num_classes}. Set task.class_names_path.')
+  return names
+
+
+def numbered_classes(num_classes: int) -> list[str]:
+  """What classes without names are called."""
+  return [f'class {index}' for index in range(num_classes)]

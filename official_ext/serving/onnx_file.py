@@ -1,0 +1,39 @@
+"""A trained model as one ONNX file; needs the extra `onnx`."""
+
+from __future__ import annotations
+
+from official_ext.serving import description
+from official_ext.serving import plain_function
+from official_ext.serving import trained as trained_lib
+
+# What onnxruntime 1.14 and later run; LayerNorm and GELU need no more.
+OPSET = 17
+
+
+def convert(trained: trained_lib.TrainedModel, metadata: str) -> bytes:
+  """Converts a model, in float32.
+
+  Args:
+    trained: the model.
+    metadata: text to put inside.
+
+  Returns:
+    The contents of the file.
+
+  Raises:
+    ValueError: if the extra is not installed.
+  """
+  try:
+    # pylint: disable=g-import-not-at-top
+    import onnx
+    import tf2onnx
+    # pylint: enable=g-import-not-at-top
+  except ImportError as error:
+    raise ValueError(
+        f'--format=onnx needs the extra onnx ({error.name} is missing). '
+        "Install it: pip install '.[onnx]'.") from error
+  function = plain_function.build(trained)
+  model, _ = tf2onnx.convert.from_function(
+      function, input_signature=function.input_signature, opset=OPSET)
+  onnx.helper.set_model_props(model, {description.KEY: metadata})
+  return model.SerializeToString()

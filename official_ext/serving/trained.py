@@ -1,0 +1,199 @@
+"""A trained model, restored from the checkpoint that is asked for."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import tempfile
+
+from official.core import config_definitions as cfg
+from official.core import task_factory
+from official.core import train_utils
+import tensorflow as tf
+import tf_keras
+
+from official_ext import registry_imports  # noqa: F401
+from official_ext.checkpoints import metadata
+from official_ext.checkpoints import object_graph
+from official_ext.checkpoints import restore
+from official_ext.configs import experiment
+
+LATEST = 'latest'
+BEST = 'best'
+_STEP_KEY = 'global_step/.ATTRIBUTES/VARIABLE_VALUE'
+
+
+@dataclasses.dataclass
+class Selection:
+  """Which of the weights of a training.
+
+  Attributes:
+    checkpoint: LATEST, BEST or the prefix of a checkpoint.
+    averaged: whether to take the moving averages of the weights, which
+      evaluation uses where the training keeps them; None: where it does.
+    image_size: side in px of the images to serve; None: as trained.
+  """
+  checkpoint: str = LATEST
+  averaged: bool | None = None
+  image_size: int | None = None
+
+
+@dataclasses.dataclass
+class TrainedModel:
+  """A model and where its weights are from.
+
+  Attributes:
+    params: the experiment's configuration, at the image size of the model.
+    model: the classifier, in float32.
+    checkpoint: prefix of the checkpoint.
+    step: of the training; None if the checkpoint does not know.
+    is_averaged: whether the weights are moving averages.
+  """
+  params: cfg.ExperimentConfig
+  model: tf_keras.Model
+  checkpoint: str
+  step: int | None
+  is_averaged: bool
+
+
+def find(model_dir: str | None, selection: Selection | None = None,
+         config_file: str | None = None) -> TrainedModel:
+  """Restores the model of a training by its folder, or its configuration.
+
+  Args:
+    model_dir: folder of the training, or None.
+    selection: which weights; None: the newest.
+    config_file: a params.yaml where there is no `model_dir`.
+
+  Returns:
+    The model.
+
+  Raises:
+    ValueError: if either is missing, or they do not belong together.
+  """
+  params = (experiment.load_saved_file(config_file) if config_file
+            else experiment.load_saved(model_dir))
+  return load(params, model_dir, selection)
+
+
+def load(params: cfg.ExperimentConfig, model_dir: str | None,
+         selection: Selection | None = None) -> TrainedModel:
+  """Restores a trained model.
+
+  Args:
+    params: the experiment's configuration.
+    model_dir: folder of the training; None if the selection names a prefix.
+    selection: which weights.
+
+  Returns:
+    The model.
+
+  Raises:
+    ValueError: if there is no such checkpoint, or it does not belong to the
+      configuration: untrained weights are never taken.
+  """
+  selection = selection or Selection()
+  checkpoint = _find(params, model_dir, selection.checkpoint)
+  metadata.check_same_architecture(checkpoint, metadata.describe(params))
+  keeps_averages = params.trainer.optimizer_config.ema is not None
+  averaged = selection.averaged
+  if averaged is None:
+    averaged = keeps_averages
+  elif averaged and not keeps_averages:
+    raise ValueError(
+        'this training kept no moving averages of the weights '
+        '(trainer.optimizer_config.ema is not set). Leave --averaged out.')
+  with float32():
+    model = task_factory.get_task(params.task).build_model()
+    _restore(model, checkpoint, averaged, keeps_averages)
+    if selection.image_size and (
+        [selection.image_size] * 2 != list(params.task.model.input_size[:2])):
+      params, model = _resize(params, model, selection.image_size)
+  reader = tf.train.load_checkpoint(checkpoint)
+  step = (int(reader.get_tensor(_STEP_KEY))
+          if reader.has_tensor(_STEP_KEY) else None)
+  return TrainedModel(params, model, checkpoint, step, averaged)
+
+
+@contextlib.contextmanager
+def float32():
+  """Builds layers in float32, whatever the training in this process uses."""
+  policy = tf_keras.mixed_precision.global_policy()
+  tf_keras.mixed_precision.set_global_policy('float32')
+  try:
+    yield
+  finally:
+    tf_keras.mixed_precision.set_global_policy(policy)
+
+
+def _find(params: cfg.ExperimentConfig, model_dir: str | None,
+          checkpoint: str) -> str:
+  """The prefix of the checkpoint that is asked for."""
+  if checkpoint == LATEST:
+    newest = tf.train.latest_checkpoint(model_dir)
+    if not newest:
+      raise ValueError(
+          f'there is no checkpoint in {model_dir}; untrained weights are not '
+          'exported.')
+    return newest
+  if checkpoint == BEST:
+    subdir = params.trainer.best_checkpoint_export_subdir
+    if not subdir:
+      raise ValueError(
+          '--checkpoint=best: this training kept no best checkpoint; it does '
+          'with trainer.best_checkpoint_export_subdir and '
+          'best_checkpoint_eval_metric. Use --checkpoint=latest.')
+    best = tf.train.latest_checkpoint(os.path.join(model_dir, subdir))
+    if not best:
+      raise ValueError(
+          f'--checkpoint=best: there is none in {model_dir}/{subdir} yet. Use '
+          '--checkpoint=latest.')
+    return best
+  return object_graph.find(checkpoint)
+
+
+def _restore(model: tf_keras.Model, checkpoint: str, averaged: bool,
+             keeps_averages: bool) -> None:
+  """Restores the weights, or the moving averages of them.
+
+  Evaluation swaps the two, and the best checkpoint is written before they are
+  swapped back.
+  """
+  tf.train.Checkpoint(model=model).read(
+      checkpoint).assert_existing_objects_matched().expect_partial()
+  is_swapped = os.path.basename(checkpoint).startswith(
+      train_utils.BEST_CHECKPOINT_NAME)
+  if not keeps_averages or averaged == is_swapped:
+    return
+  saved = object_graph.SavedObjects.read(checkpoint)
+  others = saved.slots(saved.descend('optimizer'), 'average')
+  keys = {id(variable): key
+          for variable, key in saved.match(model, saved.descend('model'))}
+  for variable in model.trainable_variables:
+    other = others.get(keys[id(variable)])
+    if other is None:
+      raise ValueError(
+          f'{checkpoint} has no moving average of {variable.name}. Give '
+          '--averaged=false to take the weights as they are.')
+    variable.assign(saved.tensor(other))
+
+
+def _resize(params: cfg.ExperimentConfig, model: tf_keras.Model,
+            image_size: int) -> tuple[cfg.ExperimentConfig, tf_keras.Model]:
+  """The same model for images of another size (paper, section 3.2)."""
+  if params.task.model.backbone.type != 'funnel_vit':
+    raise ValueError(
+        f'--image_size: the backbone is {params.task.model.backbone.type}, and '
+        'only the position embedding of funnel_vit is resampled. Leave '
+        '--image_size out.')
+  task = params.task.replace(
+      model={'input_size': [image_size, image_size, 3]})
+  resized = task_factory.get_task(task).build_model()
+  with tempfile.TemporaryDirectory() as folder:
+    prefix = tf.train.Checkpoint(model=model).write(
+        os.path.join(folder, 'weights'))
+    restore.load(
+        resized, prefix, method=params.task.init_checkpoint_resize_method,
+        source_grid=model.backbone.spec.grid)
+  return params.replace(task=task), resized

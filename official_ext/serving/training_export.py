@@ -1,0 +1,93 @@
+"""What train.py exports by itself: each new best model, and the last one."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+from absl import logging
+from official.core import config_definitions as cfg
+import tensorflow as tf
+
+from official_ext.configs import image_classification
+from official_ext.serving import description
+from official_ext.serving import exporter
+from official_ext.serving import trained as trained_lib
+
+_END_DIR = 'last'
+_BEST_DIR = 'best'
+_DEFAULT_DIR = 'export'
+
+
+class TrainingExport:
+  """Exports the model of a training, as its configuration says."""
+
+  def __init__(self, params: cfg.ExperimentConfig, model_dir: str):
+    """Initialises the export.
+
+    Args:
+      params: the experiment's configuration.
+      model_dir: folder of the training.
+    """
+    # Model Garden's own experiments have no such setting.
+    self._config = getattr(
+        params.trainer, 'export',
+        image_classification.ExportConfig(at_end=False))
+    self._train_steps = params.trainer.train_steps
+    self._model_dir = model_dir
+    self._base = self._config.export_dir or os.path.join(
+        model_dir, _DEFAULT_DIR)
+
+  def at_best(self) -> None:
+    """Exports the best checkpoint, if configured.
+
+    A failure is a warning: the training is worth more, and the checkpoint can
+    be exported at any time.
+    """
+    if not self._config.at_best:
+      return
+    # The strategy's scope, in which this is called, belongs to the thread: the
+    # exported model must have plain variables, on one worker alone.
+    thread = threading.Thread(target=self._export_best)
+    thread.start()
+    thread.join()
+
+  def at_end(self, step: int, has_trained: bool) -> str | None:
+    """Exports the newest checkpoint, if configured and the training is done.
+
+    A run that finds its training done exports only what an earlier one failed
+    to.
+
+    Args:
+      step: of the training.
+      has_trained: whether this run brought it there.
+
+    Returns:
+      The folder of the version; None if nothing is exported.
+
+    Raises:
+      ValueError: if the checkpoint cannot be exported.
+      OSError, tf.errors.OpError: if the folder cannot be written.
+    """
+    if not self._config.at_end or step < self._train_steps:
+      return None
+    newest = description.read_newest(os.path.join(self._base, _END_DIR))
+    if not has_trained and newest and newest['source']['step'] == step:
+      return None
+    return self._export(_END_DIR, trained_lib.LATEST)
+
+  def _export_best(self) -> None:
+    try:
+      path = self._export(_BEST_DIR, trained_lib.BEST)
+    except (ValueError, OSError, tf.errors.OpError) as error:
+      logging.warning(
+          'The best checkpoint was not exported: %s It is kept; export it with '
+          'python -m official_ext.serving.export_saved_model '
+          '--checkpoint=best.', error)
+    else:
+      logging.info('exported the best checkpoint to %s', path)
+
+  def _export(self, subdir: str, checkpoint: str) -> str:
+    return exporter.export(
+        self._model_dir, os.path.join(self._base, subdir),
+        trained_lib.Selection(checkpoint=checkpoint))

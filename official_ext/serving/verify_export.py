@@ -1,0 +1,92 @@
+"""Compares exports with the checkpoint they are of, on a validation set.
+
+  python -m official_ext.serving.verify_export exports/digits \
+    --data='data/digits/validation-*'
+
+Prints one table of the SavedModel, LiteRT and ONNX files: accuracy beside the
+checkpoint's, the largest difference of a logit, size, latency and throughput.
+Fails if a float32 export differs by more than --tolerance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import itertools
+import os
+
+from absl import app
+from absl import flags
+
+from official_ext import library_logs
+
+_DATA = flags.DEFINE_string(
+    'data', None,
+    "Pattern of validation TFRecords; by default the experiment's own.")
+_MODEL_DIR = flags.DEFINE_string(
+    'model_dir', None,
+    'Folder of the training; by default where the export says it is from.')
+_NUM_IMAGES = flags.DEFINE_integer(
+    'num_images', None, 'How many images to compare on; by default all.',
+    lower_bound=1)
+_BATCH_SIZES = flags.DEFINE_list(
+    'batch_sizes', ['1', '16'], 'Images in a timed call; none: no timing.')
+_TOLERANCE = flags.DEFINE_float(
+    'tolerance', 1e-4, 'Largest difference of a logit in float32.',
+    lower_bound=0)
+_NUM_THREADS = flags.DEFINE_integer(
+    'num_threads', os.cpu_count() or 1,
+    'Threads of the LiteRT and ONNX runtimes.', lower_bound=1)
+# So that --help shows it.
+flags.adopt_module_key_flags(library_logs)
+
+
+def main(argv: Sequence[str]) -> None:
+  if len(argv) < 2:
+    raise app.UsageError(
+        'name at least one export: a folder, a .tflite or an .onnx file')
+  batch_sizes = [_parse_size(text) for text in _BATCH_SIZES.value]
+  library_logs.silence()
+  # pylint: disable=g-import-not-at-top
+  import tensorflow as tf
+
+  from official_ext.serving import runners as runners_lib
+  from official_ext.serving import trained as trained_lib
+  from official_ext.serving import verification
+  # pylint: enable=g-import-not-at-top
+  try:
+    with library_logs.without_prints():
+      runners = [runner for path in argv[1:]
+                 for runner in runners_lib.load_all(path, _NUM_THREADS.value)]
+      source = verification.common_source(runners)
+      trained = trained_lib.find(
+          _MODEL_DIR.value or verification.model_dir_of(source['checkpoint']),
+          trained_lib.Selection(
+              source['checkpoint'], source['averaged'],
+              runners[0].description['model']['input_size'][0]))
+      batches = verification.read_records(
+          trained, _DATA.value, _NUM_IMAGES.value)
+      first = next(batches)
+      rows = verification.compare(
+          trained, runners, itertools.chain([first], batches))
+      verification.time_calls(rows[1:], runners, first, batch_sizes)
+  except (ValueError, OSError, tf.errors.OpError) as error:
+    library_logs.fail(error)
+  print(f'{rows[0].accuracy.num_images} images, {source["checkpoint"]}:\n')
+  print(verification.format_table(rows, batch_sizes))
+  wrong = [row.name for row in rows[1:] if row.is_exact and
+           not row.accuracy.max_difference <= _TOLERANCE.value]
+  if wrong:
+    library_logs.fail(
+        f'{", ".join(wrong)}: logits differ from the checkpoint by more than '
+        f'--tolerance={_TOLERANCE.value}.')
+
+
+def _parse_size(text: str) -> int:
+  if not text.isdecimal() or not int(text):
+    raise app.UsageError(
+        f'--batch_sizes={text} must be positive integers, such as 1,16')
+  return int(text)
+
+
+if __name__ == '__main__':
+  library_logs.run(main)

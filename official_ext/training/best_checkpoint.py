@@ -1,0 +1,93 @@
+"""Model Garden's keeper of the best checkpoint, which tells of a new one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import os
+from typing import Any
+
+from official.core import config_definitions as cfg
+from official.core import train_utils
+
+
+class BestCheckpointExporter(train_utils.BestCheckpointExporter):
+  """Keeps the best checkpoint, and calls a function after each new one."""
+
+  def __init__(self, *args: Any, on_best: Callable[[], None] | None,
+               **kwargs: Any):
+    """Initialises the keeper.
+
+    Args:
+      *args: of Model Garden's.
+      on_best: what to call once a new best checkpoint is written.
+      **kwargs: of Model Garden's.
+    """
+    super().__init__(*args, **kwargs)
+    self._on_best = on_best
+
+  def maybe_export_checkpoint(self, *args: Any, **kwargs: Any) -> bool:
+    is_best = super().maybe_export_checkpoint(*args, **kwargs)
+    if is_best and self._on_best:
+      self._on_best()
+    return is_best
+
+
+def check(params: cfg.ExperimentConfig) -> None:
+  """Finds settings of the best checkpoint that would fail after an epoch.
+
+  Args:
+    params: the experiment's configuration.
+
+  Raises:
+    ValueError: naming the setting and what to type instead.
+  """
+  trainer = params.trainer
+  subdir = trainer.best_checkpoint_export_subdir
+  metric = trainer.best_checkpoint_eval_metric
+  exports = getattr(trainer, 'export', None)
+  if exports and exports.at_best and not (subdir and metric):
+    raise ValueError(
+        'trainer.export.at_best exports the best checkpoint, but none is kept. '
+        'Set trainer.best_checkpoint_export_subdir=best and '
+        'trainer.best_checkpoint_eval_metric=accuracy.')
+  if bool(subdir) != bool(metric):
+    raise ValueError(
+        f'trainer.best_checkpoint_export_subdir is {subdir!r} and '
+        f'best_checkpoint_eval_metric {metric!r}, but a best checkpoint needs '
+        'both. Set them, to best and accuracy for example, or neither.')
+  if not subdir:
+    return
+  if trainer.best_checkpoint_metric_comp not in ('higher', 'lower'):
+    raise ValueError(
+        'trainer.best_checkpoint_metric_comp is '
+        f'{trainer.best_checkpoint_metric_comp!r}, but must be higher or '
+        'lower.')
+  # With several labels an image, Model Garden's task has many more.
+  known = ('accuracy', f'top_{params.task.evaluation.top_k}_accuracy',
+           'validation_loss')
+  if metric not in known and not params.task.train_data.is_multilabel:
+    raise ValueError(
+        f'trainer.best_checkpoint_eval_metric is {metric!r}, but must be one '
+        f'of {", ".join(known)}.')
+
+
+def create(params: cfg.ExperimentConfig, model_dir: str,
+           on_best: Callable[[], None] | None) -> BestCheckpointExporter | None:
+  """Creates the keeper, if the configuration asks for one.
+
+  Args:
+    params: the experiment's configuration.
+    model_dir: folder of the training.
+    on_best: what to call once a new best checkpoint is written.
+
+  Returns:
+    The keeper, or None.
+  """
+  trainer = params.trainer
+  if not (trainer.best_checkpoint_export_subdir and
+          trainer.best_checkpoint_eval_metric):
+    return None
+  return BestCheckpointExporter(
+      os.path.join(model_dir, trainer.best_checkpoint_export_subdir),
+      trainer.best_checkpoint_eval_metric,
+      trainer.best_checkpoint_metric_comp, on_best=on_best)

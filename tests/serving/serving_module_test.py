@@ -1,0 +1,147 @@
+"""Tests of the answers: as the evaluation's, for images of every kind."""
+
+import io
+
+import numpy as np
+from official.core import task_factory
+from PIL import Image
+import pytest
+import records_for_tests
+import serving_runs
+import tensorflow as tf
+
+from official_ext.configs import experiment
+from official_ext.serving import serving_module
+from official_ext.serving import trained as trained_lib
+
+
+@pytest.fixture(name='trained', scope='module')
+def _trained(trained_dir):
+  return trained_lib.find(trained_dir)
+
+
+def encode(image, image_format='JPEG', **options):
+  encoded = io.BytesIO()
+  image.save(encoded, format=image_format, **options)
+  return encoded.getvalue()
+
+
+def smooth(width, height, mode='RGB', seed=0):
+  """An image with structure, as every pixel its own colour would not have."""
+  small = records_for_tests.pixels(seed, (7, 5, 3))
+  return Image.fromarray(small).resize(
+      (width, height), Image.Resampling.BICUBIC).convert(mode)
+
+
+IMAGES = {
+    'portrait': encode(smooth(90, 160)),
+    'landscape': encode(smooth(160, 90)),
+    'square': encode(smooth(100, 100)),
+    'grayscale': encode(smooth(120, 80, 'L')),
+    'CMYK': encode(smooth(80, 120, 'CMYK')),
+    '1 x 1 px': encode(smooth(1, 1)),
+    '1 px wide': encode(smooth(1, 50)),
+    '1 px high': encode(smooth(50, 1)),
+    '6,000 px': encode(smooth(6000, 6000)),
+    'progressive': encode(smooth(90, 70), progressive=True),
+}
+
+
+def evaluated_logits(trained, tmp_path, encoded, **data_settings):
+  """Through a TFRecord, the task's own pipeline and its model."""
+  records_for_tests.write(
+      tmp_path / 'validation-00000-of-00001',
+      [records_for_tests.example(3, image) for image in encoded])
+  task = task_factory.get_task(trained.params.task)
+  data = trained.params.task.validation_data.replace(
+      input_path=str(tmp_path / 'validation-*'),
+      global_batch_size=len(encoded), **data_settings)
+  (images, (labels, weights)), = task.build_inputs(data)
+  assert labels.numpy().tolist() == [3] * len(encoded)
+  assert weights.numpy().tolist() == [1] * len(encoded)
+  return trained.model(images, training=False).numpy()
+
+
+def test_the_validation_set(trained, serve, digits_dir):
+  task = task_factory.get_task(trained.params.task)
+  images, _ = next(iter(task.build_inputs(
+      trained.params.task.validation_data)))
+  expected = trained.model(images, training=False).numpy()
+  encoded = serving_runs.held_out_images(digits_dir)[:len(expected)]
+  output = serve['default'](encoded)
+  np.testing.assert_allclose(output['logits'], expected, rtol=0, atol=1e-4)
+  probs = tf.nn.softmax(expected).numpy()
+  np.testing.assert_allclose(output['probs'], probs, rtol=0, atol=1e-5)
+  ranked = np.argsort(-probs, axis=-1, kind='stable')[:, :5]
+  np.testing.assert_array_equal(output['top_indices'], ranked)
+  np.testing.assert_allclose(
+      output['top_probs'], np.take_along_axis(probs, ranked, -1), atol=1e-5)
+  assert output['top_classes'].numpy().tolist() == [
+      [str(index).encode() for index in row] for row in ranked]
+
+
+@pytest.mark.parametrize('name', IMAGES)
+def test_served_as_evaluated(trained, serve, tmp_path, name):
+  encoded = IMAGES[name]
+  expected = evaluated_logits(trained, tmp_path, [encoded])
+  output = serve['default']([encoded])['logits']
+  np.testing.assert_allclose(output, expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize('name', ['portrait', 'CMYK', '1 x 1 px'])
+def test_the_three_signatures_agree(serve, name):
+  encoded = IMAGES[name]
+  expected = serve['default']([encoded, encoded])['logits']
+  pixels = tf.stack([tf.io.decode_jpeg(encoded, channels=3)] * 2)
+  np.testing.assert_allclose(
+      serve['image_tensor'](image_tensor=pixels)['logits'], expected,
+      rtol=0, atol=1e-4)
+  example = records_for_tests.example(None, encoded)
+  np.testing.assert_allclose(
+      serve['tf_example'](tf_example=tf.constant([example] * 2))['logits'],
+      expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize('image_format', ['PNG', 'BMP'])
+@pytest.mark.parametrize('size', [(1, 1), (8, 8), (40, 9), (9, 400)])
+def test_lossless_formats(trained, serve, tmp_path, image_format, size):
+  image = smooth(*size)
+  encoded = encode(image, image_format)
+  expected = evaluated_logits(
+      trained, tmp_path, [encoded], decode_jpeg_only=False)
+  np.testing.assert_allclose(
+      serve['default']([encoded])['logits'], expected, rtol=0, atol=1e-4)
+  np.testing.assert_allclose(
+      serve['image_tensor'](
+          image_tensor=np.asarray(image)[np.newaxis])['logits'],
+      expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize('mode', ['L', 'P', 'RGBA', 'LA', '1', 'I;16'])
+def test_a_png_of_any_kind_is_answered(serve, mode):
+  image = (Image.fromarray(np.arange(400, dtype=np.uint16).reshape(20, 20))
+           if mode == 'I;16' else smooth(20, 20).convert(mode))
+  probs = serve['default']([encode(image, 'PNG')])['probs'].numpy()
+  assert probs.sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_a_batch_is_its_images(serve):
+  encoded = list(IMAGES.values())
+  together = serve['default'](encoded)['logits'].numpy()
+  for index, image in enumerate(encoded):
+    np.testing.assert_allclose(
+        serve['default']([image])['logits'][0], together[index],
+        rtol=0, atol=1e-5)
+
+
+def test_several_labels_an_image(trained_dir, trained):
+  params = experiment.load_saved(trained_dir)
+  params.task.train_data.is_multilabel = True
+  module = serving_module.ServingModule(
+      params, trained.model, [str(digit) for digit in range(10)], top_k=2)
+  function = module.get_inference_signatures({'image_bytes': 'a'})['a']
+  output = function(tf.constant([IMAGES['square']]))
+  np.testing.assert_allclose(
+      output['probs'], tf.math.sigmoid(output['logits']), atol=1e-6)
+  with pytest.raises(ValueError, match="unknown kind of input .*'image_url'"):
+    module.get_inference_signatures({'image_url': 'a'})

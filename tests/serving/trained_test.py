@@ -1,0 +1,119 @@
+"""Tests of which weights are taken: newest, best, averaged, resized."""
+
+import os
+
+import numpy as np
+from official.core import task_factory
+import pytest
+import serving_runs
+import tensorflow as tf
+import tf_keras
+
+from official_ext.configs import experiment
+from official_ext.serving import trained as trained_lib
+
+
+@pytest.fixture(name='averaged_run', scope='module')
+def _averaged_run(digits_dir, tmp_path_factory):
+  """A training with moving averages and a best checkpoint, and its trainer."""
+  model_dir = str(tmp_path_factory.mktemp('averaged'))
+  trainer = serving_runs.train(
+      digits_dir, model_dir, mode='train_and_eval', **{
+          'trainer.optimizer_config.ema.average_decay': 0.9,
+          'trainer.best_checkpoint_export_subdir': 'best',
+          'trainer.best_checkpoint_eval_metric': 'validation_loss',
+          'trainer.best_checkpoint_metric_comp': 'lower'})
+  return model_dir, trainer
+
+
+def validation_loss(trained):
+  """As the evaluation computes it, with the loss of the task."""
+  task = task_factory.get_task(trained.params.task)
+  losses, count = 0.0, 0
+  for images, (labels, weights) in task.build_inputs(
+      trained.params.task.validation_data):
+    logits = trained.model(images, training=False)
+    losses += float(tf.reduce_sum(
+        weights * tf_keras.losses.sparse_categorical_crossentropy(
+            labels, logits, from_logits=True)))
+    count += float(tf.reduce_sum(weights))
+  return losses / count
+
+
+@pytest.mark.parametrize('checkpoint', ['latest', 'best'])
+def test_averages_are_what_evaluation_used(averaged_run, checkpoint):
+  model_dir, trainer = averaged_run
+  params = experiment.load_saved(model_dir)
+
+  def load(averaged):
+    return trained_lib.load(
+        params, model_dir, trained_lib.Selection(checkpoint, averaged))
+
+  used = load(None)
+  assert used.is_averaged and used.step == 10
+  assert validation_loss(used) == pytest.approx(
+      trainer.validation_logs['validation_loss'], abs=1e-5)
+  raw = load(False)
+  assert not raw.is_averaged
+  for variable, trained in zip(
+      raw.model.trainable_variables, trainer.model.trainable_variables,
+      strict=True):
+    # Swapped back and forth by adding and subtracting.
+    np.testing.assert_allclose(variable, trained, atol=1e-5)
+  # Ten times what the two must agree to above.
+  assert abs(validation_loss(raw) - validation_loss(used)) > 1e-4
+
+
+def test_what_a_training_did_not_keep(trained_dir, averaged_run):
+  params = experiment.load_saved(trained_dir)
+  with pytest.raises(ValueError, match='kept no moving averages'):
+    trained_lib.load(
+        params, trained_dir, trained_lib.Selection(averaged=True))
+  with pytest.raises(ValueError, match='kept no best checkpoint'):
+    trained_lib.load(params, trained_dir, trained_lib.Selection('best'))
+  with pytest.raises(ValueError, match='there is none in .*/best yet'):
+    trained_lib.load(
+        experiment.load_saved(averaged_run[0]), trained_dir,
+        trained_lib.Selection('best'))
+  with pytest.raises(ValueError, match='no such folder or checkpoint'):
+    trained_lib.load(params, None, trained_lib.Selection('nowhere/ckpt-1'))
+
+
+def test_a_configuration_beside_a_checkpoint(trained_dir, tmp_path):
+  moved = tmp_path / 'settings.yaml'
+  moved.write_bytes(
+      open(os.path.join(trained_dir, 'params.yaml'), 'rb').read())
+  prefix = tf.train.latest_checkpoint(trained_dir)
+  found = trained_lib.find(
+      None, trained_lib.Selection(prefix), str(moved))
+  assert (found.checkpoint, found.step, found.is_averaged) == (
+      prefix, 10, False)
+  with pytest.raises(ValueError, match='missing.yaml does not exist'):
+    trained_lib.find(None, trained_lib.Selection(prefix), 'missing.yaml')
+
+
+def test_images_of_another_size(trained_dir):
+  small = trained_lib.find(trained_dir)
+  large = trained_lib.find(
+      trained_dir, trained_lib.Selection(image_size=24))
+  assert list(large.params.task.model.input_size) == [24, 24, 3]
+  # The experiment's own configuration is untouched.
+  assert list(small.params.task.model.input_size) == [16, 16, 3]
+  assert large.model(tf.zeros([2, 24, 24, 3])).shape == (2, 10)
+  shapes = {}
+  for mine, other in zip(small.model.variables, large.model.variables,
+                         strict=True):
+    if mine.shape != other.shape:
+      shapes[mine.name] = (tuple(mine.shape), tuple(other.shape))
+    else:
+      np.testing.assert_array_equal(mine, other)
+  (name, change), = shapes.items()
+  assert 'pos_embedding' in name
+  assert change[0][1] == 17 and change[1][1] == 37
+
+
+def test_in_float32_whatever_else_is_trained_here(trained_dir):
+  tf_keras.mixed_precision.set_global_policy('mixed_bfloat16')
+  found = trained_lib.find(trained_dir)
+  assert found.model(tf.zeros([1, 16, 16, 3])).dtype == tf.float32
+  assert tf_keras.mixed_precision.global_policy().name == 'mixed_bfloat16'
