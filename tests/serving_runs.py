@@ -31,7 +31,8 @@ def train(digits_dir, model_dir, mode='train', **settings):
   """Trains; returns the trainer."""
   params = parameters(digits_dir, **settings)
   return driver.run(
-      params, mode, str(model_dir), driver.build_strategy(params))
+      params, mode, str(model_dir), driver.build_strategy(params),
+      enable_async_checkpointing=False)
 
 
 def held_out_images(digits_dir):

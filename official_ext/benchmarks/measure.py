@@ -147,7 +147,7 @@ def run(rows: Sequence[report.Row], plan: Plan, stream: TextIO,
       if plan.find_batch:
         for row in group:
           with _turn(row, bar):
-            _find_batch(row, bar)
+            _find_batch(row, plan, bar)
       time_group = _time_together if plan.together and (
           not plan.find_batch) else _time_in_turn
       machine = time_group(group, plan, bar) or machine
@@ -235,11 +235,12 @@ def _turn(row: report.Row, bar: tqdm.tqdm, what: str = '') -> Iterator[None]:
   bar.update()
 
 
-def _find_batch(row: report.Row, bar: tqdm.tqdm) -> None:
+def _find_batch(row: report.Row, plan: Plan, bar: tqdm.tqdm) -> None:
   """Looks for the largest batch that trains, and sets it in the row.
 
   Args:
     row: the row; its batch is where the search begins.
+    plan: how it is timed then.
     bar: told of each try.
 
   Raises:
@@ -251,18 +252,42 @@ def _find_batch(row: report.Row, bar: tqdm.tqdm) -> None:
     settings = settings.replace(
         memory_limit_gib=_SHARE_OF_FREE_MEMORY * _free_gib())
 
-  def fits(batch_size):
+  def fits(batch_size, num_steps=2):
     bar.set_description_str(f'{row.name}: does batch {batch_size} fit?')
     try:
       with worker.Worker(settings.replace(batch_size=batch_size)) as process:
         # The second step holds what the first one left behind.
-        process.run_steps(2)
+        process.run_steps(num_steps)
     except worker.OutOfMemoryError:
       return False
     return True
 
-  row.settings = settings.replace(
-      batch_size=largest_batch(settings.batch_size, fits))
+  found = largest_batch(settings.batch_size, fits)
+  # A turn takes more steps than a try, and a later one may need a little more
+  # memory than the second.
+  row.settings = settings.replace(batch_size=next_that_fits(
+      found, lambda batch_size: fits(
+          batch_size, plan.warmup_steps + plan.steps)))
+
+
+def next_that_fits(batch_size: int, fits: Callable[[int], bool]) -> int:
+  """A batch, or the next smaller one by sixteenths that fits.
+
+  Args:
+    batch_size: the first to try.
+    fits: whether a batch does.
+
+  Returns:
+    A batch that fits.
+
+  Raises:
+    worker.OutOfMemoryError: if not even one image fits.
+  """
+  while not fits(batch_size):
+    if batch_size == 1:
+      raise worker.OutOfMemoryError('not even one image fits')
+    batch_size -= max(1, batch_size // _BATCH_PRECISION)
+  return batch_size
 
 
 def largest_batch(start: int, fits: Callable[[int], bool]) -> int:

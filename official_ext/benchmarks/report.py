@@ -153,11 +153,15 @@ def write_csv(path: str, rows: Sequence[Row]) -> None:
 def format_tables(rows: Sequence[Row]) -> str:
   """Speed and memory of the rows of one set of circumstances, as text."""
   width = max(len(row.name) for row in rows)
-  lines = [f'{"":{width}} {"GMACs":>6} {"ms per step":>20} {"images/s":>9} '
-           f'{"speed-up":>8} {"ceiling":>7} {"of it":>6}']
+  # Each its own where the largest that fits was looked for.
+  batches = {row.settings.batch_size for row in rows}
+  differ = len(batches) > 1
+  lines = [f'{"":{width}}{" batch" * differ} {"GMACs":>6} {"ms per step":>20} '
+           f'{"images/s":>9} {"speed-up":>8} {"ceiling":>7} {"of it":>6}']
   for row in rows:
     comparison = compare(row, find_baseline(row, rows))
-    start = f'{row.name:{width}} {row.multiply_adds / 1e9:6.2f} '
+    batch = f' {row.settings.batch_size:5}' if differ else ''
+    start = f'{row.name:{width}}{batch} {row.multiply_adds / 1e9:6.2f} '
     if not row.times_ms:
       lines.append(f'{start}{row.status:>20}')
       continue

@@ -2,6 +2,7 @@
 
 import csv
 import itertools
+import re
 
 import pytest
 
@@ -68,6 +69,15 @@ def test_the_tables(rows):
       'B12(197)', '86.6', '1.50', '700', '30.0%', '0.0%']
   assert lines[-1] == (
       'pooling alone, B6(197)-6(99) against B12(197): 1.55x, 50.0% saved')
+
+
+def test_batches_that_differ_have_a_column(rows):
+  assert ' batch ' not in report.format_tables(rows)
+  rows[2].settings = rows[2].settings.replace(batch_size=84)
+  lines = report.format_tables(rows).splitlines()
+  assert lines[0].split()[:2] == ['batch', 'GMACs']
+  assert re.search(r'vit +8 ', lines[1])
+  assert re.search(r'\(99\) +84 ', lines[3])
 
 
 def test_out_of_memory_is_a_row(rows, tmp_path):

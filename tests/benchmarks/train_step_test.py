@@ -126,6 +126,19 @@ def test_not_even_one_image():
     measure.largest_batch(8, lambda batch_size: False)
 
 
+def test_a_batch_that_fits_only_for_a_while():
+  tried = []
+
+  def fits(batch_size):
+    tried.append(batch_size)
+    return batch_size <= 30
+
+  assert measure.next_that_fits(36, fits) == 30
+  assert tried == [36, 34, 32, 30]
+  with pytest.raises(worker.OutOfMemoryError, match='not even one'):
+    measure.next_that_fits(3, lambda batch_size: False)
+
+
 def test_buffers_are_read_from_xlas_words(tmp_path):
   name = (f'module_0001.a_inference_{step_process.DUMPED_FUNCTION}_1.'
           'sm_9.0_gpu_after_optimizations-buffer-assignment.txt')

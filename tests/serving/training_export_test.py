@@ -76,7 +76,8 @@ def test_a_failed_export_does_not_end_the_training(
   params = serving_runs.parameters(digits_dir, **BEST)
   export = training_export.TrainingExport(params, model_dir)
   trainer = driver.run(params, 'train_and_eval', model_dir,
-                       driver.build_strategy(params), on_best=export.at_best)
+                       driver.build_strategy(params), on_best=export.at_best,
+                       enable_async_checkpointing=False)
   assert int(trainer.global_step.numpy()) == 10
   assert 'The best checkpoint was not exported: disk full' in caplog.text
   with pytest.raises(OSError, match='disk full'):

@@ -93,7 +93,8 @@ def test_37_images(data_dir, tmp_path, num_replicas, batch_size):
       f'task.validation_data.num_examples={NUM_IMAGES},'
       'trainer.optimizer_config.warmup.linear.warmup_steps=1'))
   trainer = driver.run(params, 'train_and_eval', str(tmp_path),
-                       models.mirrored(num_replicas))
+                       models.mirrored(num_replicas),
+                       enable_async_checkpointing=False)
   logs = trainer.validation_logs
   assert logs[trainer_lib.NUM_IMAGES] == NUM_IMAGES
 

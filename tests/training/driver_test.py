@@ -35,7 +35,8 @@ def run(params, mode, model_dir):
   driver.check(params, mode, str(model_dir))
   strategy = driver.build_strategy(params)
   driver.check_records(params, mode)
-  return driver.run(params, mode, str(model_dir), strategy)
+  return driver.run(params, mode, str(model_dir), strategy,
+                    enable_async_checkpointing=False)
 
 
 def scalars(folder):

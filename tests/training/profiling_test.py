@@ -30,6 +30,7 @@ def load(digits_dir, steps=20, interval=20, extra=''):
 def run(params, model_dir, profile_steps, mode='train'):
   driver.check(params, mode, str(model_dir), profile_steps)
   return driver.run(params, mode, str(model_dir), driver.build_strategy(params),
+                    enable_async_checkpointing=False,
                     profile_steps=profile_steps)
 
 
