@@ -30,13 +30,11 @@ $(INSTALLED): $(LOCK)
 
 quickstart: $(INSTALLED)
 	$(BIN)/python -m data_prep.digits_to_tfrecord --output_dir=data/digits
-	rm -rf runs/quickstart exports/quickstart
+	rm -rf runs/quickstart
 	$(BIN)/python train.py --experiment=funnel_vit_digits \
 	  --mode=train_and_eval --model_dir=runs/quickstart
-	$(BIN)/python -m official_ext.serving.export_saved_model \
-	  --model_dir=runs/quickstart --export_dir=exports/quickstart
 	$(BIN)/python -m official_ext.serving.predict \
-	  --model=exports/quickstart --top_k=2 data/digits/samples/*.png
+	  --model=runs/quickstart/export/last --top_k=2 data/digits/samples/*.png
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -37,6 +37,7 @@ def test_train_export_predict(repository, digits_dir, tmp_path):
   assert lines[6].split() == ['train', 'validation']
   assert [line.split()[0] for line in lines[7:10]] == ['top-1', 'top-5', 'loss']
   assert f'checkpoint  {tmp_path}/run/ckpt-6' in lines
+  assert lines[-1] == f'exported to {tmp_path}/run/export/last/1'
   assert pathlib.Path(tmp_path, 'run/params.yaml').exists()
   gin_config = pathlib.Path(
       tmp_path, 'run/operative_config.train_and_eval.gin').read_text()
@@ -48,16 +49,10 @@ def test_train_export_predict(repository, digits_dir, tmp_path):
   assert '"layout": "B2(17)-2(9)-2(5)"' in result.stdout
   assert result.stderr == ''
 
-  result = commands.run(
-      '-m', 'official_ext.serving.export_saved_model',
-      f'--model_dir={tmp_path}/run', f'--export_dir={tmp_path}/exports',
-      cwd=repository)
-  assert (result.stdout, result.stderr) == (
-      f'exported to {tmp_path}/exports/1\n', '')
-
   images = sorted(pathlib.Path(digits_dir, 'samples').iterdir())[:2]
   result = commands.run(
-      '-m', 'official_ext.serving.predict', f'--model={tmp_path}/exports',
+      '-m', 'official_ext.serving.predict',
+      f'--model={tmp_path}/run/export/last',
       '--top_k=2', images[0], gin_file, images[1], tmp_path / 'missing.png',
       cwd=repository)
   assert result.returncode == 1
@@ -96,11 +91,32 @@ def test_errors_are_for_the_person_who_typed(
   assert not pathlib.Path(tmp_path, 'run').exists()
 
 
+@pytest.mark.parametrize('arguments, message', [
+    ([], 'give --model_dir, or --config_file'),
+    (['--config_file=a'], 'give the prefix of a checkpoint'),
+    (['--model_dir=a', '--precision=int8'],
+     '--precision is for --format=tflite'),
+    (['--model_dir=a', '--format=onnx', '--version=1'],
+     '--version is for --format=saved_model, not onnx'),
+    (['--model_dir=a', '--format=tflite', '--calibration_images=1'],
+     '--calibration_images is for --precision=int8'),
+    (['--model_dir=nowhere'], 'there is no params.yaml in nowhere'),
+])
+def test_an_export_of_nothing(repository, tmp_path, arguments, message):
+  result = commands.run(
+      '-m', 'official_ext.serving.export_saved_model',
+      f'--export_dir={tmp_path}/exports', *arguments, cwd=repository)
+  assert result.returncode == 1 and result.stdout == ''
+  assert message in result.stderr.replace('\n', ' ')
+  assert 'Traceback' not in result.stderr
+
+
 def test_library_logs_come_back(repository, digits_dir, tmp_path):
   result = train(
       repository, '--experiment=funnel_vit_digits', '--mode=train',
       f'--model_dir={tmp_path}', '--library_logs',
-      f"--params_override=task.data_dir='{digits_dir}',{SHORT}")
+      f"--params_override=task.data_dir='{digits_dir}',{SHORT},"
+      'trainer.export.at_end=False')
   assert result.returncode == 0, result.stderr
   assert 'Saving experiment configuration' in result.stderr
   assert 'train | step:      3' in result.stdout

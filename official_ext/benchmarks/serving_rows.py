@@ -18,6 +18,7 @@ from official_ext.serving import exporter
 from official_ext.serving import runners as runners_lib
 from official_ext.serving import single_file
 from official_ext.serving import trained as trained_lib
+from official_ext.serving import verification
 
 # A JPEG of about the size of ImageNet's photographs, height and width.
 _PHOTOGRAPH_SIZE = (375, 500)
@@ -131,14 +132,16 @@ def format_table(rows: list[Row], batch_sizes: list[int]) -> str:
   firsts: dict[str, Row] = {}
   for row in rows:
     first = firsts.setdefault(row.runner.name, row)
-    cells = [row.layout, row.runner.name, f'{row.runner.num_bytes / 1e6:.3g}']
+    cells = [row.layout, row.runner.name,
+             verification.significant(row.runner.num_bytes / 1e6)]
     for size in batch_sizes:
       seconds = row.seconds[size]
       median = statistics.median(seconds)
+      milliseconds = [verification.significant(1e3 * value)
+                      for value in (median, min(seconds), max(seconds))]
       cells += [
-          f'{1e3 * median:.0f} ({1e3 * min(seconds):.0f} to '
-          f'{1e3 * max(seconds):.0f})',
-          f'{size / median:.3g}',
+          '{} ({} to {})'.format(*milliseconds),
+          verification.significant(size / median),
           f'{statistics.median(first.seconds[size]) / median:.2f}x']
     lines.append(cells)
   return '\n'.join(f'| {" | ".join(line)} |' for line in lines)

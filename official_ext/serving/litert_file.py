@@ -9,6 +9,7 @@ import tensorflow as tf
 from tensorflow.lite.python import schema_py_generated as schema
 from tensorflow.lite.tools import flatbuffer_utils
 
+from official_ext import library_logs
 from official_ext.serving import description
 from official_ext.serving import plain_function
 from official_ext.serving import trained as trained_lib
@@ -53,7 +54,9 @@ def convert(trained: trained_lib.TrainedModel, precision: str, metadata: str,
     converter.representative_dataset = lambda: (
         {plain_function.INPUT: image[np.newaxis]}
         for image in calibration_images())
-  return _with_metadata(converter.convert(), metadata)
+  with library_logs.without_native_messages():
+    model = converter.convert()
+  return _with_metadata(model, metadata)
 
 
 def _with_metadata(model: bytes, text: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from official_ext import library_logs
 from official_ext.serving import description
 from official_ext.serving import plain_function
 from official_ext.serving import trained as trained_lib
@@ -33,7 +34,8 @@ def convert(trained: trained_lib.TrainedModel, metadata: str) -> bytes:
         f'--format=onnx needs the extra onnx ({error.name} is missing). '
         "Install it: pip install '.[onnx]'.") from error
   function = plain_function.build(trained)
-  model, _ = tf2onnx.convert.from_function(
-      function, input_signature=function.input_signature, opset=OPSET)
+  with library_logs.without_native_messages():
+    model, _ = tf2onnx.convert.from_function(
+        function, input_signature=function.input_signature, opset=OPSET)
   onnx.helper.set_model_props(model, {description.KEY: metadata})
   return model.SerializeToString()

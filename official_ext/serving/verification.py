@@ -220,14 +220,19 @@ def format_table(rows: list[Row], batch_sizes: list[int]) -> str:
         f'{100 * accuracy.num_top_5 / accuracy.num_images:.2f} %',
         '' if accuracy.max_difference is None
         else f'{accuracy.max_difference:.1e}',
-        '' if row.num_bytes is None else f'{row.num_bytes / 1e6:.3g}',
+        '' if row.num_bytes is None else significant(row.num_bytes / 1e6),
         '' if row.num_bytes is None
         else 'image files' if row.takes_bytes else 'resized images',
-        *(f'{1e3 * row.seconds[size]:.3g}' if row.seconds else ''
+        *(significant(1e3 * row.seconds[size]) if row.seconds else ''
           for size in batch_sizes),
-        *(f'{size / row.seconds[size]:.3g}' if row.seconds else ''
+        *(significant(size / row.seconds[size]) if row.seconds else ''
           for size in batch_sizes)])
   return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
+
+
+def significant(value: float) -> str:
+  """Three digits of a positive number, or all of a large one."""
+  return f'{value:.3g}' if value < 999.5 else f'{value:,.0f}'
 
 
 def model_dir_of(checkpoint: str) -> str:
