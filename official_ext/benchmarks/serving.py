@@ -3,9 +3,9 @@
   python -m official_ext.benchmarks.serving --layouts=B12,B6-6,B4-4-4
 
 Builds each layout of the ImageNet experiment with untrained weights, exports
-it in every form that is asked for and loads the exports together in this
-process; they take turns. A SavedModel is given the bytes of JPEG files and
-decodes them; the other forms are given resized images.
+it in every form that is asked for and loads all exports in this process, where
+they take turns. A SavedModel is given the bytes of JPEG files and decodes them;
+the other forms are given resized images.
 """
 
 from __future__ import annotations
@@ -56,18 +56,23 @@ def main(argv: Sequence[str]) -> None:
   # pylint: disable=g-import-not-at-top
   import tensorflow as tf
 
+  from official_ext.benchmarks import export_process
   from official_ext.benchmarks import serving_rows
   from official_ext.benchmarks import settings
+  from official_ext.serving import runners as runners_lib
   # pylint: enable=g-import-not-at-top
   batch_sizes = [int(text) for text in _BATCH_SIZES.value]
   try:
     with tempfile.TemporaryDirectory() as folder, (
         library_logs.without_prints()):
-      rows = [serving_rows.export(
-          _MODEL_NAME.value, layout, _IMAGE_SIZE.value, form, folder,
-          _NUM_THREADS.value)
-              for form in _FORMATS.value
-              for layout in settings.split_layouts(_LAYOUTS.value)]
+      rows = []
+      for form in _FORMATS.value:
+        for layout in settings.split_layouts(_LAYOUTS.value):
+          path = export_process.run(
+              _MODEL_NAME.value, layout, _IMAGE_SIZE.value, form,
+              os.path.join(folder, form, layout))
+          runner, = runners_lib.load_all(path, _NUM_THREADS.value)
+          rows.append(serving_rows.Row(layout, runner, _IMAGE_SIZE.value))
       serving_rows.measure(rows, batch_sizes, _ROUNDS.value)
   except (ValueError, OSError, tf.errors.OpError) as error:
     library_logs.fail(error)

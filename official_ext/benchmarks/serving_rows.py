@@ -1,23 +1,17 @@
-"""Exports of untrained models, timed in turns, and the table of them."""
+"""Exports, timed in turns, and the table of them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 import dataclasses
-import os
 import statistics
 import time
 from typing import Any
 
 import numpy as np
-from official.core import task_factory
 import tensorflow as tf
 
-from official_ext.configs import experiment
-from official_ext.serving import exporter
 from official_ext.serving import runners as runners_lib
-from official_ext.serving import single_file
-from official_ext.serving import trained as trained_lib
 from official_ext.serving import verification
 
 # A JPEG of about the size of ImageNet's photographs, height and width.
@@ -39,42 +33,6 @@ class Row:
   runner: runners_lib.Runner
   image_size: int
   seconds: dict[int, list[float]] = dataclasses.field(default_factory=dict)
-
-
-def export(model_name: str, layout: str, image_size: int, form: str,
-           folder: str, num_threads: int) -> Row:
-  """Exports an untrained model and loads the export.
-
-  Args:
-    model_name: the preset.
-    layout: the layout.
-    image_size: px.
-    form: 'saved_model', 'tflite' or 'onnx'.
-    folder: where to.
-    num_threads: of the LiteRT and ONNX runtimes.
-
-  Returns:
-    The row, not timed yet.
-
-  Raises:
-    ValueError: if there is no such preset or layout.
-  """
-  params = experiment.load('funnel_vit_imagenet', params_override=str({
-      'task': {'model': {
-          'input_size': [image_size, image_size, 3],
-          'backbone': {'funnel_vit': {
-              'model_name': model_name, 'layout': layout}}}}}))
-  with trained_lib.float32():
-    trained = trained_lib.TrainedModel(
-        params, task_factory.get_task(params.task).build_model(),
-        checkpoint='untrained', step=None, is_averaged=False)
-  target = os.path.join(folder, form, layout)
-  if form == 'saved_model':
-    path = exporter.write_saved_model(trained, target)
-  else:
-    path = single_file.write(trained, target, form)
-  runner, = runners_lib.load_all(path, num_threads)
-  return Row(layout, runner, image_size)
 
 
 def measure(rows: list[Row], batch_sizes: list[int], rounds: int,

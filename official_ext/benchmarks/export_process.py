@@ -1,0 +1,76 @@
+"""The process that exports an untrained model, for `benchmarks.serving`.
+
+  python -m official_ext.benchmarks.export_process PRESET LAYOUT SIZE FORM DIR
+
+One process for each export, since converters do not give their memory back.
+Prints the path of the export as its last line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import subprocess
+import sys
+
+from official_ext import library_logs
+
+
+def run(model_name: str, layout: str, image_size: int, form: str,
+        folder: str) -> str:
+  """Exports an untrained model in a process of its own.
+
+  Args:
+    model_name: the preset.
+    layout: the layout.
+    image_size: px.
+    form: 'saved_model', 'tflite' or 'onnx'.
+    folder: where to.
+
+  Returns:
+    The path of the export.
+
+  Raises:
+    ValueError: if it cannot be exported, such as for want of memory.
+  """
+  done = subprocess.run(
+      [sys.executable, '-m', __name__, model_name, layout, str(image_size),
+       form, folder], capture_output=True, text=True, check=False)
+  if done.returncode:
+    said = done.stderr.strip().removeprefix('error: ')
+    reason = said or f'its process ended with status {done.returncode}'
+    raise ValueError(f'{form} of {layout}: {reason}')
+  return done.stdout.splitlines()[-1]
+
+
+def main(argv: Sequence[str]) -> None:
+  library_logs.silence()
+  # pylint: disable=g-import-not-at-top
+  from official.core import task_factory
+
+  from official_ext.configs import experiment
+  from official_ext.serving import exporter
+  from official_ext.serving import single_file
+  from official_ext.serving import trained as trained_lib
+  # pylint: enable=g-import-not-at-top
+  model_name, layout, image_size, form, folder = argv[1:]
+  try:
+    with library_logs.without_prints():
+      params = experiment.load('funnel_vit_imagenet', params_override=str({
+          'task': {'model': {
+              'input_size': [int(image_size), int(image_size), 3],
+              'backbone': {'funnel_vit': {
+                  'model_name': model_name, 'layout': layout}}}}}))
+      trained = trained_lib.TrainedModel(
+          params, task_factory.get_task(params.task).build_model(),
+          checkpoint='untrained', step=None, is_averaged=False)
+      if form == 'saved_model':
+        path = exporter.write_saved_model(trained, folder)
+      else:
+        path = single_file.write(trained, folder, form)
+  except (ValueError, OSError) as error:
+    library_logs.fail(error)
+  print(path)
+
+
+if __name__ == '__main__':
+  library_logs.run(main)
