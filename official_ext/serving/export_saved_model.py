@@ -79,7 +79,8 @@ def main(argv: Sequence[str]) -> None:
   from official_ext.serving import trained as trained_lib
   # pylint: enable=g-import-not-at-top
   selection = trained_lib.Selection(
-      _CHECKPOINT.value, _AVERAGED.value, _IMAGE_SIZE.value)
+      _CHECKPOINT.value, _AVERAGED.value,
+      _IMAGE_SIZE.value and [_IMAGE_SIZE.value] * 2)
   try:
     with library_logs.without_prints():
       if _FORMAT.value == 'saved_model':

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 import contextlib
 import dataclasses
 import os
@@ -32,11 +33,12 @@ class Selection:
     checkpoint: LATEST, BEST or the prefix of a checkpoint.
     averaged: whether to take the moving averages of the weights, which
       evaluation uses where the training keeps them; None: where it does.
-    image_size: side in px of the images to serve; None: as trained.
+    image_size: height and width in px of the images to serve; None: as
+      trained.
   """
   checkpoint: str = LATEST
   averaged: bool | None = None
-  image_size: int | None = None
+  image_size: Sequence[int] | None = None
 
 
 @dataclasses.dataclass
@@ -108,7 +110,7 @@ def load(params: cfg.ExperimentConfig, model_dir: str | None,
     model = task_factory.get_task(params.task).build_model()
     _restore(model, checkpoint, averaged, keeps_averages)
     if selection.image_size and (
-        [selection.image_size] * 2 != list(params.task.model.input_size[:2])):
+        list(selection.image_size) != list(params.task.model.input_size[:2])):
       params, model = _resize(params, model, selection.image_size)
   reader = tf.train.load_checkpoint(checkpoint)
   step = (int(reader.get_tensor(_STEP_KEY))
@@ -180,7 +182,8 @@ def _restore(model: tf_keras.Model, checkpoint: str, averaged: bool,
 
 
 def _resize(params: cfg.ExperimentConfig, model: tf_keras.Model,
-            image_size: int) -> tuple[cfg.ExperimentConfig, tf_keras.Model]:
+            image_size: Sequence[int]
+            ) -> tuple[cfg.ExperimentConfig, tf_keras.Model]:
   """The same model for images of another size (paper, section 3.2)."""
   if params.task.model.backbone.type != 'funnel_vit':
     raise ValueError(
@@ -188,7 +191,7 @@ def _resize(params: cfg.ExperimentConfig, model: tf_keras.Model,
         'only the position embedding of funnel_vit is resampled. Leave '
         '--image_size out.')
   task = params.task.replace(
-      model={'input_size': [image_size, image_size, 3]})
+      model={'input_size': [*image_size, 3]})
   resized = task_factory.get_task(task).build_model()
   with tempfile.TemporaryDirectory() as folder:
     prefix = tf.train.Checkpoint(model=model).write(

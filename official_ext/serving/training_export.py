@@ -71,9 +71,10 @@ class TrainingExport:
     """
     if not self._config.at_end or step < self._train_steps:
       return None
-    newest = description.read_newest(os.path.join(self._base, _END_DIR))
-    if not has_trained and newest and newest['source']['step'] == step:
-      return None
+    if not has_trained:
+      newest = description.read_newest(os.path.join(self._base, _END_DIR))
+      if newest and newest['source']['step'] == step:
+        return None
     return self._export(_END_DIR, trained_lib.LATEST)
 
   def _export_best(self) -> None:

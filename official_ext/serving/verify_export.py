@@ -62,7 +62,7 @@ def main(argv: Sequence[str]) -> None:
           _MODEL_DIR.value or verification.model_dir_of(source['checkpoint']),
           trained_lib.Selection(
               source['checkpoint'], source['averaged'],
-              runners[0].description['model']['input_size'][0]))
+              runners[0].description['preprocessing']['image_size']))
       batches = verification.read_records(
           trained, _DATA.value, _NUM_IMAGES.value)
       first = next(batches)

@@ -95,7 +95,7 @@ def test_a_configuration_beside_a_checkpoint(trained_dir, tmp_path):
 def test_images_of_another_size(trained_dir):
   small = trained_lib.find(trained_dir)
   large = trained_lib.find(
-      trained_dir, trained_lib.Selection(image_size=24))
+      trained_dir, trained_lib.Selection(image_size=(24, 24)))
   assert list(large.params.task.model.input_size) == [24, 24, 3]
   # The experiment's own configuration is untouched.
   assert list(small.params.task.model.input_size) == [16, 16, 3]
