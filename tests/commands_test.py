@@ -70,15 +70,18 @@ def test_train_export_predict(repository, digits_dir, tmp_path):
 @pytest.mark.parametrize('arguments, message', [
     (['--mode=train_and_validate'],
      'should be one of <train|eval|train_and_eval|continuous_eval>'),
-    (['--mode=train', '--experiment=vit'], '--experiment=vit is not registered'
-     ),
+    pytest.param(['--mode=train', '--experiment=vit'],
+                 '--experiment=vit is not registered', marks=pytest.mark.long),
     (['--mode=train', '--params_override=task.data_dir=/nowhere'],
      "/nowhere/train*' matches no file"),
     (['--mode=train', 'extra'], "unexpected argument 'extra'"),
     (['--mode=train', '--gin_file=/nowhere.gin'], '/nowhere.gin'),
     (['--mode=eval'], 'there is no checkpoint in'),
-    (['--mode=eval', '--profile'], '--mode=eval has no training step to'),
-    (['--mode=train', '--profile_steps=3'], 'is profiled. Add --profile.'),
+    pytest.param(['--mode=eval', '--profile'],
+                 '--mode=eval has no training step to',
+                 marks=pytest.mark.long),
+    pytest.param(['--mode=train', '--profile_steps=3'],
+                 'is profiled. Add --profile.', marks=pytest.mark.long),
 ])
 def test_errors_are_for_the_person_who_typed(
     repository, tmp_path, arguments, message):

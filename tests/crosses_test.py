@@ -26,6 +26,7 @@ def run(monkeypatch, model_dir, layout, overrides):
 
   def keep(*args, **kwargs):
     trainers.append(original(*args, **kwargs))
+    return trainers[0]
 
   monkeypatch.setattr(driver, 'run', keep)
   settings = [
@@ -35,7 +36,7 @@ def run(monkeypatch, model_dir, layout, overrides):
       'task.train_data.mixup_and_cutmix=null', 'task.losses.soft_labels=false',
       'task.losses.one_hot=true',
       'trainer.optimizer_config.learning_rate.cosine.initial_learning_rate='
-      '0.002', *overrides]
+      '0.002', 'trainer.export.at_end=false', *overrides]
   gin.clear_config()  # Unlocks it; a process usually has one run.
   with flagsaver.flagsaver(
       experiment='funnel_vit_digits', mode='train_and_eval',

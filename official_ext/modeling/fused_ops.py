@@ -24,6 +24,34 @@ _LINEAR = 2 * math.sqrt(2 / math.pi)
 _CUBIC = 0.044715 * _LINEAR
 
 
+def layer_norm(inputs: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor,
+               epsilon: float) -> tf.Tensor:
+  """LayerNorm in float32.
+
+  Args:
+    inputs: [R, D].
+    gamma: the scale, float32 [D].
+    beta: the offset, float32 [D].
+    epsilon: added to the variance.
+
+  Returns:
+    [R, D], of the type of `inputs`.
+  """
+  centered, deviation, _ = _moments(inputs, epsilon)
+  return tf.cast(centered / deviation * gamma + beta, inputs.dtype)
+
+
+def _moments(inputs: tf.Tensor, epsilon: float
+             ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+  """Centered rows [R, D], their deviation and mean [R, 1], in float32."""
+  rows = tf.cast(inputs, tf.float32)
+  mean = tf.reduce_mean(rows, axis=-1, keepdims=True)
+  centered = rows - mean
+  deviation = tf.sqrt(
+      tf.reduce_mean(tf.square(centered), axis=-1, keepdims=True) + epsilon)
+  return centered, deviation, mean
+
+
 def normalized_dense(
     inputs: tf.Tensor,
     gamma: tf.Tensor,
@@ -54,12 +82,8 @@ def normalized_dense(
 
   @_with_gradient
   def apply(inputs, gamma, beta, kernel, bias):
-    rows = tf.cast(inputs, tf.float32)
-    mean = tf.reduce_mean(rows, axis=-1, keepdims=True)  # [R, 1]
-    centered = rows - mean
-    deviation = tf.sqrt(
-        tf.reduce_mean(tf.square(centered), axis=-1, keepdims=True) + epsilon)
-    outputs = _dense(
+    centered, deviation, mean = _moments(inputs, epsilon)
+    outputs = dense(
         tf.cast(centered / deviation * gamma + beta, kernel.dtype), kernel,
         bias)
 
@@ -110,7 +134,7 @@ def gelu_dense(inputs: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor,
   @_with_gradient
   def apply(inputs, kernel, bias):
     rows = tf.cast(inputs, gelu_dtype)
-    outputs = _dense(
+    outputs = dense(
         tf.cast(rows * tf.sigmoid(rows * _slope(rows)), kernel.dtype), kernel,
         bias)
 
@@ -212,7 +236,8 @@ def _slope(rows: tf.Tensor) -> tf.Tensor:
   return tf.square(rows) * _CUBIC + _LINEAR
 
 
-def _dense(rows: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
+def dense(rows: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
+  """[R, D] times [D, M] plus [M]."""
   return tf.nn.bias_add(tf.matmul(rows, kernel), bias)
 
 

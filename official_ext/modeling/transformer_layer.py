@@ -115,10 +115,10 @@ class TransformerLayer(nn_blocks.TransformerEncoderBlock):
     projections = [attention._query_dense, attention._key_dense,
                    attention._value_dense]
     if key_value is None:
-      heads, query = self._project(query, projections)
+      heads, query = self._project(query, projections, training)
     else:
-      heads, query = self._project(query, projections[:1])
-      heads += self._project(key_value, projections[1:])[0]
+      heads, query = self._project(query, projections[:1], training)
+      heads += self._project(key_value, projections[1:], training)[0]
     context = fused_ops.attend(*heads, drop=functools.partial(
         attention._dropout_layer, training=training))  # [B, N, T, H]
     dense = attention._output_dense
@@ -134,31 +134,43 @@ class TransformerLayer(nn_blocks.TransformerEncoderBlock):
     return query + self._stochastic_depth(outputs, training=training)
 
   def _project(self, tokens: tf.Tensor,
-               projections: Sequence[tf_keras.layers.Layer]
-               ) -> tuple[list[tf.Tensor], tf.Tensor]:
+               projections: Sequence[tf_keras.layers.Layer],
+               training: bool | None) -> tuple[list[tf.Tensor], tf.Tensor]:
     """LayerNorm and some projections: [B, T, D] to as many [B, N, T, H].
 
     Args:
       tokens: [B, T, D].
       projections: dense layers to the heads.
+      training: whether the weights are joined, so that one matrix product
+        serves all projections. Joining them for every request would cost a
+        server more than it gains.
 
     Returns:
       What each projects to, and the tokens for the residual.
     """
     num_tokens, hidden_size = tokens.shape[1:]
-    # [D, N, H] -> [D, N * H], and these beside each other.
-    kernel = tf.concat(
-        [tf.reshape(dense.kernel, [hidden_size, -1]) for dense in projections],
-        axis=1)
-    bias = tf.concat(
-        [tf.reshape(dense.bias, [-1]) for dense in projections], axis=0)
+    # [D, N, H] -> [D, N * H]
+    kernels = [tf.reshape(dense.kernel, [hidden_size, -1])
+               for dense in projections]
+    biases = [tf.reshape(dense.bias, [-1]) for dense in projections]
     norm = self._attention_layer_norm
     rows = tf.reshape(tokens, [-1, hidden_size])
+    split_heads = functools.partial(
+        fused_ops.split_heads, num_tokens=num_tokens,
+        num_heads=self._num_heads)
+    if training is None or training is False:
+      rows = fused_ops.layer_norm(rows, norm.gamma, norm.beta, norm.epsilon)
+      heads = [
+          split_heads(fused_ops.dense(
+              rows, _cast(kernel, rows.dtype), _cast(bias, rows.dtype)),
+                      num_parts=1)[0]
+          for kernel, bias in zip(kernels, biases, strict=True)]
+      return heads, tokens
     projected, rows = fused_ops.normalized_dense(
-        rows, norm.gamma, norm.beta, _cast(kernel, rows.dtype),
-        _cast(bias, rows.dtype), norm.epsilon)
-    heads = fused_ops.split_heads(
-        projected, num_tokens, len(projections), self._num_heads)
+        rows, norm.gamma, norm.beta,
+        _cast(tf.concat(kernels, axis=1), rows.dtype),
+        _cast(tf.concat(biases, axis=0), rows.dtype), norm.epsilon)
+    heads = split_heads(projected, num_parts=len(projections))
     return heads, tf.reshape(rows, [-1, num_tokens, hidden_size])
 
   def _think(self, tokens: tf.Tensor, training: bool | None) -> tf.Tensor:

@@ -60,8 +60,8 @@ def test_the_command(repository):
 @pytest.mark.parametrize(('flag', 'message'), [
     ('--formats=torch', 'use saved_model, tflite, onnx'),
     ('--batch_sizes=0', 'positive integers'),
-    ('--layouts=B2,7', '7'),
-    ('--model_name=vit-x', 'vit-x'),
+    pytest.param('--layouts=7', "layout '7'", marks=pytest.mark.long),
+    pytest.param('--model_name=vit-x', 'vit-x', marks=pytest.mark.long),
 ])
 def test_bad_flags(repository, flag, message):
   result = commands.run(

@@ -63,6 +63,7 @@ def test_a_step_is_counted_and_trains(layout, mode):
   assert (results[-1] < results[0]) == (mode == 'train')
 
 
+@pytest.mark.long
 def test_a_run_from_end_to_end():
   rows = measure.begin([
       settings_lib.Settings(layout=layout, **SMALL)
@@ -165,7 +166,7 @@ def test_the_command(repository, tmp_path):
   done = commands.run(
       '-m', 'official_ext.benchmarks.train_step', '--layouts=B6-6',
       '--model_name=vit-ti16', '--image_size=32', '--batch_size=2',
-      '--rounds=1', '--steps=1', '--warmup_steps=1', '--noactivations',
+      '--rounds=2', '--steps=2', '--warmup_steps=1', '--noactivations',
       f'--output_dir={tmp_path}', cwd=repository)
   assert done.returncode == 0, done.stderr
   assert "Model Garden's vit" in done.stdout
@@ -173,7 +174,7 @@ def test_the_command(repository, tmp_path):
   assert '%|' not in done.stderr  # No bar in a pipe, but lines.
   assert done.stderr.splitlines()[-1] == 'B6(5)-6(3, s2), float32, XLA off'
   with open(tmp_path / 'train_step.csv', encoding='utf-8') as file:
-    assert [line['timed_steps'] for line in csv.DictReader(file)] == ['1', '1']
+    assert [line['timed_steps'] for line in csv.DictReader(file)] == ['4', '4']
   assert (tmp_path / 'train_step.png').exists()
 
 

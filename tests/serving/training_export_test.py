@@ -2,7 +2,6 @@
 
 import os
 
-import numpy as np
 import pytest
 import serving_runs
 import tensorflow as tf
@@ -33,38 +32,41 @@ def run(digits_dir, model_dir, mode='train_and_eval', **settings):
       int(trainer.global_step.numpy()), bool(trainer.train_logs))
 
 
-def test_at_each_new_best_and_at_the_end(digits_dir, tmp_path):
-  _, path = run(digits_dir, tmp_path, **BEST | {
-      'trainer.train_steps': 20, 'trainer.validation_interval': 10,
-      'trainer.checkpoint_interval': 10,
+def test_at_a_new_best_and_at_the_end(digits_dir, tmp_path):
+  export, path = run(digits_dir, tmp_path, **BEST | {
       'runtime.mixed_precision_dtype': 'bfloat16'})
   assert path == f'{tmp_path}/export/last/1'
-  assert description.read(path)['source']['step'] == 20
-  best = sorted(os.listdir(tmp_path / 'export' / 'best'))
-  assert best in (['1'], ['1', '2'])
-  described = [description.read(f'{tmp_path}/export/best/{number}')
-               for number in best]
-  assert described[0]['source']['step'] == 10
-  assert 'best_ckpt' in described[0]['source']['checkpoint']
-  # In float32, and outside the strategy of the training.
-  loaded = tf.saved_model.load(path)
-  logits = loaded.signatures['serving_default'](image_bytes=tf.constant(
-      serving_runs.held_out_images(digits_dir)[:3]))['logits']
-  assert np.isfinite(logits).all()
-  dtypes = tf.train.load_checkpoint(
-      f'{path}/variables/variables').get_variable_to_dtype_map()
-  assert {dtype for name, dtype in dtypes.items()
-          if name.startswith('model/')} == {tf.float32}
-
-  # The same command again: there is nothing left to do.
-  export, path = run(digits_dir, tmp_path, **BEST | {
-      'trainer.train_steps': 20, 'trainer.validation_interval': 10,
-      'trainer.checkpoint_interval': 10})
-  assert path is None
-  # Unless the export had failed.
+  assert os.listdir(tmp_path / 'export' / 'best') == ['1']
+  for folder, prefix in ((path, 'ckpt-10'),
+                         (tmp_path / 'export/best/1', 'best/best_ckpt-1')):
+    source = description.read(str(folder))['source']
+    assert source == {'checkpoint': f'{tmp_path}/{prefix}', 'step': 10,
+                      'averaged': False}
+    # In float32, and outside the strategy of the training.
+    dtypes = tf.train.load_checkpoint(
+        f'{folder}/variables/variables').get_variable_to_dtype_map()
+    assert {dtype for name, dtype in dtypes.items()
+            if name.startswith('model/')} == {tf.float32}
+  # The same command again finds nothing left to do, unless the export failed.
+  assert export.at_end(10, has_trained=False) is None
   tf.io.gfile.rmtree(f'{tmp_path}/export/last')
-  assert export.at_end(20, has_trained=False) == f'{tmp_path}/export/last/1'
-  assert export.at_end(19, has_trained=True) is None
+  assert export.at_end(10, has_trained=False) == f'{tmp_path}/export/last/1'
+  assert export.at_end(9, has_trained=True) is None
+
+
+@pytest.mark.long
+def test_a_best_that_is_not_the_last(digits_dir, tmp_path):
+  settings = BEST | {
+      'trainer.train_steps': 60, 'trainer.validation_interval': 20,
+      'trainer.checkpoint_interval': 20}
+  _, path = run(digits_dir, tmp_path, **settings)
+  assert description.read(path)['source']['step'] == 60
+  steps = [description.read(f'{tmp_path}/export/best/{number}')[
+      'source']['step']
+           for number in sorted(os.listdir(tmp_path / 'export' / 'best'))]
+  assert steps[0] == 20 and steps == sorted(steps)
+  # Once more: it is trained already.
+  assert run(digits_dir, tmp_path, **settings)[1] is None
 
 
 def test_a_failed_export_does_not_end_the_training(

@@ -35,7 +35,8 @@ def test_the_command(repository, trained_dir, export_dir, digits_dir, tmp_path):
   for row in rows[1:]:
     assert 0 <= float(row[3]) < 1e-4
     # Throughput is the batch over the latency.
-    assert float(row[-1]) == pytest.approx(3e3 / float(row[-3]), rel=0.01)
+    assert float(row[-1].replace(',', '')) == pytest.approx(
+        3e3 / float(row[-3]), rel=0.01)
 
   failed = commands.run(
       *arguments, '--num_images=5', '--batch_sizes=', '--tolerance=0',

@@ -83,8 +83,9 @@ def data_dir(tmp_path_factory):
   return folder
 
 
-@pytest.mark.parametrize('num_replicas', [1, 2])
-@pytest.mark.parametrize('batch_size', [8, 64])
+@pytest.mark.parametrize(('batch_size', 'num_replicas'), [
+    (8, 2), (64, 1), pytest.param(8, 1, marks=pytest.mark.long),
+    pytest.param(64, 2, marks=pytest.mark.long)])
 def test_37_images(data_dir, tmp_path, num_replicas, batch_size):
   params = experiment.load('funnel_vit_digits', params_override=(
       f"task.data_dir='{data_dir}',trainer.train_steps=4,"
