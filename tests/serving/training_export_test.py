@@ -38,10 +38,10 @@ def test_at_a_new_best_and_at_the_end(digits_dir, tmp_path):
   assert path == f'{tmp_path}/export/last/1'
   assert os.listdir(tmp_path / 'export' / 'best') == ['1']
   for folder, prefix in ((path, 'ckpt-10'),
-                         (tmp_path / 'export/best/1', 'best/best_ckpt-1')):
+                         (tmp_path / 'export/best/1', 'best/best_ckpt-')):
     source = description.read(str(folder))['source']
-    assert source == {'checkpoint': f'{tmp_path}/{prefix}', 'step': 10,
-                      'averaged': False}
+    assert source.pop('checkpoint').startswith(f'{tmp_path}/{prefix}')
+    assert source == {'step': 10, 'averaged': False}
     # In float32, and outside the strategy of the training.
     dtypes = tf.train.load_checkpoint(
         f'{folder}/variables/variables').get_variable_to_dtype_map()
