@@ -50,6 +50,9 @@ def _let_go_of_models():
   yield
   tf_keras.backend.clear_session()
   gc.collect()
+  # What is left stays, such as the graphs that TensorFlow keeps: without it
+  # every later collection, of which tracing causes many, visits it again.
+  gc.freeze()
 
 
 @pytest.fixture(scope='session')
