@@ -114,6 +114,7 @@ def test_an_export_of_nothing(repository, tmp_path, arguments, message):
   assert 'Traceback' not in result.stderr
 
 
+@pytest.mark.long
 def test_library_logs_come_back(repository, digits_dir, tmp_path):
   result = train(
       repository, '--experiment=funnel_vit_digits', '--mode=train',

@@ -44,6 +44,7 @@ def test_the_table():
       '| B1-1 | SavedModel | 4.2 | 150 (100 to 200) | 107 | 2.00x |']
 
 
+@pytest.mark.long
 def test_the_command(repository):
   result = commands.run(
       '-m', 'official_ext.benchmarks.serving', '--model_name=vit-nano4',
