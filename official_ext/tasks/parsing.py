@@ -13,8 +13,6 @@ import tensorflow as tf
 
 from official_ext.configs import image_classification as configs
 
-IMAGE_KEY = classification_input.DEFAULT_IMAGE_FIELD_KEY
-
 
 class Parser(classification_input.Parser):
   """Model Garden's parser, which also takes images too small to be cropped."""
