@@ -35,6 +35,7 @@ ORDER = [
     'official_ext',  # Its __init__: the version.
     'official_ext.configs.backbones',
     'official_ext.modeling.layout',
+    'official_ext.modeling.hardware',
     'official_ext.modeling.token_ops',
     'official_ext.modeling.fused_ops',
     'official_ext.modeling.transformer_layer',

@@ -37,10 +37,14 @@ class FastPath(hyperparams.Config):
     bfloat16_gelu: under mixed bfloat16, fused layers compute GELU in bfloat16;
       Model Garden computes it in float32. Off by default: no faster on CPU,
       and not measured elsewhere.
+    float32_products: under mixed bfloat16, fused layers multiply and sum in
+      float32 and round the result. None: where TensorFlow has nothing but a
+      CPU, one without a matrix unit for bfloat16 (AMX).
   """
   fused_layers: bool = True
   class_token_only: bool = True
   bfloat16_gelu: bool = False
+  float32_products: bool | None = None
 
 
 @dataclasses.dataclass

@@ -55,6 +55,7 @@ class FunnelEncoder(tf_keras.layers.Layer):
       class_token_only: bool = False,
       fused_layers: bool = True,
       bfloat16_gelu: bool = False,
+      float32_products: bool = False,
       recompute_layers: bool = False,
       **kwargs,
   ):
@@ -79,6 +80,8 @@ class FunnelEncoder(tf_keras.layers.Layer):
         `transformer_layer`; the result is the same up to rounding.
       bfloat16_gelu: whether fused layers compute GELU in bfloat16 where they
         compute in it.
+      float32_products: whether the matrix products of fused bfloat16 layers
+        are computed in float32 and rounded.
       recompute_layers: whether to keep only the inputs of every layer and
         compute the layer again in the backward pass.
       **kwargs: of `tf_keras.layers.Layer`.
@@ -110,6 +113,7 @@ class FunnelEncoder(tf_keras.layers.Layer):
     self._class_token_only = class_token_only
     self._fused_layers = fused_layers
     self._bfloat16_gelu = bfloat16_gelu
+    self._float32_products = float32_products
     self._recompute_layers = recompute_layers
 
   def build(self, input_shape: tf.TensorShape):
@@ -165,6 +169,7 @@ class FunnelEncoder(tf_keras.layers.Layer):
         layer_scale_init_value=self._layer_scale_init_value,
         fused=self._fused_layers,
         bfloat16_gelu=self._bfloat16_gelu,
+        float32_products=self._float32_products,
         # Layer-wise learning-rate decay reads the position from the name.
         name=f'layer_{position}')
 
@@ -228,6 +233,7 @@ class FunnelEncoder(tf_keras.layers.Layer):
         'class_token_only': self._class_token_only,
         'fused_layers': self._fused_layers,
         'bfloat16_gelu': self._bfloat16_gelu,
+        'float32_products': self._float32_products,
         'recompute_layers': self._recompute_layers,
     }
 

@@ -17,6 +17,7 @@ import tf_keras
 
 from official_ext.configs import backbones
 from official_ext.modeling import funnel_encoder
+from official_ext.modeling import hardware
 from official_ext.modeling import specs
 
 
@@ -90,6 +91,10 @@ class FunnelViT(tf_keras.Model):
             spec.pooler == 'token' and fast_path.class_token_only),
         fused_layers=fast_path.fused_layers,
         bfloat16_gelu=fast_path.bfloat16_gelu,
+        float32_products=(
+            hardware.multiplies_faster_in_float32()
+            if fast_path.float32_products is None
+            else fast_path.float32_products),
         recompute_layers=recompute_layers,
         name='encoder')(x)
     if spec.pooler == 'token':

@@ -7,6 +7,8 @@ selective activation recomputation (arXiv 2205.05198). No weights live here.
 
 Legend: B batch, T query tokens, S key tokens, D hidden size, M any width, N
 heads, H head size, R = B * T rows.
+
+`multiply` is `tf.matmul` or `multiply_in_float32`.
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ import math
 from typing import Any
 
 import tensorflow as tf
+
+Multiply = Callable[..., tf.Tensor]
 
 # GELU's tanh approximation (arXiv 1606.08415) as a sigmoid, as
 # (1 + tanh(a)) / 2 = sigmoid(2 a): gelu(x) = x sigmoid(x (_LINEAR + _CUBIC
@@ -59,6 +63,7 @@ def normalized_dense(
     kernel: tf.Tensor,
     bias: tf.Tensor,
     epsilon: float,
+    multiply: Multiply = tf.matmul,
 ) -> tuple[tf.Tensor, tf.Tensor]:
   """LayerNorm in float32, then a dense layer.
 
@@ -75,6 +80,7 @@ def normalized_dense(
     kernel: [D, M], of the type of `inputs`.
     bias: [M], of the type of `inputs`.
     epsilon: added to the variance.
+    multiply: the matrix product.
 
   Returns:
     [R, M], of the type of `inputs`, and the inputs.
@@ -85,16 +91,16 @@ def normalized_dense(
     centered, deviation, mean = _moments(inputs, epsilon)
     outputs = dense(
         tf.cast(centered / deviation * gamma + beta, kernel.dtype), kernel,
-        bias)
+        bias, multiply)
 
     def gradient(upstream, residual_upstream):
       again = deviation + _zero_after(upstream)
       normalized = (tf.cast(inputs, tf.float32) - mean) / again  # [R, D]
-      kernel_gradient = tf.matmul(
+      kernel_gradient = multiply(
           tf.cast(normalized * gamma + beta, kernel.dtype), upstream,
           transpose_a=True)
       back = tf.cast(
-          tf.matmul(upstream, kernel, transpose_b=True), tf.float32)  # [R, D]
+          multiply(upstream, kernel, transpose_b=True), tf.float32)  # [R, D]
       gamma_gradient = tf.reduce_sum(back * normalized, axis=0)
       beta_gradient = tf.reduce_sum(back, axis=0)
       back *= gamma
@@ -116,7 +122,8 @@ def normalized_dense(
 
 
 def gelu_dense(inputs: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor,
-               gelu_dtype: tf.DType = tf.float32) -> tf.Tensor:
+               gelu_dtype: tf.DType = tf.float32,
+               multiply: Multiply = tf.matmul) -> tf.Tensor:
   """GELU (its tanh approximation), then a dense layer.
 
   Keeps the inputs alone; the GELU is computed again in the backward pass.
@@ -126,6 +133,7 @@ def gelu_dense(inputs: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor,
     kernel: [M, D], of the type of `inputs`.
     bias: [D], of the type of `inputs`.
     gelu_dtype: type that the GELU is computed in.
+    multiply: the matrix product.
 
   Returns:
     [R, D], of the type of `inputs`.
@@ -136,17 +144,17 @@ def gelu_dense(inputs: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor,
     rows = tf.cast(inputs, gelu_dtype)
     outputs = dense(
         tf.cast(rows * tf.sigmoid(rows * _slope(rows)), kernel.dtype), kernel,
-        bias)
+        bias, multiply)
 
     def gradient(upstream):
       rows = tf.cast(inputs, gelu_dtype)
       zero = tf.cast(_zero_after(upstream), gelu_dtype)
       slope = _slope(rows) + zero
       gate = tf.sigmoid(rows * slope)  # [R, M]
-      kernel_gradient = tf.matmul(
+      kernel_gradient = multiply(
           tf.cast(rows * gate, kernel.dtype), upstream, transpose_a=True)
       back = tf.cast(
-          tf.matmul(upstream, kernel, transpose_b=True), gelu_dtype)
+          multiply(upstream, kernel, transpose_b=True), gelu_dtype)
       # d/dx x s(u(x)) = s + s (1 - s) x u'(x), with u' = 3 slope - 2 _LINEAR.
       inner = rows * (3 * slope - 2 * _LINEAR)
       back *= gate + gate * (1 - gate) * inner
@@ -159,7 +167,8 @@ def gelu_dense(inputs: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor,
 
 
 def attend(query: tf.Tensor, key: tf.Tensor, value: tf.Tensor,
-           drop: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
+           drop: Callable[[tf.Tensor], tf.Tensor],
+           multiply: Multiply = tf.matmul) -> tf.Tensor:
   """Scaled dot-product attention.
 
   Args:
@@ -167,13 +176,14 @@ def attend(query: tf.Tensor, key: tf.Tensor, value: tf.Tensor,
     key: [B, N, S, H].
     value: [B, N, S, H].
     drop: dropout of the attention weights, [B, N, T, S].
+    multiply: the matrix product.
 
   Returns:
     [B, N, T, H].
   """
   query *= tf.cast(1 / math.sqrt(query.shape[-1]), query.dtype)
-  scores = tf.matmul(query, key, transpose_b=True)  # [B, N, T, S]
-  return tf.matmul(drop(tf.nn.softmax(scores)), value)
+  scores = multiply(query, key, transpose_b=True)  # [B, N, T, S]
+  return multiply(drop(tf.nn.softmax(scores)), value)
 
 
 def split_heads(tokens: tf.Tensor, num_tokens: int, num_parts: int,
@@ -236,9 +246,53 @@ def _slope(rows: tf.Tensor) -> tf.Tensor:
   return tf.square(rows) * _CUBIC + _LINEAR
 
 
-def dense(rows: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
+def dense(rows: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor,
+          multiply: Multiply = tf.matmul) -> tf.Tensor:
   """[R, D] times [D, M] plus [M]."""
-  return tf.nn.bias_add(tf.matmul(rows, kernel), bias)
+  return tf.nn.bias_add(multiply(rows, kernel), bias)
+
+
+def multiply_in_float32(left: tf.Tensor, right: tf.Tensor,
+                        transpose_a: bool = False,
+                        transpose_b: bool = False) -> tf.Tensor:
+  """`tf.matmul`, multiplied and summed in float32, then rounded.
+
+  That is what a product of bfloat16 values is in hardware too: only the order
+  of the sums differs. Keeps the operands as they come, not in float32.
+
+  Args:
+    left: [..., A, B], or [..., B, A] with `transpose_a`.
+    right: [..., B, C], or [..., C, B] with `transpose_b`.
+    transpose_a: whether to transpose `left`.
+    transpose_b: whether to transpose `right`.
+
+  Returns:
+    [..., A, C], of the type of `left`.
+  """
+
+  def product(first, second, transpose_a=False, transpose_b=False):
+    return tf.cast(
+        tf.matmul(tf.cast(first, tf.float32), tf.cast(second, tf.float32),
+                  transpose_a=transpose_a, transpose_b=transpose_b),
+        left.dtype)
+
+  @_with_gradient
+  def apply(left, right):
+
+    def gradient(upstream):
+      if transpose_a:
+        left_gradient = product(right, upstream, transpose_b, True)
+      else:
+        left_gradient = product(upstream, right, False, not transpose_b)
+      if transpose_b:
+        right_gradient = product(upstream, left, True, transpose_a)
+      else:
+        right_gradient = product(left, upstream, not transpose_a, False)
+      return left_gradient, right_gradient
+
+    return product(left, right, transpose_a, transpose_b), gradient
+
+  return apply(left, right)
 
 
 def _bias_gradient(upstream: tf.Tensor) -> tf.Tensor:

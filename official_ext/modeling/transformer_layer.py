@@ -29,7 +29,7 @@ class TransformerLayer(nn_blocks.TransformerEncoderBlock):
   """
 
   def __init__(self, *args, fused: bool = True, bfloat16_gelu: bool = False,
-               **kwargs):
+               float32_products: bool = False, **kwargs):
     """Initialises the layer.
 
     Args:
@@ -38,6 +38,8 @@ class TransformerLayer(nn_blocks.TransformerEncoderBlock):
         LayerNorm and GELU are computed again in the backward pass.
       bfloat16_gelu: whether the fused GELU is computed in bfloat16 where the
         layer is; else in float32, as in Model Garden's layer.
+      float32_products: whether the matrix products of a fused bfloat16 layer
+        are computed in float32 and rounded.
       **kwargs: of Model Garden's layer, `norm_first=True` among them.
 
     Raises:
@@ -54,6 +56,11 @@ class TransformerLayer(nn_blocks.TransformerEncoderBlock):
           'attention scores. Set fused=False for anything else.')
     self._fused = fused
     self._bfloat16_gelu = bfloat16_gelu
+    self._float32_products = float32_products
+    self._multiply = (
+        fused_ops.multiply_in_float32
+        if float32_products and self.compute_dtype == 'bfloat16'
+        else tf.matmul)
 
   def build(self, input_shape: tf.TensorShape | Sequence[tf.TensorShape]):
     super().build(input_shape)
@@ -120,14 +127,15 @@ class TransformerLayer(nn_blocks.TransformerEncoderBlock):
       heads, query = self._project(query, projections[:1], training)
       heads += self._project(key_value, projections[1:], training)[0]
     context = fused_ops.attend(*heads, drop=functools.partial(
-        attention._dropout_layer, training=training))  # [B, N, T, H]
+        attention._dropout_layer, training=training),
+        multiply=self._multiply)  # [B, N, T, H]
     dense = attention._output_dense
     # pylint: enable=protected-access
     rows = fused_ops.join_heads(context)  # [B * T, D]
     kernel = tf.reshape(dense.kernel, [rows.shape[-1], -1])
-    outputs = tf.nn.bias_add(
-        tf.matmul(rows, _cast(kernel, rows.dtype)),
-        _cast(dense.bias, rows.dtype))
+    outputs = fused_ops.dense(
+        rows, _cast(kernel, rows.dtype), _cast(dense.bias, rows.dtype),
+        self._multiply)
     outputs = tf.reshape(outputs, [-1, *query.shape[1:]])
     outputs = self._attention_dropout(outputs, training=training)
     outputs = self._layer_scale_attn(outputs)
@@ -162,14 +170,15 @@ class TransformerLayer(nn_blocks.TransformerEncoderBlock):
       rows = fused_ops.layer_norm(rows, norm.gamma, norm.beta, norm.epsilon)
       heads = [
           split_heads(fused_ops.dense(
-              rows, _cast(kernel, rows.dtype), _cast(bias, rows.dtype)),
-                      num_parts=1)[0]
+              rows, _cast(kernel, rows.dtype), _cast(bias, rows.dtype),
+              self._multiply), num_parts=1)[0]
           for kernel, bias in zip(kernels, biases, strict=True)]
       return heads, tokens
     projected, rows = fused_ops.normalized_dense(
         rows, norm.gamma, norm.beta,
         _cast(tf.concat(kernels, axis=1), rows.dtype),
-        _cast(tf.concat(biases, axis=0), rows.dtype), norm.epsilon)
+        _cast(tf.concat(biases, axis=0), rows.dtype), norm.epsilon,
+        self._multiply)
     heads = split_heads(projected, num_parts=len(projections))
     return heads, tf.reshape(rows, [-1, num_tokens, hidden_size])
 
@@ -181,10 +190,10 @@ class TransformerLayer(nn_blocks.TransformerEncoderBlock):
         self._output_layer_norm, self._intermediate_dense, self._output_dense)
     inner, rows = fused_ops.normalized_dense(
         rows, norm.gamma, norm.beta, _cast(first.kernel, dtype),
-        _cast(first.bias, dtype), norm.epsilon)  # [B * T, M]
+        _cast(first.bias, dtype), norm.epsilon, self._multiply)  # [B * T, M]
     outputs = fused_ops.gelu_dense(
         inner, _cast(second.kernel, dtype), _cast(second.bias, dtype),
-        dtype if self._bfloat16_gelu else tf.float32)
+        dtype if self._bfloat16_gelu else tf.float32, self._multiply)
     outputs = tf.reshape(outputs, [-1, *tokens.shape[1:]])
     outputs = self._output_dropout(outputs, training=training)
     outputs = self._layer_scale_mlp(outputs)
@@ -196,6 +205,7 @@ class TransformerLayer(nn_blocks.TransformerEncoderBlock):
         **super().get_config(),
         'fused': self._fused,
         'bfloat16_gelu': self._bfloat16_gelu,
+        'float32_products': self._float32_products,
     }
 
 

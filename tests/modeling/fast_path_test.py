@@ -11,13 +11,17 @@ import tf_keras
 from official_ext.configs import backbones
 from official_ext.modeling import funnel_encoder
 
-OFF = dict(fused_layers=False, class_token_only=False, bfloat16_gelu=False)
-ON = dict(fused_layers=True, class_token_only=True, bfloat16_gelu=True)
+OFF = dict(fused_layers=False, class_token_only=False, bfloat16_gelu=False,
+           float32_products=False)
+ON = dict(fused_layers=True, class_token_only=True, bfloat16_gelu=True,
+          float32_products=True)
 SWITCHES = {
     'fused_layers': dict(fast_path=dict(OFF, fused_layers=True)),
     'class_token_only': dict(fast_path=dict(OFF, class_token_only=True)),
     'bfloat16_gelu': dict(fast_path=dict(
         OFF, fused_layers=True, bfloat16_gelu=True)),
+    'float32_products': dict(fast_path=dict(
+        OFF, fused_layers=True, float32_products=True)),
     'all': dict(fast_path=ON),
     'recompute_layers': dict(fast_path=OFF, recompute_layers=True),
     'all, recompute_layers': dict(fast_path=ON, recompute_layers=True),
