@@ -53,6 +53,7 @@ ORDER = [
     'official_ext.tasks',
     'official_ext.registry_imports',
     'official_ext.library_logs',
+    'official_ext.flag_types',
     'official_ext.describe_checkpoint',
     'official_ext.describe_layouts',
     'official_ext.plan_layouts',

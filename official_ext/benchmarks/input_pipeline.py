@@ -20,6 +20,7 @@ import sys
 from absl import app
 from absl import flags
 
+from official_ext import flag_types
 from official_ext import library_logs
 
 _DATA_DIR = flags.DEFINE_string(
@@ -45,8 +46,8 @@ _WINDOWS = flags.DEFINE_integer(
 _WARM_UP = flags.DEFINE_float(
     'warm_up_seconds', 2.0, 'Read before each window, and not counted.',
     lower_bound=0)
-_THREADS = flags.DEFINE_list(
-    'threads', [], 'Thread pools to try, such as 1,2,4.')
+_THREADS = flag_types.define_positive_integers(
+    'threads', [], 'Thread pools to try, such as 1,2,4.', allow_none=True)
 _VARIANTS = flags.DEFINE_list(
     'variants', None, 'Settings to vary, such as dtype,cache; by default all, '
     'and --variants= for none.')
@@ -78,7 +79,6 @@ def main(argv: Sequence[str]) -> None:
   if _CONSUMES.value is not None and not _CONSUMES.value > 0:
     raise app.UsageError(
         f'--consumes is {_CONSUMES.value:g}, but must be above 0 images/s')
-  threads = [_parse_threads(text) for text in _THREADS.value]
   library_logs.silence()
   # pylint: disable=g-import-not-at-top
   import tensorflow as tf
@@ -112,7 +112,7 @@ def main(argv: Sequence[str]) -> None:
         params.task, _DATA_DIR.value, _SPLIT.value, _BATCH_SIZE.value)
     rows = input_rows.stages() + [
         input_rows.Row(f'{number} thread{"s" * (number > 1)}', threads=number)
-        for number in threads] + input_rows.variants(
+        for number in _THREADS.value] + input_rows.variants(
             source.data, _VARIANTS.value)
     if _OUTPUT_DIR.value:
       tf.io.gfile.makedirs(_OUTPUT_DIR.value)
@@ -205,14 +205,6 @@ def _gib(source, image_size: tuple[int, int]) -> float:
   # pylint: enable=g-import-not-at-top
   return (source.num_images * image_size[0] * image_size[1] * 3 *
           tf.as_dtype(source.data.dtype).size / 2**30)
-
-
-def _parse_threads(text: str) -> int:
-  if not text.isdecimal() or not int(text):
-    raise app.UsageError(
-        f'--threads holds {text!r}, but must be numbers above 0, such as '
-        '1,2,4')
-  return int(text)
 
 
 if __name__ == '__main__':

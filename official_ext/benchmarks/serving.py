@@ -17,6 +17,7 @@ import tempfile
 from absl import app
 from absl import flags
 
+from official_ext import flag_types
 from official_ext import library_logs
 
 _FORMS = ('saved_model', 'tflite', 'onnx')
@@ -27,8 +28,8 @@ _LAYOUTS = flags.DEFINE_string(
     'the others are compared with.')
 _FORMATS = flags.DEFINE_list(
     'formats', ['saved_model'], f'Any of {", ".join(_FORMS)}.')
-_BATCH_SIZES = flags.DEFINE_list(
-    'batch_sizes', ['1', '16'], 'Images in a call.')
+_BATCH_SIZES = flag_types.define_positive_integers(
+    'batch_sizes', [1, 16], 'Images in a call.')
 _IMAGE_SIZE = flags.DEFINE_integer(
     'image_size', 224, "Side of the model's images, px.", lower_bound=1)
 _MODEL_NAME = flags.DEFINE_string('model_name', 'vit-b16', 'The preset.')
@@ -48,10 +49,6 @@ def main(argv: Sequence[str]) -> None:
   if unknown or not _FORMATS.value:
     raise app.UsageError(
         f'--formats={",".join(_FORMATS.value)}: use {", ".join(_FORMS)}')
-  for text in _BATCH_SIZES.value:
-    if not text.isdecimal() or not int(text):
-      raise app.UsageError(
-          f'--batch_sizes={text} must be positive integers, such as 1,16')
   library_logs.silence()
   # pylint: disable=g-import-not-at-top
   import tensorflow as tf
@@ -61,7 +58,6 @@ def main(argv: Sequence[str]) -> None:
   from official_ext.benchmarks import settings
   from official_ext.serving import runners as runners_lib
   # pylint: enable=g-import-not-at-top
-  batch_sizes = [int(text) for text in _BATCH_SIZES.value]
   try:
     with tempfile.TemporaryDirectory() as folder, (
         library_logs.without_prints()):
@@ -73,13 +69,13 @@ def main(argv: Sequence[str]) -> None:
               os.path.join(folder, form, layout))
           runner, = runners_lib.load_all(path, _NUM_THREADS.value)
           rows.append(serving_rows.Row(layout, runner, _IMAGE_SIZE.value))
-      serving_rows.measure(rows, batch_sizes, _ROUNDS.value)
+      serving_rows.measure(rows, _BATCH_SIZES.value, _ROUNDS.value)
   except (ValueError, OSError, tf.errors.OpError) as error:
     library_logs.fail(error)
   print(f'{_MODEL_NAME.value}, {_IMAGE_SIZE.value} px, {os.cpu_count()} CPU '
         f'cores, TensorFlow {tf.__version__}; median (minimum to maximum) of '
         f'{_ROUNDS.value} calls\n')
-  print(serving_rows.format_table(rows, batch_sizes))
+  print(serving_rows.format_table(rows, _BATCH_SIZES.value))
 
 
 if __name__ == '__main__':

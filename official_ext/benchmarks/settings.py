@@ -78,14 +78,14 @@ def describe(settings: Settings) -> Mapping[str, Any]:
   }
 
 
-def combine(common: Settings, layouts: str, batch_sizes: Sequence[str],
+def combine(common: Settings, layouts: str, batch_sizes: Sequence[int],
             dtypes: Sequence[str], xla: Sequence[str]) -> list[Settings]:
   """Every combination of what the flags of a benchmark name.
 
   Args:
     common: the settings that all share.
     layouts: separated by commas outside of parentheses.
-    batch_sizes: numbers.
+    batch_sizes: images per replica, each at least 1.
     dtypes: of DTYPES.
     xla: 'off' and 'on'.
 
@@ -119,16 +119,11 @@ def combine(common: Settings, layouts: str, batch_sizes: Sequence[str],
       raise ValueError(
           f'--{name}={",".join(values)}: must be {" or ".join(allowed)}, or '
           'both with a comma between them.')
-  if not batch_sizes or not all(
-      text.strip().isdecimal() and int(text) for text in batch_sizes):
-    raise ValueError(
-        f'--batch_size={",".join(batch_sizes)}: must be numbers of at least '
-        '1, separated by commas.')
   return [
       common.replace(layout=layout, batch_size=batch_size, dtype=dtype,
                      xla=is_on == 'on')
       for batch_size, dtype, is_on, layout in itertools.product(
-          dict.fromkeys(map(int, batch_sizes)), dict.fromkeys(dtypes),
+          dict.fromkeys(batch_sizes), dict.fromkeys(dtypes),
           dict.fromkeys(xla), [MODEL_GARDEN, *names])]
 
 

@@ -15,6 +15,7 @@ import sys
 from absl import app
 from absl import flags
 
+from official_ext import flag_types
 from official_ext import library_logs
 from official_ext.benchmarks import settings as settings_lib
 
@@ -27,8 +28,8 @@ _LAYOUTS = flags.DEFINE_string(
 _MODEL_NAME = flags.DEFINE_string('model_name', 'vit-b16', 'The preset.')
 _IMAGE_SIZE = flags.DEFINE_integer(
     'image_size', 224, 'Side of the images, px.', lower_bound=1)
-_BATCH_SIZE = flags.DEFINE_list(
-    'batch_size', ['8'], 'Images per step and replica; several for a sweep.')
+_BATCH_SIZE = flag_types.define_positive_integers(
+    'batch_size', [8], 'Images per step and replica; several for a sweep.')
 _DTYPE = flags.DEFINE_list(
     'dtype', ['float32'], 'float32, bfloat16 (mixed), or both.')
 _XLA = flags.DEFINE_list('xla', ['off'], 'off, on, or both.')

@@ -17,6 +17,7 @@ import os
 from absl import app
 from absl import flags
 
+from official_ext import flag_types
 from official_ext import library_logs
 
 _DATA = flags.DEFINE_string(
@@ -28,8 +29,9 @@ _MODEL_DIR = flags.DEFINE_string(
 _NUM_IMAGES = flags.DEFINE_integer(
     'num_images', None, 'How many images to compare on; by default all.',
     lower_bound=1)
-_BATCH_SIZES = flags.DEFINE_list(
-    'batch_sizes', ['1', '16'], 'Images in a timed call; none: no timing.')
+_BATCH_SIZES = flag_types.define_positive_integers(
+    'batch_sizes', [1, 16], 'Images in a timed call; none: no timing.',
+    allow_none=True)
 _TOLERANCE = flags.DEFINE_float(
     'tolerance', 1e-4, 'Largest difference of a logit in float32.',
     lower_bound=0)
@@ -44,7 +46,6 @@ def main(argv: Sequence[str]) -> None:
   if len(argv) < 2:
     raise app.UsageError(
         'name at least one export: a folder, a .tflite or an .onnx file')
-  batch_sizes = [_parse_size(text) for text in _BATCH_SIZES.value]
   library_logs.silence()
   # pylint: disable=g-import-not-at-top
   import tensorflow as tf
@@ -68,24 +69,17 @@ def main(argv: Sequence[str]) -> None:
       first = next(batches)
       rows = verification.compare(
           trained, runners, itertools.chain([first], batches))
-      verification.time_calls(rows[1:], runners, first, batch_sizes)
+      verification.time_calls(rows[1:], runners, first, _BATCH_SIZES.value)
   except (ValueError, OSError, tf.errors.OpError) as error:
     library_logs.fail(error)
   print(f'{rows[0].accuracy.num_images} images, {source["checkpoint"]}:\n')
-  print(verification.format_table(rows, batch_sizes))
+  print(verification.format_table(rows, _BATCH_SIZES.value))
   wrong = [row.name for row in rows[1:] if row.is_exact and
            not row.accuracy.max_difference <= _TOLERANCE.value]
   if wrong:
     library_logs.fail(
         f'{", ".join(wrong)}: logits differ from the checkpoint by more than '
         f'--tolerance={_TOLERANCE.value}.')
-
-
-def _parse_size(text: str) -> int:
-  if not text.isdecimal() or not int(text):
-    raise app.UsageError(
-        f'--batch_sizes={text} must be positive integers, such as 1,16')
-  return int(text)
 
 
 if __name__ == '__main__':

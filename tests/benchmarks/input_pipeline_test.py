@@ -364,7 +364,7 @@ def test_a_variant_that_does_not_run_is_a_row(repository, tmp_path):
     (['--data_dir=a', '--consumes=1', '--train_step_csv=b'],
      'give --consumes or --train_step_csv'),
     (['--data_dir=a', '--consumes=0'], '--consumes is 0, but must be above 0'),
-    (['--data_dir=a', '--threads=2,0'], "--threads holds '0'"),
+    (['--data_dir=a', '--threads=2,0'], '--threads=2,0: must be positive'),
     (['--data_dir=a', 'b'], "unexpected argument 'b'"),
 ])
 def test_errors_are_for_the_person_who_typed(repository, arguments, message):

@@ -1,0 +1,41 @@
+"""Flags of a type of our own."""
+
+from absl import flags
+import pytest
+
+from official_ext import flag_types
+
+
+def parse(argument, **settings):
+  values = flags.FlagValues()
+  holder = flag_types.define_positive_integers(
+      'sizes', [1, 16], 'Sizes.', flag_values=values, **settings)
+  values(['command', *argument])
+  return holder.value
+
+
+@pytest.mark.parametrize('argument, expected', [
+    ([], [1, 16]), (['--sizes=3'], [3]), (['--sizes=8, 2'], [8, 2])])
+def test_numbers(argument, expected):
+  assert parse(argument) == expected
+
+
+@pytest.mark.parametrize('text', ['0', '-1', '1.5', 'a', '1,,2', '8,0'])
+def test_what_is_no_positive_integer(text):
+  with pytest.raises(flags.IllegalFlagValueError,
+                     match=f'--sizes={text}: must be positive integers'):
+    parse([f'--sizes={text}'])
+
+
+def test_none_only_where_allowed():
+  assert parse(['--sizes='], allow_none=True) == []
+  with pytest.raises(flags.IllegalFlagValueError, match='at least one'):
+    parse(['--sizes='])
+
+
+def test_the_flag_belongs_to_the_module_that_asks():
+  values = flags.FlagValues()
+  flag_types.define_positive_integers(
+      'sizes', [1], 'Sizes.', flag_values=values)
+  assert [flag.name for flag in values.get_key_flags_for_module(__name__)] == [
+      'sizes']
