@@ -31,6 +31,8 @@ def resolve(params: cfg.ExperimentConfig) -> None:
   _resolve_model(params.task)
   _check_labels_and_losses(params.task)
   _check_init_checkpoint(params.task)
+  _check_accumulation(params)
+  _check_validation_data(params.task.validation_data)
   _resolve_data(params.task, params.trainer.seed)
   _resolve_steps(params.trainer, params.task.train_data)
   backbone = params.task.model.backbone
@@ -105,6 +107,31 @@ def _check_labels_and_losses(
         'task.losses.soft_labels is true, but without '
         'task.train_data.mixup_and_cutmix labels are not soft: set '
         'task.losses.soft_labels=false and task.losses.one_hot=true.')
+
+
+def _check_accumulation(params: cfg.ExperimentConfig) -> None:
+  parts = params.task.gradient_accumulation_steps
+  if parts < 1:
+    raise ValueError(
+        f'task.gradient_accumulation_steps is {parts}, but must be at least 1.')
+  if parts > 1 and params.runtime.mixed_precision_dtype == 'float16':
+    raise ValueError(
+        f'task.gradient_accumulation_steps is {parts}, but gradients are not '
+        'accumulated in float16, which scales the loss. Set '
+        'runtime.mixed_precision_dtype=bfloat16.')
+
+
+def _check_validation_data(data: image_classification.DataConfig) -> None:
+  """Refuses what would make an evaluation other than that of every image."""
+  if data.mixup_and_cutmix:
+    raise ValueError(
+        'task.validation_data.mixup_and_cutmix would evaluate mixed images. '
+        'Set it to null.')
+  if data.enable_tf_data_service:
+    raise ValueError(
+        'task.validation_data.enable_tf_data_service would evaluate every '
+        "image once for each of the service's workers. Set it to false; "
+        'train_data may use the service.')
 
 
 def _resolve_data(task: image_classification.ImageClassificationTask,

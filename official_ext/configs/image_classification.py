@@ -61,6 +61,9 @@ class ImageClassificationTask(image_classification.ImageClassificationTask):
       another resolution, 'bilinear' (the paper) or 'bicubic'.
     class_names_path: text file, line i naming class i; empty: class_names.txt
       in `data_dir`, if it is there.
+    gradient_accumulation_steps: parts that every replica takes its batch in,
+      one after the other, for one update of the weights: less memory, more
+      time.
   """
   model: image_classification.ImageClassificationModel = dataclasses.field(
       default_factory=lambda: image_classification.ImageClassificationModel(
@@ -73,6 +76,7 @@ class ImageClassificationTask(image_classification.ImageClassificationTask):
   init_checkpoint_grid: list[int] | None = None
   init_checkpoint_resize_method: str = 'bilinear'
   class_names_path: str = ''
+  gradient_accumulation_steps: int = 1
 
 
 @dataclasses.dataclass

@@ -1,55 +1,77 @@
 """Evaluation that covers every image exactly once, with static shapes.
 
 Model Garden drops a last batch that is not full: 50,000 images at batch 4,096
-are 49,152. Here it is filled up with empty images of weight 0, which count
-neither in the loss nor in a metric.
+are 49,152. Here it is filled up with images of weight 0, which count neither in
+the loss nor in a metric. Several workers share every batch, so that they all
+have as many.
 
 Legend: B images of one replica's batch.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import tensorflow as tf
 
+# Added to every record of an evaluation: 1, or 0 for one that fills up.
+_WEIGHT = '_weight'
 
-def fill_up(dataset: tf.data.Dataset, batch_size: int,
-            num_replicas: int) -> tf.data.Dataset:
-  """Fills the last batch up, and adds empty ones for idle replicas.
 
-  The replicas of a step take a batch each; a step that cannot give every one
-  of them a batch is not run. One empty batch less than there are replicas is
-  enough for the last step that has images.
+def share(dataset: tf.data.Dataset, global_batch_size: int,
+          num_pipelines: int = 1, pipeline: int = 0) -> tf.data.Dataset:
+  """Fills the last global batch up and takes one worker's part of each.
+
+  Every worker goes through all records, since only so it knows how many there
+  are; it decodes the images of its part alone.
 
   Args:
-    dataset: batches of images, [B or less, ...], and labels.
-    batch_size: B.
-    num_replicas: replicas that take their batches from this data set.
+    dataset: records, as dictionaries, in the same order on every worker.
+    global_batch_size: images of a step.
+    num_pipelines: how many workers share a step; divides the batch.
+    pipeline: which of them this is, from 0.
 
   Returns:
-    Batches of images [B, ...] and of (labels, weights), the weights float32
-    [B]: 1 for an image, 0 for what fills up.
+    The records of this worker, with a weight: the first ones again, with
+    weight 0, are what fills up.
   """
-  def fill(images, labels):
-    missing = batch_size - tf.shape(images)[0]
-    weights = tf.pad(tf.ones([tf.shape(images)[0]]), [[0, missing]])
-    return _fill(images, missing, batch_size), (
-        _fill(labels, missing, batch_size),
-        tf.ensure_shape(weights, [batch_size]))
+  part = global_batch_size // num_pipelines
 
-  filled = dataset.map(fill, num_parallel_calls=tf.data.AUTOTUNE)
-  empty = tf.data.Dataset.from_tensors(tf.nest.map_structure(
-      lambda spec: tf.zeros(spec.shape, spec.dtype), filled.element_spec))
-  return filled.concatenate(empty.repeat(num_replicas - 1))
+  def weigh(weight):
+    return lambda record: {**record, _WEIGHT: tf.constant(weight)}
+
+  def is_needed(index, record):
+    return record[_WEIGHT] > 0 or index % global_batch_size > 0
+
+  def is_own(index, _):
+    return index % global_batch_size // part == pipeline
+
+  filled = dataset.map(weigh(1.0)).concatenate(
+      dataset.repeat().map(weigh(0.0)))
+  return filled.enumerate().take_while(is_needed).filter(is_own).map(
+      lambda _, record: record)
 
 
-def _fill(tensor: tf.Tensor, missing: tf.Tensor,
-          batch_size: int) -> tf.Tensor:
-  """[B - missing, ...] -> [B, ...], with zeros at the end."""
-  paddings = [[0, missing]] + [[0, 0]] * (tensor.shape.rank - 1)
-  return tf.ensure_shape(
-      tf.pad(tensor, paddings), [batch_size, *tensor.shape[1:]])
+def parse_with_weight(
+    parse: Callable[[Mapping[str, tf.Tensor]], tuple[tf.Tensor, tf.Tensor]],
+) -> Callable[[Mapping[str, tf.Tensor]],
+              tuple[tf.Tensor, tuple[tf.Tensor, tf.Tensor]]]:
+  """Hands the weight of a record on.
+
+  Args:
+    parse: makes an image and a label of a record.
+
+  Returns:
+    What makes an image, and a label with a weight, of a record of `share`.
+  """
+  def parse_record(record):
+    features = dict(record)
+    weight = features.pop(_WEIGHT)
+    image, label = parse(features)
+    return image, (label, weight)
+
+  return parse_record
 
 
 def weighted_loss(build_losses, labels: tf.Tensor, outputs: tf.Tensor,

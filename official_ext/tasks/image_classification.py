@@ -16,6 +16,7 @@ import tf_keras
 
 from official_ext.checkpoints import restore
 from official_ext.configs import image_classification as configs
+from official_ext.tasks import accumulation
 from official_ext.tasks import exact_evaluation
 from official_ext.tasks import reading
 
@@ -89,23 +90,8 @@ class ImageClassificationTask(image_classification.ImageClassificationTask):
       labels come with weights, float32 [B], that are 0 for what fills the last
       batch up.
     """
-    is_exact = not params.is_training and (
-        input_context is None or input_context.num_input_pipelines == 1)
-    if is_exact:
-      params = params.replace(drop_remainder=False)
     dataset = reading.read(self.task_config, params, input_context)
     dataset = self._check_labels(dataset, params)
-    if is_exact:
-      num_replicas = input_context.num_replicas_in_sync if input_context else 1
-      dataset = exact_evaluation.fill_up(
-          dataset, params.global_batch_size // num_replicas, num_replicas)
-    elif not params.is_training:
-      logging.warning(
-          'With several workers, evaluation drops the last batches that are '
-          'not full.')
-      dataset = exact_evaluation.fill_up(
-          dataset, input_context.get_per_replica_batch_size(
-              params.global_batch_size), num_replicas=1)
     return dataset.prefetch(params.prefetch_buffer_size or tf.data.AUTOTUNE)
 
   def _check_labels(self, dataset: tf.data.Dataset,
@@ -120,10 +106,40 @@ class ImageClassificationTask(image_classification.ImageClassificationTask):
     smoothing = mixing.label_smoothing if mixing else 0.0
 
     def check(images, labels):
-      return images, offset_labels(
-          labels, offset, num_classes, label_key, smoothing)
+      weights = ()
+      if not params.is_training:
+        labels, *weights = labels
+      labels = offset_labels(labels, offset, num_classes, label_key, smoothing)
+      return images, (labels, *weights) if weights else labels
 
     return dataset.map(check, num_parallel_calls=tf.data.AUTOTUNE)
+
+  def train_step(
+      self,
+      inputs: tuple[tf.Tensor, tf.Tensor],
+      model: tf_keras.Model,
+      optimizer: tf_keras.optimizers.Optimizer,
+      metrics: Sequence[tf_keras.metrics.Metric] | None = None,
+  ) -> dict[str, tf.Tensor]:
+    """Model Garden's train step, on the batch in parts if so configured.
+
+    Args:
+      inputs: images [B, height, width, 3], and labels.
+      model: the classifier.
+      optimizer: what updates its weights, once.
+      metrics: what to update.
+
+    Returns:
+      The mean loss of the batch.
+    """
+    num_parts = self.task_config.gradient_accumulation_steps
+    garden_step = super().train_step
+    if num_parts == 1:
+      return garden_step(inputs, model, optimizer, metrics)
+    return {self.loss: accumulation.train_step(
+        lambda part, collector: garden_step(
+            part, model, collector, metrics)[self.loss],
+        inputs, num_parts, optimizer, model.trainable_variables)}
 
   def validation_step(
       self,

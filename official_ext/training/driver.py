@@ -153,6 +153,14 @@ def build_strategy(params: cfg.ExperimentConfig) -> tf.distribute.Strategy:
       raise ValueError(
           f'task.{name}.global_batch_size is {batch_size}, which the '
           f'{replicas} replicas do not divide. Use a multiple of {replicas}.')
+  # Model Garden's own experiments have no such setting.
+  parts = getattr(params.task, 'gradient_accumulation_steps', 1)
+  batch_size = params.task.train_data.global_batch_size
+  if batch_size % (replicas * parts):
+    raise ValueError(
+        f'task.train_data.global_batch_size is {batch_size}, which does not '
+        f'divide into {parts} parts (task.gradient_accumulation_steps) on each '
+        f'of {replicas} replicas. Use a multiple of {replicas * parts}.')
   return strategy
 
 

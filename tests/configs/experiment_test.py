@@ -223,6 +223,11 @@ def test_shipped_files_are_found_by_name_and_by_path(repository):
     ('trainer.train_epochs=0', 'both 0: set one'),
     ('task.train_data.num_examples=0', 'num_examples is 0'),
     ('task.train_data.global_batch_size=2000000', 'at least one batch'),
+    ('task.gradient_accumulation_steps=0', 'but must be at least 1'),
+    ('task.gradient_accumulation_steps=4,'
+     'runtime.mixed_precision_dtype=float16', 'not accumulated in float16'),
+    ('task.validation_data.enable_tf_data_service=true', 'every image once'),
+    ('task.validation_data.mixup_and_cutmix.mixup_alpha=0.8', 'mixed images'),
 ])
 def test_bad_overrides(override, message):
   with pytest.raises(ValueError, match=message):

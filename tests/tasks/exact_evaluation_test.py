@@ -15,37 +15,45 @@ from official_ext.training import trainer as trainer_lib
 NUM_IMAGES = 37
 
 
-def batches(num_images, batch_size, num_replicas=1):
-  images = np.arange(1, num_images + 1, dtype=np.float32)
-  dataset = tf.data.Dataset.from_tensor_slices(
-      (images[:, np.newaxis], images.astype(np.int32))).batch(batch_size)
-  return exact_evaluation.fill_up(dataset, batch_size, num_replicas)
+def share(num_images, *arguments):
+  """What `share` gives of the images 0, 1, 2 ...: [(image, weight), ...]."""
+  dataset = tf.data.Dataset.range(num_images).map(
+      lambda index: {'image': index, 'label': 2 * index})
+  parse = exact_evaluation.parse_with_weight(
+      lambda record: (record['image'], record['label']))
+  parsed = list(exact_evaluation.share(
+      dataset, *arguments).map(parse).as_numpy_iterator())
+  assert all(label == 2 * image for image, (label, _) in parsed)
+  return [(image, weight) for image, (_, weight) in parsed]
 
 
 def test_the_last_batch_is_filled_up():
-  first, last = batches(5, 3)
-  np.testing.assert_array_equal(first[1][1], [1, 1, 1])
-  images, (labels, weights) = last
-  np.testing.assert_array_equal(images, [[4], [5], [0]])
-  np.testing.assert_array_equal(labels, [4, 5, 0])
-  np.testing.assert_array_equal(weights, [1, 1, 0])
+  assert share(5, 3) == [(0, 1), (1, 1), (2, 1), (3, 1), (4, 1), (0, 0)]
+
+
+def test_a_data_set_smaller_than_the_batch():
+  assert share(2, 5) == [(0, 1), (1, 1), (0, 0), (1, 0), (0, 0)]
+
+
+def test_an_empty_data_set():
+  assert share(0, 3) == []
+
+
+def test_workers_share_every_batch():
+  assert share(5, 4, 2, 0) == [(0, 1), (1, 1), (4, 1), (0, 0)]
+  assert share(5, 4, 2, 1) == [(2, 1), (3, 1), (1, 0), (2, 0)]
 
 
 @pytest.mark.parametrize('num_images', [1, 7, 8, 9, 37])
-@pytest.mark.parametrize('num_replicas', [1, 2, 3, 8])
-def test_every_image_is_in_a_step_that_all_replicas_take(
-    num_images, num_replicas):
-  taken = list(batches(num_images, 4, num_replicas))
-  num_steps = len(taken) // num_replicas
-  weights = np.concatenate(
-      [batch[1][1] for batch in taken[:num_steps * num_replicas]])
-  assert weights.sum() == num_images
-
-
-def test_shapes_are_static():
-  images, (labels, weights) = batches(5, 3).element_spec
-  assert images.shape == [3, 1]
-  assert labels.shape == [3] and weights.shape == [3]
+@pytest.mark.parametrize('num_workers', [1, 2, 4])
+def test_every_image_counts_once_over_all_workers(num_images, num_workers):
+  shares = [share(num_images, 8, num_workers, worker)
+            for worker in range(num_workers)]
+  # Equally many, and whole batches: no worker waits for another.
+  num_steps = -(-num_images // 8)
+  assert {len(one) for one in shares} == {num_steps * 8 // num_workers}
+  counted = sorted(image for one in shares for image, weight in one if weight)
+  assert counted == list(range(num_images))
 
 
 @pytest.mark.parametrize('label_smoothing', [0.0, 0.1])
@@ -115,3 +123,38 @@ def test_37_images(data_dir, tmp_path, num_replicas, batch_size):
   assert len(right) == NUM_IMAGES
   assert logs['accuracy'] == pytest.approx(np.mean(right), abs=1e-6)
   assert logs['validation_loss'] == pytest.approx(np.mean(losses), abs=1e-4)
+
+
+def test_shapes_are_static(data_dir):
+  params = experiment.load('funnel_vit_digits', params_override=(
+      f"task.data_dir='{data_dir}',task.validation_data.global_batch_size=8"))
+  task = task_factory.get_task(params.task)
+  images, (labels, weights) = task.build_inputs(
+      params.task.validation_data).element_spec
+  assert images.shape == [8, 16, 16, 3]
+  assert labels.shape == [8] and weights.shape == [8]
+
+
+@pytest.mark.parametrize('num_files', [1, 3])
+def test_workers_evaluate_every_image_once(data_dir, tmp_path, num_files):
+  # Fewer files than workers, and more: the files do not matter.
+  (record_file,) = data_dir.glob('validation-*')
+  records = [record.numpy()
+             for record in tf.data.TFRecordDataset(str(record_file))]
+  for index in range(num_files):
+    records_for_tests.write(
+        tmp_path / f'validation-{index}', records[index::num_files])
+  params = experiment.load('funnel_vit_digits', params_override=(
+      f"task.data_dir='{tmp_path}',task.validation_data.global_batch_size=16"))
+  task = task_factory.get_task(params.task)
+  images = []
+  for worker in range(2):
+    dataset = task.build_inputs(
+        params.task.validation_data, tf.distribute.InputContext(
+            num_input_pipelines=2, input_pipeline_id=worker,
+            num_replicas_in_sync=4))
+    for batch, (_, weights) in dataset:
+      assert len(batch) == 16 // 4
+      images += [image.tobytes() for image, weight in zip(
+          batch.numpy(), weights) if weight]
+  assert len(images) == len(set(images)) == NUM_IMAGES

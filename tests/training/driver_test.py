@@ -1,7 +1,6 @@
 """Tests of whole runs on the digits, in this process."""
 
-import pathlib
-
+import event_files
 import models
 import numpy as np
 from official.common import distribute_utils
@@ -9,7 +8,6 @@ from official.core import task_factory
 import pytest
 import tensorflow as tf
 from tensorflow.python.framework import config
-from tensorflow.python.summary import summary_iterator
 import tf_keras
 
 from official_ext.checkpoints import metadata
@@ -39,17 +37,6 @@ def run(params, mode, model_dir):
                     enable_async_checkpointing=False)
 
 
-def scalars(folder):
-  """Every scalar of the event files in a folder: {name: {step: value}}."""
-  found = {}
-  for path in sorted(pathlib.Path(folder).glob('events.out.tfevents.*')):
-    for event in summary_iterator.summary_iterator(str(path)):
-      for value in event.summary.value:
-        found.setdefault(value.tag, {})[event.step] = float(
-            tf.make_ndarray(value.tensor))
-  return found
-
-
 @pytest.fixture(scope='module')
 def finished(digits_dir, tmp_path_factory):
   """A finished run of 20 steps: its folder and its trainer."""
@@ -60,7 +47,7 @@ def finished(digits_dir, tmp_path_factory):
 
 def test_the_summaries(finished):
   model_dir, trainer = finished
-  train = scalars(model_dir / 'train')
+  train = event_files.scalars(model_dir / 'train')
   for name in ('training_loss', 'accuracy', 'top_5_accuracy', 'learning_rate',
                trainer_lib.STEPS_PER_SECOND, trainer_lib.IMAGES_PER_SECOND,
                trainer_lib.PEAK_MEMORY):
@@ -73,7 +60,7 @@ def test_the_summaries(finished):
   # Orbit's figure counts compilation in; ours does not.
   assert (train[trainer_lib.STEPS_PER_SECOND][10]
           > 1.5 * train['steps_per_second'][10])
-  validation = scalars(model_dir / 'validation')
+  validation = event_files.scalars(model_dir / 'validation')
   assert validation['accuracy'][20] == pytest.approx(
       trainer.validation_logs['accuracy'])
   assert trainer.train_logs['training_loss'] == pytest.approx(
@@ -226,7 +213,7 @@ def test_one_seed_gives_one_result(digits_dir, tmp_path):
     params = load(digits_dir, steps=6, interval=3, extra=(
         f',trainer.seed={seed},trainer.deterministic=true'))
     run(params, 'train', tmp_path / name)
-    found = scalars(tmp_path / name / 'train')['training_loss']
+    found = event_files.scalars(tmp_path / name / 'train')['training_loss']
     return [found[step] for step in sorted(found)]
 
   try:
@@ -254,7 +241,7 @@ def test_mixed_precision_trains(digits_dir, tmp_path):
       ',runtime.mixed_precision_dtype=bfloat16,'
       'task.train_data.dtype=bfloat16,task.validation_data.dtype=bfloat16'))
   trainer = run(params, 'train_and_eval', tmp_path)
-  losses = scalars(tmp_path / 'train')['training_loss']
+  losses = event_files.scalars(tmp_path / 'train')['training_loss']
   assert np.isfinite(list(losses.values())).all()
   assert losses[40] < losses[20]
   assert trainer.model.backbone.get_layer('encoder').compute_dtype == 'bfloat16'
@@ -272,8 +259,9 @@ def test_two_replicas(digits_dir, tmp_path, two_replicas):
   trainer = run(load(digits_dir), 'train_and_eval', tmp_path)
   assert trainer.strategy.num_replicas_in_sync == 2
   assert int(trainer.global_step.numpy()) == 20
-  ratio = (scalars(tmp_path / 'train')[trainer_lib.IMAGES_PER_SECOND][20]
-           / scalars(tmp_path / 'train')[trainer_lib.STEPS_PER_SECOND][20])
+  train = event_files.scalars(tmp_path / 'train')
+  ratio = (train[trainer_lib.IMAGES_PER_SECOND][20]
+           / train[trainer_lib.STEPS_PER_SECOND][20])
   assert ratio == pytest.approx(32)
 
 

@@ -1,0 +1,99 @@
+"""Gradient accumulation: the update of the whole batch."""
+
+import models
+import numpy as np
+from official.core import task_factory
+import pytest
+import tensorflow as tf
+import tf_keras
+
+from official_ext.configs import experiment
+from official_ext.tasks import accumulation
+
+
+def outcome(num_parts, compiled=False, strategy=None, extra=''):
+  """Loss, top-1 and weights after a step of SGD from fixed weights."""
+  tf_keras.backend.clear_session()
+  params = experiment.load('funnel_vit_digits', params_override=(
+      "task.model.backbone.funnel_vit.layout='B1-1',"
+      'task.train_data.mixup_and_cutmix=null,task.losses.soft_labels=false,'
+      f'task.losses.one_hot=true,task.losses.l2_weight_decay=0.01,'
+      f'task.gradient_accumulation_steps={num_parts}{extra}'))
+  strategy = strategy or tf.distribute.get_strategy()
+  with strategy.scope():
+    task = task_factory.get_task(params.task)
+    model = task.build_model()
+    models.randomize(model)
+    metrics = task.build_metrics(training=True)
+    # Clipped by the norm of the whole gradient, as the recipe does.
+    optimizer = tf_keras.optimizers.legacy.SGD(0.5, global_clipnorm=1.0)
+  batch_size = 12 // strategy.num_replicas_in_sync
+
+  @tf.function(jit_compile=compiled)
+  def step(images, labels):
+    return task.train_step((images, labels), model, optimizer, metrics)['loss']
+
+  def replica_step(images, labels):
+    replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+    begin = replica * batch_size
+    return step(images[begin:begin + batch_size],
+                labels[begin:begin + batch_size])
+
+  images, labels = models.random_images(12), tf.range(12) % 10
+  if strategy.num_replicas_in_sync == 1:
+    loss = step(images, labels)
+  else:
+    loss = strategy.reduce('MEAN', tf.function(
+        lambda: strategy.run(replica_step, [images, labels]))(), axis=None)
+  return [loss, metrics[0].result(),
+          *(variable.numpy() for variable in model.trainable_variables)]
+
+
+def assert_same(found, expected):
+  for got, wanted in zip(found, expected, strict=True):
+    np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-6)
+
+
+@pytest.fixture(scope='module')
+def whole():
+  return outcome(1)
+
+
+@pytest.mark.parametrize('num_parts', [2, 3, 12])
+def test_one_update_of_the_whole_batch(whole, num_parts):
+  assert_same(outcome(num_parts), whole)
+
+
+def test_the_weights_move(whole):
+  model = task_factory.get_task(
+      experiment.load('funnel_vit_digits', params_override=(
+          "task.model.backbone.funnel_vit.layout='B1-1'")).task).build_model()
+  models.randomize(model)
+  for before, after in zip(
+      model.trainable_variables, whole[2:], strict=True):
+    assert np.abs(before - after).max() > 1e-5, before.name
+
+
+def test_compiled_by_xla(whole):
+  assert_same(outcome(4, compiled=True), whole)
+
+
+def test_on_two_replicas(whole):
+  assert_same(outcome(3, strategy=models.mirrored(2)), whole)
+
+
+def test_a_weight_that_the_loss_does_not_depend_on():
+  used, unused = tf.Variable(1.0), tf.Variable(2.0, name='unused')
+
+  def step(part, optimizer):
+    with tf.GradientTape() as tape:
+      loss = used * tf.reduce_mean(part)
+    variables = [used, unused]
+    optimizer.apply_gradients(
+        zip(tape.gradient(loss, variables), variables))
+    return loss
+
+  with pytest.raises(ValueError, match='does not depend on unused:0'):
+    accumulation.train_step(
+        step, tf.ones([4]), 2, tf_keras.optimizers.legacy.SGD(),
+        [used, unused])
