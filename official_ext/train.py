@@ -57,6 +57,7 @@ def main(argv: Sequence[str]) -> None:
   from official_ext.serving import training_export
   from official_ext.tasks import image_classification
   from official_ext.training import driver
+  from official_ext.training import strategies
   # pylint: enable=g-import-not-at-top
 
   profile_steps = _PROFILE_STEPS.value if _PROFILE.value else None
@@ -70,7 +71,7 @@ def main(argv: Sequence[str]) -> None:
         FLAGS.experiment, FLAGS.config_file or (), FLAGS.params_override or '',
         tpu=FLAGS.tpu, tf_data_service=FLAGS.tf_data_service)
     driver.check(params, FLAGS.mode, FLAGS.model_dir, profile_steps)
-    strategy = driver.build_strategy(params)
+    strategy = strategies.build(params)
     driver.check_records(params, FLAGS.mode)
   except (ValueError, OSError, SyntaxError, tf.errors.OpError) as error:
     library_logs.fail(error)
@@ -90,8 +91,10 @@ def main(argv: Sequence[str]) -> None:
     if message is None:
       raise
     library_logs.fail(message)
+  if not strategies.is_chief(strategy):
+    return
   train_utils.save_gin_config(FLAGS.mode, FLAGS.model_dir)
-  if 'train' in FLAGS.mode and driver.is_chief(strategy):
+  if 'train' in FLAGS.mode:
     _export_at_end(export, int(trainer.global_step.numpy()),
                    has_trained=bool(trainer.train_logs))
 

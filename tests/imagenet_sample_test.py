@@ -15,6 +15,7 @@ import pytest
 from data_prep import verification
 from official_ext.configs import experiment
 from official_ext.training import driver
+from official_ext.training import strategies
 
 SAMPLE_DIR = pathlib.Path(os.environ.get(
     'IMAGENET_SAMPLE_DIR',
@@ -78,7 +79,7 @@ def test_one_step_of_training_and_evaluation(imagenet_dir, tmp_path, layout):
   driver.check(params, 'train_and_eval', str(tmp_path))
   driver.check_records(params, 'train_and_eval')
   trainer = driver.run(params, 'train_and_eval', str(tmp_path),
-                       driver.build_strategy(params),
+                       strategies.build(params),
                        # A checkpoint's thread keeps its model to the end.
                        enable_async_checkpointing=False)
   # The head starts at zero: every class is as likely as any other.

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from official_ext.configs import experiment
 from official_ext.training import driver
+from official_ext.training import strategies
 
 # The crop and the resizing that an export must repeat.
 PREPROCESSING = (
@@ -31,7 +32,7 @@ def train(digits_dir, model_dir, mode='train', **settings):
   """Trains; returns the trainer."""
   params = parameters(digits_dir, **settings)
   return driver.run(
-      params, mode, str(model_dir), driver.build_strategy(params),
+      params, mode, str(model_dir), strategies.build(params),
       enable_async_checkpointing=False)
 
 

@@ -33,7 +33,7 @@ def resolve(params: cfg.ExperimentConfig) -> None:
   _check_init_checkpoint(params.task)
   _check_accumulation(params)
   _check_validation_data(params.task.validation_data)
-  _resolve_data(params.task, params.trainer.seed)
+  _resolve_data(params.task, _data_seed(params))
   _resolve_steps(params.trainer, params.task.train_data)
   backbone = params.task.model.backbone
   optimizer = params.trainer.optimizer_config.optimizer.get()
@@ -132,6 +132,18 @@ def _check_validation_data(data: image_classification.DataConfig) -> None:
         'task.validation_data.enable_tf_data_service would evaluate every '
         "image once for each of the service's workers. Set it to false; "
         'train_data may use the service.')
+
+
+def _data_seed(params: cfg.ExperimentConfig) -> int | None:
+  """The seed of the shuffling: the run's, or one for all workers.
+
+  Each worker takes its share of the shuffled files. Shuffled otherwise on each
+  of them, some files would be read twice and some never.
+  """
+  if (params.trainer.seed is None and
+      params.runtime.distribution_strategy == 'multi_worker_mirrored'):
+    return 0
+  return params.trainer.seed
 
 
 def _resolve_data(task: image_classification.ImageClassificationTask,

@@ -7,8 +7,6 @@ import functools
 import os
 import sys
 
-from absl import logging
-from official.common import distribute_utils
 from official.core import config_definitions as cfg
 from official.core import task_factory
 from official.core import train_lib
@@ -29,8 +27,10 @@ from official_ext.training import best_checkpoint
 from official_ext.training import memory
 from official_ext.training import profiling
 from official_ext.training import progress as progress_lib
+from official_ext.training import strategies
 from official_ext.training import summary
 from official_ext.training import trainer as trainer_lib
+from official_ext.training import worker_folder
 
 MODES = ('train', 'eval', 'train_and_eval', 'continuous_eval')
 
@@ -54,6 +54,12 @@ def check(params: cfg.ExperimentConfig, mode: str, model_dir: str,
   if mode not in MODES:
     raise ValueError(
         f'--mode={mode} is not supported. Use one of {", ".join(MODES)}.')
+  if (mode == 'continuous_eval' and
+      params.runtime.distribution_strategy == 'multi_worker_mirrored'):
+    raise ValueError(
+        '--mode=continuous_eval runs in one process, but '
+        'runtime.distribution_strategy is multi_worker_mirrored. Set it to '
+        'mirrored.')
   if not isinstance(params.task, garden_configs.ImageClassificationTask):
     raise ValueError(
         f'the task of this experiment is {type(params.task).__name__}, but '
@@ -104,66 +110,6 @@ def check_records(params: cfg.ExperimentConfig, mode: str) -> None:
   preflight.check_records(params.task, _data_of_mode(mode))
 
 
-def build_strategy(params: cfg.ExperimentConfig) -> tf.distribute.Strategy:
-  """Builds the strategy of the configuration, checked against the machine.
-
-  Args:
-    params: the experiment's configuration.
-
-  Returns:
-    The strategy.
-
-  Raises:
-    ValueError: if the machine has too few GPUs, or a batch does not divide by
-      the replicas.
-  """
-  runtime = params.runtime
-  num_visible = len(tf.config.list_physical_devices('GPU'))
-  if runtime.num_gpus > num_visible:
-    raise ValueError(
-        f'runtime.num_gpus is {runtime.num_gpus}, but TensorFlow sees '
-        f'{num_visible} GPUs. Lower it, or install tensorflow[and-cuda].')
-  if (num_visible and not runtime.num_gpus and
-      runtime.distribution_strategy in ('mirrored', 'one_device')):
-    logging.warning(
-        'TensorFlow sees %d GPUs, but runtime.num_gpus is 0: this run uses '
-        'the CPU. Add --params_override=runtime.num_gpus=%d.', num_visible,
-        num_visible)
-  if (runtime.enable_xla and not runtime.num_gpus and
-      runtime.distribution_strategy != 'tpu'):
-    logging.warning(
-        'runtime.enable_xla has no effect: Model Garden applies it on GPUs '
-        'alone, and runtime.num_gpus is 0.')
-  try:
-    strategy = distribute_utils.get_distribution_strategy(
-        distribution_strategy=runtime.distribution_strategy,
-        all_reduce_alg=runtime.all_reduce_alg,
-        num_gpus=runtime.num_gpus,
-        tpu_address=runtime.tpu)
-  except (ValueError, tf.errors.OpError) as error:
-    reason = str(getattr(error, 'message', None) or error).splitlines()[0]
-    raise ValueError(
-        f'runtime.distribution_strategy={runtime.distribution_strategy} '
-        f'cannot be built here: {reason} Use one_device, mirrored, '
-        'multi_worker_mirrored or tpu, as the machine has it.') from error
-  replicas = strategy.num_replicas_in_sync
-  for name in ('train_data', 'validation_data'):
-    batch_size = getattr(params.task, name).global_batch_size
-    if batch_size % replicas:
-      raise ValueError(
-          f'task.{name}.global_batch_size is {batch_size}, which the '
-          f'{replicas} replicas do not divide. Use a multiple of {replicas}.')
-  # Model Garden's own experiments have no such setting.
-  parts = getattr(params.task, 'gradient_accumulation_steps', 1)
-  batch_size = params.task.train_data.global_batch_size
-  if batch_size % (replicas * parts):
-    raise ValueError(
-        f'task.train_data.global_batch_size is {batch_size}, which does not '
-        f'divide into {parts} parts (task.gradient_accumulation_steps) on each '
-        f'of {replicas} replicas. Use a multiple of {replicas * parts}.')
-  return strategy
-
-
 def run(params: cfg.ExperimentConfig, mode: str, model_dir: str,
         strategy: tf.distribute.Strategy,
         enable_async_checkpointing: bool = True,
@@ -175,7 +121,7 @@ def run(params: cfg.ExperimentConfig, mode: str, model_dir: str,
     params: the experiment's configuration.
     mode: one of MODES.
     model_dir: folder of the checkpoints and the logs.
-    strategy: what `build_strategy` returned.
+    strategy: what `strategies.build` returned.
     enable_async_checkpointing: whether training goes on while a checkpoint is
       written.
     profile_steps: how many training steps to profile; None: no profile.
@@ -188,7 +134,8 @@ def run(params: cfg.ExperimentConfig, mode: str, model_dir: str,
     ValueError: if `model_dir` holds a checkpoint without metadata that is
       another model's.
   """
-  if 'train' in mode:
+  is_chief = strategies.is_chief(strategy)
+  if 'train' in mode and is_chief:
     train_utils.serialize_config(params, model_dir)
   _seed(params.trainer)
   if params.runtime.mixed_precision_dtype:
@@ -196,7 +143,7 @@ def run(params: cfg.ExperimentConfig, mode: str, model_dir: str,
   # Libraries print too; keep a hold of the terminal.
   terminal = sys.stdout
   progress = progress_lib.Progress()
-  if is_chief(strategy):
+  if is_chief:
     progress = progress_lib.create(terminal)
     print(_describe(params), file=terminal, flush=True)
   profiler = None
@@ -204,36 +151,39 @@ def run(params: cfg.ExperimentConfig, mode: str, model_dir: str,
     profiler = profiling.Profiler(
         model_dir, profile_steps, params.trainer.train_steps)
   try:
-    with library_logs.without_prints():
+    with library_logs.without_prints(), worker_folder.enter(
+        model_dir, params.trainer.best_checkpoint_export_subdir,
+        is_chief) as write_dir:
       trainer = _train_and_evaluate(
-          params, mode, model_dir, strategy, progress, profiler,
-          enable_async_checkpointing, on_best)
+          params, mode, model_dir, write_dir, strategy, progress, profiler,
+          enable_async_checkpointing, on_best if is_chief else None)
   finally:
     progress.close()
   if profiler:
     profiler.end()
-  if is_chief(strategy) and (trainer.train_logs or trainer.validation_logs):
+  if is_chief and (trainer.train_logs or trainer.validation_logs):
     print(_summary(trainer, params, model_dir), file=terminal, flush=True)
   return trainer
 
 
 def _train_and_evaluate(
-    params: cfg.ExperimentConfig, mode: str, model_dir: str,
+    params: cfg.ExperimentConfig, mode: str, model_dir: str, write_dir: str,
     strategy: tf.distribute.Strategy, progress: progress_lib.Progress,
     profiler: profiling.Profiler | None, enable_async_checkpointing: bool,
     on_best: Callable[[], None] | None) -> trainer_lib.Trainer:
   """Builds everything and hands over to Model Garden's runner."""
   with strategy.scope():
-    task = task_factory.get_task(params.task, logging_dir=model_dir)
+    task = task_factory.get_task(params.task, logging_dir=write_dir)
     trainer = train_utils.create_trainer(
         params,
         task,
         train='train' in mode,
         evaluate='eval' in mode,
         checkpoint_exporter=best_checkpoint.create(
-            params, model_dir, on_best if is_chief(strategy) else None),
+            params, write_dir, on_best),
         trainer_cls=functools.partial(
-            trainer_lib.Trainer, progress=progress, profiler=profiler))
+            trainer_lib.Trainer, progress=progress, profiler=profiler,
+            model_dir=model_dir))
   checkpoint = tf.train.latest_checkpoint(model_dir)
   if checkpoint and metadata.read(checkpoint) is None:
     metadata.check_same_variables(checkpoint, trainer.model)
@@ -242,9 +192,11 @@ def _train_and_evaluate(
       task=task,
       mode=mode,
       params=params,
-      model_dir=model_dir,
+      model_dir=write_dir,
       trainer=trainer,
       enable_async_checkpointing=enable_async_checkpointing)
+  if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+    worker_folder.check_same_step(strategy, trainer.global_step, model_dir)
   with strategy.scope():
     _run_mode(runner, mode, params.trainer, progress)
   return trainer
@@ -327,11 +279,6 @@ def _seed(trainer: image_classification.TrainerConfig) -> None:
     tf_keras.utils.set_random_seed(trainer.seed)
   if getattr(trainer, 'deterministic', False):
     tf.config.experimental.enable_op_determinism()
-
-
-def is_chief(strategy: tf.distribute.Strategy) -> bool:
-  """Whether this process is the one that writes for all."""
-  return bool(strategy.extended.should_checkpoint)
 
 
 def _describe(params: cfg.ExperimentConfig) -> str:

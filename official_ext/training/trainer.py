@@ -39,7 +39,8 @@ class Trainer(base_trainer.Trainer):
 
   def __init__(self, config, task, model, optimizer, *args,
                progress: progress_lib.Progress,
-               profiler: profiling.Profiler | None = None, **kwargs):
+               profiler: profiling.Profiler | None = None,
+               model_dir: str | None = None, **kwargs):
     """Initialises the trainer.
 
     Args:
@@ -50,12 +51,15 @@ class Trainer(base_trainer.Trainer):
       *args: of Model Garden's trainer.
       progress: what to tell about the progress.
       profiler: takes a profile of a few steps; None: nothing is profiled.
+      model_dir: folder of the training, whose newest checkpoint to begin
+        from if the folder that this worker writes to has none.
       **kwargs: of Model Garden's trainer.
     """
     super().__init__(config, task, model, optimizer, *args, **kwargs)
     self._num_images = tf_keras.metrics.Sum('num_images', dtype=tf.float32)
     self._progress = progress
     self._profiler = profiler
+    self._model_dir = model_dir
     self._has_begun = False
     # Reading a metric synchronises the workers of a multi-worker job, which
     # would have to agree on when; there, a loop is run in one piece.
@@ -74,6 +78,14 @@ class Trainer(base_trainer.Trainer):
         **getattr(self.model, 'checkpoint_items', {}),
         **{metadata.CHECKPOINT_ITEM: metadata.CheckpointMetadata(
             metadata.describe(config))})
+
+  def initialize(self):
+    """Begins from the checkpoint of the training, or else as Model Garden."""
+    checkpoint = self._model_dir and tf.train.latest_checkpoint(self._model_dir)
+    if checkpoint:
+      self.checkpoint.restore(checkpoint)
+    else:
+      super().initialize()
 
   def create_train_loop_fn(self) -> Callable[..., None]:
     """Wraps Orbit's loop so that it is timed and reports its progress."""

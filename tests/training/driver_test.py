@@ -13,6 +13,7 @@ import tf_keras
 from official_ext.checkpoints import metadata
 from official_ext.configs import experiment
 from official_ext.training import driver
+from official_ext.training import strategies
 from official_ext.training import trainer as trainer_lib
 
 SMALL = ("task.model.backbone.funnel_vit.layout='B1-1',"
@@ -31,7 +32,7 @@ def load(digits_dir, steps=20, interval=10, extra=''):
 
 def run(params, mode, model_dir):
   driver.check(params, mode, str(model_dir))
-  strategy = driver.build_strategy(params)
+  strategy = strategies.build(params)
   driver.check_records(params, mode)
   return driver.run(params, mode, str(model_dir), strategy,
                     enable_async_checkpointing=False)
@@ -164,22 +165,10 @@ def test_a_folder_whose_checkpoints_would_not_be_found_again(
     driver.check(load(digits_dir), 'train', str(tmp_path / 'run [1]'))
 
 
-def test_xla_without_a_gpu_is_said_to_do_nothing(digits_dir, caplog):
-  driver.build_strategy(load(digits_dir, extra=',runtime.enable_xla=true'))
-  assert 'runtime.enable_xla has no effect' in caplog.text
-
-
 def test_an_unknown_precision(digits_dir, tmp_path):
   params = load(digits_dir, extra=',runtime.mixed_precision_dtype=bogus')
   with pytest.raises(ValueError, match="dtype is 'bogus', but must be bfloat1"):
     driver.check(params, 'train', str(tmp_path))
-
-
-def test_a_strategy_that_the_machine_has_not(digits_dir):
-  params = load(digits_dir, extra=',runtime.distribution_strategy=bogus')
-  with pytest.raises(ValueError, match=(
-      'distribution_strategy=bogus cannot be built here.*Use one_device')):
-    driver.build_strategy(params)
 
 
 def test_an_unknown_mode(digits_dir, tmp_path):

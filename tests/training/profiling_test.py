@@ -12,6 +12,7 @@ from tensorflow.tsl.profiler.protobuf import xplane_pb2
 from official_ext.configs import experiment
 from official_ext.training import driver
 from official_ext.training import profiling
+from official_ext.training import strategies
 from official_ext.training import throughput
 
 
@@ -29,7 +30,7 @@ def load(digits_dir, steps=20, interval=20, extra=''):
 
 def run(params, model_dir, profile_steps, mode='train'):
   driver.check(params, mode, str(model_dir), profile_steps)
-  return driver.run(params, mode, str(model_dir), driver.build_strategy(params),
+  return driver.run(params, mode, str(model_dir), strategies.build(params),
                     enable_async_checkpointing=False,
                     profile_steps=profile_steps)
 

@@ -9,6 +9,7 @@ import workers
 from data_prep import digits_to_tfrecord
 from official_ext.configs import experiment
 from official_ext.training import driver
+from official_ext.training import strategies
 from official_ext.training import trainer as trainer_lib
 
 STEPS = 20
@@ -42,7 +43,7 @@ def overrides(tmp_path_factory):
 def run(overrides, model_dir, strategy=None):
   params = experiment.load('funnel_vit_digits', params_override=overrides)
   driver.check(params, 'train_and_eval', str(model_dir))
-  strategy = strategy or driver.build_strategy(params)
+  strategy = strategy or strategies.build(params)
   driver.check_records(params, 'train_and_eval')
   driver.run(params, 'train_and_eval', str(model_dir), strategy,
              enable_async_checkpointing=False)

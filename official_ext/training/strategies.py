@@ -1,0 +1,147 @@
+"""The strategy of tf.distribute that the configuration asks for.
+
+Model Garden builds it. Here the configuration is held against the machine
+first: GPUs, the workers of the job, and how batches and files divide.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+
+from absl import logging
+from official.common import distribute_utils
+from official.core import config_definitions as cfg
+from official.core import input_reader
+import tensorflow as tf
+
+_MULTI_WORKER = 'multi_worker_mirrored'
+
+
+def build(params: cfg.ExperimentConfig) -> tf.distribute.Strategy:
+  """Builds the strategy of the configuration, checked against the machine.
+
+  Waits for the other workers, if the job has several.
+
+  Args:
+    params: the experiment's configuration.
+
+  Returns:
+    The strategy.
+
+  Raises:
+    ValueError: if the machine has too few GPUs, TF_CONFIG does not fit, or a
+      batch does not divide by the replicas.
+  """
+  runtime = params.runtime
+  num_workers = _check_workers(runtime.distribution_strategy)
+  _check_devices(runtime)
+  try:
+    strategy = distribute_utils.get_distribution_strategy(
+        distribution_strategy=runtime.distribution_strategy,
+        all_reduce_alg=runtime.all_reduce_alg,
+        num_gpus=runtime.num_gpus,
+        tpu_address=runtime.tpu)
+  except (ValueError, tf.errors.OpError) as error:
+    reason = str(getattr(error, 'message', None) or error).splitlines()[0]
+    raise ValueError(
+        f'runtime.distribution_strategy={runtime.distribution_strategy} '
+        f'cannot be built here: {reason} Use one_device, mirrored, '
+        'multi_worker_mirrored or tpu, as the machine has it.') from error
+  _check_batches(params.task, strategy.num_replicas_in_sync)
+  if num_workers > 1 and is_chief(strategy):
+    _warn_of_few_files(params.task.train_data, num_workers)
+  return strategy
+
+
+def is_chief(strategy: tf.distribute.Strategy) -> bool:
+  """Whether this process is the one that writes for all."""
+  return bool(strategy.extended.should_checkpoint)
+
+
+def _check_workers(name: str) -> int:
+  """How many workers TF_CONFIG names; 1 if it is not set."""
+  text = os.environ.get('TF_CONFIG', '')
+  if not text:
+    if name == _MULTI_WORKER:
+      logging.warning(
+          'runtime.distribution_strategy is multi_worker_mirrored, but '
+          'TF_CONFIG is not set: this process trains alone.')
+    return 1
+  example = (
+      '\'{"cluster": {"worker": ["HOST1:2222", "HOST2:2222"]}, "task": '
+      '{"type": "worker", "index": 0}}\'')
+  try:
+    config = json.loads(text)
+    tasks = {kind: len(config.get('cluster', {}).get(kind, ()))
+             for kind in ('chief', 'worker')}
+    kind, index = config['task']['type'], config['task']['index']
+    is_named = 0 <= int(index) < tasks.get(kind, 1)
+  except (ValueError, KeyError, TypeError, AttributeError) as error:
+    raise ValueError(
+        f'TF_CONFIG is {text!r}, which cannot be read ({error!r}). Set it to '
+        f'the like of {example}, or unset it.') from error
+  num_workers = sum(tasks.values())
+  if num_workers > 1 and name in ('mirrored', 'one_device', 'off'):
+    raise ValueError(
+        f'TF_CONFIG names {num_workers} workers, but '
+        f'runtime.distribution_strategy is {name}: each would train alone and '
+        'write to the same --model_dir. Add --params_override='
+        'runtime.distribution_strategy=multi_worker_mirrored, or unset '
+        'TF_CONFIG.')
+  if not is_named:
+    raise ValueError(
+        f'TF_CONFIG: this is {kind} {index}, but the cluster has '
+        f'{tasks.get(kind, 0)} of type {kind}, counted from 0.')
+  return num_workers
+
+
+def _check_devices(runtime: cfg.RuntimeConfig) -> None:
+  num_visible = len(tf.config.list_physical_devices('GPU'))
+  if runtime.num_gpus > num_visible:
+    raise ValueError(
+        f'runtime.num_gpus is {runtime.num_gpus}, but TensorFlow sees '
+        f'{num_visible} GPUs. Lower it, or install tensorflow[and-cuda].')
+  if (num_visible and not runtime.num_gpus and
+      runtime.distribution_strategy in ('mirrored', 'one_device')):
+    logging.warning(
+        'TensorFlow sees %d GPUs, but runtime.num_gpus is 0: this run uses '
+        'the CPU. Add --params_override=runtime.num_gpus=%d.', num_visible,
+        num_visible)
+  if (runtime.enable_xla and not runtime.num_gpus and
+      runtime.distribution_strategy != 'tpu'):
+    logging.warning(
+        'runtime.enable_xla has no effect: Model Garden applies it on GPUs '
+        'alone, and runtime.num_gpus is 0.')
+
+
+def _check_batches(task: cfg.TaskConfig, num_replicas: int) -> None:
+  """Every replica must get as many images, and divide them into its parts."""
+  for name in ('train_data', 'validation_data'):
+    batch_size = getattr(task, name).global_batch_size
+    if batch_size % num_replicas:
+      raise ValueError(
+          f'task.{name}.global_batch_size is {batch_size}, which the '
+          f'{num_replicas} replicas do not divide. Use a multiple of '
+          f'{num_replicas}.')
+  # Model Garden's own experiments have no such setting.
+  num_parts = getattr(task, 'gradient_accumulation_steps', 1)
+  batch_size = task.train_data.global_batch_size
+  if batch_size % (num_replicas * num_parts):
+    raise ValueError(
+        f'task.train_data.global_batch_size is {batch_size}, which does not '
+        f'divide into {num_parts} parts (task.gradient_accumulation_steps) on '
+        f'each of {num_replicas} replicas. Use a multiple of '
+        f'{num_replicas * num_parts}.')
+
+
+def _warn_of_few_files(data: cfg.DataConfig, num_workers: int) -> None:
+  """Says how the training data is shared out where files are too few."""
+  if data.tfds_name:
+    return
+  num_files = len(input_reader.match_files(data.input_path))
+  if num_files < num_workers:
+    logging.warning(
+        'task.train_data has %d file(s) for %d workers: every worker reads '
+        'them all and takes one record in %d. More files read faster.',
+        num_files, num_workers, num_workers)

@@ -1,0 +1,98 @@
+"""The strategy of the configuration, held against the machine."""
+
+import json
+
+import models
+from official.common import distribute_utils
+import pytest
+import records_for_tests
+
+from official_ext.configs import experiment
+from official_ext.training import strategies
+
+
+def load(**overrides):
+  return experiment.load('funnel_vit_digits', params_override=','.join(
+      f'{name}={value}' for name, value in overrides.items()))
+
+
+def workers(count, index=0, kind='worker'):
+  return json.dumps({
+      'cluster': {'worker': [f'localhost:{2222 + i}' for i in range(count)]},
+      'task': {'type': kind, 'index': index}})
+
+
+@pytest.fixture
+def two_replicas(monkeypatch):
+  """Makes every strategy mirrored over two logical CPU devices."""
+  monkeypatch.setattr(distribute_utils, 'get_distribution_strategy',
+                      lambda **_: models.mirrored(2))
+
+
+def test_xla_without_a_gpu_is_said_to_do_nothing(caplog):
+  strategies.build(load(**{'runtime.enable_xla': 'true'}))
+  assert 'runtime.enable_xla has no effect' in caplog.text
+
+
+def test_a_strategy_that_the_machine_has_not():
+  params = load(**{'runtime.distribution_strategy': 'bogus'})
+  with pytest.raises(ValueError, match=(
+      'distribution_strategy=bogus cannot be built here.*Use one_device')):
+    strategies.build(params)
+
+
+def test_a_batch_that_does_not_divide_into_parts(two_replicas):
+  params = load(**{'task.gradient_accumulation_steps': 3,
+                   'task.train_data.global_batch_size': 64})
+  with pytest.raises(ValueError, match=(
+      r'is 64, which does not divide into 3 parts .* on each of 2 replicas. '
+      'Use a multiple of 6')):
+    strategies.build(params)
+
+
+@pytest.mark.parametrize('text, message', [
+    ('nonsense', "TF_CONFIG is 'nonsense', which cannot be read"),
+    ('[1]', 'which cannot be read'),
+    ('{"cluster": {"worker": ["a:1", "b:1"]}}', 'which cannot be read'),
+    (workers(2, 2), 'this is worker 2, but the cluster has 2 of type worker'),
+    (workers(2, -1), 'this is worker -1, but the cluster has 2'),
+])
+def test_a_tf_config_that_does_not_fit(monkeypatch, text, message):
+  monkeypatch.setenv('TF_CONFIG', text)
+  with pytest.raises(ValueError, match=message):
+    strategies.build(load(**{
+        'runtime.distribution_strategy': 'multi_worker_mirrored'}))
+
+
+def test_workers_that_would_train_alone(monkeypatch):
+  monkeypatch.setenv('TF_CONFIG', workers(2))
+  with pytest.raises(ValueError, match=(
+      'names 2 workers, but runtime.distribution_strategy is mirrored: each '
+      'would train alone')):
+    strategies.build(load())
+
+
+def test_one_worker_may_train_as_it_likes(monkeypatch):
+  monkeypatch.setenv('TF_CONFIG', workers(1))
+  assert strategies.build(load()).num_replicas_in_sync == 1
+
+
+def test_several_workers_without_a_tf_config(
+    monkeypatch, caplog, two_replicas):
+  monkeypatch.delenv('TF_CONFIG', raising=False)
+  strategies.build(load(**{
+      'runtime.distribution_strategy': 'multi_worker_mirrored'}))
+  assert 'TF_CONFIG is not set: this process trains alone' in caplog.text
+
+
+@pytest.mark.parametrize('num_files', [1, 2])
+def test_fewer_files_than_workers_are_said(
+    monkeypatch, caplog, tmp_path, two_replicas, num_files):
+  for index in range(num_files):
+    records_for_tests.write(tmp_path / f'train-{index}', [])
+  monkeypatch.setenv('TF_CONFIG', workers(2))
+  strategies.build(load(**{
+      'runtime.distribution_strategy': 'multi_worker_mirrored',
+      'task.data_dir': f"'{tmp_path}'"}))
+  said = 'has 1 file(s) for 2 workers: every worker reads' in caplog.text
+  assert said == (num_files < 2)
