@@ -29,7 +29,6 @@ def outcome(num_parts, compiled=False, strategy=None, extra=''):
     optimizer = tf_keras.optimizers.legacy.SGD(0.5, global_clipnorm=1.0)
   batch_size = 12 // strategy.num_replicas_in_sync
 
-  @tf.function(jit_compile=compiled)
   def step(images, labels):
     return task.train_step((images, labels), model, optimizer, metrics)['loss']
 
@@ -41,7 +40,7 @@ def outcome(num_parts, compiled=False, strategy=None, extra=''):
 
   images, labels = models.random_images(12), tf.range(12) % 10
   if strategy.num_replicas_in_sync == 1:
-    loss = step(images, labels)
+    loss = tf.function(step, jit_compile=compiled)(images, labels)
   else:
     loss = strategy.reduce('MEAN', tf.function(
         lambda: strategy.run(replica_step, [images, labels]))(), axis=None)
@@ -71,7 +70,9 @@ def test_the_weights_move(whole):
   models.randomize(model)
   for before, after in zip(
       model.trainable_variables, whole[2:], strict=True):
-    assert np.abs(before - after).max() > 1e-5, before.name
+    # The softmax does not change with the keys' bias.
+    if 'key/bias' not in before.name:
+      assert np.abs(before - after).max() > 1e-5, before.name
 
 
 def test_compiled_by_xla(whole):

@@ -1,0 +1,58 @@
+"""One of two workers is lost: the job ends, and goes on when started again."""
+
+import time
+
+import event_files
+import pytest
+import tensorflow as tf
+import workers
+
+# Far more than it takes; a job that hangs would take for ever.
+TIMEOUT_SECONDS = 240
+
+
+def start(digits_dir, tmp_path, repository, train_steps):
+  return workers.start(
+      2, '--experiment=funnel_vit_digits', '--mode=train',
+      f'--model_dir={tmp_path}/run', '--params_override=' + ','.join([
+          f"task.data_dir='{digits_dir}'",
+          "task.model.backbone.funnel_vit.layout='B1-1'",
+          'task.train_data.global_batch_size=16', 'trainer.steps_per_loop=20',
+          'trainer.checkpoint_interval=20',
+          f'trainer.train_steps={train_steps}',
+          'runtime.distribution_strategy=multi_worker_mirrored']),
+      cwd=repository, log_dir=tmp_path)
+
+
+def wait_for_checkpoint(folder, processes):
+  """Waits until there is a checkpoint; returns its step."""
+  while not (path := tf.train.latest_checkpoint(folder)):
+    assert all(process.poll() is None for process in processes)
+    time.sleep(0.1)
+  return int(path.rsplit('-', maxsplit=1)[1])
+
+
+@pytest.mark.parametrize(
+    'lost', [1, pytest.param(0, marks=pytest.mark.long)])
+def test_a_lost_worker(digits_dir, tmp_path, repository, lost):
+  processes = start(digits_dir, tmp_path, repository, 1_000_000)
+  try:
+    wait_for_checkpoint(tmp_path / 'run', processes)
+    processes[lost].kill()
+    code = processes[1 - lost].wait(TIMEOUT_SECONDS)
+  finally:
+    for process in processes:
+      process.kill()
+  log = (tmp_path / f'worker-{1 - lost}.txt').read_text()
+  assert code == 1, log
+  assert 'error: another worker was lost' in log
+  assert 'Traceback' not in log
+
+  step = wait_for_checkpoint(tmp_path / 'run', [])
+  processes = start(digits_dir, tmp_path, repository, step + 40)
+  codes = [process.wait(TIMEOUT_SECONDS) for process in processes]
+  logs = [(tmp_path / f'worker-{index}.txt').read_text() for index in (0, 1)]
+  assert codes == [0, 0], '\n'.join(logs)
+  losses = event_files.scalars(tmp_path / 'run' / 'train')['training_loss']
+  assert sorted(losses)[-2:] == [step + 20, step + 40]
+  assert max(losses) == step + 40
