@@ -91,6 +91,13 @@ def main(argv: Sequence[str]) -> None:
     if message is None:
       raise
     library_logs.fail(message)
+  except tf.errors.OpError as error:
+    message = strategies.lost_worker_message(error)
+    if message is None:
+      raise
+    library_logs.fail(
+        f'{message}. Start all workers again with the same command: they go '
+        f'on from the newest checkpoint in {FLAGS.model_dir}.')
   if not strategies.is_chief(strategy):
     return
   train_utils.save_gin_config(FLAGS.mode, FLAGS.model_dir)

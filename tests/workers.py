@@ -22,6 +22,8 @@ def free_ports(count):
 def start(num_workers, *arguments, cwd, log_dir, **environment):
   """Starts the workers; what they print goes to log_dir/worker-N.txt.
 
+  In an argument, WORKER stands for the number of the worker.
+
   Returns:
     The processes, [num_workers].
   """
@@ -32,7 +34,9 @@ def start(num_workers, *arguments, cwd, log_dir, **environment):
             'task': {'type': 'worker', 'index': index}}
     with (log_dir / f'worker-{index}.txt').open('w') as log:
       processes.append(subprocess.Popen(
-          [sys.executable, 'train.py', *map(str, arguments)], cwd=cwd,
+          [sys.executable, 'train.py',
+           *(argument.replace('WORKER', str(index)) for argument in arguments)],
+          cwd=cwd,
           stdout=log, stderr=subprocess.STDOUT, env={
               **os.environ, 'CUDA_VISIBLE_DEVICES': '-1',
               'TF_CONFIG': json.dumps(task), **environment}))

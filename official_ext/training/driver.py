@@ -135,6 +135,8 @@ def run(params: cfg.ExperimentConfig, mode: str, model_dir: str,
       another model's.
   """
   is_chief = strategies.is_chief(strategy)
+  if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+    worker_folder.check_same_checkpoint(strategy, model_dir)
   if 'train' in mode and is_chief:
     train_utils.serialize_config(params, model_dir)
   _seed(params.trainer)
@@ -195,8 +197,6 @@ def _train_and_evaluate(
       model_dir=write_dir,
       trainer=trainer,
       enable_async_checkpointing=enable_async_checkpointing)
-  if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
-    worker_folder.check_same_step(strategy, trainer.global_step, model_dir)
   with strategy.scope():
     _run_mode(runner, mode, params.trainer, progress)
   return trainer

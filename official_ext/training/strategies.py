@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 
 from absl import logging
 from official.common import distribute_utils
@@ -16,6 +17,8 @@ from official.core import input_reader
 import tensorflow as tf
 
 _MULTI_WORKER = 'multi_worker_mirrored'
+# As TensorFlow names workers that it no longer hears from.
+_TASK = re.compile(r'^/job:(\w+)/replica:\d+/task:(\d+)$', re.MULTILINE)
 
 
 def build(params: cfg.ExperimentConfig) -> tf.distribute.Strategy:
@@ -57,6 +60,24 @@ def build(params: cfg.ExperimentConfig) -> tf.distribute.Strategy:
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
   """Whether this process is the one that writes for all."""
   return bool(strategy.extended.should_checkpoint)
+
+
+def lost_worker_message(error: tf.errors.OpError) -> str | None:
+  """What happened to another worker, if that is why a step failed.
+
+  Args:
+    error: an error of a training or evaluation step.
+
+  Returns:
+    The message, or None if it was another error.
+  """
+  if not isinstance(error, (tf.errors.UnavailableError,
+                            tf.errors.AbortedError)):
+    return None
+  lost = [f'{kind} {index}' for kind, index in _TASK.findall(error.message)]
+  # The chief is who tells of the others.
+  return 'another worker was lost: ' + (
+      ', '.join(lost) or 'the chief, or the connection to it')
 
 
 def _check_workers(name: str) -> int:

@@ -14,6 +14,8 @@ import tempfile
 
 import tensorflow as tf
 
+from official_ext.checkpoints import restore
+
 # What Model Garden remembers the best evaluation in.
 _BEST_METRICS = 'info.json'
 
@@ -43,22 +45,24 @@ def enter(model_dir: str, best_subdir: str, is_chief: bool) -> Iterator[str]:
     yield folder
 
 
-def check_same_step(strategy: tf.distribute.Strategy,
-                    global_step: tf.Variable, model_dir: str) -> None:
-  """Finds workers that did not go on from the same checkpoint.
+def check_same_checkpoint(strategy: tf.distribute.Strategy,
+                          model_dir: str) -> None:
+  """Finds workers that would not go on from the same checkpoint.
 
   Args:
     strategy: the strategy of several workers.
-    global_step: what was restored.
-    model_dir: folder of the training, for the message.
+    model_dir: folder of the training.
 
   Raises:
-    ValueError: if the workers are at different steps.
+    restore.LoadError: if the workers find different ones.
   """
+  path = tf.train.latest_checkpoint(model_dir)
+  # ckpt-STEP
+  step = int(path.rsplit('-', maxsplit=1)[1]) if path else 0
   steps = strategy.gather(
-      strategy.run(lambda: tf.reshape(global_step, [1])), axis=0).numpy()
+      strategy.run(lambda: tf.constant([step])), axis=0).numpy()
   if len(set(steps)) > 1:
-    raise ValueError(
+    raise restore.LoadError(
         f'the workers found different checkpoints in {model_dir}, of the steps '
         f'{", ".join(map(str, sorted(set(steps))))}. It must be on a file '
         'system that all of them share, such as gs:// or NFS.')

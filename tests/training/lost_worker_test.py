@@ -1,5 +1,6 @@
 """One of two workers is lost: the job ends, and goes on when started again."""
 
+import shutil
 import time
 
 import event_files
@@ -11,10 +12,10 @@ import workers
 TIMEOUT_SECONDS = 240
 
 
-def start(digits_dir, tmp_path, repository, train_steps):
+def start(digits_dir, tmp_path, repository, train_steps, folder='run'):
   return workers.start(
       2, '--experiment=funnel_vit_digits', '--mode=train',
-      f'--model_dir={tmp_path}/run', '--params_override=' + ','.join([
+      f'--model_dir={tmp_path}/{folder}', '--params_override=' + ','.join([
           f"task.data_dir='{digits_dir}'",
           "task.model.backbone.funnel_vit.layout='B1-1'",
           'task.train_data.global_batch_size=16', 'trainer.steps_per_loop=20',
@@ -45,8 +46,9 @@ def test_a_lost_worker(digits_dir, tmp_path, repository, lost):
       process.kill()
   log = (tmp_path / f'worker-{1 - lost}.txt').read_text()
   assert code == 1, log
-  assert 'error: another worker was lost' in log
-  assert 'Traceback' not in log
+  name = 'worker 1' if lost else 'the chief, or the connection to it'
+  assert log.rstrip().splitlines()[-1].startswith(
+      f'error: another worker was lost: {name}. Start all workers again')
 
   step = wait_for_checkpoint(tmp_path / 'run', [])
   processes = start(digits_dir, tmp_path, repository, step + 40)
@@ -56,3 +58,19 @@ def test_a_lost_worker(digits_dir, tmp_path, repository, lost):
   losses = event_files.scalars(tmp_path / 'run' / 'train')['training_loss']
   assert sorted(losses)[-2:] == [step + 20, step + 40]
   assert max(losses) == step + 40
+
+
+@pytest.mark.long
+def test_workers_that_do_not_share_their_folder(
+    digits_dir, tmp_path, repository):
+  for folder, steps in (('run', 20), ('run-WORKER', 40)):
+    processes = start(digits_dir, tmp_path, repository, steps, folder)
+    codes = [process.wait(TIMEOUT_SECONDS) for process in processes]
+    if folder == 'run':
+      assert codes == [0, 0]
+      shutil.copytree(tmp_path / 'run', tmp_path / 'run-0')
+  assert codes == [1, 1]
+  for index in (0, 1):
+    log = (tmp_path / f'worker-{index}.txt').read_text()
+    assert (f'error: the workers found different checkpoints in {tmp_path}/run-'
+            f'{index}, of the steps 0, 20. It must') in log
