@@ -104,12 +104,17 @@ def test_two_workers(overrides, one_process, tmp_path, repository):
   processes = workers.start(
       2, '--experiment=funnel_vit_digits', '--mode=train_and_eval',
       f'--model_dir={tmp_path}/run', '--params_override='
-      f'{overrides},runtime.distribution_strategy=multi_worker_mirrored',
+      f'{overrides},runtime.distribution_strategy=multi_worker_mirrored,'
+      'trainer.best_checkpoint_export_subdir=best,'
+      'trainer.best_checkpoint_eval_metric=accuracy',
       cwd=repository, log_dir=tmp_path)
   codes = [process.wait(TIMEOUT_SECONDS) for process in processes]
   logs = [(tmp_path / f'worker-{index}.txt').read_text() for index in (0, 1)]
   assert codes == [0, 0], '\n'.join(logs)
   assert_same(curves(tmp_path / 'run'), one_process)
-  # The chief speaks for all.
+  # The chief speaks and writes for all.
   assert 'Funnel-ViT vit-nano4, B1(17)-1(9)' in logs[0]
   assert 'Funnel-ViT' not in logs[1]
+  assert len(list((tmp_path / 'run' / 'train').glob('events.*'))) == 1
+  assert (tmp_path / 'run' / 'best' / 'info.json').exists()
+  assert (tmp_path / 'run' / 'best' / 'checkpoint').exists()
