@@ -9,3 +9,4 @@ if __name__ == '__main__':
   print('ready', flush=True)
   while True:
     exporter.export(sys.argv[1], sys.argv[2])
+    print('exported', flush=True)

@@ -186,21 +186,32 @@ def test_another_saved_model(tmp_path):
     classifier_lib.Classifier(str(tmp_path))
 
 
+def start_exports(repository, trained_dir, base):
+  """Starts a process that exports again and again."""
+  process = subprocess.Popen(
+      [sys.executable, repository / 'tests/killed_export.py', trained_dir,
+       base], cwd=repository, stdout=subprocess.PIPE, text=True,
+      stderr=subprocess.DEVNULL,
+      env={**os.environ, 'PYTHONPATH': str(repository)})
+  assert process.stdout.readline() == 'ready\n'
+  return process
+
+
 def check_killed_exports(repository, trained_dir, base, times):
   """Kills exports at random moments; returns how many versions there are."""
   generator = random.Random(4)
   encoded = tf.constant([records_for_tests.encode()])
   checked, expected = set(), None
-  for _ in range(times):
-    process = subprocess.Popen(
-        [sys.executable, repository / 'tests/killed_export.py', trained_dir,
-         base], cwd=repository, stdout=subprocess.PIPE, text=True,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, 'PYTHONPATH': str(repository)})
-    assert process.stdout.readline() == 'ready\n'
-    time.sleep(generator.uniform(0.5, 12))
+  # So that the moments cover a whole export, however slow the machine is.
+  with start_exports(repository, trained_dir, base) as process:
+    start = time.monotonic()
+    assert process.stdout.readline() == 'exported\n'
+    seconds = time.monotonic() - start
     process.kill()
-    process.wait()
+  for _ in range(times):
+    with start_exports(repository, trained_dir, base) as process:
+      time.sleep(generator.uniform(0, 1.5 * seconds))
+      process.kill()
     names = os.listdir(base) if os.path.isdir(base) else []
     # At most the one that was being written.
     assert len([name for name in names if not name.isdigit()]) <= 1
