@@ -2,6 +2,7 @@
 # make quickstart   set up, prepare the digits, train, export, predict
 # make test         set up, check the style, run the tests
 # make figures      draw the figures of the README
+# make scaling      write docs/scaling.md
 # make proofs       the tests that are too long for make test
 # make benchmark    time the conversion of PHOTOGRAPHS, a folder of JPEG files
 # make lock         resolve the dependencies anew
@@ -15,13 +16,14 @@ BIN := $(VENV)/bin
 LOCK := requirements/lock.txt
 INSTALLED := $(VENV)/.installed
 
-.PHONY: setup quickstart test proofs benchmark lint figures lock clean
+.PHONY: setup quickstart test proofs benchmark lint figures scaling lock clean
 .DELETE_ON_ERROR:
 
 setup: $(INSTALLED)
 
 # The stamp is written last, so an interrupted installation is done again.
 $(INSTALLED): $(LOCK)
+	@test ! -e $(VENV)/tpu.sh || { echo "$(VENV) is for a TPU, and $(LOCK) has changed: run scripts/setup_tpu_vm.sh." >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 13) else "Funnel-ViT needs Python 3.10 to 3.13, but $(PYTHON) is %d.%d. Name another: make PYTHON=python3.11 ..." % v)'
 	@$(PYTHON) -m venv $(VENV) || { echo "Could not create $(VENV): on Debian and Ubuntu, install python3-venv." >&2; exit 1; }
 	@# seqeval has no wheel; only a build of its own finds what it needs.
@@ -51,6 +53,9 @@ benchmark: $(INSTALLED)
 figures: $(INSTALLED)
 	$(BIN)/python docs/draw_architecture.py
 	PYTHONPATH=. TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python docs/index_experiments.py
+
+scaling: $(INSTALLED)
+	PYTHONPATH=. TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python docs/write_scaling.py
 
 lock:
 	$(PYTHON) -m venv $(VENV)-lock
