@@ -33,6 +33,7 @@ def resolve(params: cfg.ExperimentConfig) -> None:
   _check_init_checkpoint(params.task)
   _check_accumulation(params)
   _check_validation_data(params.task.validation_data)
+  _check_data_service(params.task.train_data, params.trainer.seed)
   _resolve_data(params.task, _data_seed(params))
   _resolve_steps(params.trainer, params.task.train_data)
   backbone = params.task.model.backbone
@@ -119,6 +120,16 @@ def _check_accumulation(params: cfg.ExperimentConfig) -> None:
         f'task.gradient_accumulation_steps is {parts}, but gradients are not '
         'accumulated in float16, which scales the loss. Set '
         'runtime.mixed_precision_dtype=bfloat16.')
+
+
+def _check_data_service(data: image_classification.DataConfig,
+                        seed: int | None) -> None:
+  """Refuses a seed, which every worker of the service would begin from."""
+  if data.enable_tf_data_service and seed is not None:
+    raise ValueError(
+        f'trainer.seed is {seed}, so every worker of the tf.data service would '
+        'give the same batches in the same order. Set trainer.seed=null, or '
+        'task.train_data.enable_tf_data_service=false.')
 
 
 def _check_validation_data(data: image_classification.DataConfig) -> None:
