@@ -33,6 +33,7 @@ ORDER = [
     'data_prep.verification',
     'data_prep.verify_tfrecords',
     'official_ext',  # Its __init__: the version.
+    'official_ext.scaling',
     'official_ext.configs.backbones',
     'official_ext.modeling.layout',
     'official_ext.modeling.hardware',

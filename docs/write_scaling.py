@@ -1,0 +1,255 @@
+"""Writes docs/scaling.md: `make scaling`.
+
+The arithmetic is official_ext.scaling's. Here stand what goes into it, with
+its sources, and the page around it.
+"""
+
+import pathlib
+
+from official_ext import registry_imports  # noqa: F401
+from official_ext import scaling
+from official_ext.configs import experiment
+from official_ext.modeling import costs
+from official_ext.modeling import specs
+
+OUTPUT = pathlib.Path(__file__).parent / 'scaling.md'
+
+_GB_IN_GIB = 1e9 / 2**30
+
+MACHINES = (
+    scaling.Machine(
+        'TPU v3-32', num_chips=16, replicas_per_chip=2, peak_tflops=123.0,
+        memory_gib=32.0, link_gb_per_s=340e3 / 1024, num_host_cpus=4 * 48),
+    scaling.Machine(
+        'TPU v5e-16', num_chips=16, replicas_per_chip=1, peak_tflops=197.0,
+        memory_gib=16 * _GB_IN_GIB, link_gb_per_s=51.2e3 / 256,
+        num_host_cpus=4 * 112),
+    scaling.Machine(
+        '8 A100 80 GB', num_chips=8, replicas_per_chip=1, peak_tflops=312.0,
+        memory_gib=80 * _GB_IN_GIB, link_gb_per_s=600 / 2, num_host_cpus=96),
+    # The slowest link of the ring is the one between the hosts.
+    scaling.Machine(
+        '2 hosts of these', num_chips=16, replicas_per_chip=1,
+        peak_tflops=312.0, memory_gib=80 * _GB_IN_GIB, link_gb_per_s=100 / 8,
+        num_host_cpus=2 * 96),
+)
+
+# MiB of an image: the README's figures at batch 8, bfloat16, 224 px, over 8.
+ACTIVATIONS = {'B12': 835.5 / 8, 'B6-6': 634 / 8, 'B4-4-4': 476 / 8}
+
+# Steps a second at batch 4,096, of models that compute the whole last layer
+# (table 2, mean pooling; B4-4-4 is given for max pooling alone).
+PAPER_STEPS_PER_S = {'B12': 2.0, 'B6-6': 2.6, 'B4-4-4': 3.2}
+
+ASSUMPTIONS = scaling.Assumptions()
+TRAIN_STEPS = 93_600
+
+HEAD = """\
+# How far a step scales
+
+Arithmetic, not measurement: nothing on this page has been run on the machines
+it is about. `make scaling` writes it, from `official_ext/scaling.py` and the
+numbers in `docs/write_scaling.py`.
+
+Pretraining as in the paper: ViT-B/16, 224 px, bfloat16, batch {batch_size:,},
+AdamW, 1,001 classes, {parameters:.1f} M parameters, data parallel.
+
+"""
+
+TABLE_HEAD = """\
+| machine | layout | images a replica | activations, GiB | in all, GiB | of \
+| parts | computing, ms | gradients, ms | images/s | input | steps/s \
+| 300 epochs, h | limit |
+|---|---|---|---|---|---|---|---|---|---|---|---|---|---|
+"""
+
+COLUMNS = """
+*Activations*, *in all* (with weights, gradients and two moments in float32) and
+*of* (what may be filled) are of one replica. *Parts* is the least
+`task.gradient_accumulation_steps` that fits. *Gradients* is their all-reduce,
+as if none of it overlapped with computing. *Input* is the share of the hosts'
+CPUs that it keeps busy. *Limit* is what takes longest.
+
+The largest batch of a replica that fits at once:
+
+"""
+
+SOURCES = """
+## What goes in
+
+| machine | accelerators, peak in bfloat16 | memory of each | links, one \
+way, of each | CPUs of the hosts |
+|---|---|---|---|---|
+"""
+
+NOTES = """
+- TPU: Google Cloud's pages *TPU v3* and *TPU v5e*
+  (cloud.google.com/tpu/docs/v3, /v5e), peak and memory of a chip. The links are
+  their all-reduce bandwidth of a Pod (340 TB/s, 51.2 TB/s) over its chips
+  (1,024, 256); a small slice is no torus, so it may get half of that.
+- v3-32 are 32 cores on 16 chips, and TensorFlow runs a replica on each core;
+  v5e has one core a chip.
+- Hosts of 4 chips: 112 vCPUs for v5e (the same page); for v3 those of
+  Kubernetes Engine's machine type ct3p-hightpu-4t, 48.
+- A100: NVIDIA's data sheet *A100 80GB* (312 TFLOP/s, 80 GB, NVLink of 600 GB/s
+  in both directions together). The host is Google Cloud's a2-ultragpu-8g, 96
+  vCPUs; two of them are joined by 100 Gbit/s.
+- Multiply-adds of an image: {multiply_adds}, the last
+  layer for the class token alone, as it is computed. Times six for the FLOP of
+  a step: a multiplication and an addition, once forward and twice backward.
+- Activations of an image: {activations}. That is
+  the temporary memory of the compiled gradients
+  (`official_ext.benchmarks.activations`, XLA for CPU, TensorFlow 2.20,
+  bfloat16) at batch 8, over 8, as if all of it grew with the batch (from
+  there to 16 B12 grows by 95 MiB an image and B6-6 by 70: this is on the high
+  side). XLA lays memory out differently for a TPU or a GPU, and a TPU pads the
+  last two dimensions to multiples of 8 and 128, so a close case is decided by
+  trying.
+  The values of a plain backward pass in bfloat16 would be
+  {ideal} (`costs.count_kept_activations`).
+
+Assumed:
+
+- **{utilisation:.0%} of the peak.** The paper's {paper_rates} steps/s would be
+  {paper_shares} of the peak of a v3-32, if that is what
+  it used; it does not say. Images/s are proportional to this.
+- **{usable:.0%} of the memory** may be filled.
+- **{per_cpu:.0f} images/s for each virtual CPU**: the
+  [input benchmark](../official_ext/benchmarks/README.md#the-input-pipeline), on
+  another CPU, with crops and flips alone. RandAugment takes twice as long.
+
+## Where the limit lies
+
+{findings}
+"""
+
+
+def models():
+  """The layouts, as they are pretrained."""
+  result = []
+  for name, per_image in ACTIVATIONS.items():
+    params = experiment.load('funnel_vit_imagenet', params_override=(
+        f'task.model.backbone.funnel_vit.layout={name}'))
+    model = params.task.model
+    spec = specs.resolve(model.backbone.funnel_vit, tuple(model.input_size[:2]))
+    result.append((spec, scaling.Model(
+        name, costs.count_parameters(spec, model.num_classes),
+        costs.count_multiply_adds(
+            spec, model.num_classes, last_layer_class_token_only=True),
+        per_image)))
+  return result
+
+
+def row(machine, model):
+  """A row of the table."""
+  found = scaling.estimate(machine, model, ASSUMPTIONS)
+  images_per_s = 1e3 * ASSUMPTIONS.batch_size / found.step_ms
+  hours = TRAIN_STEPS * found.step_ms / 1e3 / 3600
+  limit = found.limit
+  if found.num_parts is None:
+    limit = 'memory'
+  elif found.num_parts > 1:
+    limit = f'memory, then {limit}'
+  cells = [
+      machine.name, model.name, found.batch_per_replica,
+      f'{found.activations_gib:.1f}', f'{found.memory_gib:.1f}',
+      f'{room(machine):.1f}', found.num_parts or '-', f'{found.compute_ms:.0f}',
+      f'{found.traffic_ms:.1f}', f'{images_per_s:,.0f}',
+      f'{found.input_ms / found.step_ms:.0%}', f'{1e3 / found.step_ms:.2f}',
+      f'{hours:.1f}', limit]
+  return f'| {" | ".join(map(str, cells))} |\n'
+
+
+def machine_row(machine):
+  """What a machine is, as it is published."""
+  memory = f'{machine.memory_gib:.3g} GiB'
+  return (f'| {machine.name} | {machine.num_chips} x '
+          f'{machine.peak_tflops:.0f} TFLOP/s | {machine.num_chips} x {memory} '
+          f'| {machine.link_gb_per_s:.3g} GB/s | {machine.num_host_cpus} vCPUs '
+          '|\n')
+
+
+def largest_batches(all_models):
+  """A table of what fits at once."""
+  text = '| machine | needed | ' + ' | '.join(
+      model.name for model in all_models) + ' |\n|---|---|---|---|---|\n'
+  for machine in MACHINES:
+    batches = [
+        scaling.largest_batch(machine, model, ASSUMPTIONS.usable_memory)
+        for model in all_models]
+    needed = ASSUMPTIONS.batch_size // machine.num_replicas
+    text += f'| {machine.name} | {needed} | {" | ".join(map(str, batches))} |\n'
+  return text
+
+
+def findings(all_models):
+  """What the table says, in words."""
+  text = []
+  for model in all_models:
+    text.append(f'**{model.name}**\n')
+    for machine in MACHINES:
+      found = scaling.estimate(machine, model, ASSUMPTIONS)
+      memory = 'does not fit' if found.num_parts is None else (
+          'fits at once' if found.num_parts == 1 else
+          f'fits in {found.num_parts} parts')
+      text.append(
+          f'- {machine.name}: {found.limit} takes longest; {memory}\n  '
+          f'({found.memory_gib:.1f} of {room(machine):.1f} GiB at once); the '
+          f'gradients take {found.traffic_ms / found.device_ms:.1%}.')
+    text.append('')
+  return '\n'.join(text).rstrip()
+
+
+def room(machine):
+  """The memory that a replica may fill, GiB."""
+  return ASSUMPTIONS.usable_memory * machine.memory_gib / (
+      machine.replicas_per_chip)
+
+
+def page():
+  """The whole page."""
+  resolved = models()
+  all_models = [model for _, model in resolved]
+  peak = MACHINES[0].num_chips * MACHINES[0].peak_tflops * 1e12
+  shares = []
+  for spec, model in resolved:
+    # The paper's models compute the whole last layer.
+    multiply_adds = costs.count_multiply_adds(spec, 1_001)
+    shares.append(
+        6 * multiply_adds * ASSUMPTIONS.batch_size *
+        PAPER_STEPS_PER_S[model.name] / peak)
+  kept = [2 * costs.count_kept_activations(spec) / 2**20
+          for spec, _ in resolved]
+  return (
+      HEAD.format(batch_size=ASSUMPTIONS.batch_size,
+                  parameters=all_models[0].num_parameters / 1e6) +
+      TABLE_HEAD +
+      ''.join(row(machine, model)
+              for machine in MACHINES for model in all_models) +
+      COLUMNS + largest_batches(all_models) + SOURCES +
+      ''.join(map(machine_row, MACHINES)) +
+      NOTES.format(
+          multiply_adds=listed(
+              all_models, [model.multiply_adds / 1e9 for model in all_models],
+              '{:.2f} G'),
+          activations=listed(
+              all_models, [model.activations_mib for model in all_models],
+              '{:.0f} MiB'),
+          ideal=listed(all_models, kept, '{:.0f} MiB'),
+          utilisation=ASSUMPTIONS.utilisation,
+          paper_rates=', '.join(map(str, PAPER_STEPS_PER_S.values())),
+          paper_shares=', '.join(f'{share:.0%}' for share in shares),
+          usable=ASSUMPTIONS.usable_memory,
+          per_cpu=ASSUMPTIONS.images_per_cpu_s,
+          findings=findings(all_models)))
+
+
+def listed(all_models, values, form):
+  """'B12 1 MiB, B6-6 2 MiB'."""
+  return ', '.join(f'{model.name} {form.format(value)}'
+                   for model, value in zip(all_models, values))
+
+
+if __name__ == '__main__':
+  OUTPUT.write_text(page())
+  print(f'wrote {OUTPUT}')
