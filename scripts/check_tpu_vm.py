@@ -67,6 +67,11 @@ def main() -> None:
         f'libtpu {installed.get("libtpu", "not installed")}; '
         'no other distribution installs tensorflow')
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+  if arguments.skip_tpu:
+    # Else the import asks Google's metadata server about the TPU, which takes
+    # minutes where there is none.
+    os.environ['TPU_LOAD_LIBRARY'] = '0'
+    os.environ.pop('TF_PLUGGABLE_DEVICE_LIBRARY_PATH', None)
   # pylint: disable=g-import-not-at-top
   import tensorflow as tf
 

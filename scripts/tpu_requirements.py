@@ -25,7 +25,8 @@ PROVIDERS = frozenset({
     'tensorflow-macos', 'tensorflow-rocm', 'tensorflow-tpu', 'tf-nightly',
     'tf-nightly-cpu', 'tf-nightly-tpu',
 })
-# What tensorflow-tpu needs and tensorflow does not.
+# What tensorflow-tpu needs and tensorflow does not. It asks for ~=0.0.14: the
+# oldest that does is the one of its time, later ones come with later XLA.
 EXTRA = ('libtpu==0.0.14',)
 _PIN = re.compile(
     r'(?P<name>[A-Za-z0-9][\w.-]*)==(?P<version>[^\s;]+)'
