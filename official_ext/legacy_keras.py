@@ -2,9 +2,9 @@
 
 There, Model Garden takes `tf.keras` and this project `tf_keras`: copies of the
 same code, whose layers and optimizers do not know each other. With
-TF_USE_LEGACY_KERAS=1, `tf.keras` is `tf_keras`. TensorFlow looks at it when
-`tf.keras` is first used. From 2.16 on Model Garden takes `tf_keras` itself, and
-`tf.keras` is left as it is.
+TF_USE_LEGACY_KERAS=1, `tf.keras` is `tf_keras`. TensorFlow looks at it when it
+is imported and when `tf.keras` is first used. From 2.16 on Model Garden takes
+`tf_keras` itself, and `tf.keras` is left as it is.
 """
 
 import importlib.metadata
@@ -19,7 +19,7 @@ def is_needed() -> bool:
 
 
 def prefer() -> None:
-  """Makes `tf.keras` the same as `tf_keras`, unless it is in use already."""
+  """Makes `tf.keras` the same as `tf_keras`; call it before TensorFlow."""
   if is_needed():
     os.environ.setdefault(_VARIABLE, '1')
 
@@ -40,5 +40,5 @@ def check() -> None:
   if tf.keras.layers.Layer is not tf_keras.layers.Layer:
     raise ImportError(
         'tf.keras is not tf_keras, which Funnel-ViT needs on TensorFlow 2.15. '
-        'Import official_ext before anything that uses tf.keras, or set '
-        f'{_VARIABLE}=1 before the program starts.')
+        f'Import official_ext before TensorFlow, or set {_VARIABLE}=1 before '
+        'the program starts.')

@@ -6,6 +6,9 @@ import os
 import pathlib
 import signal
 
+# Before TensorFlow, for one Keras on 2.15.
+import official_ext  # noqa: F401
+
 # Before TensorFlow is imported: the tests need no accelerator.
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 os.environ.setdefault('CUDA_VISIBLE_DEVICES', '-1')

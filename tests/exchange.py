@@ -1,25 +1,32 @@
-"""Writes or reads a checkpoint, on whichever line of TensorFlow runs it.
+"""Writes or reads checkpoints, on whichever line of TensorFlow runs it.
 
-  python tests/exchange.py write|read FOLDER LAYOUT
+  python tests/exchange.py write|read FOLDER LAYOUT ...
 
-`write` leaves a checkpoint, images and their logits; `read` loads it into
-another model, every variable matched, and leaves `read.npy` with its logits.
+`write` leaves for each layout a checkpoint, images and their logits; `read`
+loads it into another model, every variable matched, and leaves `read.npy` with
+its logits.
 """
 
 import os
 import pathlib
 import sys
 
+# Before TensorFlow, for one Keras on 2.15.
+import official_ext  # noqa: F401
+
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
-import models  # noqa: E402
-import numpy as np  # noqa: E402
-from official.core import task_factory  # noqa: E402
-import tensorflow as tf  # noqa: E402
+# pylint: disable=g-import-not-at-top
+import models
+import numpy as np
+from official.core import task_factory
+import tensorflow as tf
 
-from official_ext import registry_imports  # noqa: E402, F401
-from official_ext.checkpoints import metadata  # noqa: E402
-from official_ext.configs import experiment  # noqa: E402
+from official_ext import registry_imports  # noqa: F401
+from official_ext.checkpoints import metadata
+from official_ext.configs import experiment
+
+# pylint: enable=g-import-not-at-top
 
 
 def build(layout):
@@ -63,6 +70,12 @@ def read(folder, layout):
   np.save(folder / 'read.npy', model(np.load(folder / 'images.npy')))
 
 
+def main(what, folder, *layouts):
+  for layout in layouts:
+    path = pathlib.Path(folder, layout)
+    path.mkdir(exist_ok=True)
+    {'write': write, 'read': read}[what](path, layout)
+
+
 if __name__ == '__main__':
-  {'write': write, 'read': read}[sys.argv[1]](
-      pathlib.Path(sys.argv[2]), sys.argv[3])
+  main(*sys.argv[1:])

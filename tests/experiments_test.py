@@ -81,6 +81,7 @@ def test_every_file_is_a_row_and_every_row_a_file():
       name for name in files if not name.startswith(index_experiments.NO_ROWS)}
 
 
+@pytest.mark.addons
 @pytest.mark.parametrize('name', ROWS)
 def test_a_row_holds_what_the_paper_varies_and_nothing_else(name):
   base_name, varied, _, _ = ROWS[name]
@@ -108,6 +109,7 @@ def test_the_head_is_a_lab_record(name):
       '--tpu=local')
 
 
+@pytest.mark.addons
 @pytest.mark.parametrize('name', ROWS)
 def test_tokens_and_parameters(name):
   base_name, _, tokens, parameters = ROWS[name]

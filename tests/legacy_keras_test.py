@@ -37,8 +37,8 @@ def test_two_kerases_are_refused(repository):
       'from official_ext import registry_imports', repository)
   assert result.returncode == 1
   assert 'ImportError: tf.keras is not tf_keras, which' in result.stderr
-  result = run('import tensorflow as tf; '
-               'from official_ext import registry_imports', repository)
+  result = run('from official_ext import registry_imports; '
+               'import tensorflow as tf; tf.keras.layers.Layer', repository)
   assert result.returncode == 0, result.stderr
 
 

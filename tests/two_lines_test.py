@@ -4,21 +4,19 @@ Runs on the addons line (`make test-addons`), with the main line's Python in
 MAIN_LINE_PYTHON or in .venv.
 """
 
-import json
 import os
 import subprocess
 import sys
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from official_ext.checkpoints import metadata
 
 pytestmark = pytest.mark.addons
 
 # One block; three; blocks of two widths, with a projection between them.
-LAYOUTS = ['B12', 'B2-2-2', 'B1-1(h128)']
+LAYOUTS = ['B4', 'B2-2-2', 'B1-1(h128)']
 
 
 @pytest.fixture(scope='module')
@@ -43,27 +41,24 @@ def lines(repository):
 def run(python, repository, *arguments):
   result = subprocess.run(
       [python, 'tests/exchange.py', *map(str, arguments)], cwd=repository,
-      capture_output=True, text=True, timeout=300, check=False,
+      capture_output=True, text=True, timeout=600, check=False,
       env={**os.environ, 'CUDA_VISIBLE_DEVICES': '-1',
            'PYTHONPATH': os.pathsep.join(['.', 'tests'])})
   assert result.returncode == 0, result.stderr
 
 
 @pytest.mark.parametrize('writer, reader', [('2.15', '2.20'), ('2.20', '2.15')])
-@pytest.mark.parametrize('layout', LAYOUTS)
-def test_a_checkpoint_of_one_line_is_read_by_the_other(
-    lines, repository, tmp_path, layout, writer, reader):
-  run(lines[writer], repository, 'write', tmp_path, layout)
-  found = metadata.read(str(tmp_path / 'checkpoint'))
-  assert found['versions']['tensorflow'].startswith(writer), json.dumps(found)
-  run(lines[reader], repository, 'read', tmp_path, layout)
-  written = np.load(tmp_path / 'written.npy')
-  assert written.shape == (4, 10)
-  assert written.std() > 0.1
-  # The kernels of the two differ in their rounding.
-  np.testing.assert_allclose(
-      np.load(tmp_path / 'read.npy'), written, rtol=0, atol=1e-5)
-
-
-def test_this_line_is_2_15():
-  assert tf.__version__.startswith('2.15.')
+def test_checkpoints_of_one_line_are_read_by_the_other(
+    lines, repository, tmp_path, writer, reader):
+  run(lines[writer], repository, 'write', tmp_path, *LAYOUTS)
+  run(lines[reader], repository, 'read', tmp_path, *LAYOUTS)
+  for layout in LAYOUTS:
+    folder = tmp_path / layout
+    found = metadata.read(str(folder / 'checkpoint'))
+    assert found['versions']['tensorflow'].startswith(writer)
+    written = np.load(folder / 'written.npy')
+    assert written.shape == (4, 10)
+    assert written.std() > 0.1
+    # The kernels of the two differ in their rounding.
+    np.testing.assert_allclose(
+        np.load(folder / 'read.npy'), written, rtol=0, atol=1e-5)

@@ -56,6 +56,9 @@ class _WeightDecay:
         re.search(pattern, name)
         for pattern in self._exclude_from_weight_decay)
 
+  # AutoGraph would rewrite tensorflow-addons' code, which has no need of it,
+  # once for each variable: a minute of every start.
+  @tf.autograph.experimental.do_not_convert
   def _resource_apply_dense(self, grad, var, apply_state=None):
     if not self._do_use_weight_decay(var.name):
       return super()._resource_apply_dense(grad, var, apply_state=apply_state)
@@ -82,21 +85,34 @@ class RectifiedAdam(_WeightDecay, tfa.optimizers.RectifiedAdam):
 class NovoGrad(_WeightDecay, tfa.optimizers.NovoGrad):
   """NovoGrad with weight decay as AdamW's, outside of the moments."""
 
-
-class Yogi(_WeightDecay, tfa.optimizers.Yogi):
-  """Yogi with weight decay as AdamW's."""
-
-  def __init__(self, *args, beta_1: float = 0.9, beta_2: float = 0.999,
-               **kwargs):
+  def __init__(self, *args, grad_averaging: bool = False, **kwargs):
     """Initialises the optimizer.
 
     Args:
-      *args: of tensorflow-addons' Yogi.
-      beta_1: decay of the first moment.
-      beta_2: decay of the second moment.
-      **kwargs: of tensorflow-addons' Yogi.
+      *args: of tensorflow-addons' NovoGrad.
+      grad_averaging: whether the first moment is an average, not a sum.
+      **kwargs: of tensorflow-addons' NovoGrad.
     """
+    super().__init__(*args, **kwargs)
+    # A function, for which Keras makes no variable: it would make one of
+    # float32, which a checkpoint with a boolean cannot fill.
+    self._set_hyper('grad_averaging', lambda: grad_averaging)
+
+
+class _Yogi(tfa.optimizers.Yogi):
+  """Yogi that is called as the others are."""
+
+  def __init__(self, *args, beta_1: float = 0.9, beta_2: float = 0.999,
+               **kwargs):
     super().__init__(*args, beta1=beta_1, beta2=beta_2, **kwargs)
+
+  def _resource_apply_dense(self, grad, var, apply_state=None):
+    del apply_state  # It computes what it needs.
+    return super()._resource_apply_dense(grad, var)
+
+
+class Yogi(_WeightDecay, _Yogi):
+  """Yogi with weight decay as AdamW's."""
 
 
 class SGDW(tfa.optimizers.SGDW):

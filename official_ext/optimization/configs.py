@@ -1,4 +1,4 @@
-"""The choice of optimizers: Model Garden's, ours, those of tensorflow-addons."""
+"""The choice of optimizers: Model Garden's, ours and tensorflow-addons'."""
 
 from __future__ import annotations
 

@@ -8,6 +8,8 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
+pytestmark = pytest.mark.addons
+
 GARDEN = garden_backbones.VisionTransformer
 LAYOUTS = ['B12', 'B6-6', 'B4-4-4']
 

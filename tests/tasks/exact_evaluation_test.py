@@ -12,6 +12,8 @@ from official_ext.tasks import exact_evaluation
 from official_ext.training import driver
 from official_ext.training import trainer as trainer_lib
 
+pytestmark = pytest.mark.addons
+
 NUM_IMAGES = 37
 
 
