@@ -109,7 +109,6 @@ def test_the_head_is_a_lab_record(name):
       '--tpu=local')
 
 
-@pytest.mark.addons
 @pytest.mark.parametrize('name', ROWS)
 def test_tokens_and_parameters(name):
   base_name, _, tokens, parameters = ROWS[name]

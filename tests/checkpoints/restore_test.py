@@ -15,8 +15,6 @@ from official_ext.checkpoints import object_graph
 from official_ext.checkpoints import restore
 from official_ext.configs import experiment
 
-pytestmark = pytest.mark.addons
-
 SETTING = 'task.model.backbone.funnel_vit'
 
 

@@ -10,8 +10,6 @@ import tf_keras
 from official_ext.modeling import funnel_encoder
 from official_ext.modeling import layout as layout_lib
 
-pytestmark = pytest.mark.addons
-
 
 def blocks_of(text, grid, **settings):
   return layout_lib.resolve(

@@ -8,8 +8,6 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-pytestmark = pytest.mark.addons
-
 GARDEN = garden_backbones.VisionTransformer
 LAYOUTS = ['B12', 'B6-6', 'B4-4-4']
 
@@ -37,6 +35,7 @@ def copy_through_checkpoint(source, target, folder):
   status.assert_consumed()
 
 
+@pytest.mark.addons
 @pytest.mark.parametrize('layout', LAYOUTS)
 @pytest.mark.parametrize('settings', [
     {},
@@ -57,6 +56,7 @@ def test_checkpoints_go_both_ways(layout, settings, tmp_path):
     np.testing.assert_array_equal(theirs, ours)
 
 
+@pytest.mark.addons
 @pytest.mark.parametrize('settings', [
     {}, dict(representation_size=32), dict(pooler='gap'),
     dict(pooler='none'), dict(layer_scale_init_value=0.1),

@@ -12,8 +12,6 @@ from official_ext.tasks import exact_evaluation
 from official_ext.training import driver
 from official_ext.training import trainer as trainer_lib
 
-pytestmark = pytest.mark.addons
-
 NUM_IMAGES = 37
 
 

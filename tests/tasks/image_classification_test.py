@@ -10,8 +10,6 @@ import tensorflow_datasets as tfds
 from official_ext.configs import experiment
 from official_ext.tasks import image_classification
 
-pytestmark = pytest.mark.addons
-
 
 def build_inputs(overrides, name='train_data', experiment_name='vit_imagenet'):
   params = experiment.load(experiment_name, params_override=','.join(
