@@ -6,6 +6,12 @@
 # make proofs       the tests that are too long for make test
 # make benchmark    time the conversion of PHOTOGRAPHS, a folder of JPEG files
 # make lock         resolve the dependencies anew
+#
+# TensorFlow 2.15 with tensorflow-addons, in an environment of its own:
+# make addons       make .venv-addons from its lock
+# make test-addons  set both lines up, run the tests of this one
+# make addons-table train the digits with each optimizer of tensorflow-addons
+# make lock-addons  resolve its dependencies anew
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -16,7 +22,16 @@ BIN := $(VENV)/bin
 LOCK := requirements/lock.txt
 INSTALLED := $(VENV)/.installed
 
-.PHONY: setup quickstart test proofs benchmark lint figures scaling lock clean
+# A Python for tensorflow-addons; empty looks for one.
+ADDONS_PYTHON ?=
+ADDONS_VENV ?= .venv-addons
+ADDONS_BIN := $(ADDONS_VENV)/bin
+ADDONS_LOCK := requirements/addons.txt
+ADDONS_INSTALLED := $(ADDONS_VENV)/.installed
+FIND_PYTHON := $(PYTHON) requirements/find_python.py $(ADDONS_PYTHON)
+
+.PHONY: setup quickstart test proofs benchmark lint figures scaling lock clean \
+  addons addons-python test-addons addons-table lock-addons
 .DELETE_ON_ERROR:
 
 setup: $(INSTALLED)
@@ -47,6 +62,26 @@ test: lint
 proofs: $(INSTALLED)
 	$(BIN)/python -m pytest -m long -n $(TEST_PROCESSES) --dist worksteal
 
+addons: $(ADDONS_INSTALLED)
+
+# Prints the Python of the addons line, or says what is missing.
+addons-python:
+	@$(FIND_PYTHON)
+
+$(ADDONS_INSTALLED): $(ADDONS_LOCK)
+	@python=$$($(FIND_PYTHON)) && { "$$python" -m venv $(ADDONS_VENV) || { echo "Could not create $(ADDONS_VENV) with $$python." >&2; exit 1; }; }
+	$(ADDONS_BIN)/python -m pip install --quiet --use-pep517 --requirement $(ADDONS_LOCK)
+	@touch $@
+
+# One process: the tests are few, and the lines' checkpoints need both.
+test-addons: $(ADDONS_INSTALLED) $(INSTALLED)
+	MAIN_LINE_PYTHON=$(or $(MAIN_LINE_PYTHON),$(BIN)/python) \
+	  $(ADDONS_BIN)/python -m pytest -m 'addons and not long'
+
+addons-table: $(ADDONS_INSTALLED)
+	$(ADDONS_BIN)/python -m data_prep.digits_to_tfrecord --output_dir=data/digits
+	$(ADDONS_BIN)/python -m official_ext.benchmarks.optimizers
+
 benchmark: $(INSTALLED)
 	$(BIN)/python -m data_prep.benchmark_conversion --input=$(PHOTOGRAPHS)
 
@@ -64,5 +99,13 @@ lock:
 	  --no-annotate --no-header --no-emit-index-url --upgrade \
 	  --extra dev setup.py requirements/main.in --output-file $(LOCK)
 
+lock-addons:
+	$(PYTHON) -m venv $(VENV)-lock
+	$(VENV)-lock/bin/python -m pip install --quiet uv
+	$(VENV)-lock/bin/uv pip compile --universal --python-version 3.10 \
+	  --no-annotate --no-header --no-emit-index-url --upgrade \
+	  --extra addons setup.py requirements/addons.in \
+	  --output-file $(ADDONS_LOCK)
+
 clean:
-	rm -rf $(VENV) $(VENV)-lock build .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-lock $(ADDONS_VENV) build .pytest_cache .ruff_cache

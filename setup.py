@@ -34,6 +34,16 @@ INSTALL_REQUIRES = [
 ]
 
 EXTRAS_REQUIRE = {
+    # The last release of tensorflow-addons works with TensorFlow 2.15 at most,
+    # and has wheels up to Python 3.11.
+    'addons': [
+        'numpy<2',
+        # tensorflow-metadata 1.16 is generated for protobuf 5, on which
+        # TensorFlow 2.15 fails.
+        'protobuf<5', 'tensorflow-metadata<1.16',
+        'tensorflow<2.16', 'tensorflow-addons>=0.23,<0.24',
+        'tensorflow-serving-api<2.16', 'tf-keras<2.16',
+        'tf-models-official<2.16'],
     'beam': ['apache-beam>=2.60'],
     'gcs': ['gcsfs>=2023.6'],
     'gpu': ['tensorflow[and-cuda]>=2.15,<2.21'],

@@ -21,7 +21,8 @@ YAML files for `--config_file`, found by the names below or by path; they ship
 inside the package. `--experiment` is in the head of each, with the command. A
 row holds only what the paper varies; everything else is the registered
 experiment's. `runtime/tpu` and `runtime/gpu` hold the machine, and go with any
-of them.
+of them. `optimizers/` holds the settings of tensorflow-addons' optimizers on
+the digits; their table is in the [README](../README.md#tensorflow-addons).
 
 Table 3 fine-tunes the checkpoints of table 2 (`task.init_checkpoint`), so run
 `table2/b12` and `table2/b6-6_mean` first. Top-1 and top-5 are in per cent, on
@@ -33,6 +34,8 @@ name. Parameters include the head of 1,001 classes.
 | row | layout | paper: top-1 / top-5, memory, steps/s | ours | parameters, M | GMACs |
 |---|---|---|---|---|---|
 """  # noqa: E501
+# What is in no table of the paper.
+NO_ROWS = ('optimizers/', 'runtime/')
 _FIELD = re.compile(r'^# (\w+): +(.*?)\n(?=#( \w+:|$)|[^#])', re.M | re.S)
 _FIGURES = re.compile(
     r'validation top-1 ([\d.]+), top-5 ([\d.]+); ([\d.]+) G, ([\d.]+) steps/s')
@@ -65,7 +68,7 @@ def page():
   """The whole page."""
   files = experiment.shipped_config_files()
   return HEAD + ''.join(row(name, path) for name, path in files.items()
-                        if not name.startswith('runtime/'))
+                        if not name.startswith(NO_ROWS))
 
 
 if __name__ == '__main__':

@@ -1,9 +1,13 @@
 """Fixtures shared by the tests."""
 
 import gc
+import importlib.util
 import os
 import pathlib
 import signal
+
+# Before TensorFlow, for one Keras on 2.15.
+import official_ext  # noqa: F401
 
 # Before TensorFlow is imported: the tests need no accelerator.
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
@@ -19,6 +23,10 @@ from data_prep import digits_to_tfrecord
 from official_ext import registry_imports  # noqa: F401
 
 # pylint: enable=g-import-not-at-top
+
+# Of the addons line, where alone they can be imported or mean something.
+collect_ignore = [] if importlib.util.find_spec('tensorflow_addons') else [
+    'optimization/addons_optimizers_test.py', 'two_lines_test.py']
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 

@@ -32,6 +32,7 @@ ORDER = [
     'data_prep.benchmark_conversion',
     'data_prep.verification',
     'data_prep.verify_tfrecords',
+    'official_ext.legacy_keras',
     'official_ext',  # Its __init__: the version.
     'official_ext.scaling',
     'official_ext.configs.backbones',

@@ -14,6 +14,7 @@ from official.modeling import hyperparams
 
 from official_ext.configs import image_classification
 from official_ext.modeling import specs
+from official_ext.optimization import addons
 
 # The shards of each data set in task.data_dir.
 _PATTERNS = {'train_data': 'train*', 'validation_data': 'valid*'}
@@ -28,6 +29,7 @@ def resolve(params: cfg.ExperimentConfig) -> None:
   Raises:
     ValueError: if something cannot be derived, or does not fit.
   """
+  addons.check(params.trainer.optimizer_config.optimizer.type)
   _resolve_model(params.task)
   _check_labels_and_losses(params.task)
   _check_init_checkpoint(params.task)

@@ -14,7 +14,7 @@ from official.vision.configs import common
 from official.vision.configs import image_classification
 
 from official_ext.configs import backbones
-from official_ext.optimization import layerwise
+from official_ext.optimization import configs as optimization
 from official_ext.optimization import weight_decay as weight_decay_lib
 
 IMAGENET_TRAIN_EXAMPLES = 1_281_167
@@ -113,8 +113,8 @@ class TrainerConfig(cfg.TrainerConfig):
       costs speed: two runs with one seed then agree to the last bit.
     export: what is exported for serving, and when.
   """
-  optimizer_config: layerwise.OptimizationConfig = dataclasses.field(
-      default_factory=layerwise.OptimizationConfig)
+  optimizer_config: optimization.OptimizationConfig = dataclasses.field(
+      default_factory=optimization.OptimizationConfig)
   train_epochs: float = 0.0
   interval_epochs: float = 1.0
   steps_per_loop: int = 0
@@ -157,9 +157,9 @@ def _imagenet_data(batch_size: int) -> dict[str, DataConfig]:
 
 
 def _adamw(weight_decay: float, learning_rate: float,
-           warmup_steps: int) -> layerwise.OptimizationConfig:
+           warmup_steps: int) -> optimization.OptimizationConfig:
   """AdamW with linear warm-up and cosine decay over the whole training."""
-  return layerwise.OptimizationConfig({
+  return optimization.OptimizationConfig({
       'optimizer': {
           'type': 'adamw',
           'adamw': {
@@ -182,9 +182,9 @@ def _adamw(weight_decay: float, learning_rate: float,
   })
 
 
-def _sgd(learning_rate: float) -> layerwise.OptimizationConfig:
+def _sgd(learning_rate: float) -> optimization.OptimizationConfig:
   """SGD with momentum 0.9 and cosine decay, for fine-tuning."""
-  return layerwise.OptimizationConfig({
+  return optimization.OptimizationConfig({
       'optimizer': {
           'type': 'sgd',
           'sgd': {'momentum': 0.9, 'global_clipnorm': 1.0},

@@ -13,7 +13,6 @@ import dataclasses
 import re
 from typing import Any
 
-from official.modeling import optimization
 from official.modeling.optimization import legacy_adamw
 from official.modeling.optimization import optimizer_factory
 from official.modeling.optimization.configs import optimizer_config
@@ -52,22 +51,6 @@ class LayerwiseSGDConfig(optimizer_config.SGDConfig):
   name: str = 'LayerwiseSGD'
   layer_decay: float = 0.75
   num_layers: int | None = None
-
-
-@dataclasses.dataclass
-class OptimizerConfig(optimization.OptimizerConfig):
-  """Model Garden's choice of optimizers, and ours."""
-  adamw_layerwise: LayerwiseAdamWConfig = dataclasses.field(
-      default_factory=LayerwiseAdamWConfig)
-  sgd_layerwise: LayerwiseSGDConfig = dataclasses.field(
-      default_factory=LayerwiseSGDConfig)
-
-
-@dataclasses.dataclass
-class OptimizationConfig(optimization.OptimizationConfig):
-  """Model Garden's optimization settings on our choice of optimizers."""
-  optimizer: OptimizerConfig = dataclasses.field(
-      default_factory=OptimizerConfig)
 
 
 def learning_rate_factor(name: str, layer_decay: float,

@@ -7,6 +7,8 @@ import tensorflow as tf
 from official_ext.checkpoints import metadata
 from official_ext.configs import experiment
 
+pytestmark = pytest.mark.addons
+
 
 def describe(overrides=''):
   return metadata.describe(

@@ -9,6 +9,8 @@ import tensorflow as tf
 
 from official_ext.configs import experiment
 
+pytestmark = pytest.mark.addons
+
 SMALL = (
     "task.model.backbone.funnel_vit.model_name='vit-nano4',"
     "task.model.backbone.funnel_vit.layout='B1-1(h128)',"

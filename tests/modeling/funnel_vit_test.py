@@ -35,6 +35,7 @@ def copy_through_checkpoint(source, target, folder):
   status.assert_consumed()
 
 
+@pytest.mark.addons
 @pytest.mark.parametrize('layout', LAYOUTS)
 @pytest.mark.parametrize('settings', [
     {},
@@ -55,6 +56,7 @@ def test_checkpoints_go_both_ways(layout, settings, tmp_path):
     np.testing.assert_array_equal(theirs, ours)
 
 
+@pytest.mark.addons
 @pytest.mark.parametrize('settings', [
     {}, dict(representation_size=32), dict(pooler='gap'),
     dict(pooler='none'), dict(layer_scale_init_value=0.1),

@@ -8,6 +8,8 @@ import tensorflow as tf
 from official_ext.configs import experiment
 from official_ext.optimization import layerwise
 
+pytestmark = pytest.mark.addons
+
 LAYOUT = "task.model.backbone.funnel_vit.layout='B1-2(h128)'"
 ADAMW = "trainer.optimizer_config.optimizer.type='adamw_layerwise'"
 SGD = "trainer.optimizer_config.optimizer.type='sgd_layerwise'"

@@ -9,6 +9,8 @@ import tf_keras
 
 from official_ext.configs import experiment
 
+pytestmark = pytest.mark.addons
+
 
 @pytest.mark.parametrize('precision', ['float32', 'mixed_bfloat16'])
 def test_the_recipes_step_compiles_and_learns(precision):

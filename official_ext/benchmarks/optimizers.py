@@ -1,0 +1,114 @@
+"""Trains the digits with each optimizer of tensorflow-addons: a table.
+
+`make addons-table` runs it on the addons line, with the digits in data/digits.
+The settings are those of experiments/optimizers; the first row is the
+quickstart as it is, with AdamW.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+import statistics
+import tempfile
+from typing import Any
+
+from absl import app
+from absl import flags
+
+from official_ext import flag_types
+from official_ext import library_logs
+
+_EXPERIMENT = 'funnel_vit_digits'
+_FOLDER = 'optimizers/'
+_OPTIMIZERS = flags.DEFINE_list(
+    'optimizers', [],
+    'Names of files in experiments/optimizers; by default all of them.')
+_SEEDS = flag_types.define_positive_integers(
+    'seeds', [1, 2, 3], 'One training for each; the table has their mean.')
+_PARAMS_OVERRIDE = flags.DEFINE_string(
+    'params_override', '', "Further settings, as train.py's.")
+# So that --help shows it.
+flags.adopt_module_key_flags(library_logs)
+
+
+def main(argv: Sequence[str]) -> None:
+  if len(argv) > 1:
+    raise app.UsageError(f'unexpected argument {argv[1]!r}')
+  library_logs.silence()
+  # pylint: disable=g-import-not-at-top
+  import tensorflow as tf
+
+  from official_ext import registry_imports  # noqa: F401
+  from official_ext.configs import experiment
+  from official_ext.training import driver
+  # pylint: enable=g-import-not-at-top
+  names = _OPTIMIZERS.value or [
+      name.removeprefix(_FOLDER) for name in experiment.shipped_config_files()
+      if name.startswith(_FOLDER)]
+  rows = {}
+  try:
+    # All of them before the first one runs.
+    for config_files in [[], *([_FOLDER + name] for name in names)]:
+      trainings = [
+          experiment.load(_EXPERIMENT, config_files, ','.join(
+              filter(None, [f'trainer.seed={seed}', _PARAMS_OVERRIDE.value])))
+          for seed in _SEEDS.value]
+      optimizer = trainings[0].trainer.optimizer_config.optimizer.type
+      rows[optimizer] = trainings
+    for trainings in rows.values():
+      for params in trainings:
+        driver.check_records(params, 'train_and_eval')
+  except (ValueError, OSError, tf.errors.OpError) as error:
+    library_logs.fail(error)
+  print(f'{_EXPERIMENT}, TensorFlow {tf.__version__}, seeds '
+        f'{", ".join(map(str, _SEEDS.value))}\n', flush=True)
+  print(_HEAD)
+  for optimizer, trainings in rows.items():
+    print(format_row(optimizer, trainings[0].trainer.optimizer_config,
+                     [_train(params) for params in trainings]), flush=True)
+
+
+def _train(params) -> Mapping[str, float]:
+  """Trains in a folder of its own; returns what the last evaluation gave."""
+  # pylint: disable=g-import-not-at-top
+  import tf_keras
+
+  from official_ext.training import driver
+  # pylint: enable=g-import-not-at-top
+  tf_keras.backend.clear_session()
+  with tempfile.TemporaryDirectory() as model_dir:
+    driver.check(params, 'train_and_eval', model_dir)
+    with library_logs.without_prints():
+      trainer = driver.run(params, 'train_and_eval', model_dir,
+                           driver.build_strategy(params))
+  return trainer.validation_logs
+
+
+_HEAD = (f'{"optimizer":17}{"learning rate":>14}{"weight decay":>13}'
+         f'{"top-1":>9}  {"":18}{"loss":>7}')
+
+
+def format_row(optimizer: str, settings: Any,
+               results: Sequence[Mapping[str, float]]) -> str:
+  """One line of the table.
+
+  Args:
+    optimizer: type of the optimizer.
+    settings: the optimization settings.
+    results: the last evaluation of each training.
+
+  Returns:
+    The line; of several trainings the mean, the least and the best accuracy.
+  """
+  accuracies = [100 * result['accuracy'] for result in results]
+  spread = (f'({min(accuracies):.2f} to {max(accuracies):.2f})'
+            if len(accuracies) > 1 else '')
+  loss = statistics.mean(result['validation_loss'] for result in results)
+  rate = settings.learning_rate.get().initial_learning_rate
+  return (f'{optimizer:17}{rate:14g}'
+          f'{settings.optimizer.get().weight_decay_rate:13g}'
+          f'{statistics.mean(accuracies):7.2f} %  {spread:18}{loss:7.4f}')
+
+
+if __name__ == '__main__':
+  library_logs.run(main)
