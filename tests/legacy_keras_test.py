@@ -42,6 +42,15 @@ def test_two_kerases_are_refused(repository):
   assert result.returncode == 0, result.stderr
 
 
+def test_an_environment_without_tf_keras(monkeypatch):
+  # Such as one that only serves an export.
+  def version(name):
+    raise legacy_keras.importlib.metadata.PackageNotFoundError(name)
+
+  monkeypatch.setattr(legacy_keras.importlib.metadata, 'version', version)
+  assert not legacy_keras.is_needed()
+
+
 @pytest.mark.parametrize('version, given, expected', [
     ('2.15.1', None, '1'), ('2.15.0', '0', '0'), ('2.20.1', None, None)])
 def test_prefer(monkeypatch, version, given, expected):
