@@ -24,7 +24,7 @@ _OPTIMIZERS = flags.DEFINE_list(
     'optimizers', [],
     'Names of files in experiments/optimizers; by default all of them.')
 _SEEDS = flag_types.define_positive_integers(
-    'seeds', [1, 2, 3], 'One training for each; the table has their mean.')
+    'seeds', [1], 'One training for each; the table has their mean.')
 _PARAMS_OVERRIDE = flags.DEFINE_string(
     'params_override', '', "Further settings, as train.py's.")
 # So that --help shows it.
