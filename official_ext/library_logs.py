@@ -13,6 +13,7 @@ import io
 import logging as python_logging
 import os
 import pathlib
+import re
 import sys
 import warnings
 
@@ -24,6 +25,8 @@ LIBRARY_LOGS = flags.DEFINE_bool(
     'library_logs', False,
     'Show the messages of TensorFlow, Keras, Orbit and Model Garden too.')
 
+# Where in a graph an error of TensorFlow was raised.
+_OPERATION = re.compile(r'\{\{function_node [^}]*\}\} ?| ?\[Op:\w+\]( name:)?')
 _PROJECT_DIRS = tuple(
     f'{pathlib.Path(__file__).resolve().parent.parent / package}{os.sep}'
     for package in ('official_ext', 'data_prep'))
@@ -106,6 +109,7 @@ def fail(error: Exception | str) -> None:
   """Ends the command with an error for the person who typed it."""
   # TensorFlow's errors have a `message`, without the operation around it.
   text = getattr(error, 'message', None) or str(error)
+  text = _OPERATION.sub('', text)
   print(f'error: {text}', file=sys.stderr)
   raise SystemExit(1)
 

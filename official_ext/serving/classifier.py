@@ -88,7 +88,7 @@ def find_version(path: str) -> str:
     if tf.io.gfile.exists(os.path.join(candidate, 'saved_model.pb')):
       return candidate
   raise ValueError(
-      f'--model={path} holds no SavedModel: neither saved_model.pb nor a '
+      f'{path} holds no SavedModel: neither saved_model.pb nor a '
       'numbered version with one.')
 
 

@@ -15,8 +15,8 @@ NOT_AN_IMAGE = 'not a JPEG, PNG or BMP image that can be decoded'
 TOO_LARGE = 'the image claims more pixels than are decoded'
 
 _PNG = b'\x89PNG\r\n\x1a\n'
-# Bytes up to the end of the sizes.
-_HEADER = 26
+# Bytes up to the end of what is read here.
+_HEADER = 30
 
 
 def check(encoded: tf.Tensor, max_pixels: int = MAX_PIXELS) -> tf.Tensor:
@@ -31,7 +31,8 @@ def check(encoded: tf.Tensor, max_pixels: int = MAX_PIXELS) -> tf.Tensor:
 
   Raises:
     tf.errors.InvalidArgumentError: if the bytes do not begin as a JPEG, PNG or
-      BMP file does, or claim a size of 0 or of more than `max_pixels`.
+      BMP file does, are a BMP file with a palette, or claim a size of 0 or of
+      more than `max_pixels`.
   """
   sides = tf.cast(_sides(encoded), tf.float32)
   # In float32: the product of two int32 may wrap around.
@@ -52,10 +53,21 @@ def _sides(encoded: tf.Tensor) -> tf.Tensor:
        lambda: tf.image.extract_jpeg_shape(encoded)[:2]),
       (tf.logical_and(is_long, _begins_with(encoded, _PNG)),
        lambda: _two_integers(encoded, 16, little_endian=False)),
-      # A BMP stored from the top has a negative height.
       (tf.logical_and(is_long, _begins_with(encoded, b'BM')),
-       lambda: tf.abs(_two_integers(encoded, 18, little_endian=True))),
+       lambda: _bmp_sides(encoded)),
   ], default=lambda: tf.zeros([2], tf.int32))
+
+
+def _bmp_sides(encoded: tf.Tensor) -> tf.Tensor:
+  """Two sides in px, int32 [2]; zeros for a BMP with a palette.
+
+  TensorFlow would take the numbers of the palette's colours for grey values.
+  """
+  bits = tf.io.decode_raw(
+      tf.strings.substr(encoded, 28, 2), tf.uint16, little_endian=True)[0]
+  # A BMP stored from the top has a negative height.
+  sides = tf.abs(_two_integers(encoded, 18, little_endian=True))
+  return sides * tf.cast(bits >= 24, tf.int32)
 
 
 def _begins_with(encoded: tf.Tensor, start: bytes) -> tf.Tensor:

@@ -5,7 +5,8 @@ Legend: B images, C classes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+import contextlib
 import json
 import os
 import pathlib
@@ -81,10 +82,10 @@ class LiteRtRunner:
     self.path = path
     contents = pathlib.Path(path).read_bytes()
     self.num_bytes = len(contents)
-    self.description = json.loads(litert_file.read_metadata(contents))
-    self.name = f'LiteRT {self.description["precision"]}'
-    self.is_exact = self.description['precision'] == _EXACT
-    with library_logs.without_native_messages():
+    with _told_by_name(path, 'LiteRT'), library_logs.without_native_messages():
+      self.description = json.loads(litert_file.read_metadata(contents))
+      self.name = f'LiteRT {self.description["precision"]}'
+      self.is_exact = self.description['precision'] == _EXACT
       self._interpreter = interpreter.Interpreter(
           model_path=path, num_threads=num_threads)
       # Not the interpreter's indices: LiteRT orders the outputs as it likes.
@@ -114,10 +115,11 @@ class OnnxRunner:
     self.num_bytes = os.path.getsize(path)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = num_threads
-    self._session = onnxruntime.InferenceSession(
-        path, options, providers=['CPUExecutionProvider'])
-    self.description = json.loads(
-        self._session.get_modelmeta().custom_metadata_map[description.KEY])
+    with _told_by_name(path, 'ONNX'):
+      self._session = onnxruntime.InferenceSession(
+          path, options, providers=['CPUExecutionProvider'])
+      self.description = json.loads(
+          self._session.get_modelmeta().custom_metadata_map[description.KEY])
 
   def logits(self, batch: np.ndarray) -> np.ndarray:
     return self._session.run(['logits'], {plain_function.INPUT: batch})[0]
@@ -152,6 +154,18 @@ def load_all(path: str, num_threads: int) -> list[Runner]:
       raise
   return runners + [
       runner for file in files for runner in load_all(file, num_threads)]
+
+
+@contextlib.contextmanager
+def _told_by_name(path: str, kind: str) -> Iterator[None]:
+  """Names the file that a runtime fails on."""
+  try:
+    yield
+  # A damaged file ends in whatever its bytes happen to mean.
+  except Exception as error:  # pylint: disable=broad-exception-caught
+    raise ValueError(
+        f'{path} is not the {kind} file of an export, or is damaged '
+        f'({type(error).__name__}). Export it again.') from error
 
 
 def _existing(path: str) -> str:

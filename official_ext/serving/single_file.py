@@ -21,6 +21,11 @@ from official_ext.tasks import preflight
 
 FORMATS = ('tflite', 'onnx')
 
+# So that nobody normalises twice.
+INPUT_DESCRIPTION = (
+    'RGB values of 0 to 255, cropped and resized; the model itself subtracts '
+    'the mean and divides by stddev')
+
 
 @dataclasses.dataclass
 class Calibration:
@@ -72,7 +77,8 @@ def write(trained: trained_lib.TrainedModel, export_dir: str, file_format: str,
   path = _path(export_dir, file_format, precision)
   _check_free(path, overwrite)
   metadata = description.as_json(
-      description.describe(trained) | {'precision': precision})
+      description.describe(trained) |
+      {'precision': precision, 'input': INPUT_DESCRIPTION})
   if file_format == 'onnx':
     contents = onnx_file.convert(trained, metadata)
   else:

@@ -256,6 +256,29 @@ def model_dir_of(checkpoint: str) -> str:
       'Name the folder of the training with --model_dir.')
 
 
+def checkpoint_in(model_dir: str, checkpoint: str) -> str:
+  """The checkpoint of an export, in the folder that its training has now.
+
+  Args:
+    model_dir: folder of the training.
+    checkpoint: prefix of the checkpoint where the training was.
+
+  Returns:
+    Its prefix in `model_dir`, or in the folder of the best checkpoint there.
+
+  Raises:
+    ValueError: if it is not there.
+  """
+  folder, name = os.path.split(checkpoint)
+  for candidate in (os.path.join(model_dir, name),
+                    os.path.join(model_dir, os.path.basename(folder), name)):
+    if tf.io.gfile.exists(f'{candidate}.index'):
+      return candidate
+  raise ValueError(
+      f'--model_dir={model_dir} has no checkpoint {name}, of which the export '
+      'is. Name the folder of its training.')
+
+
 def common_source(runners: list[runners_lib.Runner]) -> dict[str, Any]:
   """The checkpoint that all exports are of.
 

@@ -59,10 +59,13 @@ def main(argv: Sequence[str]) -> None:
       runners = [runner for path in argv[1:]
                  for runner in runners_lib.load_all(path, _NUM_THREADS.value)]
       source = verification.common_source(runners)
+      checkpoint, model_dir = source['checkpoint'], _MODEL_DIR.value
+      if model_dir:
+        checkpoint = verification.checkpoint_in(model_dir, checkpoint)
       trained = trained_lib.find(
-          _MODEL_DIR.value or verification.model_dir_of(source['checkpoint']),
+          model_dir or verification.model_dir_of(checkpoint),
           trained_lib.Selection(
-              source['checkpoint'], source['averaged'],
+              checkpoint, source['averaged'],
               runners[0].description['preprocessing']['image_size']))
       batches = verification.read_records(
           trained, _DATA.value, _NUM_IMAGES.value)
@@ -72,7 +75,7 @@ def main(argv: Sequence[str]) -> None:
       verification.time_calls(rows[1:], runners, first, _BATCH_SIZES.value)
   except (ValueError, OSError, tf.errors.OpError) as error:
     library_logs.fail(error)
-  print(f'{rows[0].accuracy.num_images} images, {source["checkpoint"]}:\n')
+  print(f'{rows[0].accuracy.num_images} images, {checkpoint}:\n')
   print(verification.format_table(rows, _BATCH_SIZES.value))
   wrong = [row.name for row in rows[1:] if row.is_exact and
            not row.accuracy.max_difference <= _TOLERANCE.value]

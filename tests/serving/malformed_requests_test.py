@@ -40,6 +40,12 @@ def huge_bmp():
   return bytes(encoded)
 
 
+def palette_bmp():
+  encoded = io.BytesIO()
+  Image.new('RGB', (8, 8), (9, 80, 200)).quantize(4).save(encoded, 'BMP')
+  return encoded.getvalue()
+
+
 def gif():
   encoded = io.BytesIO()
   Image.new('RGB', (8, 8)).save(encoded, 'GIF')
@@ -124,6 +130,7 @@ def test_two_thousand_leave_the_memory_flat(serve):
     (huge_png(), 'the image claims more pixels than are decoded'),
     (huge_jpeg(), 'the image claims more pixels'),
     (huge_bmp(), 'not a JPEG, PNG or BMP image'),
+    (palette_bmp(), 'not a JPEG, PNG or BMP image'),
     (GOOD[:len(GOOD) // 3], 'JPEG'),
 ])
 def test_the_error_says_what_is_wrong(serve, encoded, message):

@@ -60,7 +60,8 @@ def test_litert(trained_dir, trained, batch, tmp_path, precision, tolerance):
   assert runner.is_exact == (precision == 'float32')
   metadata = json.loads(litert_file.read_metadata(
       pathlib.Path(path).read_bytes()))
-  assert metadata == description.describe(trained) | {'precision': precision}
+  assert metadata == description.describe(trained) | {
+      'precision': precision, 'input': single_file.INPUT_DESCRIPTION}
   with pytest.raises(ValueError, match='exists. Add --overwrite'):
     single_file.export(trained_dir, str(tmp_path), 'tflite', precision)
 
@@ -72,7 +73,7 @@ def test_onnx(trained_dir, trained, batch, tmp_path):
   runner, = runners_lib.load_all(path, num_threads=2)
   check(runner, trained, batch, 1e-4)
   assert runner.description == description.describe(trained) | {
-      'precision': 'float32'}
+      'precision': 'float32', 'input': single_file.INPUT_DESCRIPTION}
 
 
 def test_calibration_needs_images(trained_dir, tmp_path):
@@ -94,3 +95,12 @@ def test_calibration_sees_images_as_the_file_will(trained, digits_dir):
       images[:32], verification.plain_function.resized(batch.images),
       atol=1e-3)
   assert np.max(images) > 200 and np.min(images) > -60
+
+
+@pytest.mark.parametrize('name', ['model.tflite', pytest.param(
+    'model.onnx', marks=needs_onnx)])
+@pytest.mark.parametrize('contents', [b'', b'no model at all', bytes(2_000)])
+def test_a_damaged_file_is_named(tmp_path, name, contents):
+  (tmp_path / name).write_bytes(contents)
+  with pytest.raises(ValueError, match=f'{name} is not the .* file of an exp'):
+    runners_lib.load_all(str(tmp_path / name), num_threads=1)

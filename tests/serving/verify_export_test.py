@@ -87,6 +87,16 @@ def test_exports_of_different_weights():
     verification.common_source([*same, Export('c', 2)])
 
 
+def test_a_training_that_has_moved(tmp_path):
+  (tmp_path / 'best').mkdir()
+  for name in ('ckpt-10', 'best/best_ckpt-2'):
+    (tmp_path / f'{name}.index').touch()
+    assert verification.checkpoint_in(
+        str(tmp_path), f'/gone/{name}') == f'{tmp_path}/{name}'
+  with pytest.raises(ValueError, match='has no checkpoint ckpt-11, of which'):
+    verification.checkpoint_in(str(tmp_path), '/gone/ckpt-11')
+
+
 def test_where_the_training_is(trained_dir, tmp_path):
   assert verification.model_dir_of(f'{trained_dir}/ckpt-10') == trained_dir
   assert verification.model_dir_of(
