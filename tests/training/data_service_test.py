@@ -28,6 +28,7 @@ def _address():
   del workers
 
 
+@pytest.mark.long
 def test_a_training(repository, digits_dir, address, tmp_path):
   result = commands.run(
       'train.py', '--experiment=funnel_vit_digits', '--mode=train_and_eval',

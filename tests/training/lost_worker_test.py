@@ -33,8 +33,8 @@ def wait_for_checkpoint(folder, processes):
   return int(path.rsplit('-', maxsplit=1)[1])
 
 
-@pytest.mark.parametrize(
-    'lost', [1, pytest.param(0, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize('lost', [1, 0])
 def test_a_lost_worker(digits_dir, tmp_path, repository, lost):
   processes = start(digits_dir, tmp_path, repository, 1_000_000)
   try:
