@@ -57,7 +57,8 @@ def test_checkpoints_go_both_ways(layout, settings, tmp_path):
 
 
 @pytest.mark.parametrize('settings', [
-    pytest.param({}, marks=pytest.mark.addons), dict(representation_size=32), dict(pooler='gap'),
+    pytest.param({}, marks=pytest.mark.addons),
+    dict(representation_size=32), dict(pooler='gap'),
     dict(pooler='none'), dict(layer_scale_init_value=0.1),
     dict(original_init=False)])
 def test_one_block_is_model_gardens_vit(settings, tmp_path):
