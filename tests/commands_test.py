@@ -15,7 +15,6 @@ def train(repository, *arguments):
   return commands.run('train.py', *arguments, cwd=repository)
 
 
-@pytest.mark.addons
 def test_train_export_predict(repository, digits_dir, tmp_path):
   gin_file = tmp_path / 'mine.gin'
   gin_file.write_text('build_optimizer.use_legacy_optimizer = 1\n')

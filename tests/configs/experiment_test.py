@@ -4,8 +4,6 @@ import pytest
 
 from official_ext.configs import experiment
 
-pytestmark = pytest.mark.addons
-
 OURS = ['funnel_vit_imagenet', 'vit_imagenet', 'funnel_vit_imagenet_finetune',
         'funnel_vit_cifar10_finetune', 'funnel_vit_cifar100_finetune',
         'funnel_vit_digits']

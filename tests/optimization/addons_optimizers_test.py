@@ -12,6 +12,7 @@ from official_ext.configs import experiment
 from official_ext.optimization import addons
 from official_ext.optimization import configs
 from official_ext.training import driver
+from official_ext.training import strategies
 
 pytestmark = pytest.mark.addons
 
@@ -190,13 +191,13 @@ def test_a_negative_decay():
     build('yogi', weight_decay_rate=-0.1)
 
 
-def test_rectified_adam_learns_the_digits(digits_dir, tmp_path):
+def test_sgdw_learns_the_digits(digits_dir, tmp_path):
   params = experiment.load(
-      'funnel_vit_digits', ['optimizers/radam'],
+      'funnel_vit_digits', ['optimizers/sgdw'],
       f"task.data_dir='{digits_dir}',trainer.interval_epochs=60")
   driver.check(params, 'train_and_eval', str(tmp_path))
   trainer = driver.run(params, 'train_and_eval', str(tmp_path),
-                       driver.build_strategy(params))
+                       strategies.build(params))
   assert trainer.validation_logs['num_images'] == 360
   # Of the quickstart's 98 % in the worst of its seeds.
   assert trainer.validation_logs['accuracy'] >= 0.97

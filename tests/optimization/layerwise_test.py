@@ -8,8 +8,6 @@ import tensorflow as tf
 from official_ext.configs import experiment
 from official_ext.optimization import layerwise
 
-pytestmark = pytest.mark.addons
-
 LAYOUT = "task.model.backbone.funnel_vit.layout='B1-2(h128)'"
 ADAMW = "trainer.optimizer_config.optimizer.type='adamw_layerwise'"
 SGD = "trainer.optimizer_config.optimizer.type='sgd_layerwise'"
@@ -79,6 +77,7 @@ def test_a_decay_that_is_none():
     build(f'{SGD},{SETTINGS}.sgd_layerwise.layer_decay=0.0')
 
 
+@pytest.mark.addons
 def test_the_saved_configuration_is_read_again(tmp_path):
   params = experiment.load('funnel_vit_digits', params_override=ADAMW)
   train_utils.serialize_config(params, str(tmp_path))
