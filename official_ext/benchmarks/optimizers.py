@@ -74,13 +74,14 @@ def _train(params) -> Mapping[str, float]:
   import tf_keras
 
   from official_ext.training import driver
+  from official_ext.training import strategies
   # pylint: enable=g-import-not-at-top
   tf_keras.backend.clear_session()
   with tempfile.TemporaryDirectory() as model_dir:
     driver.check(params, 'train_and_eval', model_dir)
     with library_logs.without_prints():
       trainer = driver.run(params, 'train_and_eval', model_dir,
-                           driver.build_strategy(params))
+                           strategies.build(params))
   return trainer.validation_logs
 
 
