@@ -19,6 +19,8 @@ check_flags=()
 for argument in "$@"; do
   case "$argument" in
     --dry-run) dry_run=true ;;
+    -h | --help) sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' scripts/setup_tpu_vm.sh
+       exit 0 ;;
     --skip-tpu) check_flags+=(--skip_tpu) ;;
     *) echo "error: unknown argument $argument: use --dry-run or --skip-tpu." \
          >&2

@@ -114,7 +114,7 @@ def _check_labels_and_losses(
 
 def _check_accumulation(params: cfg.ExperimentConfig) -> None:
   parts = params.task.gradient_accumulation_steps
-  if parts < 1:
+  if parts is None or parts < 1:
     raise ValueError(
         f'task.gradient_accumulation_steps is {parts}, but must be at least 1.')
   if parts > 1 and params.runtime.mixed_precision_dtype == 'float16':
@@ -226,10 +226,10 @@ def _resolve_steps(trainer: image_classification.TrainerConfig,
   warmup_steps = getattr(warmup, 'warmup_steps', 0) or 0
   if warmup_steps >= trainer.train_steps:
     logging.warning(
-        'The learning rate only gets to %.2g of its peak: the warm-up takes %d '
-        'steps, the run %d. For a trial run that learns, set '
-        'trainer.optimizer_config.warmup.%s.warmup_steps=%d.',
-        trainer.train_steps / warmup_steps, warmup_steps, trainer.train_steps,
+        'The warm-up takes %d steps, the run %d: the learning rate does not '
+        'get to its peak, and with a cosine schedule stays at 0. For a trial '
+        'run that learns, set trainer.optimizer_config.warmup.%s.'
+        'warmup_steps=%d.', warmup_steps, trainer.train_steps,
         optimizer_config.warmup.type, trainer.train_steps // 10)
 
 

@@ -47,9 +47,10 @@ def build(params: cfg.ExperimentConfig) -> tf.distribute.Strategy:
         tpu_address=runtime.tpu)
   except (ValueError, tf.errors.OpError) as error:
     reason = str(getattr(error, 'message', None) or error).splitlines()[0]
+    reason = reason.rstrip('.')
     raise ValueError(
         f'runtime.distribution_strategy={runtime.distribution_strategy} '
-        f'cannot be built here: {reason} Use one_device, mirrored, '
+        f'cannot be built here: {reason}. Use one_device, mirrored, '
         'multi_worker_mirrored or tpu, as the machine has it.') from error
   _check_batches(params.task, strategy.num_replicas_in_sync)
   if num_workers > 1 and is_chief(strategy):
