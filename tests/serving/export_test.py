@@ -228,7 +228,7 @@ def check_killed_exports(repository, trained_dir, base, times):
 
 
 def test_a_killed_export_leaves_no_version(repository, trained_dir, tmp_path):
-  check_killed_exports(repository, trained_dir, str(tmp_path / 'exports'), 2)
+  check_killed_exports(repository, trained_dir, str(tmp_path / 'exports'), 1)
 
 
 @pytest.mark.long

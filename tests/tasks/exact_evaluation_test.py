@@ -91,9 +91,9 @@ def data_dir(tmp_path_factory):
   return folder
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(('batch_size', 'num_replicas'), [
-    (8, 2), *(pytest.param(*case, marks=pytest.mark.long)
-              for case in ((8, 1), (64, 1), (64, 2)))])
+    (8, 1), (8, 2), (64, 1), (64, 2)])
 def test_37_images(data_dir, tmp_path, num_replicas, batch_size):
   params = experiment.load('funnel_vit_digits', params_override=(
       f"task.data_dir='{data_dir}',trainer.train_steps=4,"

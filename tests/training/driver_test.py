@@ -244,6 +244,7 @@ def two_replicas(monkeypatch):
       distribute_utils, 'get_distribution_strategy', lambda **_: strategy)
 
 
+@pytest.mark.long
 def test_two_replicas(digits_dir, tmp_path, two_replicas):
   trainer = run(load(digits_dir), 'train_and_eval', tmp_path)
   assert trainer.strategy.num_replicas_in_sync == 2

@@ -169,6 +169,7 @@ def test_a_run_writes_the_profile_of_five_steps(
   assert len(profiles(model_dir)) == 2
 
 
+@pytest.mark.long
 def test_two_replicas(digits_dir, tmp_path, monkeypatch):
   strategy = models.mirrored(2)
   monkeypatch.setattr(
