@@ -76,9 +76,8 @@ def lost_worker_message(error: tf.errors.OpError) -> str | None:
                             tf.errors.AbortedError)):
     return None
   lost = [f'{kind} {index}' for kind, index in _TASK.findall(error.message)]
-  # The chief is who tells of the others.
-  return 'another worker was lost: ' + (
-      ', '.join(lost) or 'the chief, or the connection to it')
+  # It is not always known which: a broken connection may be noticed first.
+  return 'another worker was lost' + (f': {", ".join(lost)}' if lost else '')
 
 
 def _check_workers(name: str) -> int:

@@ -46,9 +46,11 @@ def test_a_lost_worker(digits_dir, tmp_path, repository, lost):
       process.kill()
   log = (tmp_path / f'worker-{1 - lost}.txt').read_text()
   assert code == 1, log
-  name = 'worker 1' if lost else 'the chief, or the connection to it'
-  assert log.rstrip().splitlines()[-1].startswith(
-      f'error: another worker was lost: {name}. Start all workers again')
+  message = log.rstrip().splitlines()[-1]
+  assert message.startswith('error: another worker was lost')
+  assert message.endswith(
+      '. Start all workers again with the same command: they go on from the '
+      f'newest checkpoint in {tmp_path}/run.')
 
   step = wait_for_checkpoint(tmp_path / 'run', [])
   processes = start(digits_dir, tmp_path, repository, step + 40)

@@ -6,6 +6,7 @@ import models
 from official.common import distribute_utils
 import pytest
 import records_for_tests
+import tensorflow as tf
 
 from official_ext.configs import experiment
 from official_ext.training import strategies
@@ -96,3 +97,18 @@ def test_fewer_files_than_workers_are_said(
       'task.data_dir': f"'{tmp_path}'"}))
   said = 'has 1 file(s) for 2 workers: every worker reads' in caplog.text
   assert said == (num_files < 2)
+
+
+@pytest.mark.parametrize('text, expected', [
+    ('Collective ops is aborted by: The following tasks are unhealthy:\n'
+     '/job:worker/replica:0/task:1\nThe tasks have crashed.',
+     'another worker was lost: worker 1'),
+    ('Connection reset by peer', 'another worker was lost')])
+def test_a_lost_worker_is_named_if_it_is_known(text, expected):
+  error = tf.errors.UnavailableError(None, None, text)
+  assert strategies.lost_worker_message(error) == expected
+
+
+def test_another_error_is_no_lost_worker():
+  error = tf.errors.InvalidArgumentError(None, None, '/job:worker/task:1')
+  assert strategies.lost_worker_message(error) is None
