@@ -74,6 +74,7 @@ setuptools.setup(
     package_dir={'official_ext.experiments': 'experiments'},
     package_data={
         'data_prep': ['*.txt'],
+        'official_ext': ['*.tsv'],
         'official_ext.experiments': ['*.yaml', '**/*.yaml'],
     },
     include_package_data=False,

@@ -6,6 +6,8 @@ from typing import Any
 
 from absl import flags
 
+_FIGURES = ('.png', '.pdf')
+
 
 class _PositiveIntegers(flags.ListParser):
   """Whole numbers of at least 1, separated by commas."""
@@ -41,6 +43,35 @@ def define_positive_integers(
   """
   return flags.DEFINE(
       _PositiveIntegers(allow_none), name, default, help_text,
+      flag_values=flag_values, serializer=flags.ListSerializer(','))
+
+
+class _Figures(flags.ListParser):
+  """Files of figures, separated by commas."""
+
+  def parse(self, argument: Any) -> list[str]:
+    paths = [str(item).strip() for item in super().parse(argument)]
+    if not paths or not all(path.endswith(_FIGURES) for path in paths):
+      raise ValueError(f'name files that end in {" or ".join(_FIGURES)}')
+    return paths
+
+
+def define_figures(
+    name: str, default: str, flag_values: flags.FlagValues = flags.FLAGS,
+) -> flags.FlagHolder[list[str]]:
+  """Defines a flag that names the files to draw a figure to.
+
+  Args:
+    name: of the flag.
+    default: a file.
+    flag_values: where the flag is registered.
+
+  Returns:
+    Holds the paths once the flags are parsed.
+  """
+  return flags.DEFINE(
+      _Figures(), name, [default],
+      f'Files to draw, {" or ".join(_FIGURES)}; several with commas between.',
       flag_values=flag_values, serializer=flags.ListSerializer(','))
 
 

@@ -16,6 +16,7 @@ os.environ.setdefault('CUDA_VISIBLE_DEVICES', '-1')
 # pylint: disable=g-import-not-at-top
 from absl import flags
 import pytest
+import short_runs
 import tensorflow as tf
 import tf_keras
 
@@ -74,3 +75,11 @@ def digits_dir(tmp_path_factory):
   path = tmp_path_factory.mktemp('digits')
   digits_to_tfrecord.convert(str(path), num_train_shards=4, num_samples=6)
   return str(path)
+
+
+@pytest.fixture(name='trained_dir', scope='session')
+def _trained_dir(digits_dir, tmp_path_factory):
+  """The folder of a short training."""
+  model_dir = tmp_path_factory.mktemp('trained')
+  short_runs.train(digits_dir, model_dir)
+  return str(model_dir)

@@ -59,10 +59,14 @@ ORDER = [
     'official_ext.describe_checkpoint',
     'official_ext.describe_layouts',
     'official_ext.plan_layouts',
+    'official_ext.class_names',
     'official_ext.training',
+    'official_ext.trained',
+    'official_ext.validation_data',
     'official_ext.serving',
     'official_ext.train',
     'official_ext.benchmarks',
+    'official_ext.analysis',
     'train',
 ]
 # The whole project, or none of it, on both sides.

@@ -47,10 +47,10 @@ def main(argv: Sequence[str]) -> None:
   # pylint: disable=g-import-not-at-top
   from official.core import task_factory
 
+  from official_ext import trained as trained_lib
   from official_ext.configs import experiment
   from official_ext.serving import exporter
   from official_ext.serving import single_file
-  from official_ext.serving import trained as trained_lib
   # pylint: enable=g-import-not-at-top
   model_name, layout, image_size, form, folder = argv[1:]
   try:

@@ -24,6 +24,8 @@ from official_ext.configs import overrides
 
 # Written by data_prep beside the shards, and looked for by the exporter.
 CLASS_NAMES_FILE = 'class_names.txt'
+# What Model Garden writes into the folder of a training.
+SAVED_FILE = 'params.yaml'
 
 # In a checkout the files stand beside the package, in an installation inside.
 _PACKAGE_DIR = pathlib.Path(__file__).resolve().parent.parent
@@ -82,11 +84,11 @@ def load_saved(model_dir: str) -> cfg.ExperimentConfig:
   Raises:
     ValueError: if there is none.
   """
-  path = os.path.join(model_dir, 'params.yaml')
+  path = os.path.join(model_dir, SAVED_FILE)
   if not tf.io.gfile.exists(path):
     raise ValueError(
-        f'there is no params.yaml in {model_dir}: it is not the --model_dir of '
-        'a training.')
+        f'there is no {SAVED_FILE} in {model_dir}: it is not the --model_dir '
+        'of a training.')
   return load_saved_file(path)
 
 

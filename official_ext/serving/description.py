@@ -13,9 +13,9 @@ from typing import Any
 from official.vision.ops import preprocess_ops
 import tensorflow as tf
 
+from official_ext import class_names
+from official_ext import trained as trained_lib
 from official_ext.checkpoints import metadata
-from official_ext.configs import experiment
-from official_ext.serving import trained as trained_lib
 from official_ext.serving import versions
 
 # Its name in the assets, and its key in the metadata of a file.
@@ -54,7 +54,7 @@ def describe(trained: trained_lib.TrainedModel) -> dict[str, Any]:
           'step': trained.step,
           'averaged': trained.is_averaged,
       },
-      'classes': class_names(trained),
+      'classes': class_names.of_task(task),
   }
 
 
@@ -88,34 +88,3 @@ def read_newest(base: str) -> dict[str, Any] | None:
   """As `read`, of the newest version in a folder; None if there is none."""
   newest = versions.numbers(base)
   return read(os.path.join(base, str(newest[0]))) if newest else None
-
-
-def class_names(trained: trained_lib.TrainedModel) -> list[str] | None:
-  """The names of the classes.
-
-  Args:
-    trained: the model.
-
-  Returns:
-    A name for each class; None if the experiment names none.
-
-  Raises:
-    ValueError: if they are fewer or more than the classes.
-  """
-  task = trained.params.task
-  path = experiment.class_names_path(task)
-  if not path:
-    return None
-  with tf.io.gfile.GFile(path) as file:
-    names = file.read().splitlines()
-  num_classes = task.model.num_classes
-  if len(names) != num_classes:
-    raise ValueError(
-        f'{path} names {len(names)} classes, one a line, but the model has '
-        f'{num_classes}. Set task.class_names_path.')
-  return names
-
-
-def numbered_classes(num_classes: int) -> list[str]:
-  """What classes without names are called."""
-  return [f'class {index}' for index in range(num_classes)]

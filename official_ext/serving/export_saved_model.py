@@ -74,9 +74,9 @@ def main(argv: Sequence[str]) -> None:
   # pylint: disable=g-import-not-at-top
   import tensorflow as tf
 
+  from official_ext import trained as trained_lib
   from official_ext.serving import exporter
   from official_ext.serving import single_file
-  from official_ext.serving import trained as trained_lib
   # pylint: enable=g-import-not-at-top
   selection = trained_lib.Selection(
       _CHECKPOINT.value, _AVERAGED.value,

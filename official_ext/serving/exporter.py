@@ -8,11 +8,12 @@ import tempfile
 from official.core import export_base
 import tensorflow as tf
 
+from official_ext import class_names
+from official_ext import trained as trained_lib
 from official_ext.checkpoints import metadata
 from official_ext.configs import experiment
 from official_ext.serving import description
 from official_ext.serving import serving_module
-from official_ext.serving import trained as trained_lib
 from official_ext.serving import versions
 from official_ext.serving import warmup
 
@@ -62,10 +63,10 @@ def write_saved_model(trained: trained_lib.TrainedModel, export_dir: str,
     ValueError: if the version is there, or the classes are named wrongly.
   """
   params = trained.params
-  names = description.class_names(trained)
+  names = class_names.of_task(params.task)
   module = serving_module.ServingModule(
       params, trained.model,
-      names or description.numbered_classes(params.task.model.num_classes),
+      names or class_names.numbered(params.task.model.num_classes),
       top_k)
   described = description.describe(trained)
   # So that an export, too, knows its grid when it is fine-tuned from.

@@ -10,9 +10,9 @@ from tensorflow.lite.python import schema_py_generated as schema
 from tensorflow.lite.tools import flatbuffer_utils
 
 from official_ext import library_logs
+from official_ext import trained as trained_lib
 from official_ext.serving import description
 from official_ext.serving import plain_function
-from official_ext.serving import trained as trained_lib
 from official_ext.serving import weights_tree
 
 PRECISIONS = ('float32', 'float16', 'dynamic_range', 'int8')

@@ -13,32 +13,16 @@ import time
 from typing import Any
 
 import numpy as np
-from official.vision.dataloaders import classification_input
 import tensorflow as tf
 
+from official_ext import trained as trained_lib
+from official_ext import validation_data
+from official_ext.configs import experiment
 from official_ext.serving import plain_function
 from official_ext.serving import runners as runners_lib
-from official_ext.serving import trained as trained_lib
-from official_ext.tasks import parsing
 
-# Images that are evaluated at once; the last batch may be smaller.
-_EVALUATION_BATCH = 32
 _TIMED_SECONDS = 2.0
 _MIN_TIMED_CALLS = 5
-
-
-@dataclasses.dataclass
-class Batch:
-  """Part of a validation set.
-
-  Attributes:
-    encoded: the bytes of B image files.
-    images: what the model takes of them, float32 [B, height, width, 3].
-    labels: int [B].
-  """
-  encoded: np.ndarray
-  images: np.ndarray
-  labels: np.ndarray
 
 
 @dataclasses.dataclass
@@ -91,60 +75,9 @@ class Row:
   is_exact: bool = True
 
 
-def read_records(trained: trained_lib.TrainedModel, pattern: str | None,
-                 num_images: int | None) -> Iterator[Batch]:
-  """Reads a validation set as evaluation does, and the files beside it.
-
-  Args:
-    trained: the model, whose settings are used.
-    pattern: of TFRecords; None: the experiment's validation data.
-    num_images: how many to read; None: all.
-
-  Yields:
-    Batches of up to 32 images, one at least.
-
-  Raises:
-    ValueError: if no file matches, there is no record in them, or the
-      experiment reads no TFRecords.
-  """
-  task = trained.params.task
-  data = task.validation_data
-  pattern = pattern or data.input_path
-  if not pattern:
-    raise ValueError(
-        'the validation data of this training are no TFRecords. Name some '
-        'with --data.')
-  paths = sorted(tf.io.gfile.glob(pattern))
-  if not paths:
-    raise ValueError(
-        f'no file matches {pattern!r}. Name TFRecords with --data.')
-  image_key = task.train_data.image_field_key
-  label_key = task.train_data.label_field_key
-  decoder = classification_input.Decoder(image_key, label_key)
-  parser = parsing.build_parser(task, data, dtype='float32')
-
-  def parse(record):
-    tensors = decoder.decode(record)
-    label = tf.cast(tensors[label_key], tf.int32) + (data.label_offset or 0)
-    return (tensors[image_key], parsing.evaluation_image(parser, tensors),
-            label)
-
-  dataset = tf.data.TFRecordDataset(paths)
-  if num_images:
-    dataset = dataset.take(num_images)
-  dataset = dataset.map(parse, num_parallel_calls=tf.data.AUTOTUNE).batch(
-      _EVALUATION_BATCH).prefetch(2)
-  is_empty = True
-  for encoded, images, labels in dataset.as_numpy_iterator():
-    is_empty = False
-    yield Batch(encoded, images, labels)
-  if is_empty:
-    raise ValueError(f'there is no record in {pattern!r}.')
-
-
 def compare(trained: trained_lib.TrainedModel,
             runners: list[runners_lib.Runner],
-            batches: Iterator[Batch]) -> list[Row]:
+            batches: Iterator[validation_data.Batch]) -> list[Row]:
   """Runs exports beside the checkpoint.
 
   Args:
@@ -172,7 +105,7 @@ def compare(trained: trained_lib.TrainedModel,
 
 
 def time_calls(rows: list[Row], runners: list[runners_lib.Runner],
-               example: Batch, batch_sizes: list[int]) -> None:
+               example: validation_data.Batch, batch_sizes: list[int]) -> None:
   """Times the exports, each at every batch size, and adds it to the rows.
 
   Args:
@@ -235,45 +168,33 @@ def significant(value: float) -> str:
   return f'{value:.3g}' if value < 999.5 else f'{value:,.0f}'
 
 
-def model_dir_of(checkpoint: str) -> str:
-  """The folder of the training that wrote a checkpoint.
+def locate(checkpoint: str, model_dir: str | None) -> tuple[str, str]:
+  """Finds the checkpoint of an export, and the folder of its training.
 
   Args:
-    checkpoint: prefix of the checkpoint.
+    checkpoint: prefix of the checkpoint where it was when it was exported.
+    model_dir: the folder that the training has now; None: where it was.
 
   Returns:
-    Its folder, or the one above: the best checkpoint has its own.
-
-  Raises:
-    ValueError: if the training is not there any more.
-  """
-  folder = os.path.dirname(checkpoint)
-  for candidate in (folder, os.path.dirname(folder)):
-    if tf.io.gfile.exists(os.path.join(candidate, 'params.yaml')):
-      return candidate
-  raise ValueError(
-      f'the export is of {checkpoint}, and there is no params.yaml beside it. '
-      'Name the folder of the training with --model_dir.')
-
-
-def checkpoint_in(model_dir: str, checkpoint: str) -> str:
-  """The checkpoint of an export, in the folder that its training has now.
-
-  Args:
-    model_dir: folder of the training.
-    checkpoint: prefix of the checkpoint where the training was.
-
-  Returns:
-    Its prefix in `model_dir`, or in the folder of the best checkpoint there.
+    The prefix of the checkpoint, in `model_dir` or in the folder of the best
+    checkpoint there, and the folder of the training.
 
   Raises:
     ValueError: if it is not there.
   """
+  if not model_dir:
+    model_dir = trained_lib.model_dir_of(checkpoint)
+    if not model_dir:
+      raise ValueError(
+          f'the export is of {checkpoint}, and there is no '
+          f'{experiment.SAVED_FILE} beside it. Name the folder of the training '
+          'with --model_dir.')
+    return checkpoint, model_dir
   folder, name = os.path.split(checkpoint)
   for candidate in (os.path.join(model_dir, name),
                     os.path.join(model_dir, os.path.basename(folder), name)):
     if tf.io.gfile.exists(f'{candidate}.index'):
-      return candidate
+      return candidate, model_dir
   raise ValueError(
       f'--model_dir={model_dir} has no checkpoint {name}, of which the export '
       'is. Name the folder of its training.')

@@ -50,8 +50,9 @@ def main(argv: Sequence[str]) -> None:
   # pylint: disable=g-import-not-at-top
   import tensorflow as tf
 
+  from official_ext import trained as trained_lib
+  from official_ext import validation_data
   from official_ext.serving import runners as runners_lib
-  from official_ext.serving import trained as trained_lib
   from official_ext.serving import verification
   # pylint: enable=g-import-not-at-top
   try:
@@ -59,15 +60,13 @@ def main(argv: Sequence[str]) -> None:
       runners = [runner for path in argv[1:]
                  for runner in runners_lib.load_all(path, _NUM_THREADS.value)]
       source = verification.common_source(runners)
-      checkpoint, model_dir = source['checkpoint'], _MODEL_DIR.value
-      if model_dir:
-        checkpoint = verification.checkpoint_in(model_dir, checkpoint)
+      checkpoint, model_dir = verification.locate(
+          source['checkpoint'], _MODEL_DIR.value)
       trained = trained_lib.find(
-          model_dir or verification.model_dir_of(checkpoint),
-          trained_lib.Selection(
+          model_dir, trained_lib.Selection(
               checkpoint, source['averaged'],
               runners[0].description['preprocessing']['image_size']))
-      batches = verification.read_records(
+      batches = validation_data.read_records(
           trained, _DATA.value, _NUM_IMAGES.value)
       first = next(batches)
       rows = verification.compare(

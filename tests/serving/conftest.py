@@ -1,18 +1,9 @@
 """Fixtures shared by the tests of exports."""
 
 import pytest
-import serving_runs
 import tensorflow as tf
 
 from official_ext.serving import exporter
-
-
-@pytest.fixture(name='trained_dir', scope='session')
-def _trained_dir(digits_dir, tmp_path_factory):
-  """The folder of a short training."""
-  model_dir = tmp_path_factory.mktemp('trained')
-  serving_runs.train(digits_dir, model_dir)
-  return str(model_dir)
 
 
 @pytest.fixture(name='export_dir', scope='session')

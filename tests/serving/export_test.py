@@ -14,12 +14,12 @@ import records_for_tests
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
+from official_ext import trained as trained_lib
 from official_ext.checkpoints import metadata
 from official_ext.checkpoints import object_graph
 from official_ext.serving import classifier as classifier_lib
 from official_ext.serving import description
 from official_ext.serving import exporter
-from official_ext.serving import trained as trained_lib
 from official_ext.serving import versions
 
 
@@ -114,7 +114,7 @@ def test_a_failed_export_shows_no_version(trained_dir, tmp_path, monkeypatch):
 
 def test_no_checkpoint_no_export(trained_dir, tmp_path):
   copy_params(trained_dir, tmp_path, 'task:', 'task:')
-  with pytest.raises(ValueError, match='untrained weights are not exported'):
+  with pytest.raises(ValueError, match='untrained weights are not taken'):
     exporter.export(str(tmp_path), str(tmp_path / 'exports'))
   with pytest.raises(ValueError, match=r'there is no params\.yaml'):
     exporter.export(str(tmp_path / 'missing'), str(tmp_path / 'exports'))

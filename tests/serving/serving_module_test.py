@@ -7,12 +7,12 @@ from official.core import task_factory
 from PIL import Image
 import pytest
 import records_for_tests
-import serving_runs
+import short_runs
 import tensorflow as tf
 
+from official_ext import trained as trained_lib
 from official_ext.configs import experiment
 from official_ext.serving import serving_module
-from official_ext.serving import trained as trained_lib
 
 
 @pytest.fixture(name='trained', scope='module')
@@ -67,7 +67,7 @@ def test_the_validation_set(trained, serve, digits_dir):
   images, _ = next(iter(task.build_inputs(
       trained.params.task.validation_data)))
   expected = trained.model(images, training=False).numpy()
-  encoded = serving_runs.held_out_images(digits_dir)[:len(expected)]
+  encoded = short_runs.held_out_images(digits_dir)[:len(expected)]
   output = serve['default'](encoded)
   np.testing.assert_allclose(output['logits'], expected, rtol=0, atol=1e-4)
   probs = tf.nn.softmax(expected).numpy()

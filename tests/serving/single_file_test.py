@@ -7,13 +7,14 @@ import pathlib
 
 import numpy as np
 import pytest
-import serving_runs
+import short_runs
 
+from official_ext import trained as trained_lib
+from official_ext import validation_data
 from official_ext.serving import description
 from official_ext.serving import litert_file
 from official_ext.serving import runners as runners_lib
 from official_ext.serving import single_file
-from official_ext.serving import trained as trained_lib
 from official_ext.serving import verification
 
 needs_onnx = pytest.mark.skipif(
@@ -29,7 +30,7 @@ def _trained(trained_dir):
 
 @pytest.fixture(name='batch', scope='module')
 def _batch(trained):
-  return next(verification.read_records(trained, None, 20))
+  return next(validation_data.read_records(trained, None, 20))
 
 
 def check(runner, trained, batch, tolerance):
@@ -89,8 +90,8 @@ def test_calibration_sees_images_as_the_file_will(trained, digits_dir):
   images = list(single_file._calibration_images(
       trained, single_file.Calibration(num_images=400)))
   # All 360, without those that fill the last batch up.
-  assert len(images) == len(serving_runs.held_out_images(digits_dir)) == 360
-  batch = next(verification.read_records(trained, None, None))
+  assert len(images) == len(short_runs.held_out_images(digits_dir)) == 360
+  batch = next(validation_data.read_records(trained, None, None))
   np.testing.assert_allclose(
       images[:32], verification.plain_function.resized(batch.images),
       atol=1e-3)

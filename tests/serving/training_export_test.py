@@ -3,7 +3,7 @@
 import os
 
 import pytest
-import serving_runs
+import short_runs
 import tensorflow as tf
 
 from official_ext.configs import experiment
@@ -24,7 +24,7 @@ BEST = {
 def run(digits_dir, model_dir, mode='train_and_eval', **settings):
   """As train.py does; returns the export."""
   model_dir = str(model_dir)
-  params = serving_runs.parameters(digits_dir, **settings)
+  params = short_runs.parameters(digits_dir, **settings)
   export = training_export.TrainingExport(params, model_dir)
   trainer = driver.run(
       params, mode, model_dir, strategies.build(params),
@@ -76,7 +76,7 @@ def test_a_failed_export_does_not_end_the_training(
     raise OSError('disk full')
   monkeypatch.setattr(exporter, 'export', fail)
   model_dir = str(tmp_path)
-  params = serving_runs.parameters(digits_dir, **BEST)
+  params = short_runs.parameters(digits_dir, **BEST)
   export = training_export.TrainingExport(params, model_dir)
   trainer = driver.run(params, 'train_and_eval', model_dir,
                        strategies.build(params), on_best=export.at_best,
@@ -88,11 +88,11 @@ def test_a_failed_export_does_not_end_the_training(
 
 
 def test_elsewhere_or_not_at_all(trained_dir, digits_dir, tmp_path):
-  params = serving_runs.parameters(
+  params = short_runs.parameters(
       digits_dir, **{'trainer.export.export_dir': str(tmp_path / 'served')})
   export = training_export.TrainingExport(params, trained_dir)
   assert export.at_end(10, True) == str(tmp_path / 'served' / 'last' / '1')
-  params = serving_runs.parameters(
+  params = short_runs.parameters(
       digits_dir, **{'trainer.export.at_end': False})
   export = training_export.TrainingExport(params, trained_dir)
   assert export.at_end(10, True) is None
@@ -106,13 +106,13 @@ def test_elsewhere_or_not_at_all(trained_dir, digits_dir, tmp_path):
     (BEST | {'trainer.best_checkpoint_metric_comp': 'more'}, 'higher or'),
 ])
 def test_settings_that_would_fail_after_an_epoch(digits_dir, settings, message):
-  params = serving_runs.parameters(digits_dir, **settings)
+  params = short_runs.parameters(digits_dir, **settings)
   with pytest.raises(ValueError, match=message):
     best_checkpoint.check(params)
 
 
 def test_the_settings_are_read(digits_dir):
-  params = serving_runs.parameters(digits_dir)
+  params = short_runs.parameters(digits_dir)
   assert params.trainer.export.as_dict() == {
       'at_end': True, 'at_best': False, 'export_dir': ''}
   assert experiment.load('vit_imagenet').trainer.export.at_end

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import records_for_tests
 
+from official_ext import trained as trained_lib
+from official_ext import validation_data
 from official_ext.serving import single_file
-from official_ext.serving import trained as trained_lib
 from official_ext.serving import verification
 
 
@@ -68,10 +69,10 @@ def test_accuracy_is_counted_image_by_image():
 def test_records_that_are_not_there(trained_dir, tmp_path):
   trained = trained_lib.find(trained_dir)
   with pytest.raises(ValueError, match='no file matches .*nowhere'):
-    next(verification.read_records(trained, 'nowhere/*', None))
+    next(validation_data.read_records(trained, 'nowhere/*', None))
   empty = records_for_tests.write(tmp_path / 'empty', [])
   with pytest.raises(ValueError, match='there is no record'):
-    next(verification.read_records(trained, empty, None))
+    next(validation_data.read_records(trained, empty, None))
 
 
 def test_exports_of_different_weights():
@@ -91,15 +92,14 @@ def test_a_training_that_has_moved(tmp_path):
   (tmp_path / 'best').mkdir()
   for name in ('ckpt-10', 'best/best_ckpt-2'):
     (tmp_path / f'{name}.index').touch()
-    assert verification.checkpoint_in(
-        str(tmp_path), f'/gone/{name}') == f'{tmp_path}/{name}'
+    assert verification.locate(f'/gone/{name}', str(tmp_path)) == (
+        f'{tmp_path}/{name}', str(tmp_path))
   with pytest.raises(ValueError, match='has no checkpoint ckpt-11, of which'):
-    verification.checkpoint_in(str(tmp_path), '/gone/ckpt-11')
+    verification.locate('/gone/ckpt-11', str(tmp_path))
 
 
 def test_where_the_training_is(trained_dir, tmp_path):
-  assert verification.model_dir_of(f'{trained_dir}/ckpt-10') == trained_dir
-  assert verification.model_dir_of(
-      f'{trained_dir}/best/best_ckpt-10') == trained_dir
+  for checkpoint in (f'{trained_dir}/ckpt-10', f'{trained_dir}/best/ckpt-10'):
+    assert verification.locate(checkpoint, None) == (checkpoint, trained_dir)
   with pytest.raises(ValueError, match='with --model_dir'):
-    verification.model_dir_of(str(tmp_path / 'gone' / 'ckpt-1'))
+    verification.locate(str(tmp_path / 'gone' / 'ckpt-1'), None)

@@ -1,4 +1,4 @@
-"""Short trainings on the digits, for the tests of exports."""
+"""Short trainings on the digits, for the tests of what comes after one."""
 
 import pathlib
 

@@ -5,19 +5,19 @@ import os
 import numpy as np
 from official.core import task_factory
 import pytest
-import serving_runs
+import short_runs
 import tensorflow as tf
 import tf_keras
 
+from official_ext import trained as trained_lib
 from official_ext.configs import experiment
-from official_ext.serving import trained as trained_lib
 
 
 @pytest.fixture(name='averaged_run', scope='module')
 def _averaged_run(digits_dir, tmp_path_factory):
   """A training with moving averages and a best checkpoint, and its trainer."""
   model_dir = str(tmp_path_factory.mktemp('averaged'))
-  trainer = serving_runs.train(
+  trainer = short_runs.train(
       digits_dir, model_dir, mode='train_and_eval', **{
           'trainer.optimizer_config.ema.average_decay': 0.9,
           'trainer.best_checkpoint_export_subdir': 'best',

@@ -79,6 +79,23 @@ def find(model_dir: str | None, selection: Selection | None = None,
   return load(params, model_dir, selection)
 
 
+def model_dir_of(checkpoint: str) -> str | None:
+  """The folder of the training that wrote a checkpoint.
+
+  Args:
+    checkpoint: prefix of the checkpoint.
+
+  Returns:
+    Its folder, or the one above, since the best checkpoint has its own; None
+    if neither holds a configuration.
+  """
+  folder = os.path.dirname(checkpoint)
+  for candidate in (folder, os.path.dirname(folder)):
+    if tf.io.gfile.exists(os.path.join(candidate, experiment.SAVED_FILE)):
+      return candidate
+  return None
+
+
 def load(params: cfg.ExperimentConfig, model_dir: str | None,
          selection: Selection | None = None) -> TrainedModel:
   """Restores a trained model.
@@ -137,7 +154,7 @@ def _find(params: cfg.ExperimentConfig, model_dir: str | None,
     if not newest:
       raise ValueError(
           f'there is no checkpoint in {model_dir}; untrained weights are not '
-          'exported.')
+          'taken for trained ones.')
     return newest
   if checkpoint == BEST:
     subdir = params.trainer.best_checkpoint_export_subdir

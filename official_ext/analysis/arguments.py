@@ -1,0 +1,95 @@
+"""What the commands of this package are given: models, images, outputs.
+
+Imports no TensorFlow, so that a slip of the finger is told at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import dataclasses
+import os
+
+from absl import app
+from absl import flags
+
+from official_ext import library_logs
+
+CHECKPOINT = flags.DEFINE_enum(
+    'checkpoint', 'latest', ['latest', 'best'],
+    'Which checkpoint of a model_dir.')
+AVERAGED = flags.DEFINE_bool(
+    'averaged', None,
+    'Whether to take the moving averages of the weights; by default where the '
+    'training keeps them.')
+CONFIG_FILE = flags.DEFINE_string(
+    'config_file', None,
+    'A params.yaml, for checkpoints that have none beside them.')
+# So that --help shows it.
+flags.adopt_module_key_flags(library_logs)
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelArgument:
+  """A model as it was typed: [NAME=]PATH.
+
+  Attributes:
+    path: a model_dir, or the prefix of a checkpoint.
+    name: what to call it; None: by its layout.
+  """
+  path: str
+  name: str | None = None
+
+
+def parse_models(argv: Sequence[str], least: int = 1,
+                 most: int | None = None) -> list[ModelArgument]:
+  """Reads the models of a command line.
+
+  Args:
+    argv: the command and its positional arguments.
+    least: how many are needed.
+    most: how many are allowed; None: any number.
+
+  Returns:
+    The models, in order.
+
+  Raises:
+    app.UsageError: if there are fewer or more.
+  """
+  count = len(argv) - 1
+  if count < least or (most is not None and count > most):
+    number = {(1, None): 'at least one model', (1, 1): 'one model',
+              (2, 2): 'two models'}[least, most]
+    raise app.UsageError(
+        f'name {number}: a model_dir or the prefix of a checkpoint, with its '
+        'name in the figure if you like, as in ViT=runs/vit '
+        f'(given: {count or "none"})')
+  return [_parse_model(text) for text in argv[1:]]
+
+
+def _parse_model(text: str) -> ModelArgument:
+  name, equals, path = text.partition('=')
+  # A path may hold the character itself.
+  if not equals or os.sep in name:
+    return ModelArgument(text)
+  if not name or not path:
+    raise app.UsageError(f'{text!r} is not [NAME=]PATH')
+  return ModelArgument(path, name)
+
+
+def make_folders(paths: Sequence[str]) -> None:
+  """Makes the folders of files to write, before the work that they wait for.
+
+  Args:
+    paths: of the files.
+
+  Raises:
+    OSError: if one cannot be made, or is not to be written to.
+  """
+  for path in paths:
+    folder = os.path.dirname(path) or '.'
+    os.makedirs(folder, exist_ok=True)
+    if os.path.isdir(path):
+      raise IsADirectoryError(
+          f'--output={path} is a folder. Name a file in it.')
+    if not os.access(folder, os.W_OK):
+      raise PermissionError(f'--output={path}: {folder} cannot be written to.')

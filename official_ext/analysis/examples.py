@@ -1,0 +1,160 @@
+"""Images to look at: files, folders of them, or TFRecords.
+
+Legend: N images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+import dataclasses
+import os
+
+import numpy as np
+from official.vision.dataloaders import classification_input
+from official.vision.ops import preprocess_ops
+import tensorflow as tf
+
+from official_ext import class_names as class_names_lib
+from official_ext.analysis import models as models_lib
+from official_ext.tasks import parsing
+
+# How the files begin that TensorFlow decodes into one picture.
+_IMAGE_BEGINNINGS = (b'\xff\xd8\xff', b'\x89PNG\r\n\x1a\n', b'BM')
+
+
+@dataclasses.dataclass(frozen=True)
+class Example:
+  """An image as it was found.
+
+  Attributes:
+    name: where.
+    encoded: the bytes of the file.
+    label: its class; None if it is not known.
+  """
+  name: str
+  encoded: bytes
+  label: int | None = None
+
+
+def read(patterns: Sequence[str], num_images: int,
+         model: models_lib.NamedModel) -> list[Example]:
+  """Reads images, as evenly spread over what is given as can be.
+
+  Args:
+    patterns: of image files, folders or TFRecords. The label of a file is that
+      of the class that its folder is named by, if it is named by one.
+    num_images: how many to take at most, over all.
+    model: whose classes and features of records are meant.
+
+  Returns:
+    At least one image.
+
+  Raises:
+    ValueError: if there is none, or a file is neither an image nor a TFRecord.
+  """
+  files, records = [], []
+  for pattern in patterns:
+    found = _files(pattern)
+    if not found:
+      raise ValueError(
+          f'no file matches {pattern!r}. Name image files, folders of them or '
+          'TFRecords with --images.')
+    for path in found:
+      (files if _is_image(path) else records).append(path)
+  examples = [_from_file(path, model) for path in _spread(files, num_images)]
+  for example in _from_records(records, model):
+    if len(examples) == num_images:
+      break
+    examples.append(example)
+  return examples
+
+
+def prepare(examples: Sequence[Example],
+            model: models_lib.NamedModel) -> np.ndarray:
+  """Preprocesses images as the evaluation of a model does.
+
+  Args:
+    examples: N images.
+    model: the model.
+
+  Returns:
+    Normalised images, float32 [N, height, width, 3] of the model's size.
+
+  Raises:
+    ValueError: if one cannot be decoded, naming it.
+  """
+  task = model.trained.params.task
+  parser = parsing.build_parser(
+      task, task.validation_data, dtype='float32', decode_jpeg_only=False)
+  keys = (task.train_data.image_field_key, task.train_data.label_field_key)
+  images = []
+  for example in examples:
+    try:
+      images.append(parsing.evaluation_image(
+          parser, dict(zip(keys, (example.encoded, 0)))).numpy())
+    except (tf.errors.InvalidArgumentError, ValueError) as error:
+      raise ValueError(
+          f'{example.name} cannot be decoded as an image: '
+          f'{getattr(error, "message", error)}') from error
+  return np.stack(images)
+
+
+def displayable(images: np.ndarray) -> np.ndarray:
+  """Normalised images [..., 3] as RGB values from 0 to 1."""
+  pixels = (images * np.array(preprocess_ops.STDDEV_RGB, np.float32)
+            + np.array(preprocess_ops.MEAN_RGB, np.float32))
+  return np.clip(pixels / 255, 0, 1)
+
+
+def _files(pattern: str) -> list[str]:
+  """The files that a pattern means; of a folder, all below it."""
+  if not tf.io.gfile.isdir(pattern):
+    return sorted(path for path in tf.io.gfile.glob(pattern)
+                  if not tf.io.gfile.isdir(path))
+  paths = [os.path.join(folder, name)
+           for folder, _, names in tf.io.gfile.walk(pattern) for name in names]
+  # What else lies in a folder of images is no mistake.
+  return sorted(path for path in paths if _is_image(path))
+
+
+def _is_image(path: str) -> bool:
+  with tf.io.gfile.GFile(path, 'rb') as file:
+    return file.read(8).startswith(_IMAGE_BEGINNINGS)
+
+
+def _spread(paths: list[str], count: int) -> list[str]:
+  """`count` of the paths, at even distances."""
+  if len(paths) <= count:
+    return paths
+  return [paths[index * len(paths) // count] for index in range(count)]
+
+
+def _from_file(path: str, model: models_lib.NamedModel) -> Example:
+  with tf.io.gfile.GFile(path, 'rb') as file:
+    encoded = file.read()
+  folder = os.path.basename(os.path.dirname(path))
+  name = class_names_lib.readable([folder])[0]
+  label = (model.class_names.index(name) if name in model.class_names
+           else None)
+  return Example(path, encoded, label)
+
+
+def _from_records(paths: list[str],
+                  model: models_lib.NamedModel) -> Iterator[Example]:
+  """The images of TFRecords, with their labels."""
+  task = model.trained.params.task
+  data = task.train_data
+  decoder = classification_input.Decoder(
+      data.image_field_key, data.label_field_key)
+  offset = task.validation_data.label_offset or 0
+  for path in paths:
+    try:
+      for index, record in enumerate(tf.data.TFRecordDataset(path)):
+        tensors = decoder.decode(record)
+        yield Example(
+            f'{path}[{index}]', tensors[data.image_field_key].numpy(),
+            int(tensors[data.label_field_key]) + offset)
+    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
+      raise ValueError(
+          f'{path} is neither an image that can be decoded (JPEG, PNG, BMP) '
+          f'nor a TFRecord with {data.image_field_key}.') from error

@@ -1,0 +1,63 @@
+"""The look that all figures share, and how they are written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import matplotlib
+
+matplotlib.use('Agg')
+# pylint: disable=g-import-not-at-top
+from matplotlib import axes as axes_lib
+from matplotlib import figure as figure_lib
+from matplotlib import pyplot
+
+# pylint: enable=g-import-not-at-top
+
+_DPI = 150
+# Side of one image of a grid, inches.
+CELL = 1.5
+
+
+def grid(num_rows: int, num_columns: int,
+         row_names: Sequence[str]) -> tuple[figure_lib.Figure, list[list]]:
+  """A grid of images, one name a row.
+
+  Args:
+    num_rows: how many rows.
+    num_columns: how many columns.
+    row_names: printed left of the rows.
+
+  Returns:
+    The figure, and the axes by row and column.
+  """
+  figure, axes = pyplot.subplots(
+      num_rows, num_columns, squeeze=False, layout='constrained',
+      figsize=(CELL * num_columns + 0.6, (CELL + 0.4) * num_rows))
+  for row, name in zip(axes, row_names, strict=True):
+    row[0].set_ylabel(name, fontsize=9)
+    for cell in row:
+      cell.set_xticks([])
+      cell.set_yticks([])
+      for spine in cell.spines.values():
+        spine.set_visible(False)
+  return figure, [list(row) for row in axes]
+
+
+def caption(axes: axes_lib.Axes, text: str, is_right: bool | None = None
+            ) -> None:
+  """Writes below an image, in colour if it is right or wrong."""
+  color = {None: '0.2', True: '#2d6a4f', False: '#c1121f'}[is_right]
+  axes.set_xlabel(text, fontsize=8, color=color)
+
+
+def shorten(text: str, length: int = 20) -> str:
+  """A name that fits below an image."""
+  return text if len(text) <= length else text[:length - 1].rstrip() + '\u2026'
+
+
+def save(figure: figure_lib.Figure, paths: Sequence[str]) -> None:
+  """Writes a figure, each file in the format of its ending, and closes it."""
+  for path in paths:
+    figure.savefig(path, dpi=_DPI)
+  pyplot.close(figure)

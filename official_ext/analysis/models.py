@@ -1,0 +1,147 @@
+"""The models to look at, by name, all with the same classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import dataclasses
+import os
+
+import tensorflow as tf
+
+from official_ext import class_names
+from official_ext import trained as trained_lib
+from official_ext.analysis import arguments
+from official_ext.checkpoints import object_graph
+from official_ext.configs import experiment
+from official_ext.modeling import specs
+
+
+@dataclasses.dataclass(frozen=True)
+class NamedModel:
+  """A trained model and what to call it and its classes.
+
+  Attributes:
+    name: unique among the models that were loaded together.
+    trained: the model, in float32.
+    class_names: a name for each class.
+  """
+  name: str
+  trained: trained_lib.TrainedModel
+  class_names: list[str]
+
+  @property
+  def image_size(self) -> tuple[int, int]:
+    """Height and width of its images, px."""
+    return tuple(self.trained.params.task.model.input_size[:2])
+
+  def logits(self, images: tf.Tensor) -> tf.Tensor:
+    """The logits, float32 [B, C], of normalised images [B, H, W, 3]."""
+    return tf.cast(self.trained.model(images, training=False), tf.float32)
+
+
+def load(models: Sequence[arguments.ModelArgument],
+         checkpoint: str = trained_lib.LATEST, averaged: bool | None = None,
+         config_file: str | None = None) -> list[NamedModel]:
+  """Loads models that are to be compared.
+
+  Args:
+    models: what to load.
+    checkpoint: which one of a model_dir, LATEST or BEST.
+    averaged: whether to take the moving averages of the weights; None: where
+      a training keeps them.
+    config_file: configuration of checkpoints that have none beside them.
+
+  Returns:
+    The models.
+
+  Raises:
+    ValueError: if one has no checkpoint or no configuration, or they have
+      different classes.
+  """
+  trained = [_load(model.path, checkpoint, averaged, config_file)
+             for model in models]
+  names = unique_names(models, [item.params for item in trained])
+  classes = [class_names.of_task(item.params.task) for item in trained]
+  named = []
+  for name, item, own in zip(names, trained, classes, strict=True):
+    num_classes = item.params.task.model.num_classes
+    named.append(NamedModel(
+        name, item, own or class_names.numbered(num_classes)))
+    _check_same_classes(named[0], named[-1], bool(classes[0] and own))
+  return named
+
+
+def unique_names(models: Sequence[arguments.ModelArgument],
+                 params: Sequence[experiment.cfg.ExperimentConfig]
+                 ) -> list[str]:
+  """What to call models: as typed, by their layouts, or else by their paths.
+
+  Args:
+    models: as typed.
+    params: their configurations.
+
+  Returns:
+    The names, no two of them the same.
+
+  Raises:
+    ValueError: if two were typed with the same name or path.
+  """
+  names = [model.name or layout_name(item)
+           for model, item in zip(models, params, strict=True)]
+  for index, model in enumerate(models):
+    if model.name is None and names.count(names[index]) > 1:
+      names[index] += f' {os.path.basename(os.path.normpath(model.path))}'
+  if len(set(names)) < len(names):
+    names = [model.name or model.path for model in models]
+  twice = sorted({name for name in names if names.count(name) > 1})
+  if twice:
+    raise ValueError(
+        f'two models are called {twice[0]!r}. Name them, as in '
+        'A=runs/one B=runs/two.')
+  return names
+
+
+def layout_name(params: experiment.cfg.ExperimentConfig) -> str:
+  """The layout of a model with its token counts, or its backbone's name."""
+  model = params.task.model
+  if model.backbone.type != 'funnel_vit':
+    return model.backbone.type
+  return specs.resolve(
+      model.backbone.funnel_vit,
+      tuple(model.input_size[:2])).layout_with_tokens
+
+
+def _load(path: str, checkpoint: str, averaged: bool | None,
+          config_file: str | None) -> trained_lib.TrainedModel:
+  """One model, by its model_dir or the prefix of a checkpoint."""
+  if tf.io.gfile.exists(os.path.join(path, experiment.SAVED_FILE)):
+    return trained_lib.find(
+        path, trained_lib.Selection(checkpoint, averaged))
+  if tf.io.gfile.isdir(path) and not config_file:
+    # Says what is missing there.
+    experiment.load_saved(path)
+  prefix = object_graph.find(path)
+  model_dir = trained_lib.model_dir_of(prefix)
+  if not model_dir and not config_file:
+    raise ValueError(
+        f'there is no {experiment.SAVED_FILE} beside the checkpoint {prefix}. '
+        'Give the configuration of its training with --config_file.')
+  return trained_lib.find(
+      model_dir, trained_lib.Selection(prefix, averaged), config_file)
+
+
+def _check_same_classes(first: NamedModel, other: NamedModel,
+                        are_named: bool) -> None:
+  count, others = len(first.class_names), len(other.class_names)
+  if count != others:
+    raise ValueError(
+        f'{first.name} has {count} classes and {other.name} {others}. Compare '
+        'models of the same data set.')
+  if not are_named:
+    return
+  for index, (mine, theirs) in enumerate(
+      zip(first.class_names, other.class_names)):
+    if mine != theirs:
+      raise ValueError(
+          f'class {index} is {mine!r} of {first.name} and {theirs!r} of '
+          f'{other.name}. Compare models of the same data set.')

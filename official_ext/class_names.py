@@ -1,0 +1,88 @@
+"""What the classes of a model are called.
+
+`imagenet_classes.tsv` names the 1,000 classes of ImageNet-1k: the synset and
+its first lemma in WordNet 3.0, made unique where two synsets share it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import functools
+import pathlib
+
+import tensorflow as tf
+
+from official_ext.configs import experiment
+from official_ext.configs import image_classification
+
+_FILE = pathlib.Path(__file__).with_name('imagenet_classes.tsv')
+_BACKGROUND = 'background'
+
+
+@functools.cache
+def of_synsets() -> dict[str, str]:
+  """The name of each ImageNet class by its synset, in the order of labels."""
+  return dict(line.split('\t') for line in
+              _FILE.read_text(encoding='utf-8').splitlines())
+
+
+def of_task(task: image_classification.ImageClassificationTask
+            ) -> list[str] | None:
+  """The names of the classes of a task.
+
+  A file of synsets, as data_prep writes for ImageNet, is put into words.
+  Without a file, a task that trains on ImageNet-1k has its names.
+
+  Args:
+    task: the task's configuration.
+
+  Returns:
+    A name for each class; None if they have none.
+
+  Raises:
+    ValueError: if the file of names names fewer or more than the classes.
+  """
+  num_classes = task.model.num_classes
+  path = experiment.class_names_path(task)
+  if not path:
+    return _of_imagenet(task)
+  with tf.io.gfile.GFile(path) as file:
+    names = file.read().splitlines()
+  if len(names) != num_classes:
+    raise ValueError(
+        f'{path} names {len(names)} classes, one a line, but the model has '
+        f'{num_classes}. Set task.class_names_path.')
+  return readable(names)
+
+
+def readable(names: Sequence[str]) -> list[str]:
+  """Puts synsets into words, if that is what the names are.
+
+  Args:
+    names: of the classes; the first may be the background.
+
+  Returns:
+    As many names.
+  """
+  known = of_synsets()
+  if all(name in known for name in names if name != _BACKGROUND):
+    return [known.get(name, name) for name in names]
+  return list(names)
+
+
+def numbered(num_classes: int) -> list[str]:
+  """What classes without names are called."""
+  return [f'class {index}' for index in range(num_classes)]
+
+
+def _of_imagenet(task: image_classification.ImageClassificationTask
+                 ) -> list[str] | None:
+  """The names of ImageNet-1k if the task trains on it, or else None."""
+  data = task.train_data
+  if not (data.num_examples == image_classification.IMAGENET_TRAIN_EXAMPLES or
+          (data.tfds_name or '').startswith('imagenet2012')):
+    return None
+  names = list(of_synsets().values())
+  # With or without the background at label 0.
+  return {len(names): names, len(names) + 1: [_BACKGROUND, *names]}.get(
+      task.model.num_classes)

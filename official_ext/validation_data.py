@@ -1,0 +1,84 @@
+"""The validation set of an experiment, for what looks at a trained model.
+
+Legend: B images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import dataclasses
+
+import numpy as np
+from official.vision.dataloaders import classification_input
+import tensorflow as tf
+
+from official_ext import trained as trained_lib
+from official_ext.tasks import parsing
+
+# Images that are read at once; the last batch may be smaller.
+_BATCH_SIZE = 32
+
+
+@dataclasses.dataclass
+class Batch:
+  """Part of a validation set.
+
+  Attributes:
+    encoded: the bytes of B image files.
+    images: what the model takes of them, float32 [B, height, width, 3].
+    labels: int [B].
+  """
+  encoded: np.ndarray
+  images: np.ndarray
+  labels: np.ndarray
+
+
+def read_records(trained: trained_lib.TrainedModel, pattern: str | None,
+                 num_images: int | None) -> Iterator[Batch]:
+  """Reads a validation set as evaluation does, and the files beside it.
+
+  Args:
+    trained: the model, whose settings are used.
+    pattern: of TFRecords; None: the experiment's validation data.
+    num_images: how many to read; None: all.
+
+  Yields:
+    Batches of up to 32 images, one at least.
+
+  Raises:
+    ValueError: if no file matches, there is no record in them, or the
+      experiment reads no TFRecords.
+  """
+  task = trained.params.task
+  data = task.validation_data
+  pattern = pattern or data.input_path
+  if not pattern:
+    raise ValueError(
+        'the validation data of this training are no TFRecords. Name some '
+        'with --data.')
+  paths = sorted(tf.io.gfile.glob(pattern))
+  if not paths:
+    raise ValueError(
+        f'no file matches {pattern!r}. Name TFRecords with --data.')
+  image_key = task.train_data.image_field_key
+  label_key = task.train_data.label_field_key
+  decoder = classification_input.Decoder(image_key, label_key)
+  parser = parsing.build_parser(task, data, dtype='float32')
+
+  def parse(record):
+    tensors = decoder.decode(record)
+    label = tf.cast(tensors[label_key], tf.int32) + (data.label_offset or 0)
+    return (tensors[image_key], parsing.evaluation_image(parser, tensors),
+            label)
+
+  dataset = tf.data.TFRecordDataset(paths)
+  if num_images:
+    dataset = dataset.take(num_images)
+  dataset = dataset.map(parse, num_parallel_calls=tf.data.AUTOTUNE).batch(
+      _BATCH_SIZE).prefetch(2)
+  is_empty = True
+  for encoded, images, labels in dataset.as_numpy_iterator():
+    is_empty = False
+    yield Batch(encoded, images, labels)
+  if is_empty:
+    raise ValueError(f'there is no record in {pattern!r}.')

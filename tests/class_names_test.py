@@ -1,0 +1,51 @@
+"""Tests of the names of classes."""
+
+import pytest
+import short_runs
+
+from data_prep import imagenet_labels
+from official_ext import class_names
+from official_ext.configs import experiment
+
+
+def task_of(name, **settings):
+  return experiment.load(name, params_override=','.join(
+      f'{key}={value!r}' for key, value in settings.items())).task
+
+
+def test_every_class_of_imagenet_has_a_name_of_its_own():
+  names = class_names.of_synsets()
+  assert tuple(names) == imagenet_labels.SYNSETS
+  assert len(set(names.values())) == 1_000
+  assert (names['n01440764'], names['n01944390'], names['n02190166']) == (
+      'tench', 'snail', 'fly')
+
+
+def test_synsets_are_put_into_words():
+  assert class_names.readable(['background', 'n01440764']) == [
+      'background', 'tench']
+  # One stranger, and they are names of another data set.
+  assert class_names.readable(['n01440764', 'n00000000']) == [
+      'n01440764', 'n00000000']
+  assert class_names.readable(['tench', '7']) == ['tench', '7']
+
+
+def test_imagenet_needs_no_file_of_names():
+  names = class_names.of_task(task_of('funnel_vit_imagenet'))
+  assert len(names) == 1_001
+  assert names[:2] == ['background', 'tench']
+  without_background = class_names.of_task(task_of('funnel_vit_imagenet', **{
+      'task.model.num_classes': 1_000}))
+  assert without_background == names[1:]
+  # As many classes, but not its images.
+  assert class_names.of_task(task_of('funnel_vit_imagenet', **{
+      'task.train_data.num_examples': 5_000})) is None
+
+
+def test_the_file_of_names_must_fit(digits_dir, tmp_path):
+  task = short_runs.parameters(digits_dir).task
+  assert class_names.of_task(task) == [str(digit) for digit in range(10)]
+  path = tmp_path / 'names.txt'
+  path.write_text('one\ntwo\n')
+  with pytest.raises(ValueError, match='names 2 classes, .* the model has 10'):
+    class_names.of_task(task.replace(class_names_path=str(path)))
