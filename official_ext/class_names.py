@@ -7,6 +7,7 @@ its first lemma in WordNet 3.0, made unique where two synsets share it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+import difflib
 import functools
 import pathlib
 
@@ -86,3 +87,30 @@ def _of_imagenet(task: image_classification.ImageClassificationTask
   # With or without the background at label 0.
   return {len(names): names, len(names) + 1: [_BACKGROUND, *names]}.get(
       task.model.num_classes)
+
+
+def find(names: Sequence[str], text: str) -> int:
+  """Finds a class by its name, or else by its number.
+
+  Args:
+    names: of all classes.
+    text: the name, in whatever case, or the number.
+
+  Returns:
+    The number of the class.
+
+  Raises:
+    ValueError: if there is no such class, naming the nearest.
+  """
+  lowered = [name.lower() for name in names]
+  wanted = text.strip().lower()
+  if wanted in lowered:
+    return lowered.index(wanted)
+  if wanted.isdecimal() and int(wanted) < len(names):
+    return int(wanted)
+  close = difflib.get_close_matches(wanted, lowered, n=3, cutoff=0.6)
+  nearest = ', '.join(names[lowered.index(name)] for name in close)
+  hint = f' Did you mean {nearest}?' if close else ''
+  raise ValueError(
+      f'there is no class {text!r}: name one of the {len(names)}, such as '
+      f'{names[0]!r}, or give its number, 0 to {len(names) - 1}.{hint}')

@@ -99,6 +99,13 @@ def prepare(examples: Sequence[Example],
   return np.stack(images)
 
 
+def normalize(images: tf.Tensor) -> tf.Tensor:
+  """RGB values from 0 to 1, [..., 3], as the models take them."""
+  return preprocess_ops.normalize_image(
+      255 * images, offset=preprocess_ops.MEAN_RGB,
+      scale=preprocess_ops.STDDEV_RGB)
+
+
 def displayable(images: np.ndarray) -> np.ndarray:
   """Normalised images [..., 3] as RGB values from 0 to 1."""
   pixels = (images * np.array(preprocess_ops.STDDEV_RGB, np.float32)

@@ -35,7 +35,7 @@ def grid(num_rows: int, num_columns: int,
       num_rows, num_columns, squeeze=False, layout='constrained',
       figsize=(CELL * num_columns + 0.6, (CELL + 0.4) * num_rows))
   for row, name in zip(axes, row_names, strict=True):
-    row[0].set_ylabel(name, fontsize=9)
+    row[0].set_ylabel(shorten(name), fontsize=9)
     for cell in row:
       cell.set_xticks([])
       cell.set_yticks([])
@@ -46,9 +46,16 @@ def grid(num_rows: int, num_columns: int,
 
 def caption(axes: axes_lib.Axes, text: str, is_right: bool | None = None
             ) -> None:
-  """Writes below an image, in colour if it is right or wrong."""
-  color = {None: '0.2', True: '#2d6a4f', False: '#c1121f'}[is_right]
-  axes.set_xlabel(text, fontsize=8, color=color)
+  """Writes below an image, marked if it is right or wrong.
+
+  Args:
+    axes: of the image.
+    text: what to write.
+    is_right: whether it is; None if that is not known.
+  """
+  mark, color = {None: ('', '0.2'), True: (' \u2713', '#2d6a4f'),
+                 False: (' \u2717', '#c1121f')}[is_right]
+  axes.set_xlabel(text + mark, fontsize=8, color=color)
 
 
 def shorten(text: str, length: int = 20) -> str:

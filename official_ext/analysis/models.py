@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import dataclasses
 import os
 
+import numpy as np
 import tensorflow as tf
 
 from official_ext import class_names
@@ -145,3 +146,8 @@ def _check_same_classes(first: NamedModel, other: NamedModel,
       raise ValueError(
           f'class {index} is {mine!r} of {first.name} and {theirs!r} of '
           f'{other.name}. Compare models of the same data set.')
+
+
+def softmax(logits: tf.Tensor) -> np.ndarray:
+  """Probabilities, float64 [B, C], of logits [B, C]."""
+  return tf.nn.softmax(tf.cast(logits, tf.float64)).numpy()

@@ -1,0 +1,73 @@
+"""Draws images that one model gets right and the other wrong, both ways.
+
+  python -m official_ext.analysis.disagreement ViT=runs/vit \
+    Funnel-ViT=runs/funnel_vit --data='data/imagenet/validation-*' \
+    --output=disagreement.png
+
+The paper, section 5.2.1: which images does pooling cost, which does it gain?
+Counts them over a validation set, and draws those of which the model that is
+right is surest, with the saliency of both models' predictions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from absl import flags
+
+from official_ext import flag_types
+from official_ext import library_logs
+from official_ext.analysis import arguments
+
+_DATA = flags.DEFINE_string(
+    'data', None,
+    "Pattern of validation TFRecords; by default the first model's own.")
+_NUM_IMAGES = flags.DEFINE_integer(
+    'num_images', None, 'How many images to classify; by default all.',
+    lower_bound=1)
+_NUM_DRAWN = flags.DEFINE_integer(
+    'num_drawn', 4, 'How many images to draw at most, of each kind.',
+    lower_bound=1)
+_METHOD = flags.DEFINE_enum(
+    'method', 'gradient', ['gradient', 'smoothgrad', 'integrated_gradients'],
+    'How saliency is computed.')
+_SEED = flags.DEFINE_integer('seed', 0, 'Of the noise of smoothgrad.')
+_OUTPUT = flag_types.define_figures('output', 'disagreement.png')
+# So that --help shows it.
+flags.adopt_module_key_flags(arguments)
+
+
+def main(argv: Sequence[str]) -> None:
+  model_arguments = arguments.parse_models(argv, least=2, most=2)
+  library_logs.silence()
+  # pylint: disable=g-import-not-at-top
+  import tensorflow as tf
+
+  from official_ext.analysis import figures
+  from official_ext.analysis import models as models_lib
+  from official_ext.analysis import saliency_grid
+  from official_ext.analysis import validation
+  # pylint: enable=g-import-not-at-top
+  try:
+    arguments.make_folders(_OUTPUT.value)
+    with library_logs.without_prints():
+      models = models_lib.load(
+          model_arguments, arguments.CHECKPOINT.value,
+          arguments.AVERAGED.value, arguments.CONFIG_FILE.value)
+    found = validation.disagreements(
+        models[0], models[1], _DATA.value, _NUM_IMAGES.value,
+        _NUM_DRAWN.value)
+    print(validation.format_disagreements(found))
+    if not found.examples:
+      print('nothing to draw: the models are right about the same images')
+      return
+    figures.save(saliency_grid.explain_examples(
+        models, found.examples, _METHOD.value, seed=_SEED.value,
+        titles=found.titles), _OUTPUT.value)
+  except (ValueError, OSError, tf.errors.OpError) as error:
+    library_logs.fail(error)
+  print(f'wrote {", ".join(_OUTPUT.value)}')
+
+
+if __name__ == '__main__':
+  library_logs.run(main)

@@ -1,0 +1,237 @@
+"""Models side by side over a validation set.
+
+Legend: N images, M models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+import dataclasses
+import heapq
+import math
+
+import numpy as np
+from scipy import stats
+import tqdm
+
+from official_ext import validation_data
+from official_ext.analysis import examples as examples_lib
+from official_ext.analysis import figures
+from official_ext.analysis import models as models_lib
+from official_ext.analysis import saliency_maps
+
+# Shares of the saliency, a half of it and nearly all.
+SHARES = (0.5, 0.9)
+
+
+def batches(models: Sequence[models_lib.NamedModel], pattern: str | None,
+            num_images: int | None
+            ) -> Iterator[tuple[validation_data.Batch, ...]]:
+  """The same images for each model, preprocessed as it evaluates them.
+
+  Args:
+    models: at least one.
+    pattern: of TFRecords; None: the validation data of the first.
+    num_images: how many to take; None: all.
+
+  Yields:
+    A batch for each model.
+
+  Raises:
+    ValueError: if there are no images, or the models do not read the same
+      labels.
+  """
+  pattern = pattern or models[0].trained.params.task.validation_data.input_path
+  readers = [validation_data.read_records(model.trained, pattern, num_images)
+             for model in models]
+  with tqdm.tqdm(unit='image', disable=None, total=num_images) as bar:
+    for group in zip(*readers, strict=True):
+      for model, batch in zip(models, group):
+        _check_labels(model, batch.labels)
+        if not np.array_equal(batch.labels, group[0].labels):
+          raise ValueError(
+              f'{models[0].name} and {model.name} read different labels from '
+              f'the same records: {group[0].labels[:5].tolist()} and '
+              f'{batch.labels[:5].tolist()}. Their label_offset differs.')
+      yield group
+      bar.update(len(group[0].labels))
+
+
+def salient_areas(models: Sequence[models_lib.NamedModel], pattern: str | None,
+                  num_images: int | None, method: str,
+                  seed: int = 0) -> np.ndarray:
+  """How much of every image is salient to each model.
+
+  Args:
+    models: M of them.
+    pattern: of TFRecords; None: the validation data of the first.
+    num_images: how many to take; None: all.
+    method: of saliency, of the prediction's score.
+    seed: of the noise.
+
+  Returns:
+    Shares of the images' pixels, float [M, len(SHARES), N].
+
+  Raises:
+    ValueError: as `batches`.
+  """
+  maps = [saliency_maps.Saliency(model.logits, method, seed)
+          for model in models]
+  areas = []
+  for group in batches(models, pattern, num_images):
+    by_model = []
+    for model, saliency_of, batch in zip(models, maps, group):
+      predicted = model.logits(batch.images).numpy().argmax(axis=-1)
+      saliency = saliency_of(batch.images, predicted)
+      by_model.append([saliency_maps.salient_area(saliency, share)
+                       for share in SHARES])
+    areas.append(by_model)
+  return np.concatenate(areas, axis=-1)
+
+
+def format_areas(names: Sequence[str], areas: np.ndarray) -> str:
+  """The areas as a Markdown table.
+
+  Args:
+    names: of the M models.
+    areas: what `salient_areas` returned.
+
+  Returns:
+    A line for each model; images that lack saliency in one are left out.
+  """
+  complete = np.isfinite(areas).all(axis=(0, 1))
+  areas = 100 * areas[:, :, complete]
+  count = areas.shape[-1]
+  header = ['', *(f'{100 * share:.0f} % of the saliency is in'
+                  for share in SHARES),
+            *(f'difference at {100 * share:.0f} %, points'
+              for share in SHARES)]
+  lines = [header, ['---'] * len(header)]
+  for name, own in zip(names, areas):
+    cells = [f'{own[index].mean():.2f} % of the pixels'
+             for index in range(len(SHARES))]
+    for index in range(len(SHARES)):
+      difference = own[index] - areas[0][index]
+      margin = (stats.t.ppf(0.975, count - 1) * stats.sem(difference)
+                if count > 1 else math.nan)
+      cells.append('' if own is areas[0] or name == names[0]
+                   else f'{difference.mean():+.2f} ± {margin:.2f}')
+    lines.append([name, *cells])
+  text = '\n'.join(f'| {" | ".join(line)} |' for line in lines)
+  left_out = int((~complete).sum())
+  note = f'; {left_out} without any saliency left out' if left_out else ''
+  return f'{count} images{note}\n\n{text}'
+
+
+@dataclasses.dataclass(frozen=True)
+class Disagreements:
+  """About which images two models disagree.
+
+  Attributes:
+    names: of the two models.
+    num_both: both are right.
+    num_first: only the first is right.
+    num_second: only the second is right.
+    num_neither: both are wrong.
+    examples: images of which one only is right, the first's before the
+      second's, each beginning with the one of which it is surest.
+    titles: for each of the examples, who is right.
+  """
+  names: tuple[str, str]
+  num_both: int
+  num_first: int
+  num_second: int
+  num_neither: int
+  examples: list[examples_lib.Example]
+  titles: list[str]
+
+
+def disagreements(first: models_lib.NamedModel, second: models_lib.NamedModel,
+                  pattern: str | None, num_images: int | None,
+                  num_examples: int) -> Disagreements:
+  """Finds the images that one model gets right and the other wrong.
+
+  Args:
+    first: a model.
+    second: another, with the same classes.
+    pattern: of TFRecords; None: the validation data of the first.
+    num_images: how many to take; None: all.
+    num_examples: how many images to keep at most, of each kind.
+
+  Returns:
+    What was found.
+
+  Raises:
+    ValueError: as `batches`.
+  """
+  counts = np.zeros([2, 2], np.int64)
+  # Of each model: (probability, - index, example) where it alone is right.
+  surest = ([], [])
+  index = 0
+  for group in batches([first, second], pattern, num_images):
+    labels = group[0].labels
+    probabilities = [models_lib.softmax(model.logits(batch.images))
+                     for model, batch in zip((first, second), group)]
+    is_right = [probs.argmax(axis=-1) == labels for probs in probabilities]
+    np.add.at(counts, tuple(right.astype(int) for right in is_right), 1)
+    for position in np.flatnonzero(is_right[0] != is_right[1]):
+      who = 0 if is_right[0][position] else 1
+      label = int(labels[position])
+      example = examples_lib.Example(
+          f'image {index + position}', group[0].encoded[position], label)
+      entry = (float(probabilities[who][position, label]),
+               -(index + int(position)), example)
+      if len(surest[who]) < num_examples:
+        heapq.heappush(surest[who], entry)
+      else:
+        heapq.heappushpop(surest[who], entry)
+    index += len(labels)
+  examples, titles = [], []
+  for model, kept in zip((first, second), surest):
+    for entry in sorted(kept, key=lambda entry: entry[:2], reverse=True):
+      examples.append(entry[2])
+      titles.append(f'only {figures.shorten(model.name)}\nis right')
+  return Disagreements(
+      (first.name, second.name), *map(int, (
+          counts[1, 1], counts[1, 0], counts[0, 1], counts[0, 0])),
+      examples, titles)
+
+
+def format_disagreements(found: Disagreements) -> str:
+  """The counts as text, and whether chance explains them.
+
+  Args:
+    found: what `disagreements` returned.
+
+  Returns:
+    Several lines.
+  """
+  first, second = found.names
+  width = max(len('only  is right') + max(len(first), len(second)), 14)
+  counts = {
+      'both are right': found.num_both,
+      f'only {first} is right': found.num_first,
+      f'only {second} is right': found.num_second,
+      'both are wrong': found.num_neither,
+  }
+  total = sum(counts.values())
+  lines = [f'{name:{width}}{count:8}{100 * count / total:8.2f} %'
+           for name, count in counts.items()]
+  differing = found.num_first + found.num_second
+  if differing:
+    # McNemar's test, exact: among the images of which one is right, who is?
+    chance = stats.binomtest(found.num_first, differing).pvalue
+    lines.append(
+        f'if both were as good, they would differ at least so much with '
+        f'probability {chance:.2g}')
+  return '\n'.join(lines)
+
+
+def _check_labels(model: models_lib.NamedModel, labels: np.ndarray) -> None:
+  num_classes = len(model.class_names)
+  wrong = labels[(labels < 0) | (labels >= num_classes)]
+  if len(wrong):
+    raise ValueError(
+        f'the records have the label {wrong[0]}, but {model.name} has '
+        f'{num_classes} classes, 0 to {num_classes - 1}. Name its own '
+        'validation data with --data.')
