@@ -49,3 +49,13 @@ def test_the_file_of_names_must_fit(digits_dir, tmp_path):
   path.write_text('one\ntwo\n')
   with pytest.raises(ValueError, match='names 2 classes, .* the model has 10'):
     class_names.of_task(task.replace(class_names_path=str(path)))
+
+
+def test_a_class_is_found_by_name_or_number():
+  names = ['background', 'Tench', 'snail', '7']
+  assert [class_names.find(names, text)
+          for text in ('tench', ' snail', '0', '7', '2')] == [1, 2, 0, 3, 2]
+  with pytest.raises(ValueError, match="no class 'snai'.* Did you mean snail?"):
+    class_names.find(names, 'snai')
+  with pytest.raises(ValueError, match="no class '4': .* number, 0 to 3.$"):
+    class_names.find(names, '4')

@@ -39,3 +39,15 @@ def test_the_flag_belongs_to_the_module_that_asks():
       'sizes', [1], 'Sizes.', flag_values=values)
   assert [flag.name for flag in values.get_key_flags_for_module(__name__)] == [
       'sizes']
+
+
+def test_figures():
+  values = flags.FlagValues()
+  holder = flag_types.define_figures('output', 'a.png', flag_values=values)
+  values(['command'])
+  assert holder.value == ['a.png']
+  values(['command', '--output=b.pdf, c.png'])
+  assert holder.value == ['b.pdf', 'c.png']
+  for wrong in ('', 'b', 'b.jpg', 'b.png,'):
+    with pytest.raises(flags.IllegalFlagValueError, match=r'\.png or \.pdf'):
+      values(['command', f'--output={wrong}'])

@@ -56,9 +56,12 @@ def read(patterns: Sequence[str], num_images: int,
   for pattern in patterns:
     found = _files(pattern)
     if not found:
+      what = (f'there is no image in {pattern!r}'
+              if tf.io.gfile.isdir(pattern)
+              else f'no file matches {pattern!r}')
       raise ValueError(
-          f'no file matches {pattern!r}. Name image files, folders of them or '
-          'TFRecords with --images.')
+          f'{what}. Name image files, folders of them or TFRecords with '
+          '--images.')
     for path in found:
       (files if _is_image(path) else records).append(path)
   examples = [_from_file(path, model) for path in _spread(files, num_images)]

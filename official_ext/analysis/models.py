@@ -68,7 +68,7 @@ def load(models: Sequence[arguments.ModelArgument],
     num_classes = item.params.task.model.num_classes
     named.append(NamedModel(
         name, item, own or class_names.numbered(num_classes)))
-    _check_same_classes(named[0], named[-1], bool(classes[0] and own))
+  check_same_classes(named)
   return named
 
 
@@ -87,11 +87,12 @@ def unique_names(models: Sequence[arguments.ModelArgument],
   Raises:
     ValueError: if two were typed with the same name or path.
   """
-  names = [model.name or layout_name(item)
+  short = [model.name or layout_name(item)
            for model, item in zip(models, params, strict=True)]
-  for index, model in enumerate(models):
-    if model.name is None and names.count(names[index]) > 1:
-      names[index] += f' {os.path.basename(os.path.normpath(model.path))}'
+  names = [
+      name if model.name or short.count(name) == 1
+      else f'{name} {os.path.basename(os.path.normpath(model.path))}'
+      for model, name in zip(models, short)]
   if len(set(names)) < len(names):
     names = [model.name or model.path for model in models]
   twice = sorted({name for name in names if names.count(name) > 1})
@@ -131,21 +132,27 @@ def _load(path: str, checkpoint: str, averaged: bool | None,
       model_dir, trained_lib.Selection(prefix, averaged), config_file)
 
 
-def _check_same_classes(first: NamedModel, other: NamedModel,
-                        are_named: bool) -> None:
-  count, others = len(first.class_names), len(other.class_names)
-  if count != others:
-    raise ValueError(
-        f'{first.name} has {count} classes and {other.name} {others}. Compare '
-        'models of the same data set.')
-  if not are_named:
-    return
-  for index, (mine, theirs) in enumerate(
-      zip(first.class_names, other.class_names)):
-    if mine != theirs:
+def check_same_classes(models: Sequence[NamedModel]) -> None:
+  """Makes sure that models can be compared.
+
+  Args:
+    models: at least one.
+
+  Raises:
+    ValueError: if two have different classes.
+  """
+  first = models[0]
+  for other in models[1:]:
+    if len(first.class_names) != len(other.class_names):
       raise ValueError(
-          f'class {index} is {mine!r} of {first.name} and {theirs!r} of '
-          f'{other.name}. Compare models of the same data set.')
+          f'{first.name} has {len(first.class_names)} classes and {other.name} '
+          f'{len(other.class_names)}. Compare models of the same data set.')
+    for index, (mine, theirs) in enumerate(
+        zip(first.class_names, other.class_names)):
+      if mine != theirs:
+        raise ValueError(
+            f'class {index} is {mine!r} of {first.name} and {theirs!r} of '
+            f'{other.name}. Compare models of the same data set.')
 
 
 def softmax(logits: tf.Tensor) -> np.ndarray:

@@ -1,0 +1,83 @@
+"""Tests of the images that a command is given."""
+
+import numpy as np
+from PIL import Image
+import pytest
+import records_for_tests
+
+from official_ext import trained as trained_lib
+from official_ext import validation_data
+from official_ext.analysis import examples as examples_lib
+from official_ext.analysis import models as models_lib
+
+
+@pytest.fixture(name='model', scope='module')
+def _model(trained_dir):
+  return models_lib.NamedModel(
+      'model', trained_lib.find(trained_dir), [str(i) for i in range(10)])
+
+
+def test_records_are_read_as_evaluation_reads_them(model, digits_dir):
+  examples = examples_lib.read([f'{digits_dir}/validation-*'], 7, model)
+  batch = next(validation_data.read_records(model.trained, None, 7))
+  assert [example.label for example in examples] == batch.labels.tolist()
+  np.testing.assert_array_equal(
+      examples_lib.prepare(examples, model), batch.images)
+  shown = examples_lib.displayable(batch.images)
+  # Bicubic resizing overshoots black and white, which no screen shows.
+  black, white = (examples_lib.normalize(np.full([3], value, 'f'))
+                  for value in (0, 1))
+  np.testing.assert_allclose(
+      examples_lib.normalize(shown), np.clip(batch.images, black, white),
+      atol=1e-5)
+  assert examples[6].name.endswith('[6]')
+
+
+def test_folders_are_spread_and_name_the_classes(model, tmp_path):
+  for folder in ('3', '7', 'none of them'):
+    (tmp_path / folder).mkdir()
+    for index in range(4):
+      (tmp_path / folder / f'{index}.jpg').write_bytes(
+          records_for_tests.encode())
+  (tmp_path / '3' / 'notes.txt').write_text('not an image')
+  found = examples_lib.read([str(tmp_path)], 6, model)
+  assert [(example.name[len(str(tmp_path)) + 1:], example.label)
+          for example in found] == [
+              ('3/0.jpg', 3), ('3/2.jpg', 3), ('7/0.jpg', 7), ('7/2.jpg', 7),
+              ('none of them/0.jpg', None), ('none of them/2.jpg', None)]
+  assert len(examples_lib.read([f'{tmp_path}/3/*.jpg'], 6, model)) == 4
+
+
+@pytest.mark.parametrize('image_format', ['JPEG', 'PNG', 'BMP'])
+def test_formats(model, tmp_path, image_format):
+  path = tmp_path / 'image'
+  path.write_bytes(records_for_tests.encode(image_format, (160, 120)))
+  images = examples_lib.prepare(
+      examples_lib.read([str(path)], 1, model), model)
+  assert images.shape == (1, 16, 16, 3)
+  np.testing.assert_allclose(
+      255 * examples_lib.displayable(images),
+      np.broadcast_to([200, 30, 40], images.shape), atol=2)
+
+
+def test_what_is_no_image(model, tmp_path):
+  text = tmp_path / 'notes.jpg'
+  text.write_text('I am a text, and a long one, which is no TFRecord either.')
+  with pytest.raises(ValueError, match='notes.jpg is neither an image'):
+    examples_lib.read([str(text)], 1, model)
+  with pytest.raises(ValueError, match=r"no file matches '.*\*.png'"):
+    examples_lib.read([f'{tmp_path}/*.png'], 1, model)
+  empty = tmp_path / 'empty'
+  empty.mkdir()
+  with pytest.raises(ValueError, match='there is no image in'):
+    examples_lib.read([str(empty)], 1, model)
+  truncated = tmp_path / 'truncated.png'
+  Image.new('RGB', (40, 40)).save(truncated)
+  truncated.write_bytes(truncated.read_bytes()[:30])
+  with pytest.raises(ValueError, match='truncated.png cannot be decoded'):
+    examples_lib.prepare(examples_lib.read([str(truncated)], 1, model), model)
+  # A record without an image.
+  path = records_for_tests.write(tmp_path / 'records', [
+      records_for_tests.example(1, image=b'')])
+  with pytest.raises(ValueError, match=r'records\[0\] cannot be decoded'):
+    examples_lib.prepare(examples_lib.read([path], 1, model), model)
