@@ -50,7 +50,8 @@ def test_disagreements(pair):
   assert len(first) == 2
   assert len(found.examples) == 2 + min(2, found.num_second)
   # Of all images that A alone gets right, it is surest of these.
-  sure = models_lib.softmax(pair[0].logits(images))[np.arange(len(labels)), labels]
+  sure = models_lib.softmax(pair[0].logits(images))[
+      np.arange(len(labels)), labels]
   alone = is_right[0] & ~is_right[1]
   best = sorted(np.flatnonzero(alone), key=lambda i: -sure[i])[:2]
   assert [example.name for example in first] == [f'image {i}' for i in best]
