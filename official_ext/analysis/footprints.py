@@ -79,24 +79,10 @@ def _of_layout():
   """The rows of a layout, the image, and what cannot be drawn."""
   # pylint: disable=g-import-not-at-top
   from official_ext.analysis import footprints_figure
-  from official_ext.configs import backbones
-  from official_ext.modeling import layout as layout_lib
-  from official_ext.modeling import specs
   # pylint: enable=g-import-not-at-top
   side_px = _IMAGE_SIZE.value or 224
-  rows, errors = [], []
-  for axes in layout_lib.POOL_AXES:
-    try:
-      rows.append(footprints_figure.Row(axes, specs.resolve(
-          backbones.FunnelViT(
-              model_name=_MODEL_NAME.value or 'vit-b16', pool_axes=axes,
-              layout=_LAYOUT.value), (side_px, side_px))))
-    except ValueError as error:
-      errors.append((axes, error))
-  if not rows:
-    raise errors[0][1]
-  notes = [f'Not drawn: pooling with pool_axes={axes}, as {error}'
-           for axes, error in errors]
+  rows, notes = footprints_figure.rows_of_layout(
+      _LAYOUT.value, _MODEL_NAME.value or 'vit-b16', side_px)
   image = (footprints_figure.read_square(_IMAGE.value, side_px)
            if _IMAGE.value else None)
   return rows, image, notes

@@ -18,6 +18,8 @@ import tensorflow as tf
 
 from official_ext.analysis import figures
 from official_ext.analysis import windows
+from official_ext.configs import backbones
+from official_ext.modeling import layout as layout_lib
 from official_ext.modeling import specs
 
 # Width of one cell, inches.
@@ -48,6 +50,35 @@ class Row:
   """
   name: str
   spec: specs.ModelSpec
+
+
+def rows_of_layout(layout: str, model_name: str,
+                   side_px: int) -> tuple[list[Row], list[str]]:
+  """A layout pooled along the sequence, and on the grid.
+
+  Args:
+    layout: as it is typed.
+    model_name: the preset.
+    side_px: side of the images, px.
+
+  Returns:
+    The rows, and notes that say which of the two there cannot be, and why.
+
+  Raises:
+    ValueError: if there can be neither.
+  """
+  rows, errors = [], []
+  for axes in layout_lib.POOL_AXES:
+    config = backbones.FunnelViT(
+        model_name=model_name, layout=layout, pool_axes=axes)
+    try:
+      rows.append(Row(axes, specs.resolve(config, (side_px, side_px))))
+    except ValueError as error:
+      errors.append((axes, error))
+  if not rows:
+    raise errors[0][1]
+  return rows, [f'Not drawn: pooling with pool_axes={axes}, as {error}'
+                for axes, error in errors]
 
 
 def draw(rows: Sequence[Row], image: np.ndarray | None,
