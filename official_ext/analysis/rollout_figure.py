@@ -19,6 +19,8 @@ from official_ext.analysis import examples as examples_lib
 from official_ext.analysis import figures
 from official_ext.analysis import models as models_lib
 
+# Room for the names and the colour bar, and below each image, inches.
+_SIDES, _CAPTION = 1.1, 0.25
 _COLORS = 'inferno'
 _OPACITY = 0.6
 # What red, green and blue give to the luminance (ITU-R BT.601).
@@ -82,6 +84,10 @@ def draw(rows: Sequence[Row], labels: Sequence[int | None],
   """
   figure, axes = figures.grid(
       1 + len(rows), len(labels), ['image', *(row.name for row in rows)])
+  height, width = rows[0].images.shape[1:3]
+  figure.set_size_inches(
+      figures.CELL * len(labels) + _SIDES,
+      (figures.CELL * height / width + _CAPTION) * (1 + len(rows)))
   for cell, image, label in zip(axes[0], rows[0].images, labels):
     cell.imshow(image)
     if label is not None:
@@ -97,9 +103,11 @@ def draw(rows: Sequence[Row], labels: Sequence[int | None],
       figures.caption(
           cell, figures.shorten(class_names[prediction]),
           None if label is None else prediction == label)
+  # Beside all rows, so that they stay in line, but as high as the models'.
   bar = figure.colorbar(
-      mapped, ax=[cell for cells in axes[1:] for cell in cells], aspect=30,
-      fraction=0.05, pad=0.01)
+      mapped, ax=[cell for cells in axes for cell in cells], anchor=(0, 0),
+      shrink=len(rows) / (1 + len(rows)), aspect=14 * len(rows),
+      fraction=0.25 / len(labels), pad=0.05 / len(labels))
   bar.set_label('share of a patch, 1: the mean', fontsize=8)
   bar.ax.tick_params(labelsize=7)
   bar.outline.set_visible(False)
