@@ -8,12 +8,12 @@ LayerNorm; the residual is the pooled tokens themselves, unnormalised.
 The layers are Model Garden's, under the attribute names of its ViT encoder, so
 that ViT and Funnel-ViT read each other's checkpoints.
 
-Legend: B batch, T tokens, D hidden size.
+Legend: B batch, T tokens, S tokens before a pool, D hidden size, N heads.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import dataclasses
 from typing import Any
 
@@ -30,6 +30,44 @@ from official_ext.modeling import transformer_layer
 
 # As in Model Garden's ViT, to agree with the JAX implementation.
 _NORM_EPSILON = 1e-6
+
+
+@dataclasses.dataclass(frozen=True)
+class Pool:
+  """A pool between two blocks, and what went into it.
+
+  Attributes:
+    unpooled: [B, S, D], of the width of the block after the pool.
+    patch_shape: the patch tokens among them, `(S,)` or `(H, W)`.
+    window: as many window lengths as `patch_shape` has sides.
+  """
+  unpooled: tf.Tensor
+  patch_shape: tuple[int, ...]
+  window: tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerTrace:
+  """A transformer layer and what it was given.
+
+  Attributes:
+    layer: the layer.
+    query: [B, T, D].
+    key_value: [B, S, D]; None: the query tokens.
+    pool: the pool before the layer, if there was one.
+    num_outputs: how many tokens the layer computes, from the first.
+  """
+  layer: transformer_layer.TransformerLayer
+  query: tf.Tensor
+  key_value: tf.Tensor | None
+  pool: Pool | None
+  num_outputs: int
+
+  def attention_scores(self) -> tf.Tensor:
+    """The attention weights of the computed tokens, [B, N, num_outputs, S]."""
+    key_value = self.query if self.key_value is None else self.key_value
+    return self.layer.attention_scores(
+        self.query[:, :self.num_outputs], key_value)
 
 
 @tf_keras.utils.register_keras_serializable(package='funnel_vit')
@@ -174,37 +212,65 @@ class FunnelEncoder(tf_keras.layers.Layer):
         name=f'layer_{position}')
 
   def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+    return self._walk(inputs, training)
+
+  def trace(self, inputs: tf.Tensor) -> tuple[list[LayerTrace], tf.Tensor]:
+    """Calls the encoder without dropout, and tells what each layer was given.
+
+    Args:
+      inputs: [B, T, D], as `call` takes it.
+
+    Returns:
+      The layers, in order, and what `call` returns.
+
+    Raises:
+      ValueError: if the encoder has no variables yet.
+    """
+    if not self.built:
+      raise ValueError(
+          f'{self.name} has no variables yet. Call it before tracing it.')
+    traces = []
+    return traces, self._walk(inputs, training=False, visit=traces.append)
+
+  def _walk(self, inputs: tf.Tensor, training: bool | None,
+            visit: Callable[[LayerTrace], None] | None = None) -> tf.Tensor:
+    """Runs all layers; `visit` is told of each before it runs."""
     x = self._pos_embed(inputs)
     x = self._dropout(x, training=training)
     layers = iter(self._encoder_layers)
     for index, block in enumerate(self._blocks):
-      num_layers = block.num_layers
-      if index:
-        x = self._enter_block(x, index, next(layers), training)
-        num_layers -= 1
-      for _ in range(num_layers):
-        x = self._run(next(layers), x, None, training)  # [B, T, D]
+      for position in range(block.num_layers):
+        layer, key_value, pool = next(layers), None, None
+        if index and not position:
+          x, pool = self._pool(x, index)  # [B, S, D] -> [B, T, D']
+          key_value = pool.unpooled if self._pool_query_only else None
+        if visit:
+          visit(LayerTrace(
+              layer, x, key_value, pool, self._output_range(layer) or x.shape[1]
+          ))
+        x = self._run(layer, x, key_value, training)  # [B, T, D']
     return self._norm(x)
 
-  def _enter_block(self, x: tf.Tensor, index: int,
-                   first_layer: tf_keras.layers.Layer,
-                   training: bool | None) -> tf.Tensor:
-    """Resizes, pools and runs the first layer of block `index` >= 1."""
+  def _pool(self, x: tf.Tensor, index: int) -> tuple[tf.Tensor, Pool]:
+    """Resizes the tokens for block `index` >= 1 and pools them."""
     if str(index) in self._projections:
       # Before pooling, so that query, key and value share the new width.
-      x = self._projections[str(index)](x)  # [B, T, D] -> [B, T, D']
-    pooled = token_ops.pool_tokens(
-        x, self._blocks[index - 1].patch_shape,
-        self._blocks[index].pool_window, self._pooling,
-        self._has_class_token)  # [B, T, D'] -> [B, T', D']
-    key_value = x if self._pool_query_only else None
-    return self._run(first_layer, pooled, key_value, training)
+      x = self._projections[str(index)](x)  # [B, S, D] -> [B, S, D']
+    pool = Pool(x, self._blocks[index - 1].patch_shape,
+                self._blocks[index].pool_window)
+    return token_ops.pool_tokens(
+        x, pool.patch_shape, pool.window, self._pooling,
+        self._has_class_token), pool
+
+  def _output_range(self, layer: tf_keras.layers.Layer) -> int | None:
+    """How many tokens a layer computes; None for all."""
+    is_last = layer is self._encoder_layers[-1]
+    return 1 if is_last and self._class_token_only else None
 
   def _run(self, layer: tf_keras.layers.Layer, query: tf.Tensor,
            key_value: tf.Tensor | None, training: bool | None) -> tf.Tensor:
     """Runs one layer: [B, T, D], or [B, 1, D] of the class token alone."""
-    is_last = layer is self._encoder_layers[-1]
-    output_range = 1 if is_last and self._class_token_only else None
+    output_range = self._output_range(layer)
 
     def run(query, *key_value):
       inputs = [query, *key_value, None] if key_value else query

@@ -129,6 +129,21 @@ class FunnelViT(tf_keras.Model):
     """The shape of every endpoint."""
     return self._output_specs
 
+  def trace(self, images: tf.Tensor) -> list[funnel_encoder.LayerTrace]:
+    """What each transformer layer is given when the model sees images.
+
+    Args:
+      images: [B, height, width, 3], normalised.
+
+    Returns:
+      The layers, in order.
+    """
+    encoder = self.get_layer('encoder')
+    tokens = tf_keras.Model(self.inputs, encoder.input)(
+        images, training=False)  # [B, T, D]
+    traces, _ = encoder.trace(tokens)
+    return traces
+
 
 @factory.register_backbone_builder('funnel_vit')
 def build_funnel_vit(

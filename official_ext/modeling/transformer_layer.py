@@ -3,7 +3,7 @@
 The layer's variables and their checkpoint keys are Model Garden's; only the
 operations between them differ. `fused=False` is Model Garden's own `call`.
 
-Legend: B batch, T query tokens, S key tokens, D hidden size.
+Legend: B batch, N heads, T query tokens, S key tokens, D hidden size.
 """
 
 from __future__ import annotations
@@ -113,6 +113,36 @@ class TransformerLayer(nn_blocks.TransformerEncoderBlock):
       key_value = inputs if key_value is None else key_value
       query = inputs[:, :output_range]
     return self._think(self._attend(query, key_value, training), training)
+
+  def attention_scores(self, query: tf.Tensor,
+                       key_value: tf.Tensor | None = None) -> tf.Tensor:
+    """What each query token takes from each key token, without dropout.
+
+    Args:
+      query: [B, T, D], as `call` takes it.
+      key_value: [B, S, D]; None: the query tokens.
+
+    Returns:
+      Attention weights of every head, [B, N, T, S]; rows sum to one.
+
+    Raises:
+      ValueError: if the layer has no variables yet, or is not pre-norm.
+    """
+    if not (self.built and self._attention_layer.built):
+      raise ValueError(
+          f'{self.name} has no variables yet. Call it before asking for its '
+          'attention.')
+    if not self._norm_first:
+      raise ValueError(
+          f'{self.name} normalises after its attention, and attention_scores '
+          'is of layers that do so before. Set norm_first=True.')
+    query = self._attention_layer_norm(query)
+    key_value = (query if key_value is None
+                 else self._attention_layer_norm(key_value))
+    _, scores = self._attention_layer(
+        query=query, value=key_value, return_attention_scores=True,
+        training=False)
+    return scores
 
   def _attend(self, query: tf.Tensor, key_value: tf.Tensor | None,
               training: bool | None) -> tf.Tensor:

@@ -1,0 +1,175 @@
+"""Attention rollout (arXiv 2005.00928), carried back through the pooling.
+
+How much of each input token is there in an output token? A pre-norm layer adds
+to each token what its attention gathers. Averaged over the heads the attention
+is a matrix A whose rows sum to one, and the token itself a matrix R that is
+the identity. Their mixture M = (1 - residual) A + residual R is a step of the
+way back, and the product of the steps of all layers is the rollout. The paper
+takes residual = 1/2. The MLPs, the widths' projections and the values are left
+out: they act on a token, or on its channels, alone.
+
+A pool is a matrix P whose row says what the pooled token is made of, of the
+class token itself. Mean pooling takes equal shares of a window, a short last
+one of the tokens it has. Max pooling takes each channel from one token: its
+share is the part of the channels in which it is the largest, and tokens that
+are equal divide a channel. It depends on the image, so P does.
+
+The first layer after a pool has its query, and the residual, from the pooled
+tokens: R = P. With `pool_query_only` its keys are the unpooled tokens, so A is
+already over these and M = (1 - residual) A + residual P. Without it the keys
+are pooled too, and M = ((1 - residual) A + residual I) P. Either way the rows
+of M, and so of the rollout, sum to one.
+
+Legend: B batch, H x W the grid of patches, N tokens of the first block, T
+tokens of a layer, S tokens of its keys, D hidden size.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from official_ext.analysis import models as models_lib
+from official_ext.analysis import windows
+from official_ext.modeling import funnel_encoder
+from official_ext.modeling import funnel_vit
+from official_ext.modeling import specs
+
+DEFAULT_RESIDUAL = 0.5
+
+
+def traceable(model: models_lib.NamedModel) -> funnel_vit.FunnelViT:
+  """The backbone of a model, if its layers can be looked into.
+
+  Args:
+    model: the model.
+
+  Returns:
+    Its backbone.
+
+  Raises:
+    ValueError: if it is another backbone than funnel_vit.
+  """
+  backbone = model.trained.model.backbone
+  if isinstance(backbone, funnel_vit.FunnelViT):
+    return backbone
+  config = model.trained.params.task.model.backbone
+  settings = ''
+  preset = specs.PRESETS.get(getattr(config.get(), 'model_name', None))
+  if config.type == 'vit' and preset:
+    num_layers = preset['transformer']['num_layers']
+    settings = (
+        ' Its weights are those of a funnel_vit of one block: train on from '
+        f'task.init_checkpoint={model.trained.checkpoint} with '
+        'task.model.backbone.type=funnel_vit, '
+        'task.model.backbone.funnel_vit.model_name='
+        f'{config.get().model_name} and '
+        f'task.model.backbone.funnel_vit.layout=B{num_layers}, and name that '
+        'training.')
+  raise ValueError(
+      f'{model.name} has the backbone {config.type!r}, which does not tell '
+      f'what its layers attend to; funnel_vit does.{settings}')
+
+
+def pooling_matrix(pool: funnel_encoder.Pool, pooling: str,
+                   has_class_token: bool) -> np.ndarray:
+  """What every pooled token is made of.
+
+  Args:
+    pool: the pool.
+    pooling: 'mean' or 'max'.
+    has_class_token: whether the first token is a class token.
+
+  Returns:
+    [B, T, S], float64; rows sum to one.
+  """
+  tokens = np.asarray(pool.unpooled)
+  skip = int(has_class_token)
+  members = windows.windows(pool.patch_shape, pool.window)
+  matrix = np.zeros((len(tokens), skip + len(members), tokens.shape[1]))
+  if has_class_token:
+    matrix[:, 0, 0] = 1
+  for row, window in enumerate(members, start=skip):
+    columns = [skip + token for token in window]
+    matrix[:, row, columns] = (
+        1 / len(window) if pooling == 'mean'
+        else _largest_shares(tokens[:, columns]))
+  return matrix
+
+
+def _largest_shares(tokens: np.ndarray) -> np.ndarray:
+  """In what part of the channels each is the largest: [B, S, D] to [B, S]."""
+  is_largest = tokens == tokens.max(axis=1, keepdims=True)
+  return np.mean(is_largest / is_largest.sum(axis=1, keepdims=True), axis=-1)
+
+
+def layer_matrix(trace: funnel_encoder.LayerTrace, spec: specs.ModelSpec,
+                 residual: float = DEFAULT_RESIDUAL) -> np.ndarray:
+  """What a layer's output tokens are made of, of what came before it.
+
+  Args:
+    trace: the layer, and the pool before it if there is one.
+    spec: of the model.
+    residual: the weight of the token itself, from 0 to 1.
+
+  Returns:
+    [B, num_outputs, S], float64; rows sum to one.
+  """
+  attention = np.asarray(
+      trace.attention_scores(), np.float64).mean(axis=1)  # [B, T, S]
+  if trace.pool is None:
+    return _mix(attention, np.eye(attention.shape[-1]), residual)
+  pool = pooling_matrix(trace.pool, spec.pooling, spec.has_class_token)
+  if spec.pool_query_only:
+    return _mix(attention, pool, residual)
+  return _mix(attention, np.eye(attention.shape[-1]), residual) @ pool
+
+
+def _mix(attention: np.ndarray, kept: np.ndarray,
+         residual: float) -> np.ndarray:
+  """The two ways into a layer's tokens; it may compute the first ones alone."""
+  num_outputs = attention.shape[-2]
+  return (1 - residual) * attention + residual * kept[..., :num_outputs, :]
+
+
+def rollout(backbone: funnel_vit.FunnelViT, images: tf.Tensor,
+            residual: float = DEFAULT_RESIDUAL) -> np.ndarray:
+  """What the last tokens of a model are made of, of its first ones.
+
+  Args:
+    backbone: the backbone.
+    images: normalised, [B, height, width, 3].
+    residual: the weight of a token itself in each layer, from 0 to 1.
+
+  Returns:
+    [B, T, N], float64, the T last tokens that the model computes; the class
+    token, if there is one, comes first in both. Rows sum to one.
+
+  Raises:
+    ValueError: if `residual` is out of its range.
+  """
+  if not 0 <= residual <= 1:
+    raise ValueError(f'residual is {residual}, but must be 0 to 1.')
+  result = None
+  for trace in backbone.trace(images):
+    step = layer_matrix(trace, backbone.spec, residual)
+    result = step if result is None else step @ result
+  return result
+
+
+def patch_map(tokens: np.ndarray, spec: specs.ModelSpec) -> np.ndarray:
+  """What the image representation is made of, by patch.
+
+  Args:
+    tokens: what `rollout` returned, [B, T, N].
+    spec: of the model.
+
+  Returns:
+    [B, H, W]: the class token's row without its own share, which is what is
+    missing to a sum of 1; without a class token the mean of all rows.
+  """
+  if spec.has_class_token:
+    patches = tokens[:, 0, 1:]
+  else:
+    patches = tokens.mean(axis=1)
+  return patches.reshape(-1, *spec.grid)  # [B, H * W] -> [B, H, W]

@@ -1,0 +1,104 @@
+"""Which patches each token stands for: plain integers, no TensorFlow.
+
+Patches and tokens are counted row by row from 0, the class token apart.
+
+Legend: H x W the grid of patches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import itertools
+import math
+
+import numpy as np
+
+from official_ext.modeling import layout as layout_lib
+
+
+def windows(patch_shape: Sequence[int],
+            pool_window: Sequence[int]) -> list[list[int]]:
+  """The tokens that each pooled token is made of.
+
+  Args:
+    patch_shape: the tokens before the pool, `(N,)` or `(H, W)`.
+    pool_window: as many window lengths as `patch_shape` has sides.
+
+  Returns:
+    Indices of tokens, a list a pooled token; at the end of a side a window may
+    be short.
+  """
+  indices = np.arange(math.prod(patch_shape)).reshape(patch_shape)
+  starts = itertools.product(*(
+      range(0, side, step) for side, step in zip(patch_shape, pool_window)))
+  return [
+      indices[tuple(slice(start, start + step) for start, step
+                    in zip(corner, pool_window))].ravel().tolist()
+      for corner in starts]
+
+
+def footprints(blocks: Sequence[layout_lib.ResolvedBlock]
+               ) -> list[list[list[int]]]:
+  """The patches that the patch tokens of every block stand for.
+
+  Args:
+    blocks: as `layout.resolve` returns them.
+
+  Returns:
+    For every block, for every patch token: its patches, ascending. Every patch
+    belongs to one token of each block.
+  """
+  first, *others = blocks
+  result = [[[index] for index in range(math.prod(first.patch_shape))]]
+  for before, block in zip(blocks, others):
+    result.append([
+        sorted(patch for token in window for patch in result[-1][token])
+        for window in windows(before.patch_shape, block.pool_window)])
+  return result
+
+
+def owners(tokens: Sequence[Sequence[int]],
+           grid: tuple[int, int]) -> np.ndarray:
+  """The token that every patch belongs to.
+
+  Args:
+    tokens: the patches of each token.
+    grid: (H, W).
+
+  Returns:
+    Indices of tokens, int [H, W].
+  """
+  result = np.full(grid, -1)
+  for token, patches in enumerate(tokens):
+    result.ravel()[list(patches)] = token
+  return result
+
+
+def count_pieces(patches: Sequence[int], grid: tuple[int, int]) -> int:
+  """In how many pieces patches lie; patches that share a side are one piece.
+
+  Args:
+    patches: of a token.
+    grid: (H, W).
+
+  Returns:
+    At least 1.
+  """
+  left, count = set(patches), 0
+  while left:
+    count += 1
+    reached = [left.pop()]
+    for patch in reached:
+      near = left.intersection(_neighbours(patch, grid))
+      left -= near
+      reached.extend(near)
+  return count
+
+
+def _neighbours(patch: int, grid: tuple[int, int]) -> list[int]:
+  """The patches that share a side with one."""
+  height, width = grid
+  row, column = divmod(patch, width)
+  near = [(row - 1, column), (row + 1, column), (row, column - 1),
+          (row, column + 1)]
+  return [r * width + c for r, c in near if 0 <= r < height and 0 <= c < width]

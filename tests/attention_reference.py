@@ -1,0 +1,81 @@
+"""Attention weights and rollout in NumPy, written from the papers."""
+
+import math
+
+import numpy as np
+import numpy_reference
+
+
+def attention_weights(query, key_value, layer):
+  """The weights of a pre-norm layer, [T, D] and [S, D] -> [heads, T, S]."""
+  norm = layer._attention_layer_norm
+  attention = layer._attention_layer
+  q, k = (
+      np.einsum('td,dhk->htk', numpy_reference.layer_norm(tokens, norm),
+                dense.kernel.numpy()) + dense.bias.numpy()[:, np.newaxis]
+      for tokens, dense in ((query, attention._query_dense),
+                            (key_value, attention._key_dense)))
+  scores = np.exp(q @ k.transpose(0, 2, 1) / math.sqrt(q.shape[-1]))
+  return scores / scores.sum(axis=-1, keepdims=True)
+
+
+def pooling_matrix(tokens, patch_shape, pool_window, pooling, skip):
+  """What pooled tokens are made of, [T', T]; channel by channel for max."""
+  members = numpy_reference.windows(patch_shape, pool_window)
+  matrix = np.zeros((skip + len(members), len(tokens)))
+  matrix[:skip, :skip] = np.eye(skip)
+  for row, window in enumerate(members, start=skip):
+    for token in window:
+      if pooling == 'mean':
+        matrix[row, skip + token] = 1 / len(window)
+        continue
+      for channel in range(tokens.shape[1]):
+        values = [tokens[skip + other, channel] for other in window]
+        if tokens[skip + token, channel] == max(values):
+          matrix[row, skip + token] += 1 / tokens.shape[1]
+  return matrix
+
+
+def embed(image, backbone):
+  """Patches and the class token of one image, before the positions."""
+  convolution, = (layer for layer in backbone.layers
+                  if hasattr(layer, 'kernel_size'))
+  (height, width), size = backbone.spec.grid, backbone.spec.patch_size
+  patches = image[:height * size, :width * size].reshape(
+      height, size, width, size, 3).transpose(0, 2, 1, 3, 4)
+  kernel = convolution.kernel.numpy()
+  tokens = patches.reshape(height * width, -1) @ kernel.reshape(
+      -1, kernel.shape[-1]) + convolution.bias.numpy()
+  if backbone.spec.has_class_token:
+    tokens = np.concatenate(
+        [backbone.get_layer('cls').cls.numpy()[0], tokens])
+  return tokens
+
+
+def rollout(image, backbone, residual):
+  """What all last tokens of one image are made of, [T', N]."""
+  spec, encoder = backbone.spec, backbone.get_layer('encoder')
+  skip = int(spec.has_class_token)
+  x = embed(image, backbone) + encoder._pos_embed.pos_embedding.numpy()[0]
+  result = np.eye(len(x))
+  layers = iter(encoder._encoder_layers)
+  for index, block in enumerate(spec.blocks):
+    for position in range(block.num_layers):
+      layer, key_value, pooled = next(layers), x, np.eye(len(x))
+      gathered_from = np.eye(len(x))
+      if index and not position:
+        before = spec.blocks[index - 1]
+        if before.hidden_size != block.hidden_size:
+          dense = encoder._projections[str(index)]
+          key_value = x @ dense.kernel.numpy() + dense.bias.numpy()
+        pooled = pooling_matrix(key_value, before.patch_shape,
+                                block.pool_window, spec.pooling, skip)
+        x = numpy_reference.pool(key_value, before.patch_shape,
+                                 block.pool_window, spec.pooling, skip)
+        if not spec.pool_query_only:
+          key_value, gathered_from = x, pooled
+      weights = attention_weights(x, key_value, layer).mean(axis=0)
+      result = ((1 - residual) * weights @ gathered_from
+                + residual * pooled) @ result
+      x = numpy_reference.transformer_layer(x, key_value, layer)
+  return result
