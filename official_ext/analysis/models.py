@@ -86,10 +86,11 @@ def unique_names(models: Sequence[arguments.ModelArgument],
   Raises:
     ValueError: if two were typed with the same name or path.
   """
-  names = [model.name or layout_name(item)
+  short = [model.name or layout_name(item)
            for model, item in zip(models, params, strict=True)]
+  names = list(short)
   for index, model in enumerate(models):
-    if model.name is None and names.count(names[index]) > 1:
+    if model.name is None and short.count(names[index]) > 1:
       names[index] += f' {os.path.basename(os.path.normpath(model.path))}'
   if len(set(names)) < len(names):
     names = [model.name or model.path for model in models]
