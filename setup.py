@@ -79,6 +79,7 @@ setuptools.setup(
     package_data={
         'data_prep': ['*.txt'],
         'official_ext': ['*.tsv'],
+        'official_ext.analysis': ['*.html'],
         'official_ext.experiments': ['*.yaml', '**/*.yaml'],
     },
     include_package_data=False,

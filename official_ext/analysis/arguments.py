@@ -95,6 +95,22 @@ def make_folders(paths: Sequence[str]) -> None:
       raise PermissionError(f'--output={path}: {folder} cannot be written to.')
 
 
+def make_folder(path: str) -> None:
+  """Makes the folder of --output_dir, before the work that it waits for.
+
+  Args:
+    path: of the folder.
+
+  Raises:
+    OSError: if it cannot be made, or is not to be written to.
+  """
+  if os.path.exists(path) and not os.path.isdir(path):
+    raise NotADirectoryError(f'--output_dir={path} is a file. Name a folder.')
+  os.makedirs(path, exist_ok=True)
+  if not os.access(path, os.W_OK):
+    raise PermissionError(f'--output_dir={path} cannot be written to.')
+
+
 def parse_trainings(argv: Sequence[str]) -> list[ModelArgument]:
   """Reads the trainings of a command line, whose logs alone are read.
 

@@ -152,10 +152,13 @@ def _add_legend(figure: figure_lib.Figure, runs: Sequence[runs_lib.Run],
     # Matplotlib reads formulas between dollars.
     labels.append(textwrap.fill(label, length).replace('$', r'\$'))
   longest = max(len(line) for label in labels for line in label.split('\n'))
-  figure.legend(
+  legend = figure.legend(
       [lines.Line2D([], [], **_look(index)) for index in range(len(runs))],
-      labels, loc='outside upper center', frameon=False, fontsize=9,
+      ['-'] * len(runs), loc='outside upper center', frameon=False, fontsize=9,
       ncols=min(len(runs), max(1, length // (longest + 6))))
+  # A legend leaves out what it is given with an underscore in front.
+  for text, label in zip(legend.get_texts(), labels, strict=True):
+    text.set_text(label)
 
 
 def _time_unit(runs: Sequence[runs_lib.Run]) -> tuple[str, float]:

@@ -49,8 +49,9 @@ class Run:
   def progress(self) -> str:
     """The step that was logged last, and of how many."""
     step = self.history.last_step
-    reached = 'nothing logged yet' if step is None else f'step {step}'
-    return f'{reached} of {self.planned_steps}'
+    if step is None:
+      return 'nothing logged yet'
+    return f'step {step} of {self.planned_steps}'
 
 
 def load(models: Sequence[arguments.ModelArgument]) -> list[Run]:
