@@ -209,6 +209,14 @@ def test_other_classes_are_an_error(digits_dir, tmp_path):
     write(tmp_path, A=paths[0], B=paths[1])
 
 
+def test_trainings_of_one_layout_are_told_apart(digits_dir, tmp_path):
+  models = [
+      arguments.ModelArgument(logged_runs.write_run(
+          tmp_path / name, digits_dir, [0.5])) for name in ('one', 'two')]
+  assert [run.name for run in runs_lib.load(models)] == [
+      'B2(17)-2(9)-2(5) one', 'B2(17)-2(9)-2(5) two']
+
+
 def test_the_same_folder_twice_is_an_error(two_runs):
   model = arguments.ModelArgument(two_runs[0])
   with pytest.raises(ValueError, match='two models are called .*/vit'):
