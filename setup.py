@@ -24,6 +24,8 @@ INSTALL_REQUIRES = [
     # tensorflow-hub, which Model Garden imports, needs pkg_resources: it went
     # away with setuptools 81.
     'setuptools<81',
+    # Reads the event files of trainings.
+    'tensorboard>=2.15',
     'tensorflow>=2.15,<2.21',
     'tensorflow-datasets>=4.9',
     # The messages of the warm-up requests in a SavedModel.
@@ -54,6 +56,8 @@ EXTRAS_REQUIRE = {
         # TFDS 4.9 imports it to build a data set, but does not ask for it.
         'importlib-resources>=5.0',
         'onnx>=1.16', 'onnxruntime>=1.17', 'tf2onnx>=1.16',
+        # Opens the report of a comparison in a browser.
+        'playwright>=1.40',
         'pytest>=7.4', 'pytest-xdist>=3.5', 'ruff>=0.6'],
 }
 
@@ -75,6 +79,7 @@ setuptools.setup(
     package_data={
         'data_prep': ['*.txt'],
         'official_ext': ['*.tsv'],
+        'official_ext.analysis': ['*.html'],
         'official_ext.experiments': ['*.yaml', '**/*.yaml'],
     },
     include_package_data=False,

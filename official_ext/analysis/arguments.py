@@ -93,3 +93,43 @@ def make_folders(paths: Sequence[str]) -> None:
           f'--output={path} is a folder. Name a file in it.')
     if not os.access(folder, os.W_OK):
       raise PermissionError(f'--output={path}: {folder} cannot be written to.')
+
+
+def make_folder(path: str) -> None:
+  """Makes the folder of --output_dir, before the work that it waits for.
+
+  Args:
+    path: of the folder.
+
+  Raises:
+    OSError: if it cannot be made, or is not to be written to.
+  """
+  if os.path.exists(path) and not os.path.isdir(path):
+    raise NotADirectoryError(f'--output_dir={path} is a file. Name a folder.')
+  os.makedirs(path, exist_ok=True)
+  if not os.access(path, os.W_OK):
+    raise PermissionError(f'--output_dir={path} cannot be written to.')
+
+
+def parse_trainings(argv: Sequence[str]) -> list[ModelArgument]:
+  """Reads the trainings of a command line, whose logs alone are read.
+
+  Args:
+    argv: the command and its positional arguments, [NAME=]MODEL_DIR.
+
+  Returns:
+    The trainings, in order.
+
+  Raises:
+    app.UsageError: if there is none, or a flag chooses weights.
+  """
+  for flag in (CHECKPOINT, AVERAGED, CONFIG_FILE):
+    if flag.present:
+      raise app.UsageError(
+          f'--{flag.name} is of commands that read checkpoints; this one reads '
+          'the event files of a training. Leave it out.')
+  if len(argv) < 2:
+    raise app.UsageError(
+        'name at least one training: its model_dir, with its name in the '
+        'figure if you like, as in ViT=runs/vit (given: none)')
+  return [_parse_model(text) for text in argv[1:]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+import io
 
 import matplotlib
 
@@ -68,3 +69,11 @@ def save(figure: figure_lib.Figure, paths: Sequence[str]) -> None:
   for path in paths:
     figure.savefig(path, dpi=_DPI)
   pyplot.close(figure)
+
+
+def png(figure: figure_lib.Figure) -> bytes:
+  """The bytes of a figure's PNG, which is closed."""
+  buffer = io.BytesIO()
+  figure.savefig(buffer, format='png', dpi=_DPI)
+  pyplot.close(figure)
+  return buffer.getvalue()

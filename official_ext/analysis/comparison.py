@@ -1,0 +1,342 @@
+"""What trainings reached and what they cost, in the form of Table 2.
+
+Logged figures are those of the event files; parameters and multiply-adds are
+counted from the configuration. Whatever is not known is None, never 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+import dataclasses
+import datetime
+
+import numpy as np
+from official.core import config_definitions as cfg
+
+from official_ext.analysis import event_files
+from official_ext.analysis import models as models_lib
+from official_ext.analysis import runs as runs_lib
+from official_ext.modeling import costs
+from official_ext.modeling import specs
+
+MISSING = '-'
+_PEAK_MEMORY = 'memory/peak_gib'
+_STEPS_PER_SECOND = 'throughput/steps_per_second'
+_IMAGES_PER_SECOND = 'throughput/images_per_second'
+_NUM_IMAGES = 'num_images'
+
+
+@dataclasses.dataclass(frozen=True)
+class Point:
+  """A logged value.
+
+  Attributes:
+    step: when it was logged.
+    value: as it was logged.
+  """
+  step: int
+  value: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+  """A row of the comparison, in the units that are logged.
+
+  Attributes:
+    run: the training.
+    layout: with token counts, or the backbone's name.
+    pooling: how tokens are pooled; None if they are not.
+    train: the last top-k accuracies of the training, by k, from 0 to 1.
+    validation: the last top-k accuracies of evaluations, by k, from 0 to 1.
+    best: the best top-1 of an evaluation, the first if there are several.
+    num_images: images that the last evaluation counted.
+    parameters: how many the model has.
+    multiply_adds: of one image's forward pass.
+    memory_gib: largest peak that was logged, GiB.
+    steps_per_second: median of the logged intervals.
+    images_per_second: median of the logged intervals.
+  """
+  run: runs_lib.Run
+  layout: str
+  pooling: str | None
+  train: dict[int, Point]
+  validation: dict[int, Point]
+  best: Point | None
+  num_images: int | None
+  parameters: int | None
+  multiply_adds: int | None
+  memory_gib: float | None
+  steps_per_second: float | None
+  images_per_second: float | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+  """A cell of the table.
+
+  Attributes:
+    text: the value, MISSING if it is not known.
+    delta: to the first row; empty if there is nothing to compare.
+    note: what the value is to be read with, such as its step.
+  """
+  text: str
+  delta: str = ''
+  note: str = ''
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+  """A column of the table.
+
+  Attributes:
+    group: what its heading stands under; empty: nothing.
+    heading: what is in it.
+    unit: of the values; empty: none, or stated with them. One for a group.
+    cell: the cell of a row, which the first row is given to as well.
+  """
+  group: str
+  heading: str
+  unit: str
+  cell: Callable[[Result, Result], Cell]
+
+
+def summarise(run: runs_lib.Run) -> Result:
+  """Takes the row of a training from what it logged and its configuration.
+
+  Args:
+    run: the training.
+
+  Returns:
+    The row.
+
+  Raises:
+    ValueError: if the layout of the configuration is wrong.
+  """
+  history = run.history
+  spec = _spec(run.params)
+  pooling = parameters = multiply_adds = None
+  if spec:
+    num_classes = run.params.task.model.num_classes
+    config = run.params.task.model.backbone.funnel_vit
+    pooling = _pooling(spec)
+    parameters = costs.count_parameters(
+        spec, num_classes, bool(config.layer_scale_init_value))
+    multiply_adds = costs.count_multiply_adds(spec, num_classes)
+  accuracies = history.validation.get(runs_lib.ACCURACY)
+  num_images = _last(history.validation.get(_NUM_IMAGES))
+  return Result(
+      run=run,
+      layout=models_lib.layout_name(run.params),
+      pooling=pooling,
+      train=_top_k(run, history.train),
+      validation=_top_k(run, history.validation),
+      best=_best(accuracies),
+      num_images=int(num_images.value) if num_images else None,
+      parameters=parameters,
+      multiply_adds=multiply_adds,
+      memory_gib=_of(history.train.get(_PEAK_MEMORY), np.max),
+      steps_per_second=_of(history.train.get(_STEPS_PER_SECOND), np.median),
+      images_per_second=_of(history.train.get(_IMAGES_PER_SECOND), np.median))
+
+
+def columns(results: Sequence[Result]) -> list[Column]:
+  """The columns of the table; a second accuracy for every k that is logged.
+
+  Args:
+    results: the rows.
+
+  Returns:
+    The columns, the name of the row first.
+  """
+  ks = [1, *sorted({result.run.params.task.evaluation.top_k
+                    for result in results} - {1})]
+  return [
+      Column('', 'Model', '', lambda row, _: Cell(row.run.name)),
+      Column('', 'Layout', '', lambda row, _: Cell(row.layout)),
+      Column('', 'Pooling', '', lambda row, _: Cell(row.pooling or MISSING)),
+      Column('', 'Steps', '', _steps),
+      *(Column('Train', f'top-{k}', '%', _accuracy(lambda row: row.train, k))
+        for k in ks),
+      *(Column('Validation', f'top-{k}', '%',
+               _accuracy(lambda row: row.validation, k))
+        for k in ks),
+      Column('Validation', 'best top-1', '%', _best_cell),
+      Column('', 'Parameters', 'M', lambda row, _: Cell(
+          _amount(row.parameters, 1e6))),
+      Column('', 'GMACs', '', _costs(
+          lambda row: row.multiply_adds, lambda value: _amount(value, 1e9))),
+      Column('', 'Memory', 'GiB', _costs(
+          lambda row: row.memory_gib, '{:.2f}'.format)),
+      Column('', 'Steps/s', '', _speed(lambda row: row.steps_per_second)),
+      Column('', 'Images/s', '', _speed(lambda row: row.images_per_second)),
+      Column('', 'Time', '', lambda row, _: Cell(
+          _time(row.run.history.total_hours))),
+  ]
+
+
+def source_columns() -> list[Column]:
+  """The columns of the table that says where the figures are from.
+
+  Returns:
+    The columns, the name of the row first.
+  """
+  return [
+      Column('', 'Model', '', lambda row, _: Cell(row.run.name)),
+      Column('', 'Folder', '', lambda row, _: Cell(row.run.model_dir)),
+      Column('', 'Train figures of step', '', lambda row, _: Cell(
+          _integer(row.train[1].step if 1 in row.train else None))),
+      Column('', 'Validation figures of step', '', lambda row, _: Cell(
+          _integer(row.validation[1].step if 1 in row.validation else None))),
+      Column('', 'Images evaluated', '', lambda row, _: Cell(
+          _integer(row.num_images))),
+      Column('', 'Starts', '', lambda row, _: Cell(
+          _integer(row.run.history.num_starts or None))),
+      Column('', 'Newest value', '', lambda row, _: Cell(
+          format_date(row.run.history.newest_time))),
+  ]
+
+
+def format_date(seconds: float | None) -> str:
+  """A time in seconds since 1970 as a date and time of day."""
+  if seconds is None:
+    return MISSING
+  return datetime.datetime.fromtimestamp(
+      seconds, datetime.timezone.utc).strftime('%Y-%m-%d %H:%M UTC')
+
+
+def _spec(params: cfg.ExperimentConfig) -> specs.ModelSpec | None:
+  model = params.task.model
+  if model.backbone.type != 'funnel_vit':
+    return None
+  return specs.resolve(model.backbone.funnel_vit, tuple(model.input_size[:2]))
+
+
+def _pooling(spec: specs.ModelSpec) -> str | None:
+  """How a model pools, with what differs from the paper."""
+  if len(spec.blocks) == 1:
+    return None
+  return ', '.join([
+      spec.pooling,
+      *(['grid'] if spec.pool_axes == 'grid' else []),
+      *([] if spec.pool_query_only else ['keys too'])])
+
+
+def _top_k(run: runs_lib.Run, logs) -> dict[int, Point]:
+  """The last accuracies, by k, of those that are logged."""
+  k = run.params.task.evaluation.top_k
+  last = {1: _last(logs.get(runs_lib.ACCURACY))}
+  if k != 1:
+    last[k] = _last(logs.get(f'top_{k}_accuracy'))
+  return {k: point for k, point in last.items() if point}
+
+
+def _last(series: event_files.Series | None) -> Point | None:
+  if series is None:
+    return None
+  return Point(int(series.steps[-1]), float(series.values[-1]))
+
+
+def _best(series: event_files.Series | None) -> Point | None:
+  if series is None or np.isnan(series.values).all():
+    return None
+  index = int(np.nanargmax(series.values))
+  return Point(int(series.steps[index]), float(series.values[index]))
+
+
+def _of(series: event_files.Series | None,
+        function: Callable[[np.ndarray], float]) -> float | None:
+  return None if series is None else float(function(series.values))
+
+
+def _accuracy(points: Callable[[Result], dict[int, Point]],
+              k: int) -> Callable[[Result, Result], Cell]:
+  """Cells of an accuracy, with the difference in percentage points."""
+
+  def cell(row: Result, first: Result) -> Cell:
+    point, reference = points(row).get(k), points(first).get(k)
+    if point is None:
+      return Cell(MISSING)
+    return Cell(_percent(point), '' if row is first or reference is None
+                else _points(point, reference))
+
+  return cell
+
+
+def _best_cell(row: Result, first: Result) -> Cell:
+  if row.best is None:
+    return Cell(MISSING)
+  return Cell(_percent(row.best), '' if row is first or first.best is None
+              else _points(row.best, first.best), f'at step {row.best.step}')
+
+
+def _percent(point: Point) -> str:
+  return f'{100 * point.value:.2f}'
+
+
+def _points(point: Point, reference: Point) -> str:
+  return _without_minus_zero(f'{100 * (point.value - reference.value):+.2f}')
+
+
+def _costs(value: Callable[[Result], float | None],
+           text: Callable[[float], str]) -> Callable[[Result, Result], Cell]:
+  """Cells of a cost, with the difference in per cent."""
+
+  def cell(row: Result, first: Result) -> Cell:
+    own, reference = value(row), value(first)
+    if own is None:
+      return Cell(MISSING)
+    return Cell(text(own), '' if row is first or not reference
+                else _without_minus_zero(
+                    f'{100 * (own / reference - 1):+.1f}') + ' %')
+
+  return cell
+
+
+def _speed(value: Callable[[Result], float | None]
+           ) -> Callable[[Result, Result], Cell]:
+  """Cells of a speed, with how many times as fast it is."""
+
+  def cell(row: Result, first: Result) -> Cell:
+    own, reference = value(row), value(first)
+    if own is None:
+      return Cell(MISSING)
+    return Cell(_significant(own), '' if row is first or not reference
+                else f'{own / reference:.2f}x')
+
+  return cell
+
+
+def _steps(row: Result, _: Result) -> Cell:
+  run = row.run
+  # The space does not let a line end.
+  return Cell(f'{_integer(run.history.last_step)} of\xa0{run.planned_steps}',
+              note='' if run.is_finished else 'not finished')
+
+
+def _without_minus_zero(text: str) -> str:
+  return text.replace('-', '+') if float(text) == 0 else text
+
+
+def _integer(value: int | None) -> str:
+  return MISSING if value is None else str(value)
+
+
+def _amount(value: int | None, unit: float) -> str:
+  """Two decimals, and more of what is below 1."""
+  if value is None:
+    return MISSING
+  amount = value / unit
+  return f'{amount:.2f}' if amount >= 1 else f'{amount:#.3g}'
+
+
+def _significant(value: float) -> str:
+  """Three digits, and all before the point."""
+  return f'{value:.0f}' if value >= 100 else f'{value:#.3g}'
+
+
+def _time(hours: float | None) -> str:
+  if hours is None:
+    return MISSING
+  if hours < 0.05:
+    return f'{_significant(3600 * hours)} s'
+  return f'{60 * hours:.0f} min' if hours < 2 else f'{hours:.1f} h'

@@ -1,0 +1,174 @@
+"""The curves of trainings: loss and accuracy by steps and by training time.
+
+The paper's Figure 4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import dataclasses
+import textwrap
+
+from matplotlib import axes as axes_lib
+from matplotlib import figure as figure_lib
+from matplotlib import lines
+from matplotlib import pyplot
+import numpy as np
+
+from official_ext.analysis import event_files
+from official_ext.analysis import figures
+from official_ext.analysis import runs as runs_lib
+from official_ext.analysis import smoothing as smoothing_lib
+
+# Okabe and Ito's colours, which the colour-blind can tell apart, without the
+# yellow, which is hard to see on white.
+_COLORS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9',
+           '#000000')
+_STYLES = ('-', '--', ':', '-.')
+MAX_RUNS = len(_COLORS) * len(_STYLES)
+# A curve of no more points shows them.
+_FEW_POINTS = 30
+# Width in inches of a figure of two columns and of one, and the length of a
+# name that fits above it.
+_WIDTHS = {1: 3.9, 2: 10.0}
+_NAME_LENGTHS = {1: 38, 2: 100}
+_PANEL_HEIGHT = 2.9
+# The smallest unit in which the longest training takes no more than this.
+_TIME_UNITS = (('s', 3600, 180), ('min', 60, 180), ('h', 1, np.inf))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Panel:
+  """One of the four panels."""
+  title: str
+  label: str
+  empty: str
+  series: list[event_files.Series | None]
+  scale: float
+  by_time: bool
+
+
+def draw(runs: Sequence[runs_lib.Run], smoothing: float = 0.0,
+         num_columns: int = 2) -> figure_lib.Figure:
+  """Draws training loss and validation top-1, by steps and by time.
+
+  Args:
+    runs: the trainings, at most MAX_RUNS.
+    smoothing: see `smoothing.smooth`; the values as logged stay visible.
+    num_columns: of panels, 2 or, for narrow pages, 1.
+
+  Returns:
+    The figure.
+
+  Raises:
+    ValueError: if there are too many trainings to be told apart.
+  """
+  if len(runs) > MAX_RUNS:
+    raise ValueError(
+        f'{len(runs)} trainings are too many for one figure: at most '
+        f'{MAX_RUNS} lines can be told apart. Name fewer.')
+  unit, per_hour = _time_unit(runs)
+  panels = _panels(runs)
+  num_rows = len(panels) // num_columns
+  is_wide = num_columns == 2
+  figure, axes = pyplot.subplots(
+      num_rows, num_columns, squeeze=False, layout='constrained',
+      sharex='col' if is_wide else False, sharey='row' if is_wide else False,
+      figsize=(_WIDTHS[num_columns], _PANEL_HEIGHT * num_rows + 0.6))
+  for panel, cell in zip(panels, axes.flat, strict=True):
+    _draw_panel(cell, panel, runs, smoothing, per_hour)
+    is_first_column = not is_wide or cell in axes[:, 0]
+    if is_first_column:
+      cell.set_ylabel(panel.label)
+    if not is_wide or cell in axes[-1]:
+      cell.set_xlabel(f'training time, {unit}' if panel.by_time else 'steps')
+  _add_legend(figure, runs, num_columns)
+  if smoothing:
+    figure.supxlabel(f'smoothed by {smoothing:g}, raw values pale',
+                     fontsize=9, color='0.35')
+  return figure
+
+
+def _panels(runs: Sequence[runs_lib.Run]) -> list[_Panel]:
+  losses = [run.history.train.get(runs_lib.TRAIN_LOSS) for run in runs]
+  accuracies = [run.history.validation.get(runs_lib.ACCURACY) for run in runs]
+  return [
+      _Panel(title, label, empty, series, scale, by_time)
+      for title, label, empty, series, scale in (
+          ('Training loss', 'loss', 'nothing logged yet', losses, 1),
+          ('Validation top-1', 'top-1, %', 'no evaluation yet', accuracies,
+           100))
+      for by_time in (False, True)]
+
+
+def _draw_panel(axes: axes_lib.Axes, panel: _Panel,
+                runs: Sequence[runs_lib.Run], smoothing: float,
+                per_hour: float) -> None:
+  is_empty = True
+  for index, (run, series) in enumerate(zip(runs, panel.series, strict=True)):
+    if series is None:
+      continue
+    positions = series.steps
+    if panel.by_time:
+      positions = run.history.hours_at(series.steps) * per_hour
+    values = series.values * panel.scale
+    is_empty = is_empty and not np.isfinite(positions).any()
+    look = _look(index)
+    if len(series) <= _FEW_POINTS:
+      look |= dict(marker='o', markersize=4)
+    if smoothing:
+      axes.plot(positions, values, alpha=0.3, **look | {'linewidth': 1})
+      look.pop('marker', None)
+      values = smoothing_lib.smooth(values, smoothing)
+    # One point is no line.
+    axes.plot(positions, values, **look | (
+        {'marker': 'o', 'markersize': 4} if len(series) == 1 else {}))
+  axes.set_title(
+      f'{panel.title} by {"training time" if panel.by_time else "steps"}',
+      loc='left', fontsize=10)
+  axes.grid(color='0.9', linewidth=0.6)
+  axes.set_axisbelow(True)
+  axes.set_xlim(left=0)
+  for side in ('top', 'right'):
+    axes.spines[side].set_visible(False)
+  if is_empty:
+    axes.text(0.5, 0.5, panel.empty, transform=axes.transAxes, ha='center',
+              va='center', color='0.4')
+
+
+def _look(index: int) -> dict[str, object]:
+  """Colour and style of the line of a training, no two of them the same."""
+  return dict(color=_COLORS[index % len(_COLORS)],
+              linestyle=_STYLES[index // len(_COLORS)], linewidth=1.8)
+
+
+def _add_legend(figure: figure_lib.Figure, runs: Sequence[runs_lib.Run],
+                num_columns: int) -> None:
+  """Names the trainings above the panels."""
+  length = _NAME_LENGTHS[num_columns]
+  labels = []
+  for run in runs:
+    label = run.name if run.is_finished else f'{run.name}: {run.progress}'
+    # Matplotlib reads formulas between dollars.
+    labels.append(textwrap.fill(label, length).replace('$', r'\$'))
+  longest = max(len(line) for label in labels for line in label.split('\n'))
+  legend = figure.legend(
+      [lines.Line2D([], [], **_look(index)) for index in range(len(runs))],
+      ['-'] * len(runs), loc='outside upper center', frameon=False, fontsize=9,
+      ncols=min(len(runs), max(1, length // (longest + 6))))
+  # A legend leaves out what it is given with an underscore in front.
+  for text, label in zip(legend.get_texts(), labels, strict=True):
+    text.set_text(label)
+
+
+def _time_unit(runs: Sequence[runs_lib.Run]) -> tuple[str, float]:
+  """The unit of the training times, and how many of it are an hour."""
+  longest = max((run.history.total_hours or 0 for run in runs), default=0)
+  return next((unit, per_hour) for unit, per_hour, most in _TIME_UNITS
+              if longest * per_hour <= most)
+
+
+def png(runs: Sequence[runs_lib.Run], smoothing: float = 0.0,
+        num_columns: int = 2) -> bytes:
+  """Draws the curves as a PNG; see `draw`."""
+  return figures.png(draw(runs, smoothing, num_columns))

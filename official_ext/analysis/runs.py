@@ -1,0 +1,81 @@
+"""Trainings to compare by what they logged, without their checkpoints.
+
+So a training in progress can be looked at, and is not disturbed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import dataclasses
+
+from official.core import config_definitions as cfg
+
+from official_ext import registry_imports  # noqa: F401
+from official_ext.analysis import arguments
+from official_ext.analysis import event_files
+from official_ext.analysis import models as models_lib
+from official_ext.configs import experiment
+
+ACCURACY = 'accuracy'
+TRAIN_LOSS = 'training_loss'
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+  """A training and what it logged.
+
+  Attributes:
+    name: unique among the trainings that were loaded together.
+    model_dir: its folder.
+    params: its configuration.
+    history: what it logged.
+  """
+  name: str
+  model_dir: str
+  params: cfg.ExperimentConfig
+  history: event_files.History
+
+  @property
+  def planned_steps(self) -> int:
+    """How many steps it is to take."""
+    return self.params.trainer.train_steps
+
+  @property
+  def is_finished(self) -> bool:
+    """Whether its last step was logged."""
+    return (self.history.last_step or 0) >= self.planned_steps
+
+  @property
+  def progress(self) -> str:
+    """The step that was logged last, and of how many."""
+    step = self.history.last_step
+    if step is None:
+      return 'nothing logged yet'
+    return f'step {step} of {self.planned_steps}'
+
+
+def load(models: Sequence[arguments.ModelArgument]) -> list[Run]:
+  """Reads trainings that are to be compared.
+
+  Args:
+    models: their folders, and names for them.
+
+  Returns:
+    The trainings.
+
+  Raises:
+    ValueError: if one is not the folder of a training or has no event files,
+      or they have different numbers of classes.
+  """
+  params = [experiment.load_saved(model.path) for model in models]
+  names = models_lib.unique_names(models, params)
+  counts = [item.task.model.num_classes for item in params]
+  for name, count in zip(names, counts, strict=True):
+    if count != counts[0]:
+      raise ValueError(
+          f'{names[0]} has {counts[0]} classes and {name} {count}. Compare '
+          'models of the same data set.')
+  return [
+      Run(name, model.path, item, event_files.read(
+          model.path, item.trainer.validation_summary_subdir))
+      for name, model, item in zip(names, models, params, strict=True)]
