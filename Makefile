@@ -2,6 +2,7 @@
 # make quickstart   set up, prepare the digits, train, export, predict
 # make test         set up, check the style, run the tests
 # make figures      draw the figures of the README
+# make gallery      train two models on the digits, draw what they look at
 # make scaling      write docs/scaling.md
 # make proofs       the tests that are too long for make test
 # make benchmark    time the conversion of PHOTOGRAPHS, a folder of JPEG files
@@ -30,8 +31,8 @@ ADDONS_LOCK := requirements/addons.txt
 ADDONS_INSTALLED := $(ADDONS_VENV)/.installed
 FIND_PYTHON := $(PYTHON) requirements/find_python.py $(ADDONS_PYTHON)
 
-.PHONY: setup quickstart test proofs benchmark lint figures scaling lock clean \
-  addons addons-python test-addons addons-table lock-addons
+.PHONY: setup quickstart test proofs benchmark lint figures gallery scaling \
+  lock clean addons addons-python test-addons addons-table lock-addons
 .DELETE_ON_ERROR:
 
 setup: $(INSTALLED)
@@ -88,6 +89,34 @@ benchmark: $(INSTALLED)
 figures: $(INSTALLED)
 	$(BIN)/python docs/draw_architecture.py
 	PYTHONPATH=. TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python docs/index_experiments.py
+
+# The pictures of docs/gallery, and the figures beside them.
+ANALYSIS := $(BIN)/python -m official_ext.analysis
+DIGITS_MODELS := ViT=runs/vit_digits Funnel-ViT=runs/quickstart
+PHOTOGRAPH = $$($(BIN)/python -c "import importlib.resources; \
+  print(importlib.resources.files('sklearn.datasets.images') / 'flower.jpg')")
+
+gallery: quickstart
+	rm -rf runs/vit_digits
+	$(BIN)/python train.py --experiment=funnel_vit_digits \
+	  --mode=train_and_eval --model_dir=runs/vit_digits \
+	  --params_override=task.model.backbone.funnel_vit.layout=B6
+	$(ANALYSIS).saliency $(DIGITS_MODELS) --images=data/digits/samples \
+	  --output=docs/gallery/saliency.png
+	$(ANALYSIS).salient_area $(DIGITS_MODELS)
+	$(ANALYSIS).disagreement $(DIGITS_MODELS) \
+	  --output=docs/gallery/disagreement.png
+	$(ANALYSIS).class_visualization $(DIGITS_MODELS) --classes=0,2,3,4,5,9 \
+	  --nocolor --step_size=0.3 --blur=0.7 --l2=0.05 \
+	  --output=docs/gallery/classes.png
+	$(ANALYSIS).rollout $(DIGITS_MODELS) --images=data/digits/samples \
+	  --output=docs/gallery/rollout.png
+	$(ANALYSIS).footprints --layout=B4-4-4 --image="$(PHOTOGRAPH)" \
+	  --output=docs/gallery/footprints.png
+	$(ANALYSIS).training_curves $(DIGITS_MODELS) \
+	  --output=docs/gallery/curves.png
+	$(ANALYSIS).compare $(DIGITS_MODELS) --images=data/digits/samples \
+	  --output_dir=runs/report
 
 scaling: $(INSTALLED)
 	PYTHONPATH=. TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python docs/write_scaling.py

@@ -54,7 +54,7 @@ def main(argv: Sequence[str]) -> None:
     library_logs.fail(error)
   for run in runs:
     print(f'{run.name}: {run.progress}')
-  print(f'written: {", ".join(paths)}')
+  print(f'wrote {", ".join(paths)}')
 
 
 def _saliency(trainings: Sequence[arguments.ModelArgument]

@@ -43,7 +43,7 @@ def main(argv: Sequence[str]) -> None:
     library_logs.fail(error)
   for run in runs:
     print(f'{run.name}: {run.progress}')
-  print(f'written: {", ".join(_OUTPUT.value)}')
+  print(f'wrote {", ".join(_OUTPUT.value)}')
 
 
 if __name__ == '__main__':

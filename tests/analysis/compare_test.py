@@ -239,7 +239,7 @@ def test_the_command(repository, two_runs, tmp_path):
   assert (result.returncode, result.stderr) == (0, '')
   assert result.stdout.splitlines() == [
       'B2(17): step 12 of 12', 'B1(17)-1(9): step 12 of 12',
-      f'written: {folder}/report.html, {folder}/report.md']
+      f'wrote {folder}/report.html, {folder}/report.md']
   assert 'Smoothed by 0.6, raw values pale.' in (
       folder / 'report.html').read_text()
 

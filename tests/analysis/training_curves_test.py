@@ -123,7 +123,7 @@ def test_the_command(repository, two_runs, tmp_path):
   assert (result.returncode, result.stderr) == (0, '')
   assert result.stdout.splitlines() == [
       'ViT: step 12 of 12', 'B1(17)-1(9): step 12 of 12',
-      f'written: {outputs[0]}, {outputs[1]}']
+      f'wrote {outputs[0]}, {outputs[1]}']
   for output, beginning in zip(outputs, (b'\x89PNG', b'%PDF')):
     assert output.read_bytes().startswith(beginning)
 
