@@ -62,6 +62,7 @@ def pretrained(digits_dir, tmp_path_factory):
   return folders
 
 
+@pytest.mark.long
 @pytest.mark.parametrize('source', LAYOUTS)
 @pytest.mark.parametrize('target', LAYOUTS)
 def test_a_cross(

@@ -64,8 +64,8 @@ def test_decoding_them_all_finds_nothing_either(imagenet_dir, tmp_path):
   assert not list(verification.verify(str(tmp_path), lambda *_: None))
 
 
-@pytest.mark.parametrize('layout', [
-    pytest.param('B12', marks=pytest.mark.long), 'B4-4-4'])
+@pytest.mark.long
+@pytest.mark.parametrize('layout', ['B12', 'B4-4-4'])
 def test_one_step_of_training_and_evaluation(imagenet_dir, tmp_path, layout):
   params = experiment.load('funnel_vit_imagenet', params_override=(
       f"task.data_dir='{imagenet_dir}',"

@@ -10,22 +10,6 @@ import dataclasses
 import os
 
 from absl import app
-from absl import flags
-
-from official_ext import library_logs
-
-CHECKPOINT = flags.DEFINE_enum(
-    'checkpoint', 'latest', ['latest', 'best'],
-    'Which checkpoint of a model_dir.')
-AVERAGED = flags.DEFINE_bool(
-    'averaged', None,
-    'Whether to take the moving averages of the weights; by default where the '
-    'training keeps them.')
-CONFIG_FILE = flags.DEFINE_string(
-    'config_file', None,
-    'A params.yaml, for checkpoints that have none beside them.')
-# So that --help shows it.
-flags.adopt_module_key_flags(library_logs)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,27 +93,3 @@ def make_folder(path: str) -> None:
   os.makedirs(path, exist_ok=True)
   if not os.access(path, os.W_OK):
     raise PermissionError(f'--output_dir={path} cannot be written to.')
-
-
-def parse_trainings(argv: Sequence[str]) -> list[ModelArgument]:
-  """Reads the trainings of a command line, whose logs alone are read.
-
-  Args:
-    argv: the command and its positional arguments, [NAME=]MODEL_DIR.
-
-  Returns:
-    The trainings, in order.
-
-  Raises:
-    app.UsageError: if there is none, or a flag chooses weights.
-  """
-  for flag in (CHECKPOINT, AVERAGED, CONFIG_FILE):
-    if flag.present:
-      raise app.UsageError(
-          f'--{flag.name} is of commands that read checkpoints; this one reads '
-          'the event files of a training. Leave it out.')
-  if len(argv) < 2:
-    raise app.UsageError(
-        'name at least one training: its model_dir, with its name in the '
-        'figure if you like, as in ViT=runs/vit (given: none)')
-  return [_parse_model(text) for text in argv[1:]]

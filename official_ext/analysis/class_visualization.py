@@ -16,6 +16,7 @@ from absl import flags
 from official_ext import flag_types
 from official_ext import library_logs
 from official_ext.analysis import arguments
+from official_ext.analysis import model_flags
 
 _CLASSES = flags.DEFINE_list(
     'classes', None, 'Names or numbers of classes.', required=True)
@@ -42,7 +43,7 @@ _SEED = flags.DEFINE_integer('seed', 0, 'Of the noise and the jitter.')
 _OUTPUT = flag_types.define_figures('output', 'classes.png')
 _DEFAULT_JITTER = 16
 # So that --help shows it.
-flags.adopt_module_key_flags(arguments)
+flags.adopt_module_key_flags(model_flags)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -62,8 +63,8 @@ def main(argv: Sequence[str]) -> None:
     arguments.make_folders(_OUTPUT.value)
     with library_logs.without_prints():
       models = models_lib.load(
-          model_arguments, arguments.CHECKPOINT.value,
-          arguments.AVERAGED.value, arguments.CONFIG_FILE.value)
+          model_arguments, model_flags.CHECKPOINT.value,
+          model_flags.AVERAGED.value, model_flags.CONFIG_FILE.value)
     names = models[0].class_names
     classes = [class_names.find(names, text) for text in _CLASSES.value]
     figure, axes = figures.grid(

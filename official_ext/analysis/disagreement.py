@@ -18,6 +18,7 @@ from absl import flags
 from official_ext import flag_types
 from official_ext import library_logs
 from official_ext.analysis import arguments
+from official_ext.analysis import model_flags
 
 _DATA = flags.DEFINE_string(
     'data', None,
@@ -34,7 +35,7 @@ _METHOD = flags.DEFINE_enum(
 _SEED = flags.DEFINE_integer('seed', 0, 'Of the noise of smoothgrad.')
 _OUTPUT = flag_types.define_figures('output', 'disagreement.png')
 # So that --help shows it.
-flags.adopt_module_key_flags(arguments)
+flags.adopt_module_key_flags(model_flags)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -52,8 +53,8 @@ def main(argv: Sequence[str]) -> None:
     arguments.make_folders(_OUTPUT.value)
     with library_logs.without_prints():
       models = models_lib.load(
-          model_arguments, arguments.CHECKPOINT.value,
-          arguments.AVERAGED.value, arguments.CONFIG_FILE.value)
+          model_arguments, model_flags.CHECKPOINT.value,
+          model_flags.AVERAGED.value, model_flags.CONFIG_FILE.value)
     found = validation.disagreements(
         models[0], models[1], _DATA.value, _NUM_IMAGES.value,
         _NUM_DRAWN.value)

@@ -20,6 +20,7 @@ from absl import logging
 from official_ext import flag_types
 from official_ext import library_logs
 from official_ext.analysis import arguments
+from official_ext.analysis import model_flags
 
 _LAYOUT = flags.DEFINE_string(
     'layout', None, "A layout such as 'B4-4-4', instead of a model.")
@@ -32,7 +33,7 @@ _IMAGE = flags.DEFINE_string(
     'image', None, 'An image to lay under the tokens; by default none.')
 _OUTPUT = flag_types.define_figures('output', 'footprints.png')
 # So that --help shows them.
-flags.adopt_module_key_flags(arguments)
+flags.adopt_module_key_flags(model_flags)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -97,8 +98,8 @@ def _of_model(models: Sequence[arguments.ModelArgument]):
   from official_ext.analysis import models as models_lib
   # pylint: enable=g-import-not-at-top
   model, = models_lib.load(
-      models, arguments.CHECKPOINT.value, arguments.AVERAGED.value,
-      arguments.CONFIG_FILE.value)
+      models, model_flags.CHECKPOINT.value, model_flags.AVERAGED.value,
+      model_flags.CONFIG_FILE.value)
   spec = attention_rollout.traceable(model).spec
   image = None
   if _IMAGE.value:

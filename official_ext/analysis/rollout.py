@@ -19,6 +19,7 @@ from absl import flags
 from official_ext import flag_types
 from official_ext import library_logs
 from official_ext.analysis import arguments
+from official_ext.analysis import model_flags
 
 _IMAGES = flags.DEFINE_list(
     'images', [], 'Image files, folders of them or TFRecords, with commas.')
@@ -30,7 +31,7 @@ _RESIDUAL = flags.DEFINE_float(
     'gathers.', lower_bound=0, upper_bound=1)
 _OUTPUT = flag_types.define_figures('output', 'rollout.png')
 # So that --help shows them.
-flags.adopt_module_key_flags(arguments)
+flags.adopt_module_key_flags(model_flags)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -55,8 +56,8 @@ def main(argv: Sequence[str]) -> None:
     arguments.make_folders(_OUTPUT.value)
     with library_logs.without_prints():
       loaded = models_lib.load(
-          models, arguments.CHECKPOINT.value, arguments.AVERAGED.value,
-          arguments.CONFIG_FILE.value)
+          models, model_flags.CHECKPOINT.value, model_flags.AVERAGED.value,
+          model_flags.CONFIG_FILE.value)
       for model in loaded:
         attention_rollout.traceable(model)
       examples = examples_lib.read(

@@ -17,6 +17,7 @@ from absl import flags
 from official_ext import flag_types
 from official_ext import library_logs
 from official_ext.analysis import arguments
+from official_ext.analysis import model_flags
 
 _IMAGES = flags.DEFINE_list(
     'images', None,
@@ -34,7 +35,7 @@ _TARGET = flags.DEFINE_enum(
 _SEED = flags.DEFINE_integer('seed', 0, 'Of the noise of smoothgrad.')
 _OUTPUT = flag_types.define_figures('output', 'saliency.png')
 # So that --help shows it.
-flags.adopt_module_key_flags(arguments)
+flags.adopt_module_key_flags(model_flags)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -52,8 +53,8 @@ def main(argv: Sequence[str]) -> None:
     arguments.make_folders(_OUTPUT.value)
     with library_logs.without_prints():
       models = models_lib.load(
-          model_arguments, arguments.CHECKPOINT.value,
-          arguments.AVERAGED.value, arguments.CONFIG_FILE.value)
+          model_arguments, model_flags.CHECKPOINT.value,
+          model_flags.AVERAGED.value, model_flags.CONFIG_FILE.value)
       examples = examples_lib.read(
           _IMAGES.value, _NUM_IMAGES.value, models[0])
       figure = saliency_grid.explain_examples(

@@ -17,6 +17,7 @@ from absl import flags
 
 from official_ext import library_logs
 from official_ext.analysis import arguments
+from official_ext.analysis import model_flags
 
 _DATA = flags.DEFINE_string(
     'data', None,
@@ -29,7 +30,7 @@ _METHOD = flags.DEFINE_enum(
     'How saliency is computed.')
 _SEED = flags.DEFINE_integer('seed', 0, 'Of the noise of smoothgrad.')
 # So that --help shows it.
-flags.adopt_module_key_flags(arguments)
+flags.adopt_module_key_flags(model_flags)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -44,8 +45,8 @@ def main(argv: Sequence[str]) -> None:
   try:
     with library_logs.without_prints():
       models = models_lib.load(
-          model_arguments, arguments.CHECKPOINT.value,
-          arguments.AVERAGED.value, arguments.CONFIG_FILE.value)
+          model_arguments, model_flags.CHECKPOINT.value,
+          model_flags.AVERAGED.value, model_flags.CONFIG_FILE.value)
     areas = validation.salient_areas(
         models, _DATA.value, _NUM_IMAGES.value, _METHOD.value, _SEED.value)
   except (ValueError, OSError, tf.errors.OpError) as error:

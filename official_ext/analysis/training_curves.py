@@ -25,7 +25,7 @@ flags.adopt_module_key_flags(smoothing_lib)
 
 
 def main(argv: Sequence[str]) -> None:
-  models = arguments.parse_trainings(argv)
+  models = arguments.parse_models(argv)
   library_logs.silence()
   # pylint: disable=g-import-not-at-top
   import tensorflow as tf

@@ -35,6 +35,7 @@ def test_saliency(repository, trained_dir, digits_dir, tmp_path):
   assert pdf.read_bytes().startswith(b'%PDF')
 
 
+@pytest.mark.long
 def test_class_visualization(repository, trained_dir, tmp_path):
   path = tmp_path / 'classes.png'
   result = run(
@@ -44,6 +45,7 @@ def test_class_visualization(repository, trained_dir, tmp_path):
   check_picture(path, 2, 1)
 
 
+@pytest.mark.long
 def test_disagreement(repository, trained_dir, tmp_path):
   path = tmp_path / 'disagreement.png'
   result = run(
@@ -55,6 +57,7 @@ def test_disagreement(repository, trained_dir, tmp_path):
   assert not path.exists()
 
 
+@pytest.mark.long
 def test_salient_area(repository, trained_dir):
   result = run(repository, 'salient_area', f'A={trained_dir}',
                f'B={trained_dir}', '--num_images=4')

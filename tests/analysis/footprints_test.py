@@ -115,6 +115,7 @@ def test_the_command_draws_a_layout(repository, digits_dir, tmp_path):
   assert output.read_bytes().startswith(PNG)
 
 
+@pytest.mark.long
 def test_the_command_draws_a_model(repository, trained_dir, tmp_path):
   output = tmp_path / 'footprints.png'
   result = commands.run(

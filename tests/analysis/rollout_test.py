@@ -20,7 +20,7 @@ def test_cells_and_captions():
   figure = rollout_figure.draw(rows, [0, None], ['zero', 'one'])
   cells = figure.axes
   assert [cell.get_xlabel() for cell in cells[:6]] == [
-      'zero', '', 'zero', 'one', 'zero', 'one']
+      'zero', '', 'zero \u2713', 'one', 'zero \u2713', 'one']
   assert [cell.get_ylabel() for cell in cells[0:6:2]] == ['image', 'A', 'B']
   assert cells[6].get_ylabel() == 'share of a patch, 1: the mean'
   # The first image's label is known and right, the second's is not known.

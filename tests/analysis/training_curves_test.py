@@ -129,8 +129,8 @@ def test_the_command(repository, two_runs, tmp_path):
 
 
 @pytest.mark.parametrize('arguments_, message', [
-    ([], 'name at least one training: its model_dir'),
-    (['--checkpoint=best', 'x'], 'Leave it out'),
+    ([], 'name at least one model: a model_dir'),
+    (['--checkpoint=best', 'x'], "Unknown command line flag 'checkpoint'"),
     (['--smoothing=1', 'x'], 'in the range'),
 ])
 def test_slips_of_the_finger(repository, arguments_, message):

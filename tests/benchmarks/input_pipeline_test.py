@@ -343,6 +343,7 @@ def test_the_command(repository, data_dir, tmp_path):
         speeds[1] / cores)
 
 
+@pytest.mark.long
 def test_a_variant_that_does_not_run_is_a_row(repository, tmp_path):
   result = command(
       repository, f'--data_dir={write(tmp_path, "PNG")}', '--split=validation',

@@ -50,8 +50,11 @@ def test_bad_input_is_found_before_anything_runs(settings, match):
     measure.begin([settings_lib.Settings(**settings)])
 
 
-@pytest.mark.parametrize('layout', ['vit', 'B6-6'])
-@pytest.mark.parametrize('mode', settings_lib.MODES)
+@pytest.mark.parametrize('layout, mode', [
+    ('B6-6', 'train'),
+    *(pytest.param(layout, mode, marks=pytest.mark.long)
+      for layout in ('vit', 'B6-6') for mode in settings_lib.MODES
+      if (layout, mode) != ('B6-6', 'train'))])
 def test_a_step_is_counted_and_trains(layout, mode):
   run, count = step_process.build_step(settings_lib.Settings(
       layout=layout, mode=mode, **SMALL))
@@ -162,6 +165,7 @@ def test_a_tpu_belongs_to_one_process():
   assert not measure.may_live_together(None, has_tpu=True)
 
 
+@pytest.mark.long
 def test_the_command(repository, tmp_path):
   done = commands.run(
       '-m', 'official_ext.benchmarks.train_step', '--layouts=B6-6',

@@ -33,6 +33,7 @@ def run(digits_dir, model_dir, mode='train_and_eval', **settings):
       int(trainer.global_step.numpy()), bool(trainer.train_logs))
 
 
+@pytest.mark.long
 def test_at_a_new_best_and_at_the_end(digits_dir, tmp_path):
   export, path = run(digits_dir, tmp_path, **BEST | {
       'runtime.mixed_precision_dtype': 'bfloat16'})

@@ -39,9 +39,16 @@ def test_the_command(repository, trained_dir, export_dir, digits_dir, tmp_path):
     assert float(row[-1].replace(',', '')) == pytest.approx(
         3e3 / float(row[-3]), rel=0.01)
 
+
+@pytest.mark.long
+def test_the_command_fails(repository, trained_dir, export_dir, digits_dir,
+                           tmp_path):
+  shutil.copytree(export_dir, tmp_path / 'all')
+  single_file.export(trained_dir, str(tmp_path / 'all'), 'tflite')
   failed = commands.run(
-      *arguments, '--num_images=5', '--batch_sizes=', '--tolerance=0',
-      cwd=repository)
+      '-m', 'official_ext.serving.verify_export', tmp_path / 'all',
+      f'--data={digits_dir}/validation-*', '--num_images=5', '--batch_sizes=',
+      '--tolerance=0', cwd=repository)
   assert failed.returncode == 1
   # The SavedModel runs the same operations, and may agree to the last bit.
   assert re.fullmatch(

@@ -1,6 +1,7 @@
 """Tests of the table at the end, and of the memory in it."""
 
 import commands
+import pytest
 
 from official_ext.training import memory
 from official_ext.training import summary
@@ -43,6 +44,7 @@ def test_what_did_not_happen_is_left_open():
   assert 'checkpoint  none' in table
 
 
+@pytest.mark.long
 def test_memory_of_the_process_grows_with_what_it_holds(repository):
   # In a process of its own, whose peak no other test has set.
   done = commands.run('-c', """
