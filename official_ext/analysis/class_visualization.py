@@ -61,10 +61,7 @@ def main(argv: Sequence[str]) -> None:
   # pylint: enable=g-import-not-at-top
   try:
     arguments.make_folders(_OUTPUT.value)
-    with library_logs.without_prints():
-      models = models_lib.load(
-          model_arguments, model_flags.CHECKPOINT.value,
-          model_flags.AVERAGED.value, model_flags.CONFIG_FILE.value)
+    models = model_flags.load(model_arguments)
     names = models[0].class_names
     classes = [class_names.find(names, text) for text in _CLASSES.value]
     figure, axes = figures.grid(

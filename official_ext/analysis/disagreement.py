@@ -45,16 +45,12 @@ def main(argv: Sequence[str]) -> None:
   import tensorflow as tf
 
   from official_ext.analysis import figures
-  from official_ext.analysis import models as models_lib
   from official_ext.analysis import saliency_grid
   from official_ext.analysis import validation
   # pylint: enable=g-import-not-at-top
   try:
     arguments.make_folders(_OUTPUT.value)
-    with library_logs.without_prints():
-      models = models_lib.load(
-          model_arguments, model_flags.CHECKPOINT.value,
-          model_flags.AVERAGED.value, model_flags.CONFIG_FILE.value)
+    models = model_flags.load(model_arguments)
     found = validation.disagreements(
         models[0], models[1], _DATA.value, _NUM_IMAGES.value,
         _NUM_DRAWN.value)

@@ -95,11 +95,8 @@ def _of_model(models: Sequence[arguments.ModelArgument]):
   from official_ext.analysis import attention_rollout
   from official_ext.analysis import examples as examples_lib
   from official_ext.analysis import footprints_figure
-  from official_ext.analysis import models as models_lib
   # pylint: enable=g-import-not-at-top
-  model, = models_lib.load(
-      models, model_flags.CHECKPOINT.value, model_flags.AVERAGED.value,
-      model_flags.CONFIG_FILE.value)
+  model, = model_flags.load(models)
   spec = attention_rollout.traceable(model).spec
   image = None
   if _IMAGE.value:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from absl import flags
 
 from official_ext import library_logs
+from official_ext.analysis import arguments
 
 CHECKPOINT = flags.DEFINE_enum(
     'checkpoint', 'latest', ['latest', 'best'],
@@ -18,3 +21,22 @@ CONFIG_FILE = flags.DEFINE_string(
     'A params.yaml, for checkpoints that have none beside them.')
 # So that --help shows it.
 flags.adopt_module_key_flags(library_logs)
+
+
+def load(models: Sequence[arguments.ModelArgument]):
+  """Loads models as the flags say.
+
+  Args:
+    models: as they were typed.
+
+  Returns:
+    What `models.load` returns.
+
+  Raises:
+    ValueError: as `models.load`.
+  """
+  # Only once the flags are parsed: it imports TensorFlow.
+  from official_ext.analysis import models as models_lib  # pylint: disable=g-import-not-at-top
+  with library_logs.without_prints():
+    return models_lib.load(
+        models, CHECKPOINT.value, AVERAGED.value, CONFIG_FILE.value)

@@ -49,21 +49,16 @@ def main(argv: Sequence[str]) -> None:
   from official_ext.analysis import attention_rollout
   from official_ext.analysis import examples as examples_lib
   from official_ext.analysis import figures
-  from official_ext.analysis import models as models_lib
   from official_ext.analysis import rollout_figure
   # pylint: enable=g-import-not-at-top
   try:
     arguments.make_folders(_OUTPUT.value)
-    with library_logs.without_prints():
-      loaded = models_lib.load(
-          models, model_flags.CHECKPOINT.value, model_flags.AVERAGED.value,
-          model_flags.CONFIG_FILE.value)
-      for model in loaded:
-        attention_rollout.traceable(model)
-      examples = examples_lib.read(
-          _IMAGES.value, _NUM_IMAGES.value, loaded[0])
-      rows = [rollout_figure.make_row(model, examples, _RESIDUAL.value)
-              for model in loaded]
+    loaded = model_flags.load(models)
+    for model in loaded:
+      attention_rollout.traceable(model)
+    examples = examples_lib.read(_IMAGES.value, _NUM_IMAGES.value, loaded[0])
+    rows = [rollout_figure.make_row(model, examples, _RESIDUAL.value)
+            for model in loaded]
     figure = rollout_figure.draw(
         rows, [example.label for example in examples], loaded[0].class_names)
     figures.save(figure, _OUTPUT.value)

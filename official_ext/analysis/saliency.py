@@ -46,20 +46,15 @@ def main(argv: Sequence[str]) -> None:
 
   from official_ext.analysis import examples as examples_lib
   from official_ext.analysis import figures
-  from official_ext.analysis import models as models_lib
   from official_ext.analysis import saliency_grid
   # pylint: enable=g-import-not-at-top
   try:
     arguments.make_folders(_OUTPUT.value)
-    with library_logs.without_prints():
-      models = models_lib.load(
-          model_arguments, model_flags.CHECKPOINT.value,
-          model_flags.AVERAGED.value, model_flags.CONFIG_FILE.value)
-      examples = examples_lib.read(
-          _IMAGES.value, _NUM_IMAGES.value, models[0])
-      figure = saliency_grid.explain_examples(
-          models, examples, _METHOD.value, _TARGET.value, _SEED.value)
-      figures.save(figure, _OUTPUT.value)
+    models = model_flags.load(model_arguments)
+    examples = examples_lib.read(_IMAGES.value, _NUM_IMAGES.value, models[0])
+    figure = saliency_grid.explain_examples(
+        models, examples, _METHOD.value, _TARGET.value, _SEED.value)
+    figures.save(figure, _OUTPUT.value)
   except (ValueError, OSError, tf.errors.OpError) as error:
     library_logs.fail(error)
   print(f'wrote {", ".join(_OUTPUT.value)}')

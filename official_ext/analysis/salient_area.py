@@ -39,14 +39,10 @@ def main(argv: Sequence[str]) -> None:
   # pylint: disable=g-import-not-at-top
   import tensorflow as tf
 
-  from official_ext.analysis import models as models_lib
   from official_ext.analysis import validation
   # pylint: enable=g-import-not-at-top
   try:
-    with library_logs.without_prints():
-      models = models_lib.load(
-          model_arguments, model_flags.CHECKPOINT.value,
-          model_flags.AVERAGED.value, model_flags.CONFIG_FILE.value)
+    models = model_flags.load(model_arguments)
     areas = validation.salient_areas(
         models, _DATA.value, _NUM_IMAGES.value, _METHOD.value, _SEED.value)
   except (ValueError, OSError, tf.errors.OpError) as error:
