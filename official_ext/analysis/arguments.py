@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 import dataclasses
 import os
+import tempfile
 
 from absl import app
 
@@ -70,13 +71,10 @@ def make_folders(paths: Sequence[str]) -> None:
     OSError: if one cannot be made, or is not to be written to.
   """
   for path in paths:
-    folder = os.path.dirname(path) or '.'
-    os.makedirs(folder, exist_ok=True)
     if os.path.isdir(path):
       raise IsADirectoryError(
           f'--output={path} is a folder. Name a file in it.')
-    if not os.access(folder, os.W_OK):
-      raise PermissionError(f'--output={path}: {folder} cannot be written to.')
+    _make_folder(f'--output={path}', os.path.dirname(path) or '.')
 
 
 def make_folder(path: str) -> None:
@@ -88,8 +86,19 @@ def make_folder(path: str) -> None:
   Raises:
     OSError: if it cannot be made, or is not to be written to.
   """
-  if os.path.exists(path) and not os.path.isdir(path):
-    raise NotADirectoryError(f'--output_dir={path} is a file. Name a folder.')
-  os.makedirs(path, exist_ok=True)
-  if not os.access(path, os.W_OK):
-    raise PermissionError(f'--output_dir={path} cannot be written to.')
+  _make_folder(f'--output_dir={path}', path)
+
+
+def _make_folder(flag: str, folder: str) -> None:
+  """Makes a folder, and tries whether a file can be written there."""
+  if os.path.exists(folder) and not os.path.isdir(folder):
+    raise NotADirectoryError(f'{flag}: {folder} is a file. Name a folder.')
+  try:
+    os.makedirs(folder, exist_ok=True)
+    # Permissions do not tell of every file system what happens.
+    with tempfile.TemporaryFile(dir=folder):
+      pass
+  except OSError as error:
+    raise OSError(
+        f'{flag}: {folder} cannot be written to ({error.strerror}). Name '
+        'another place.') from error

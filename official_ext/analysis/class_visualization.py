@@ -1,4 +1,4 @@
-"""Draws the images that models find most like some classes.
+r"""Draws the images that models find most like some classes.
 
   python -m official_ext.analysis.class_visualization ViT=runs/vit \
     Funnel-ViT=runs/funnel_vit --classes=snail,fly --output=classes.png
@@ -81,9 +81,9 @@ def main(argv: Sequence[str]) -> None:
             model.logits(examples_lib.normalize(images)))
         for index, cell in enumerate(cells):
           cell.imshow(images[index])
-          name = figures.shorten(names[classes[index]], 16)
-          likelihood = 100 * probabilities[index, classes[index]]
-          figures.caption(cell, f'{name}: {likelihood:.0f} %')
+          name = figures.shorten(names[classes[index]])
+          likelihood = probabilities[index, classes[index]]
+          figures.caption(cell, f'{name}\n{figures.percent(likelihood)}')
     figures.save(figure, _OUTPUT.value)
   except (ValueError, OSError, tf.errors.OpError) as error:
     library_logs.fail(error)

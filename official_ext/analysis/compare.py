@@ -1,4 +1,4 @@
-"""Writes a report that compares trainings, as the paper's Table 2 does.
+r"""Writes a report that compares trainings, as the paper's Table 2 does.
 
   python -m official_ext.analysis.compare \
     ViT=runs/vit Funnel-ViT=runs/funnel_vit --output_dir=report

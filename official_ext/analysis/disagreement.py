@@ -1,4 +1,4 @@
-"""Draws images that one model gets right and the other wrong, both ways.
+r"""Draws images that one model gets right and the other wrong, both ways.
 
   python -m official_ext.analysis.disagreement ViT=runs/vit \
     Funnel-ViT=runs/funnel_vit --data='data/imagenet/validation-*' \

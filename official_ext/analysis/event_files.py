@@ -21,6 +21,7 @@ from collections.abc import Iterator, Mapping
 import dataclasses
 import os
 
+from absl import logging
 import numpy as np
 from tensorboard.backend.event_processing import event_file_loader
 from tensorboard.util import tensor_util
@@ -126,6 +127,8 @@ def read(model_dir: str,
         f'there are no event files in {folders[0]} or {folders[1]}: the '
         'training has not begun, or its logs are elsewhere. Name the '
         '--model_dir of a training that logs.')
+  for path in (*train_paths, *validation_paths):
+    _warn_of_damage(path)
   starts = sorted((list(_load(path)) for path in train_paths),
                   key=lambda records: records[0][0] if records else 0)
   values, hours = [], 0.0
@@ -149,6 +152,23 @@ def _find(folder: str) -> list[str]:
   return [os.path.join(folder, name)
           for name in sorted(tf.io.gfile.listdir(folder))
           if name.startswith(_PREFIX) and not name.endswith(_EMPTY_SUFFIX)]
+
+
+def _warn_of_damage(path: str) -> None:
+  """Says so if a file cannot be read to its end; the reader would stop there.
+
+  A record that is cut short is none: it is being written.
+  """
+  count = 0
+  try:
+    for _ in tf.data.TFRecordDataset(path):
+      count += 1
+  except tf.errors.DataLossError as error:
+    if 'truncated' in error.message and count:
+      return
+    logging.warning(
+        '%s is damaged after %d records; what follows is not read.', path,
+        count)
 
 
 def _load(path: str) -> Iterator[tuple[float, list[tuple[int, str, float]]]]:

@@ -18,6 +18,8 @@ from matplotlib import pyplot
 _DPI = 150
 # Side of one image of a grid, inches.
 CELL = 1.5
+# So that a title fits above one image.
+_LEAST_WIDTH = 3.8
 
 
 def grid(num_rows: int, num_columns: int,
@@ -34,7 +36,8 @@ def grid(num_rows: int, num_columns: int,
   """
   figure, axes = pyplot.subplots(
       num_rows, num_columns, squeeze=False, layout='constrained',
-      figsize=(CELL * num_columns + 0.6, (CELL + 0.4) * num_rows))
+      figsize=(max(_LEAST_WIDTH, CELL * num_columns + 0.6),
+               (CELL + 0.5) * num_rows))
   for row, name in zip(axes, row_names, strict=True):
     row[0].set_ylabel(shorten(name), fontsize=9)
     for cell in row:
@@ -59,7 +62,12 @@ def caption(axes: axes_lib.Axes, text: str, is_right: bool | None = None
   axes.set_xlabel(text + mark, fontsize=8, color=color)
 
 
-def shorten(text: str, length: int = 20) -> str:
+def percent(probability: float) -> str:
+  """A probability in per cent, with a decimal where it is small."""
+  return f'{100 * probability:.{0 if probability >= 0.0995 else 1}f} %'
+
+
+def shorten(text: str, length: int = 22) -> str:
   """A name that fits below an image."""
   return text if len(text) <= length else text[:length - 1].rstrip() + '\u2026'
 

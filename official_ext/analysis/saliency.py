@@ -1,4 +1,4 @@
-"""Draws which pixels move the score of a class, model under model.
+r"""Draws which pixels move the score of a class, model under model.
 
   python -m official_ext.analysis.saliency ViT=runs/vit \
     Funnel-ViT=runs/funnel_vit --images=photos --output=saliency.png

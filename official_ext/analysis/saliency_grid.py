@@ -105,8 +105,8 @@ def draw(images: np.ndarray, labels: Sequence[int | None], rows: Sequence[Row],
           vmax=np.percentile(saliency, _BRIGHTEST_PERCENTILE) or 1)
       label, predicted = labels[index], row.predictions[index]
       figures.caption(
-          cell, f'{figures.shorten(class_names[predicted], 16)}: '
-          f'{100 * row.probabilities[index]:.0f} %',
+          cell, f'{figures.shorten(class_names[predicted])}\n'
+          f'{figures.percent(row.probabilities[index])}',
           None if label is None else label == predicted)
   return figure
 

@@ -1,4 +1,4 @@
-"""How large is what a model looks at? Over a validation set, model by model.
+r"""How large is what a model looks at? Over a validation set, model by model.
 
   python -m official_ext.analysis.salient_area ViT=runs/vit \
     Funnel-ViT=runs/funnel_vit --data='data/imagenet/validation-*'

@@ -1,4 +1,4 @@
-"""Draws how trainings went, as the paper's Figure 4 does.
+r"""Draws how trainings went, as the paper's Figure 4 does.
 
   python -m official_ext.analysis.training_curves \
     ViT=runs/vit Funnel-ViT=runs/funnel_vit --output=curves.png

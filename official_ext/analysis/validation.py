@@ -190,7 +190,7 @@ def disagreements(first: models_lib.NamedModel, second: models_lib.NamedModel,
   for model, kept in zip((first, second), surest):
     for entry in sorted(kept, key=lambda entry: entry[:2], reverse=True):
       examples.append(entry[2])
-      titles.append(f'only {figures.shorten(model.name)}\nis right')
+      titles.append(f'only {figures.shorten(model.name, 17)}\nis right')
   return Disagreements(
       (first.name, second.name), *map(int, (
           counts[1, 1], counts[1, 0], counts[0, 1], counts[0, 0])),

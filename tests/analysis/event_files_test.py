@@ -168,3 +168,23 @@ def test_a_folder_without_event_files_is_an_error(tmp_path):
       rf'there are no event files in {tmp_path}/train or '
       rf'{tmp_path}/validation: .* Name the --model_dir')):
     event_files.read(str(tmp_path))
+
+
+def test_damage_is_told_and_a_record_in_the_making_is_not(tmp_path, caplog):
+  events = [logged_runs.event(100 + step, step, accuracy=0.5)
+            for step in range(10)]
+  path = logged_runs.write_events(tmp_path / 'train', events)
+  whole = path.read_bytes()
+  path.write_bytes(whole[:-5])
+  assert event_files.read(str(tmp_path)).last_step == 8
+  assert caplog.text == ''
+  middle = len(whole) // 2
+  path.write_bytes(whole[:middle] + b'damaged' + whole[middle + 7:])
+  last_step = event_files.read(str(tmp_path)).last_step
+  assert 2 < last_step < 7
+  # The first record is TensorFlow's own, and steps count from 0.
+  assert f'{path} is damaged after {last_step + 2} records' in caplog.text
+  caplog.clear()
+  path.write_bytes(b'no events at all')
+  assert event_files.read(str(tmp_path)).last_step is None
+  assert f'{path} is damaged after 0 records' in caplog.text
