@@ -54,6 +54,7 @@ def test_every_photograph_is_there_untouched(imagenet_dir):
     assert not conversions.listed(imagenet_dir, name)
 
 
+@pytest.mark.long
 def test_decoding_them_all_finds_nothing_either(imagenet_dir, tmp_path):
   conversions.convert(
       [('train', SAMPLE_DIR / 'train')], tmp_path, num_workers=2,

@@ -375,6 +375,7 @@ def test_errors_are_for_the_person_who_typed(repository, arguments, message):
   assert 'Traceback' not in result.stderr
 
 
+@pytest.mark.long
 def test_it_ends_when_its_reader_has_gone(repository, data_dir):
   with subprocess.Popen(
       [sys.executable, '-m', 'official_ext.benchmarks.input_pipeline',

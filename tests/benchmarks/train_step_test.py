@@ -86,6 +86,7 @@ def test_a_run_from_end_to_end():
   assert 0 < rows[1].activations_mib < rows[0].activations_mib
 
 
+@pytest.mark.long
 def test_out_of_memory_is_noticed():
   with pytest.raises(worker.OutOfMemoryError):
     settings = settings_lib.Settings(

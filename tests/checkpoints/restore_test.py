@@ -158,6 +158,7 @@ def test_what_does_not_fit_is_named_and_nothing_is_changed(
     np.testing.assert_array_equal(variable, value)
 
 
+@pytest.mark.long
 def test_every_form_of_a_checkpoint(tmp_path):
   pretrained, params = build(1)
   prefix = save(tmp_path / 'run', pretrained, params)

@@ -119,7 +119,9 @@ def wait_for(condition, seconds=60):
     time.sleep(0.01)
 
 
-@pytest.mark.parametrize('how', [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize('how', [
+    signal.SIGINT, signal.SIGKILL,
+    pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
 def test_an_interrupted_run_leaves_no_process_and_goes_on(
     repository, tmp_path, how):
   slow_images(tmp_path / 'in')

@@ -121,7 +121,8 @@ def build_train_step(backbone):
 
 
 @pytest.mark.parametrize('precision', ['float32', 'mixed_bfloat16'])
-@pytest.mark.parametrize('pool_axes', ['sequence', 'grid'])
+@pytest.mark.parametrize('pool_axes', [
+    'sequence', pytest.param('grid', marks=pytest.mark.long)])
 def test_the_train_step_compiles_and_learns(precision, pool_axes):
   tf_keras.mixed_precision.set_global_policy(precision)
   # 5 x 3 patches: short last windows on every axis.

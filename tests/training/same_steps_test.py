@@ -92,6 +92,7 @@ def test_two_replicas(overrides, one_process, tmp_path):
   assert_same(run(overrides, tmp_path, models.mirrored(2)), one_process)
 
 
+@pytest.mark.long
 def test_accumulated_gradients_on_two_replicas(
     overrides, one_process, tmp_path):
   assert_same(
