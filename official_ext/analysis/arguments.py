@@ -12,6 +12,9 @@ import tempfile
 
 from absl import app
 
+# How saliency is computed; `saliency_maps` explains them.
+SALIENCY_METHODS = ('gradient', 'smoothgrad', 'integrated_gradients')
+
 
 @dataclasses.dataclass(frozen=True)
 class ModelArgument:

@@ -18,6 +18,7 @@ from absl import flags
 
 from official_ext import library_logs
 from official_ext.analysis import arguments
+from official_ext.analysis import saliency_flags
 from official_ext.analysis import smoothing as smoothing_lib
 
 _OUTPUT_DIR = flags.DEFINE_string(
@@ -27,11 +28,9 @@ _IMAGES = flags.DEFINE_list(
     'Image files, folders of them or TFRecords to add the saliency of.')
 _NUM_IMAGES = flags.DEFINE_integer(
     'num_images', 6, 'How many of them to draw at most.', lower_bound=1)
-_METHOD = flags.DEFINE_enum(
-    'method', 'gradient', ['gradient', 'smoothgrad', 'integrated_gradients'],
-    'How saliency is computed.')
 # So that --help shows them.
 flags.adopt_module_key_flags(library_logs)
+flags.adopt_module_key_flags(saliency_flags)
 flags.adopt_module_key_flags(smoothing_lib)
 
 
@@ -70,7 +69,9 @@ def _saliency(trainings: Sequence[arguments.ModelArgument]
   with library_logs.without_prints():
     models = models_lib.load(trainings)
   examples = examples_lib.read(_IMAGES.value, _NUM_IMAGES.value, models[0])
-  figure = saliency_grid.explain_examples(models, examples, _METHOD.value)
+  figure = saliency_grid.explain_examples(
+      models, examples, saliency_flags.METHOD.value,
+      seed=saliency_flags.SEED.value)
   steps = ', '.join(
       f'{model.name} at step {model.trained.step}' for model in models)
   return [(

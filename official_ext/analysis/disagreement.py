@@ -19,6 +19,7 @@ from official_ext import flag_types
 from official_ext import library_logs
 from official_ext.analysis import arguments
 from official_ext.analysis import model_flags
+from official_ext.analysis import saliency_flags
 
 _DATA = flags.DEFINE_string(
     'data', None,
@@ -29,13 +30,10 @@ _NUM_IMAGES = flags.DEFINE_integer(
 _NUM_DRAWN = flags.DEFINE_integer(
     'num_drawn', 4, 'How many images to draw at most, of each kind.',
     lower_bound=1)
-_METHOD = flags.DEFINE_enum(
-    'method', 'gradient', ['gradient', 'smoothgrad', 'integrated_gradients'],
-    'How saliency is computed.')
-_SEED = flags.DEFINE_integer('seed', 0, 'Of the noise of smoothgrad.')
 _OUTPUT = flag_types.define_figures('output', 'disagreement.png')
-# So that --help shows it.
+# So that --help shows them.
 flags.adopt_module_key_flags(model_flags)
+flags.adopt_module_key_flags(saliency_flags)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -59,7 +57,8 @@ def main(argv: Sequence[str]) -> None:
       print('nothing to draw: the models are right about the same images')
       return
     figures.save(saliency_grid.explain_examples(
-        models, found.examples, _METHOD.value, seed=_SEED.value,
+        models, found.examples, saliency_flags.METHOD.value,
+        seed=saliency_flags.SEED.value,
         titles=found.titles), _OUTPUT.value)
   except (ValueError, OSError, tf.errors.OpError) as error:
     library_logs.fail(error)

@@ -18,6 +18,7 @@ from official_ext import flag_types
 from official_ext import library_logs
 from official_ext.analysis import arguments
 from official_ext.analysis import model_flags
+from official_ext.analysis import saliency_flags
 
 _IMAGES = flags.DEFINE_list(
     'images', None,
@@ -25,17 +26,14 @@ _IMAGES = flags.DEFINE_list(
     required=True)
 _NUM_IMAGES = flags.DEFINE_integer(
     'num_images', 6, 'How many of them to draw at most.', lower_bound=1)
-_METHOD = flags.DEFINE_enum(
-    'method', 'gradient', ['gradient', 'smoothgrad', 'integrated_gradients'],
-    'How saliency is computed.')
 _TARGET = flags.DEFINE_enum(
     'target', 'prediction', ['prediction', 'label'],
     'The class whose score is explained; an image without a label has its '
     'prediction explained.')
-_SEED = flags.DEFINE_integer('seed', 0, 'Of the noise of smoothgrad.')
 _OUTPUT = flag_types.define_figures('output', 'saliency.png')
-# So that --help shows it.
+# So that --help shows them.
 flags.adopt_module_key_flags(model_flags)
+flags.adopt_module_key_flags(saliency_flags)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -53,7 +51,8 @@ def main(argv: Sequence[str]) -> None:
     models = model_flags.load(model_arguments)
     examples = examples_lib.read(_IMAGES.value, _NUM_IMAGES.value, models[0])
     figure = saliency_grid.explain_examples(
-        models, examples, _METHOD.value, _TARGET.value, _SEED.value)
+        models, examples, saliency_flags.METHOD.value, _TARGET.value,
+        saliency_flags.SEED.value)
     figures.save(figure, _OUTPUT.value)
   except (ValueError, OSError, tf.errors.OpError) as error:
     library_logs.fail(error)

@@ -22,7 +22,7 @@ import numpy as np
 from official.vision.ops import preprocess_ops
 import tensorflow as tf
 
-METHODS = ('gradient', 'smoothgrad', 'integrated_gradients')
+from official_ext.analysis import arguments
 
 # As in the paper of SmoothGrad: the noise is a share of the image's range.
 _NOISE = 0.15
@@ -42,16 +42,16 @@ class Saliency:
 
     Args:
       logits_fn: from normalised images [B, H, W, 3] to logits [B, C].
-      method: one of METHODS.
+      method: one of `arguments.SALIENCY_METHODS`.
       seed: of the noise of `smoothgrad`.
 
     Raises:
       ValueError: if there is no such method.
     """
-    if method not in METHODS:
+    if method not in arguments.SALIENCY_METHODS:
       raise ValueError(
           f'the method of saliency is {method!r}, but must be one of '
-          f'{", ".join(METHODS)}.')
+          f'{", ".join(arguments.SALIENCY_METHODS)}.')
     self._gradient = tf.function(
         lambda images, classes: gradient(logits_fn, images, classes),
         reduce_retracing=True)

@@ -18,6 +18,7 @@ from absl import flags
 from official_ext import library_logs
 from official_ext.analysis import arguments
 from official_ext.analysis import model_flags
+from official_ext.analysis import saliency_flags
 
 _DATA = flags.DEFINE_string(
     'data', None,
@@ -25,12 +26,9 @@ _DATA = flags.DEFINE_string(
 _NUM_IMAGES = flags.DEFINE_integer(
     'num_images', None, 'How many images to take; by default all.',
     lower_bound=2)
-_METHOD = flags.DEFINE_enum(
-    'method', 'gradient', ['gradient', 'smoothgrad', 'integrated_gradients'],
-    'How saliency is computed.')
-_SEED = flags.DEFINE_integer('seed', 0, 'Of the noise of smoothgrad.')
-# So that --help shows it.
+# So that --help shows them.
 flags.adopt_module_key_flags(model_flags)
+flags.adopt_module_key_flags(saliency_flags)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -44,7 +42,8 @@ def main(argv: Sequence[str]) -> None:
   try:
     models = model_flags.load(model_arguments)
     areas = validation.salient_areas(
-        models, _DATA.value, _NUM_IMAGES.value, _METHOD.value, _SEED.value)
+        models, _DATA.value, _NUM_IMAGES.value, saliency_flags.METHOD.value,
+        saliency_flags.SEED.value)
   except (ValueError, OSError, tf.errors.OpError) as error:
     library_logs.fail(error)
   print(validation.format_areas([model.name for model in models], areas))
