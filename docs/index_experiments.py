@@ -8,9 +8,9 @@ import pathlib
 import re
 
 from official_ext import registry_imports  # noqa: F401
-from official_ext.configs import experiment
 from official_ext.modeling import costs
 from official_ext.modeling import specs
+from official_ext.params import experiment
 
 OUTPUT = pathlib.Path(__file__).parent.parent / 'experiments' / 'README.md'
 

@@ -6,29 +6,30 @@ its sources, and the page around it.
 
 import pathlib
 
+import scaling_arithmetic
+
 from official_ext import registry_imports  # noqa: F401
-from official_ext import scaling
-from official_ext.configs import experiment
 from official_ext.modeling import costs
 from official_ext.modeling import specs
+from official_ext.params import experiment
 
 OUTPUT = pathlib.Path(__file__).parent / 'scaling.md'
 
 _GB_IN_GIB = 1e9 / 2**30
 
 MACHINES = (
-    scaling.Machine(
+    scaling_arithmetic.Machine(
         'TPU v3-32', num_chips=16, replicas_per_chip=2, peak_tflops=123.0,
         memory_gib=32.0, link_gb_per_s=340e3 / 1024, num_host_cpus=4 * 48),
-    scaling.Machine(
+    scaling_arithmetic.Machine(
         'TPU v5e-16', num_chips=16, replicas_per_chip=1, peak_tflops=197.0,
         memory_gib=16 * _GB_IN_GIB, link_gb_per_s=51.2e3 / 256,
         num_host_cpus=4 * 112),
-    scaling.Machine(
+    scaling_arithmetic.Machine(
         '8 A100 80 GB', num_chips=8, replicas_per_chip=1, peak_tflops=312.0,
         memory_gib=80 * _GB_IN_GIB, link_gb_per_s=600 / 2, num_host_cpus=96),
     # The slowest link of the ring is the one between the hosts.
-    scaling.Machine(
+    scaling_arithmetic.Machine(
         '2 hosts of these', num_chips=16, replicas_per_chip=1,
         peak_tflops=312.0, memory_gib=80 * _GB_IN_GIB, link_gb_per_s=100 / 8,
         num_host_cpus=2 * 96),
@@ -41,14 +42,14 @@ ACTIVATIONS = {'B12': 835.5 / 8, 'B6-6': 634 / 8, 'B4-4-4': 476 / 8}
 # (table 2, mean pooling; B4-4-4 is given for max pooling alone).
 PAPER_STEPS_PER_S = {'B12': 2.0, 'B6-6': 2.6, 'B4-4-4': 3.2}
 
-ASSUMPTIONS = scaling.Assumptions()
+ASSUMPTIONS = scaling_arithmetic.Assumptions()
 TRAIN_STEPS = 93_600
 
 HEAD = """\
 # How far a step scales
 
 Arithmetic, not measurement: nothing on this page has been run on the machines
-it is about. `make scaling` writes it, from `official_ext/scaling.py` and the
+it is about. `make scaling` writes it, from `docs/scaling_arithmetic.py` and the
 numbers in `docs/write_scaling.py`.
 
 Pretraining as in the paper: ViT-B/16, 224 px, bfloat16, batch {batch_size:,},
@@ -132,7 +133,7 @@ def models():
         f'task.model.backbone.funnel_vit.layout={name}'))
     model = params.task.model
     spec = specs.resolve(model.backbone.funnel_vit, tuple(model.input_size[:2]))
-    result.append((spec, scaling.Model(
+    result.append((spec, scaling_arithmetic.Model(
         name, costs.count_parameters(spec, model.num_classes),
         costs.count_multiply_adds(
             spec, model.num_classes, last_layer_class_token_only=True),
@@ -142,7 +143,7 @@ def models():
 
 def row(machine, model):
   """A row of the table."""
-  found = scaling.estimate(machine, model, ASSUMPTIONS)
+  found = scaling_arithmetic.estimate(machine, model, ASSUMPTIONS)
   images_per_s = 1e3 * ASSUMPTIONS.batch_size / found.step_ms
   hours = TRAIN_STEPS * found.step_ms / 1e3 / 3600
   limit = found.limit
@@ -175,7 +176,8 @@ def largest_batches(all_models):
       model.name for model in all_models) + ' |\n|---|---|---|---|---|\n'
   for machine in MACHINES:
     batches = [
-        scaling.largest_batch(machine, model, ASSUMPTIONS.usable_memory)
+        scaling_arithmetic.largest_batch(
+            machine, model, ASSUMPTIONS.usable_memory)
         for model in all_models]
     needed = ASSUMPTIONS.batch_size // machine.num_replicas
     text += f'| {machine.name} | {needed} | {" | ".join(map(str, batches))} |\n'
@@ -188,7 +190,7 @@ def findings(all_models):
   for model in all_models:
     text.append(f'**{model.name}**\n')
     for machine in MACHINES:
-      found = scaling.estimate(machine, model, ASSUMPTIONS)
+      found = scaling_arithmetic.estimate(machine, model, ASSUMPTIONS)
       memory = 'does not fit' if found.num_parts is None else (
           'fits at once' if found.num_parts == 1 else
           f'fits in {found.num_parts} parts')

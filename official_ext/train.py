@@ -12,7 +12,7 @@ from absl import app
 from absl import flags
 from official.common import flags as tfm_flags
 
-from official_ext import library_logs
+from official_ext.command_line import library_logs
 
 FLAGS = flags.FLAGS
 
@@ -53,7 +53,7 @@ def main(argv: Sequence[str]) -> None:
 
   from official_ext import registry_imports  # noqa: F401
   from official_ext.checkpoints import restore
-  from official_ext.configs import experiment
+  from official_ext.params import experiment
   from official_ext.serving import training_export
   from official_ext.tasks import image_classification
   from official_ext.training import driver

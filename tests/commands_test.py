@@ -44,7 +44,7 @@ def test_train_export_predict(repository, digits_dir, tmp_path):
   assert 'build_optimizer.use_legacy_optimizer = 1' in gin_config
 
   result = commands.run(
-      '-m', 'official_ext.describe_checkpoint', tmp_path / 'run',
+      '-m', 'official_ext.checkpoints.describe', tmp_path / 'run',
       cwd=repository)
   assert '"layout": "B2(17)-2(9)-2(5)"' in result.stdout
   assert result.stderr == ''
@@ -141,7 +141,7 @@ def test_an_installed_package_is_complete(repository, tmp_path):
                     'data_prep', 'official_ext']
   result = commands.run(
       '-c', 'import official_ext; print(official_ext.__file__); '
-      'from official_ext.configs import experiment; '
+      'from official_ext.params import experiment; '
       'print(*experiment.shipped_config_files())',
       cwd=tmp_path, PYTHONPATH=str(installed))
   package, names = result.stdout.splitlines()

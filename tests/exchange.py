@@ -24,7 +24,7 @@ import tensorflow as tf
 
 from official_ext import registry_imports  # noqa: F401
 from official_ext.checkpoints import metadata
-from official_ext.configs import experiment
+from official_ext.params import experiment
 
 # pylint: enable=g-import-not-at-top
 

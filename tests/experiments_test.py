@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from tf_keras.src.dtensor import lazy_variable
 
-from official_ext.configs import experiment
+from official_ext.params import experiment
 
 PRETRAINING = 'funnel_vit_imagenet'
 FINE_TUNING = 'funnel_vit_imagenet_finetune'

@@ -11,7 +11,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from data_prep import imagenet_labels
-from official_ext.configs import experiment
+from official_ext.params import experiment
 
 VALIDATION_LABELS = 'datasets/imagenet2012/validation_labels.txt'
 SMALL = (

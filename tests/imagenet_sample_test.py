@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from data_prep import verification
-from official_ext.configs import experiment
+from official_ext.params import experiment
 from official_ext.training import driver
 from official_ext.training import strategies
 

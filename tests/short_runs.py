@@ -4,7 +4,7 @@ import pathlib
 
 import tensorflow as tf
 
-from official_ext.configs import experiment
+from official_ext.params import experiment
 from official_ext.training import driver
 from official_ext.training import strategies
 

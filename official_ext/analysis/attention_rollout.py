@@ -30,10 +30,10 @@ import numpy as np
 import tensorflow as tf
 
 from official_ext.analysis import models as models_lib
-from official_ext.analysis import windows
 from official_ext.modeling import funnel_encoder
 from official_ext.modeling import funnel_vit
 from official_ext.modeling import specs
+from official_ext.modeling import token_windows
 
 DEFAULT_RESIDUAL = 0.5
 
@@ -85,7 +85,7 @@ def pooling_matrix(pool: funnel_encoder.Pool, pooling: str,
   """
   tokens = np.asarray(pool.unpooled)
   skip = int(has_class_token)
-  members = windows.windows(pool.patch_shape, pool.window)
+  members = token_windows.windows(pool.patch_shape, pool.window)
   matrix = np.zeros((len(tokens), skip + len(members), tokens.shape[1]))
   if has_class_token:
     matrix[:, 0, 0] = 1

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from official_ext import flag_types
-from official_ext import library_logs
 from official_ext.analysis import arguments
 from official_ext.analysis import model_flags
+from official_ext.command_line import flag_types
+from official_ext.command_line import library_logs
 
 _CLASSES = flags.DEFINE_list(
     'classes', None, 'Names or numbers of classes.', required=True)
@@ -53,11 +53,11 @@ def main(argv: Sequence[str]) -> None:
   import tensorflow as tf
   import tqdm
 
-  from official_ext import class_names
   from official_ext.analysis import examples as examples_lib
   from official_ext.analysis import figures
   from official_ext.analysis import gradient_ascent
   from official_ext.analysis import models as models_lib
+  from official_ext.trained import class_names
   # pylint: enable=g-import-not-at-top
   try:
     arguments.make_folders(_OUTPUT.value)

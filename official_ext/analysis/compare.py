@@ -16,10 +16,10 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from official_ext import library_logs
 from official_ext.analysis import arguments
 from official_ext.analysis import saliency_flags
 from official_ext.analysis import smoothing as smoothing_lib
+from official_ext.command_line import library_logs
 
 _OUTPUT_DIR = flags.DEFINE_string(
     'output_dir', 'report', 'Folder to write report.html and report.md to.')

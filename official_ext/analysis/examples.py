@@ -14,9 +14,9 @@ from official.vision.dataloaders import classification_input
 from official.vision.ops import preprocess_ops
 import tensorflow as tf
 
-from official_ext import class_names as class_names_lib
 from official_ext.analysis import models as models_lib
 from official_ext.tasks import parsing
+from official_ext.trained import class_names as class_names_lib
 
 # How the files begin that TensorFlow decodes into one picture.
 _IMAGE_BEGINNINGS = (b'\xff\xd8\xff', b'\x89PNG\r\n\x1a\n', b'BM')

@@ -17,10 +17,10 @@ from absl import app
 from absl import flags
 from absl import logging
 
-from official_ext import flag_types
-from official_ext import library_logs
 from official_ext.analysis import arguments
 from official_ext.analysis import model_flags
+from official_ext.command_line import flag_types
+from official_ext.command_line import library_logs
 
 _LAYOUT = flags.DEFINE_string(
     'layout', None, "A layout such as 'B4-4-4', instead of a model.")

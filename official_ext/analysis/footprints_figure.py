@@ -17,10 +17,10 @@ import numpy as np
 import tensorflow as tf
 
 from official_ext.analysis import figures
-from official_ext.analysis import windows
 from official_ext.configs import backbones
 from official_ext.modeling import layout as layout_lib
 from official_ext.modeling import specs
+from official_ext.modeling import token_windows
 
 # Width of one cell, inches.
 _CELL = 2.4
@@ -96,7 +96,7 @@ def draw(rows: Sequence[Row], image: np.ndarray | None,
   """
   num_blocks = len(rows[0].spec.blocks)
   height, width = rows[0].spec.grid
-  footprints = [windows.footprints(row.spec.blocks) for row in rows]
+  footprints = [token_windows.footprints(row.spec.blocks) for row in rows]
   if any(count_split(tokens, rows[0].spec.grid)
          for blocks in footprints for tokens in blocks):
     notes = [_SPLIT_NOTE, *notes]
@@ -122,7 +122,8 @@ def draw(rows: Sequence[Row], image: np.ndarray | None,
 
 def count_split(tokens: Sequence[Sequence[int]], grid: tuple[int, int]) -> int:
   """How many tokens have their patches in more than one piece."""
-  return sum(windows.count_pieces(patches, grid) > 1 for patches in tokens)
+  return sum(
+      token_windows.count_pieces(patches, grid) > 1 for patches in tokens)
 
 
 def describe(tokens: Sequence[Sequence[int]], grid: tuple[int, int]) -> str:
@@ -173,7 +174,7 @@ def _draw_tokens(cell: axes_lib.Axes, tokens: Sequence[Sequence[int]],
                  image: np.ndarray | None, spec: specs.ModelSpec) -> None:
   """Colours the patches of every token and draws borders, a patch being 1."""
   height, width = spec.grid
-  owners = windows.owners(tokens, spec.grid)
+  owners = token_windows.owners(tokens, spec.grid)
   fills = np.array([colors.to_rgb(color) for color in _colors(tokens, owners)])
   cell.imshow(_shade(fills[owners], image, spec.patch_size),
               extent=(0, width, height, 0), interpolation='nearest')
@@ -247,7 +248,7 @@ def _colors(tokens: Sequence[Sequence[int]], owners: np.ndarray) -> list[str]:
   num_split = 0
   for token, patches in enumerate(tokens):
     palette = _WHOLE
-    if windows.count_pieces(patches, owners.shape) > 1:
+    if token_windows.count_pieces(patches, owners.shape) > 1:
       # In turns, so that the pieces of one are told from those of the next.
       first = num_split % len(_SPLIT)
       palette = _SPLIT[first:] + _SPLIT[:first]

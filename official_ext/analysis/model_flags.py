@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from official_ext import library_logs
 from official_ext.analysis import arguments
+from official_ext.command_line import library_logs
 
 CHECKPOINT = flags.DEFINE_enum(
     'checkpoint', 'latest', ['latest', 'best'],

@@ -9,12 +9,12 @@ import os
 import numpy as np
 import tensorflow as tf
 
-from official_ext import class_names
-from official_ext import trained as trained_lib
 from official_ext.analysis import arguments
 from official_ext.checkpoints import object_graph
-from official_ext.configs import experiment
 from official_ext.modeling import specs
+from official_ext.params import experiment
+from official_ext.trained import class_names
+from official_ext.trained import model as trained_lib
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,10 +16,10 @@ from collections.abc import Sequence
 from absl import app
 from absl import flags
 
-from official_ext import flag_types
-from official_ext import library_logs
 from official_ext.analysis import arguments
 from official_ext.analysis import model_flags
+from official_ext.command_line import flag_types
+from official_ext.command_line import library_logs
 
 _IMAGES = flags.DEFINE_list(
     'images', [], 'Image files, folders of them or TFRecords, with commas.')

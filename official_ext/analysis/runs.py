@@ -14,7 +14,7 @@ from official_ext import registry_imports  # noqa: F401
 from official_ext.analysis import arguments
 from official_ext.analysis import event_files
 from official_ext.analysis import models as models_lib
-from official_ext.configs import experiment
+from official_ext.params import experiment
 
 ACCURACY = 'accuracy'
 TRAIN_LOSS = 'training_loss'

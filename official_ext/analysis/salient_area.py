@@ -15,10 +15,10 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from official_ext import library_logs
 from official_ext.analysis import arguments
 from official_ext.analysis import model_flags
 from official_ext.analysis import saliency_flags
+from official_ext.command_line import library_logs
 
 _DATA = flags.DEFINE_string(
     'data', None,

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from official_ext import flag_types
-from official_ext import library_logs
 from official_ext.analysis import arguments
 from official_ext.analysis import smoothing as smoothing_lib
+from official_ext.command_line import flag_types
+from official_ext.command_line import library_logs
 
 _OUTPUT = flag_types.define_figures('output', 'curves.png')
 # So that --help shows them.

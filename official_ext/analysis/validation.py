@@ -14,11 +14,11 @@ import numpy as np
 from scipy import stats
 import tqdm
 
-from official_ext import validation_data
 from official_ext.analysis import examples as examples_lib
 from official_ext.analysis import figures
 from official_ext.analysis import models as models_lib
 from official_ext.analysis import saliency_maps
+from official_ext.trained import validation_data
 
 # Shares of the saliency, a half of it and nearly all.
 SHARES = (0.5, 0.9)

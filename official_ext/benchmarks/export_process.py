@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import subprocess
 import sys
 
-from official_ext import library_logs
+from official_ext.command_line import library_logs
 
 
 def run(model_name: str, layout: str, image_size: int, form: str,
@@ -47,10 +47,10 @@ def main(argv: Sequence[str]) -> None:
   # pylint: disable=g-import-not-at-top
   from official.core import task_factory
 
-  from official_ext import trained as trained_lib
-  from official_ext.configs import experiment
+  from official_ext.params import experiment
   from official_ext.serving import exporter
   from official_ext.serving import single_file
+  from official_ext.trained import model as trained_lib
   # pylint: enable=g-import-not-at-top
   model_name, layout, image_size, form, folder = argv[1:]
   try:

@@ -20,8 +20,8 @@ import sys
 from absl import app
 from absl import flags
 
-from official_ext import flag_types
-from official_ext import library_logs
+from official_ext.command_line import flag_types
+from official_ext.command_line import library_logs
 
 _DATA_DIR = flags.DEFINE_string(
     'data_dir', None, 'Folder of the shards, train-* and validation-*.')
@@ -86,8 +86,8 @@ def main(argv: Sequence[str]) -> None:
   from official_ext import registry_imports  # noqa: F401
   from official_ext.benchmarks import input_report
   from official_ext.benchmarks import input_rows
-  from official_ext.configs import experiment
   from official_ext.configs import image_classification as configs
+  from official_ext.params import experiment
   from official_ext.tasks import image_classification
   # pylint: enable=g-import-not-at-top
 

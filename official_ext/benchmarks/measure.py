@@ -20,9 +20,9 @@ from official_ext.benchmarks import report
 from official_ext.benchmarks import settings as settings_lib
 from official_ext.benchmarks import step_process
 from official_ext.benchmarks import worker
-from official_ext.configs import experiment
 from official_ext.modeling import costs
 from official_ext.modeling import specs
+from official_ext.params import experiment
 
 # Of the free memory, what a process may take in the search for a batch.
 _SHARE_OF_FREE_MEMORY = 0.9

@@ -15,8 +15,8 @@ from typing import Any
 from absl import app
 from absl import flags
 
-from official_ext import flag_types
-from official_ext import library_logs
+from official_ext.command_line import flag_types
+from official_ext.command_line import library_logs
 
 _EXPERIMENT = 'funnel_vit_digits'
 _FOLDER = 'optimizers/'
@@ -39,7 +39,7 @@ def main(argv: Sequence[str]) -> None:
   import tensorflow as tf
 
   from official_ext import registry_imports  # noqa: F401
-  from official_ext.configs import experiment
+  from official_ext.params import experiment
   from official_ext.training import driver
   # pylint: enable=g-import-not-at-top
   names = _OPTIMIZERS.value or [

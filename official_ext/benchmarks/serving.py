@@ -17,8 +17,8 @@ import tempfile
 from absl import app
 from absl import flags
 
-from official_ext import flag_types
-from official_ext import library_logs
+from official_ext.command_line import flag_types
+from official_ext.command_line import library_logs
 
 _FORMS = ('saved_model', 'tflite', 'onnx')
 

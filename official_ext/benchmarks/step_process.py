@@ -98,7 +98,7 @@ def build_step(settings: settings_lib.Settings
   import tensorflow as tf
 
   from official_ext import registry_imports  # noqa: F401
-  from official_ext.configs import experiment
+  from official_ext.params import experiment
   # pylint: enable=g-import-not-at-top
   tf.random.set_seed(0)
   has_gpu = bool(tf.config.list_physical_devices('GPU'))

@@ -15,9 +15,9 @@ import sys
 from absl import app
 from absl import flags
 
-from official_ext import flag_types
-from official_ext import library_logs
 from official_ext.benchmarks import settings as settings_lib
+from official_ext.command_line import flag_types
+from official_ext.command_line import library_logs
 
 _CSV_FILE = 'train_step.csv'
 _FIGURE_FILE = 'train_step.png'

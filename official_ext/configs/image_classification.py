@@ -1,7 +1,7 @@
 """The registered experiments, and the settings Model Garden has no field for.
 
 Steps are derived from epochs, image count and batch size when the
-configuration is read (`official_ext.configs.experiment`), so a change of batch
+configuration is read (`official_ext.params.experiment`), so a change of batch
 size changes them all. 0 (or None, where it says so) stands for "derive it".
 """
 

@@ -21,7 +21,7 @@ import urllib.request
 from absl import app
 from absl import flags
 
-from official_ext import library_logs
+from official_ext.command_line import library_logs
 
 _SERVER = flags.DEFINE_string(
     'server', None,

@@ -13,10 +13,10 @@ from typing import Any
 from official.vision.ops import preprocess_ops
 import tensorflow as tf
 
-from official_ext import class_names
-from official_ext import trained as trained_lib
 from official_ext.checkpoints import metadata
 from official_ext.serving import versions
+from official_ext.trained import class_names
+from official_ext.trained import model as trained_lib
 
 # Its name in the assets, and its key in the metadata of a file.
 FILE = 'model.json'

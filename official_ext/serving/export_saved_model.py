@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from absl import app
 from absl import flags
 
-from official_ext import library_logs
+from official_ext.command_line import library_logs
 
 _FORMATS = ('saved_model', 'tflite', 'onnx')
 
@@ -74,9 +74,9 @@ def main(argv: Sequence[str]) -> None:
   # pylint: disable=g-import-not-at-top
   import tensorflow as tf
 
-  from official_ext import trained as trained_lib
   from official_ext.serving import exporter
   from official_ext.serving import single_file
+  from official_ext.trained import model as trained_lib
   # pylint: enable=g-import-not-at-top
   selection = trained_lib.Selection(
       _CHECKPOINT.value, _AVERAGED.value,

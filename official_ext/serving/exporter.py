@@ -8,14 +8,14 @@ import tempfile
 from official.core import export_base
 import tensorflow as tf
 
-from official_ext import class_names
-from official_ext import trained as trained_lib
 from official_ext.checkpoints import metadata
-from official_ext.configs import experiment
+from official_ext.params import experiment
 from official_ext.serving import description
 from official_ext.serving import serving_module
 from official_ext.serving import versions
 from official_ext.serving import warmup
+from official_ext.trained import class_names
+from official_ext.trained import model as trained_lib
 
 
 def export(model_dir: str | None, export_dir: str,

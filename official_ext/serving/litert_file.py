@@ -9,11 +9,11 @@ import tensorflow as tf
 from tensorflow.lite.python import schema_py_generated as schema
 from tensorflow.lite.tools import flatbuffer_utils
 
-from official_ext import library_logs
-from official_ext import trained as trained_lib
+from official_ext.command_line import library_logs
 from official_ext.serving import description
 from official_ext.serving import plain_function
 from official_ext.serving import weights_tree
+from official_ext.trained import model as trained_lib
 
 PRECISIONS = ('float32', 'float16', 'dynamic_range', 'int8')
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from official_ext import library_logs
-from official_ext import trained as trained_lib
+from official_ext.command_line import library_logs
 from official_ext.serving import description
 from official_ext.serving import plain_function
+from official_ext.trained import model as trained_lib
 
 # What onnxruntime 1.14 and later run; LayerNorm and GELU need no more.
 OPSET = 17

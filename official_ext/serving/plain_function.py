@@ -12,7 +12,7 @@ import numpy as np
 from official.vision.ops import preprocess_ops
 import tensorflow as tf
 
-from official_ext import trained as trained_lib
+from official_ext.trained import model as trained_lib
 
 INPUT = 'images'
 OUTPUTS = ('logits', 'probs')

@@ -16,7 +16,7 @@ import tempfile
 from absl import app
 from absl import flags
 
-from official_ext import library_logs
+from official_ext.command_line import library_logs
 
 _MODEL = flags.DEFINE_string(
     'model', None,

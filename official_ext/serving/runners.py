@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 import tensorflow as tf
 
-from official_ext import library_logs
+from official_ext.command_line import library_logs
 from official_ext.serving import classifier
 from official_ext.serving import description
 from official_ext.serving import litert_file

@@ -11,13 +11,13 @@ import numpy as np
 from official.core import task_factory
 import tensorflow as tf
 
-from official_ext import trained as trained_lib
 from official_ext.serving import description
 from official_ext.serving import litert_file
 from official_ext.serving import onnx_file
 from official_ext.serving import plain_function
 from official_ext.serving import versions
 from official_ext.tasks import preflight
+from official_ext.trained import model as trained_lib
 
 FORMATS = ('tflite', 'onnx')
 

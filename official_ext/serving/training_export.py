@@ -9,10 +9,10 @@ from absl import logging
 from official.core import config_definitions as cfg
 import tensorflow as tf
 
-from official_ext import trained as trained_lib
 from official_ext.configs import image_classification
 from official_ext.serving import description
 from official_ext.serving import exporter
+from official_ext.trained import model as trained_lib
 
 _END_DIR = 'last'
 _BEST_DIR = 'best'

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from official_ext import trained as trained_lib
-from official_ext import validation_data
-from official_ext.configs import experiment
+from official_ext.params import experiment
 from official_ext.serving import plain_function
 from official_ext.serving import runners as runners_lib
+from official_ext.trained import model as trained_lib
+from official_ext.trained import validation_data
 
 _TIMED_SECONDS = 2.0
 _MIN_TIMED_CALLS = 5

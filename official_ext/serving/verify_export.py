@@ -17,8 +17,8 @@ import os
 from absl import app
 from absl import flags
 
-from official_ext import flag_types
-from official_ext import library_logs
+from official_ext.command_line import flag_types
+from official_ext.command_line import library_logs
 
 _DATA = flags.DEFINE_string(
     'data', None,
@@ -50,10 +50,10 @@ def main(argv: Sequence[str]) -> None:
   # pylint: disable=g-import-not-at-top
   import tensorflow as tf
 
-  from official_ext import trained as trained_lib
-  from official_ext import validation_data
   from official_ext.serving import runners as runners_lib
   from official_ext.serving import verification
+  from official_ext.trained import model as trained_lib
+  from official_ext.trained import validation_data
   # pylint: enable=g-import-not-at-top
   try:
     with library_logs.without_prints():

@@ -16,9 +16,9 @@ from official.vision.configs import image_classification as garden_configs
 import tensorflow as tf
 import tf_keras
 
-from official_ext import library_logs
 from official_ext.checkpoints import metadata
 from official_ext.checkpoints import object_graph
+from official_ext.command_line import library_logs
 from official_ext.configs import image_classification
 from official_ext.modeling import costs
 from official_ext.modeling import specs

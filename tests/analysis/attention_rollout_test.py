@@ -9,10 +9,10 @@ import pytest
 import tensorflow as tf
 
 from official_ext.analysis import attention_rollout
-from official_ext.analysis import windows
 from official_ext.configs import backbones
-from official_ext.configs import experiment
 from official_ext.modeling import funnel_encoder
+from official_ext.modeling import token_windows
+from official_ext.params import experiment
 
 # 3 x 5 patches: odd along either axis, so that the last windows are short.
 ODD = (12, 20)
@@ -97,7 +97,7 @@ def test_the_pools_alone_are_the_footprints(layout, image_size, pool_axes):
       layout, image_size, pool_axes=pool_axes, **ALL_TOKENS)
   # With nothing from the attention only the pools are left.
   result = attention_rollout.rollout(backbone, images[:1], residual=1)[0]
-  tokens = windows.footprints(backbone.spec.blocks)[-1]
+  tokens = token_windows.footprints(backbone.spec.blocks)[-1]
   assert result.shape == (
       1 + len(tokens), 1 + backbone.spec.grid[0] * backbone.spec.grid[1])
   np.testing.assert_array_equal(result[0], np.eye(result.shape[1])[0])

@@ -5,10 +5,10 @@ from PIL import Image
 import pytest
 import records_for_tests
 
-from official_ext import trained as trained_lib
-from official_ext import validation_data
 from official_ext.analysis import examples as examples_lib
 from official_ext.analysis import models as models_lib
+from official_ext.trained import model as trained_lib
+from official_ext.trained import validation_data
 
 
 @pytest.fixture(name='model', scope='module')

@@ -8,9 +8,9 @@ import tensorflow as tf
 
 from official_ext.analysis import figures
 from official_ext.analysis import footprints_figure
-from official_ext.analysis import windows
 from official_ext.configs import backbones
 from official_ext.modeling import specs
+from official_ext.modeling import token_windows
 
 COMMAND = ('-m', 'official_ext.analysis.footprints')
 PNG = b'\x89PNG'
@@ -64,8 +64,8 @@ def test_a_layout_is_pooled_both_ways_or_says_why_not():
 @pytest.mark.parametrize('pool_axes', ['sequence', 'grid'])
 def test_neighbours_have_other_colours(pool_axes):
   spec = row('B3-3-3-3', pool_axes=pool_axes).spec
-  for tokens in windows.footprints(spec.blocks):
-    owners = windows.owners(tokens, spec.grid)
+  for tokens in token_windows.footprints(spec.blocks):
+    owners = token_windows.owners(tokens, spec.grid)
     chosen = footprints_figure._colors(tokens, owners)
     for one, two in ((owners[1:], owners[:-1]),
                      (owners[:, 1:], owners[:, :-1])):
@@ -73,7 +73,7 @@ def test_neighbours_have_other_colours(pool_axes):
         assert first == second or chosen[first] != chosen[second]
     for patches, color in zip(tokens, chosen, strict=True):
       hue, _, _ = colors.rgb_to_hsv(colors.to_rgb(color))
-      is_split = windows.count_pieces(patches, spec.grid) > 1
+      is_split = token_windows.count_pieces(patches, spec.grid) > 1
       assert is_split == (not 0.3 < hue < 0.7)  # Not from green to violet.
 
 

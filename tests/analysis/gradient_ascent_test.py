@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from official_ext import trained as trained_lib
 from official_ext.analysis import examples
 from official_ext.analysis import gradient_ascent
+from official_ext.trained import model as trained_lib
 
 
 def checks(images):

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from official_ext.analysis import arguments
 from official_ext.analysis import models as models_lib
-from official_ext.configs import experiment
+from official_ext.params import experiment
 
 Argument = arguments.ModelArgument
 

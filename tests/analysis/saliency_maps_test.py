@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from official_ext import trained as trained_lib
-from official_ext import validation_data
 from official_ext.analysis import models as models_lib
 from official_ext.analysis import saliency_maps
+from official_ext.trained import model as trained_lib
+from official_ext.trained import validation_data
 
 
 @pytest.fixture(name='model', scope='module')

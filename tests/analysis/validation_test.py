@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import records_for_tests
 
-from official_ext import trained as trained_lib
-from official_ext import validation_data
 from official_ext.analysis import models as models_lib
 from official_ext.analysis import saliency_maps
 from official_ext.analysis import validation
+from official_ext.trained import model as trained_lib
+from official_ext.trained import validation_data
 
 
 @pytest.fixture(name='pair', scope='module')

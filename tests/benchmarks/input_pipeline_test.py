@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from official_ext.benchmarks import input_report
 from official_ext.benchmarks import input_rows
-from official_ext.configs import experiment
+from official_ext.params import experiment
 
 NUM_FILES, RECORDS_PER_FILE = 3, 5
 NUM_RECORDS = NUM_FILES * RECORDS_PER_FILE

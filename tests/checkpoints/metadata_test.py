@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from official_ext.checkpoints import metadata
-from official_ext.configs import experiment
+from official_ext.params import experiment
 
 pytestmark = pytest.mark.addons
 

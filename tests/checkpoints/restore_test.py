@@ -13,7 +13,7 @@ import tf_keras
 from official_ext.checkpoints import metadata
 from official_ext.checkpoints import object_graph
 from official_ext.checkpoints import restore
-from official_ext.configs import experiment
+from official_ext.params import experiment
 
 SETTING = 'task.model.backbone.funnel_vit'
 

@@ -7,7 +7,7 @@ from official.core import task_factory
 import pytest
 import tensorflow as tf
 
-from official_ext.configs import experiment
+from official_ext.params import experiment
 
 pytestmark = pytest.mark.addons
 

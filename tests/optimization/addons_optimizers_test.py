@@ -8,9 +8,9 @@ from official.modeling import optimization
 import pytest
 import tensorflow as tf
 
-from official_ext.configs import experiment
 from official_ext.optimization import addons
 from official_ext.optimization import configs
+from official_ext.params import experiment
 from official_ext.training import driver
 from official_ext.training import strategies
 

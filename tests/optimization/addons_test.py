@@ -8,10 +8,10 @@ from official.modeling import hyperparams
 import pytest
 import tensorflow as tf
 
-from official_ext.configs import experiment
 from official_ext.optimization import addons
 from official_ext.optimization import configs
 from official_ext.optimization import weight_decay
+from official_ext.params import experiment
 
 IS_INSTALLED = bool(importlib.util.find_spec('tensorflow_addons'))
 TYPE = 'trainer.optimizer_config.optimizer.type'

@@ -5,8 +5,8 @@ from official.core import train_utils
 import pytest
 import tensorflow as tf
 
-from official_ext.configs import experiment
 from official_ext.optimization import layerwise
+from official_ext.params import experiment
 
 LAYOUT = "task.model.backbone.funnel_vit.layout='B1-2(h128)'"
 ADAMW = "trainer.optimizer_config.optimizer.type='adamw_layerwise'"

@@ -14,13 +14,13 @@ import records_for_tests
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
-from official_ext import trained as trained_lib
 from official_ext.checkpoints import metadata
 from official_ext.checkpoints import object_graph
 from official_ext.serving import classifier as classifier_lib
 from official_ext.serving import description
 from official_ext.serving import exporter
 from official_ext.serving import versions
+from official_ext.trained import model as trained_lib
 
 
 def copy_params(trained_dir, target, replaced, replacement):

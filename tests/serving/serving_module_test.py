@@ -10,9 +10,9 @@ import records_for_tests
 import short_runs
 import tensorflow as tf
 
-from official_ext import trained as trained_lib
-from official_ext.configs import experiment
+from official_ext.params import experiment
 from official_ext.serving import serving_module
+from official_ext.trained import model as trained_lib
 
 
 @pytest.fixture(name='trained', scope='module')

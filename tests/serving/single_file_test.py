@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import short_runs
 
-from official_ext import trained as trained_lib
-from official_ext import validation_data
 from official_ext.serving import description
 from official_ext.serving import litert_file
 from official_ext.serving import runners as runners_lib
 from official_ext.serving import single_file
 from official_ext.serving import verification
+from official_ext.trained import model as trained_lib
+from official_ext.trained import validation_data
 
 needs_onnx = pytest.mark.skipif(
     importlib.util.find_spec('tf2onnx') is None

@@ -6,7 +6,7 @@ import pytest
 import short_runs
 import tensorflow as tf
 
-from official_ext.configs import experiment
+from official_ext.params import experiment
 from official_ext.serving import description
 from official_ext.serving import exporter
 from official_ext.serving import training_export

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import records_for_tests
 
-from official_ext import trained as trained_lib
-from official_ext import validation_data
 from official_ext.serving import single_file
 from official_ext.serving import verification
+from official_ext.trained import model as trained_lib
+from official_ext.trained import validation_data
 
 
 def test_the_command(repository, trained_dir, export_dir, digits_dir, tmp_path):

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-from official_ext.configs import experiment
+from official_ext.params import experiment
 from official_ext.tasks import accumulation
 
 

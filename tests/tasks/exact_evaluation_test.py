@@ -7,7 +7,7 @@ import pytest
 import records_for_tests
 import tensorflow as tf
 
-from official_ext.configs import experiment
+from official_ext.params import experiment
 from official_ext.tasks import exact_evaluation
 from official_ext.training import driver
 from official_ext.training import trainer as trainer_lib

@@ -7,7 +7,7 @@ import records_for_tests
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from official_ext.configs import experiment
+from official_ext.params import experiment
 from official_ext.tasks import image_classification
 
 

@@ -6,7 +6,7 @@ import pathlib
 import pytest
 import records_for_tests
 
-from official_ext.configs import experiment
+from official_ext.params import experiment
 from official_ext.tasks import preflight
 
 

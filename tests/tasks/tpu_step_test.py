@@ -12,8 +12,8 @@ import pytest
 import records_for_tests
 import tensorflow as tf
 
-from official_ext.configs import experiment
 from official_ext.modeling import hardware
+from official_ext.params import experiment
 
 REPLICAS = 32
 BATCH = {'train': 4_096 // REPLICAS, 'eval': 2_048 // REPLICAS}

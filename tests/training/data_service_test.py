@@ -7,7 +7,7 @@ from official.core import task_factory
 import pytest
 import tensorflow as tf
 
-from official_ext.configs import experiment
+from official_ext.params import experiment
 
 WORKERS = 2
 SHORT = ('trainer.seed=null,trainer.train_steps=60,trainer.steps_per_loop=30,'

@@ -11,7 +11,7 @@ from tensorflow.python.framework import config
 import tf_keras
 
 from official_ext.checkpoints import metadata
-from official_ext.configs import experiment
+from official_ext.params import experiment
 from official_ext.training import driver
 from official_ext.training import strategies
 from official_ext.training import trainer as trainer_lib

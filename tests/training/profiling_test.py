@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
-from official_ext.configs import experiment
+from official_ext.params import experiment
 from official_ext.training import driver
 from official_ext.training import profiling
 from official_ext.training import strategies

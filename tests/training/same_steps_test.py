@@ -7,7 +7,7 @@ import pytest
 import workers
 
 from data_prep import digits_to_tfrecord
-from official_ext.configs import experiment
+from official_ext.params import experiment
 from official_ext.training import driver
 from official_ext.training import strategies
 from official_ext.training import trainer as trainer_lib

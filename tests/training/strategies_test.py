@@ -8,7 +8,7 @@ import pytest
 import records_for_tests
 import tensorflow as tf
 
-from official_ext.configs import experiment
+from official_ext.params import experiment
 from official_ext.training import strategies
 
 

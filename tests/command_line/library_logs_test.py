@@ -8,11 +8,11 @@ import sys
 import pytest
 import tensorflow as tf
 
-from official_ext import library_logs
+from official_ext.command_line import library_logs
 
 _COMMAND = """
 import time
-from official_ext import library_logs
+from official_ext.command_line import library_logs
 
 def main(argv):
   print('a line')

@@ -13,8 +13,8 @@ import pathlib
 
 import tensorflow as tf
 
-from official_ext.configs import experiment
 from official_ext.configs import image_classification
+from official_ext.params import experiment
 
 _FILE = pathlib.Path(__file__).with_name('imagenet_classes.tsv')
 _BACKGROUND = 'background'

@@ -4,8 +4,8 @@ import pytest
 import short_runs
 
 from data_prep import imagenet_labels
-from official_ext import class_names
-from official_ext.configs import experiment
+from official_ext.params import experiment
+from official_ext.trained import class_names
 
 
 def task_of(name, **settings):

@@ -10,7 +10,7 @@ _DRIVER = """
 import contextlib, io, json, sys
 from absl import flags
 from absl.testing import flagsaver
-from official_ext import plan_layouts
+from official_ext.layouts import plan
 
 def run(arguments, stdout):
   stderr = io.StringIO()
@@ -18,7 +18,7 @@ def run(arguments, stdout):
   with flagsaver.flagsaver(), contextlib.redirect_stderr(stderr), (
       contextlib.redirect_stdout(stdout)):
     try:
-      plan_layouts.main(flags.FLAGS(['plan_layouts', *arguments]))
+      plan.main(flags.FLAGS(['plan', *arguments]))
     except SystemExit as error:
       code = error.code
     except Exception as error:

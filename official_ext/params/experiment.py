@@ -18,9 +18,9 @@ from official.modeling import hyperparams
 import tensorflow as tf
 import yaml
 
-from official_ext.configs import derive
 from official_ext.configs import image_classification
-from official_ext.configs import overrides
+from official_ext.params import derive
+from official_ext.params import overrides
 
 # Written by data_prep beside the shards, and looked for by the exporter.
 CLASS_NAMES_FILE = 'class_names.txt'

@@ -18,7 +18,7 @@ from official_ext import registry_imports  # noqa: F401
 from official_ext.checkpoints import metadata
 from official_ext.checkpoints import object_graph
 from official_ext.checkpoints import restore
-from official_ext.configs import experiment
+from official_ext.params import experiment
 
 LATEST = 'latest'
 BEST = 'best'

@@ -9,8 +9,8 @@ import short_runs
 import tensorflow as tf
 import tf_keras
 
-from official_ext import trained as trained_lib
-from official_ext.configs import experiment
+from official_ext.params import experiment
+from official_ext.trained import model as trained_lib
 
 
 @pytest.fixture(name='averaged_run', scope='module')

@@ -1,6 +1,6 @@
 """Prints the metadata of a checkpoint: what model is it?
 
-python -m official_ext.describe_checkpoint MODEL_DIR_OR_CHECKPOINT
+python -m official_ext.checkpoints.describe MODEL_DIR_OR_CHECKPOINT
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 from absl import app
 from absl import flags
 
-from official_ext import library_logs
+from official_ext.command_line import library_logs
 
 # So that --help shows it.
 flags.adopt_module_key_flags(library_logs)

@@ -1,6 +1,6 @@
 """Lists the layouts of a number of blocks that meet a budget.
 
-python -m official_ext.plan_layouts --num_blocks=2 --max_gmacs=17.6
+python -m official_ext.layouts.plan --num_blocks=2 --max_gmacs=17.6
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from absl import app
 from absl import flags
 
-from official_ext import library_logs
+from official_ext.command_line import library_logs
 
 _BYTES_PER_VALUE = {'float32': 4, 'bfloat16': 2, 'float16': 2}
 
@@ -57,16 +57,16 @@ def main(argv: Sequence[str]) -> None:
         '--num_blocks=2')
   library_logs.silence()
   # pylint: disable=g-import-not-at-top
-  from official_ext.modeling import planner
+  from official_ext.layouts import search
   # pylint: enable=g-import-not-at-top
-  budgets = planner.Budgets(
+  budgets = search.Budgets(
       max_gmacs=_MAX_GMACS.value,
       max_parameters_millions=_MAX_PARAMETERS.value,
       max_activations_mib=_MAX_ACTIVATIONS.value,
       batch_size=_BATCH_SIZE.value,
       bytes_per_value=_BYTES_PER_VALUE[_DTYPE.value])
   try:
-    plans = planner.find(
+    plans = search.find(
         budgets, _NUM_BLOCKS.value, model_name=_MODEL_NAME.value,
         image_size=(_IMAGE_SIZE.value, _IMAGE_SIZE.value),
         hidden_size=_HIDDEN_SIZE.value, mlp_dim=_MLP_DIM.value,
@@ -103,16 +103,16 @@ def _strides(typed: Sequence[str]) -> list[int]:
 
 
 def _table(plans, bytes_per_value: int) -> list[str]:
-  """The lines of the table, of some `planner.Plan`s."""
-  from official_ext.modeling import planner  # pylint: disable=g-import-not-at-top
+  """The lines of the table, of some `search.Plan`s."""
+  from official_ext.layouts import search  # pylint: disable=g-import-not-at-top
   width = max(len(plan.layout) for plan in plans)
   rows = [
       (plan.num_parameters / 1e6, plan.multiply_adds / 1e9,
-       plan.kept_activations * bytes_per_value / planner.MIB)
+       plan.kept_activations * bytes_per_value / search.MIB)
       for plan in plans]
   # As many decimals as the budgets are compared to.
   parameters_digits, gmacs_digits, kept_digits = (
-      planner.num_decimals(max(column), fewest)
+      search.num_decimals(max(column), fewest)
       for column, fewest in zip(zip(*rows), (1, 2, 1)))
   lines = [f'{"layout":{width}}{"parameters, M":>14}{"GMACs":>8}'
            f'{"kept, MiB":>11}{"of the budget":>15}']

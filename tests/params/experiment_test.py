@@ -2,7 +2,7 @@
 
 import pytest
 
-from official_ext.configs import experiment
+from official_ext.params import experiment
 
 OURS = ['funnel_vit_imagenet', 'vit_imagenet', 'funnel_vit_imagenet_finetune',
         'funnel_vit_cifar10_finetune', 'funnel_vit_cifar100_finetune',

@@ -28,7 +28,7 @@ LIBRARY_LOGS = flags.DEFINE_bool(
 # Where in a graph an error of TensorFlow was raised.
 _OPERATION = re.compile(r'\{\{function_node [^}]*\}\} ?| ?\[Op:\w+\]( name:)?')
 _PROJECT_DIRS = tuple(
-    f'{pathlib.Path(__file__).resolve().parent.parent / package}{os.sep}'
+    f'{pathlib.Path(__file__).resolve().parents[2] / package}{os.sep}'
     for package in ('official_ext', 'data_prep'))
 
 

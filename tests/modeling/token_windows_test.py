@@ -3,23 +3,23 @@
 import numpy as np
 import pytest
 
-from official_ext.analysis import windows
 from official_ext.modeling import layout as layout_lib
+from official_ext.modeling import token_windows
 
 
 def footprints_of(text, grid, pool_axes):
   blocks = layout_lib.resolve(
       layout_lib.parse(text), grid=grid, hidden_size=8, mlp_dim=8, num_heads=1,
       pool_axes=pool_axes)
-  return windows.footprints(blocks)
+  return token_windows.footprints(blocks)
 
 
 def test_windows():
-  assert windows.windows((5,), (2,)) == [[0, 1], [2, 3], [4]]
-  assert windows.windows((5,), (4,)) == [[0, 1, 2, 3], [4]]
-  assert windows.windows((3, 3), (1, 2)) == [
+  assert token_windows.windows((5,), (2,)) == [[0, 1], [2, 3], [4]]
+  assert token_windows.windows((5,), (4,)) == [[0, 1, 2, 3], [4]]
+  assert token_windows.windows((3, 3), (1, 2)) == [
       [0, 1], [2], [3, 4], [5], [6, 7], [8]]
-  assert windows.windows((3, 3), (2, 2)) == [
+  assert token_windows.windows((3, 3), (2, 2)) == [
       [0, 1, 3, 4], [2, 5], [6, 7], [8]]
 
 
@@ -70,7 +70,7 @@ def test_every_patch_belongs_to_one_token(text, grid, pool_axes):
   for tokens in blocks:
     patches = [patch for token in tokens for patch in token]
     assert sorted(patches) == list(range(grid[0] * grid[1]))
-    owners = windows.owners(tokens, grid)
+    owners = token_windows.owners(tokens, grid)
     assert owners.shape == grid
     for patch, token in enumerate(owners.ravel()):
       assert patch in tokens[token]
@@ -78,19 +78,20 @@ def test_every_patch_belongs_to_one_token(text, grid, pool_axes):
 
 
 def test_pieces():
-  assert windows.count_pieces([12, 13, 14, 15], (14, 14)) == 2
-  assert windows.count_pieces([13, 14], (14, 14)) == 2
-  assert windows.count_pieces([0, 1, 14, 15], (14, 14)) == 1
+  assert token_windows.count_pieces([12, 13, 14, 15], (14, 14)) == 2
+  assert token_windows.count_pieces([13, 14], (14, 14)) == 2
+  assert token_windows.count_pieces([0, 1, 14, 15], (14, 14)) == 1
   # A corner does not join them.
-  assert windows.count_pieces([0, 15], (14, 14)) == 2
-  assert windows.count_pieces([0, 2, 4], (1, 5)) == 3
+  assert token_windows.count_pieces([0, 15], (14, 14)) == 2
+  assert token_windows.count_pieces([0, 2, 4], (1, 5)) == 3
 
 
 def test_only_the_sequence_splits_tokens():
   split = {
-      axes: [sum(windows.count_pieces(token, (14, 14)) > 1 for token in tokens)
+      axes: [sum(token_windows.count_pieces(token, (14, 14)) > 1
+                 for token in tokens)
              for tokens in footprints_of('B4-4-4', (14, 14), axes)]
       for axes in ('sequence', 'grid')}
   assert split == {'sequence': [0, 0, 7], 'grid': [0, 0, 0]}
   assert np.array_equal(
-      windows.owners([[0, 3], [1, 2]], (2, 2)), [[0, 1], [1, 0]])
+      token_windows.owners([[0, 3], [1, 2]], (2, 2)), [[0, 1], [1, 0]])

@@ -12,8 +12,8 @@ import numpy as np
 from official.vision.dataloaders import classification_input
 import tensorflow as tf
 
-from official_ext import trained as trained_lib
 from official_ext.tasks import parsing
+from official_ext.trained import model as trained_lib
 
 # Images that are read at once; the last batch may be smaller.
 _BATCH_SIZE = 32

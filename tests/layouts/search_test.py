@@ -5,15 +5,15 @@ import itertools
 import pytest
 
 from official_ext.configs import backbones
+from official_ext.layouts import search
 from official_ext.modeling import costs
-from official_ext.modeling import planner
 from official_ext.modeling import specs
 
 
 def find(num_blocks=2, top=None, **settings):
   budgets = {name: settings.pop(name) for name in list(settings)
-             if name in planner.Budgets.__dataclass_fields__}
-  return planner.find(planner.Budgets(**budgets), num_blocks, top=top,
+             if name in search.Budgets.__dataclass_fields__}
+  return search.find(search.Budgets(**budgets), num_blocks, top=top,
                       **settings)
 
 
@@ -118,7 +118,7 @@ def test_small_budgets_are_compared_to_three_digits():
     (1.5, 1, 2), (5_000, 1, 1),
 ])
 def test_num_decimals(value, fewest, decimals):
-  assert planner.num_decimals(value, fewest) == decimals
+  assert search.num_decimals(value, fewest) == decimals
 
 
 def test_four_blocks_of_48_layers():

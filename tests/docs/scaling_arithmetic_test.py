@@ -1,24 +1,23 @@
 """Tests of the scaling arithmetic, by hand."""
 
 import pytest
+import scaling_arithmetic
 import write_scaling
 
-from official_ext import scaling
-
-MACHINE = scaling.Machine(
+MACHINE = scaling_arithmetic.Machine(
     'eight', num_chips=4, replicas_per_chip=2, peak_tflops=100.0,
     memory_gib=32.0, link_gb_per_s=50.0, num_host_cpus=10)
 # 2**26 parameters: 1 GiB of weights, gradients and moments.
-MODEL = scaling.Model(
+MODEL = scaling_arithmetic.Model(
     'small', num_parameters=2**26, multiply_adds=10**9, activations_mib=64.0,
     workspace_mib=512.0)
-ASSUMPTIONS = scaling.Assumptions(
+ASSUMPTIONS = scaling_arithmetic.Assumptions(
     batch_size=512, utilisation=0.5, usable_memory=0.75,
     images_per_cpu_s=100.0)
 
 
 def estimate(machine=MACHINE, model=MODEL, assumptions=ASSUMPTIONS):
-  return scaling.estimate(machine, model, assumptions)
+  return scaling_arithmetic.estimate(machine, model, assumptions)
 
 
 def change(instance, **changes):
@@ -66,15 +65,15 @@ def test_the_parts_that_fit(memory_gib, num_parts):
 
 def test_the_largest_batch():
   # 12 GiB less 1.5 GiB, in images of 1/16 GiB.
-  assert scaling.largest_batch(MACHINE, MODEL, 0.75) == 168
-  assert scaling.largest_batch(
+  assert scaling_arithmetic.largest_batch(MACHINE, MODEL, 0.75) == 168
+  assert scaling_arithmetic.largest_batch(
       change(MACHINE, memory_gib=1.0), MODEL, 0.75) == 0
 
 
 def test_one_chip_sends_nothing():
-  assert scaling.traffic_gb(10**9, 1) == 0
-  assert scaling.traffic_gb(10**9, 2) == pytest.approx(4)
-  assert scaling.traffic_gb(10**9, 16) == pytest.approx(7.5)
+  assert scaling_arithmetic.traffic_gb(10**9, 1) == 0
+  assert scaling_arithmetic.traffic_gb(10**9, 2) == pytest.approx(4)
+  assert scaling_arithmetic.traffic_gb(10**9, 16) == pytest.approx(7.5)
 
 
 def test_a_batch_that_the_replicas_do_not_divide():
@@ -90,7 +89,7 @@ def test_a_row_of_the_page_by_hand():
   b12 = next(model for _, model in write_scaling.models()
              if model.name == 'B12')
   v3 = write_scaling.MACHINES[0]
-  found = scaling.estimate(v3, b12, write_scaling.ASSUMPTIONS)
+  found = scaling_arithmetic.estimate(v3, b12, write_scaling.ASSUMPTIONS)
   # 16.35 GMACs, and 768 x 768 before the head.
   assert b12.multiply_adds / 1e9 == pytest.approx(16.35, abs=0.005)
   assert found.batch_per_replica == 128

@@ -3,7 +3,7 @@
 from absl import flags
 import pytest
 
-from official_ext import flag_types
+from official_ext.command_line import flag_types
 
 
 def parse(argument, **settings):

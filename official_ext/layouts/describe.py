@@ -1,6 +1,6 @@
 """Prints what layouts cost before anything is trained.
 
-python -m official_ext.describe_layouts B12 B6-6 B4-4-4
+python -m official_ext.layouts.describe B12 B6-6 B4-4-4
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from absl import app
 from absl import flags
 
-from official_ext import library_logs
+from official_ext.command_line import library_logs
 
 _FLOAT32_BYTES = 4
 _MIB = 2 ** 20

@@ -1,0 +1,1 @@
+"""What every command shares: logs, failing with one line, types of flags."""

@@ -1,0 +1,1 @@
+"""What layouts cost, and which of them meet a budget."""

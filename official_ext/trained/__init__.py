@@ -1,0 +1,1 @@
+"""A trained model, its validation data and the names of its classes."""
