@@ -65,10 +65,10 @@ ORDER = {
     ],
     'official_ext.train': [],
     'official_ext.benchmarks': [
-        'settings', 'export_process', 'input_rows', 'optimizers',
-        'serving_rows', 'report', 'step_process', 'worker', 'input_report',
-        'serving', 'figure', 'activations', 'input_pipeline', 'measure',
-        'train_step',
+        'machine', 'csv_file', 'settings', 'export_process', 'input_rows',
+        'optimizers', 'serving_rows', 'report', 'step_process', 'worker',
+        'input_report', 'serving', 'figure', 'activations', 'input_pipeline',
+        'measure', 'train_step',
     ],
     'official_ext.analysis': [
         'arguments', 'figures', 'smoothing', 'event_files', 'models',

@@ -62,6 +62,7 @@ _OUTPUT_DIR = flags.DEFINE_string(
 # So that --help shows it.
 flags.adopt_module_key_flags(library_logs)
 
+_MODULE = 'official_ext.benchmarks.input_pipeline'
 _CSV_FILE = 'input_pipeline.csv'
 # A bar that is gone after a blink tells nothing.
 _QUIET_SECONDS = 3
@@ -84,8 +85,10 @@ def main(argv: Sequence[str]) -> None:
   import tensorflow as tf
 
   from official_ext import registry_imports  # noqa: F401
+  from official_ext.benchmarks import csv_file
   from official_ext.benchmarks import input_report
   from official_ext.benchmarks import input_rows
+  from official_ext.benchmarks import machine
   from official_ext.configs import image_classification as configs
   from official_ext.params import experiment
   from official_ext.tasks import image_classification
@@ -118,7 +121,7 @@ def main(argv: Sequence[str]) -> None:
       tf.io.gfile.makedirs(_OUTPUT_DIR.value)
   except (ValueError, OSError, tf.errors.OpError) as error:
     library_logs.fail(error)
-  num_cores = len(os.sched_getaffinity(0))
+  num_cores = machine.num_cores()
   print(_describe(source, image_size, num_cores, tf.__version__), flush=True)
   try:
     measured = _measure(rows, source)
@@ -135,10 +138,14 @@ def main(argv: Sequence[str]) -> None:
     # Before anything is printed: the reader of a pipe may be gone by then.
     path = os.path.join(_OUTPUT_DIR.value, _CSV_FILE)
     try:
-      input_report.write_csv(path, summaries, dict(
+      settings = dict(
           split=_SPLIT.value, num_windows=_WINDOWS.value, cores=num_cores,
           batch_size=_BATCH_SIZE.value, image_height=image_size[0],
-          image_width=image_size[1], tensorflow=tf.__version__))
+          image_width=image_size[1])
+      with tf.io.gfile.GFile(path, 'w') as file:
+        file.write(csv_file.dump(
+            [input_report.columns(one, settings) for one in summaries],
+            csv_file.describe_run(_MODULE)))
     except tf.errors.OpError as error:
       library_logs.fail(error)
   for line in input_report.format_table(summaries):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-import csv
 import dataclasses
 import math
 import statistics
 
 import tensorflow as tf
 
+from official_ext.benchmarks import csv_file
 from official_ext.benchmarks import input_rows
 
 _COLUMNS = ('layout', 'images_per_second')
@@ -104,32 +104,21 @@ def format_table(summaries: Sequence[Summary]) -> Iterator[str]:
              f'{one.first_batch_seconds:>5.1f} s')
 
 
-def write_csv(path: str, summaries: Sequence[Summary],
-              settings: Mapping[str, str | int]) -> None:
-  """Writes the table as CSV.
+def columns(summary: Summary,
+            settings: Mapping[str, str | int]) -> Mapping[str, object]:
+  """Returns a line of the CSV file.
 
   Args:
-    path: of the file.
-    summaries: a line each.
-    settings: what holds for all of them, in columns of its own.
-
-  Raises:
-    tf.errors.OpError: if it cannot be written.
+    summary: of a row.
+    settings: what holds for all rows, in columns of its own.
   """
   names = {
       'name': 'row', 'median': 'images_per_second',
       'slowest': 'images_per_second_min', 'fastest': 'images_per_second_max',
       'per_core': 'images_per_second_per_core', 'cpu_ms': 'cpu_ms_per_image'}
-  with tf.io.gfile.GFile(path, 'w') as file:
-    writer = None
-    for summary in summaries:
-      line = {names.get(key, key): value
-              for key, value in dataclasses.asdict(summary).items()}
-      line.update(settings)
-      if writer is None:
-        writer = csv.DictWriter(file, list(line), lineterminator='\n')
-        writer.writeheader()
-      writer.writerow(line)
+  return {**{names.get(key, key): value
+             for key, value in dataclasses.asdict(summary).items()},
+          **settings}
 
 
 def read_consumers(path: str,
@@ -150,7 +139,7 @@ def read_consumers(path: str,
   """
   try:
     with tf.io.gfile.GFile(path) as file:
-      lines = list(csv.DictReader(file, restval=''))
+      lines = csv_file.parse(file.read()).rows
   except (tf.errors.OpError, UnicodeDecodeError) as error:
     raise ValueError(
         f'--train_step_csv={path} cannot be read: '

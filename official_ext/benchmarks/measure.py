@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 import contextlib
 import dataclasses
-from importlib import metadata
 import itertools
-import platform
 import sys
 from typing import TextIO
 
@@ -118,23 +116,23 @@ def begin(settings: Sequence[settings_lib.Settings]) -> list[report.Row]:
 
 
 def run(rows: Sequence[report.Row], plan: Plan, stream: TextIO,
-        done: Callable[[Sequence[report.Row]], None]) -> str:
+        done: Callable[[Sequence[report.Row], str], None]) -> str:
   """Measures rows, group by group; a group has the same circumstances.
 
   Args:
     rows: what `begin` returned; filled in.
     plan: how.
     stream: where to show the progress, if it is a terminal.
-    done: told of each group that is measured.
+    done: told of each group that is measured, and on what device.
 
   Returns:
-    The machine and the versions, for the foot of a table.
+    What the device is called; empty if nothing ran.
 
   Raises:
     ValueError: if a model cannot be built.
     worker.WorkerError: if a process fails, other than for want of memory.
   """
-  machine = ''
+  device = ''
   compiled = {}
   groups = [list(group) for _, group in itertools.groupby(
       rows, lambda row: row.settings.circumstances)]
@@ -150,7 +148,7 @@ def run(rows: Sequence[report.Row], plan: Plan, stream: TextIO,
             _find_batch(row, plan, bar)
       time_group = _time_together if plan.together and (
           not plan.find_batch) else _time_in_turn
-      machine = time_group(group, plan, bar) or machine
+      device = time_group(group, plan, bar) or device
       if plan.activations:
         for row in group:
           with _turn(row, bar, 'compiled memory'):
@@ -162,21 +160,14 @@ def run(rows: Sequence[report.Row], plan: Plan, stream: TextIO,
             row.activations_mib = found.mib
             row.activations_backend = found.backend
       bar.clear()
-      done(group)
-  return machine + versions()
-
-
-def versions() -> str:
-  """What the figures were measured with."""
-  return (f'TensorFlow {metadata.version("tensorflow")}, Model Garden '
-          f'{metadata.version("tf-models-official")}, Python '
-          f'{platform.python_version()}')
+      done(group, device)
+  return device
 
 
 def _time_together(group: Sequence[report.Row], plan: Plan,
                    bar: tqdm.tqdm) -> str:
   """One process a row for all rounds, one of them running at a time."""
-  machine = ''
+  device = ''
   with contextlib.ExitStack() as stack:
     processes = {}
     for index, row in enumerate(group):
@@ -184,20 +175,20 @@ def _time_together(group: Sequence[report.Row], plan: Plan,
         process = stack.enter_context(worker.Worker(row.settings))
         process.run_steps(plan.warmup_steps)
         processes[index] = process
-        machine = process.machine['device_name'] + '; '
+        device = process.machine['device_name']
     for _ in range(plan.rounds):
       for index, row in enumerate(group):
         with _turn(row, bar):
           if row.status == 'ok':
             row.times_ms += processes[index].run_steps(plan.steps)
             _note_peak(row, processes[index])
-  return machine
+  return device
 
 
 def _time_in_turn(group: Sequence[report.Row], plan: Plan,
                   bar: tqdm.tqdm) -> str:
   """A process for each turn, alone on the machine."""
-  machine = ''
+  device = ''
   for _ in range(plan.rounds):
     for row in group:
       with _turn(row, bar):
@@ -207,8 +198,8 @@ def _time_in_turn(group: Sequence[report.Row], plan: Plan,
           process.run_steps(plan.warmup_steps)
           row.times_ms += process.run_steps(plan.steps)
           _note_peak(row, process)
-          machine = process.machine['device_name'] + '; '
-  return machine
+          device = process.machine['device_name']
+  return device
 
 
 def _note_peak(row: report.Row, process: worker.Worker) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 from absl import app
 from absl import flags
 
+from official_ext.benchmarks import csv_file
 from official_ext.command_line import flag_types
 from official_ext.command_line import library_logs
 
@@ -27,6 +28,9 @@ _SEEDS = flag_types.define_positive_integers(
     'seeds', [1], 'One training for each; the table has their mean.')
 _PARAMS_OVERRIDE = flags.DEFINE_string(
     'params_override', '', "Further settings, as train.py's.")
+_OUTPUT_CSV = flags.DEFINE_string(
+    'output_csv', None, 'Where to write the table as CSV; by default nowhere.')
+_MODULE = 'official_ext.benchmarks.optimizers'
 # So that --help shows it.
 flags.adopt_module_key_flags(library_logs)
 
@@ -58,14 +62,20 @@ def main(argv: Sequence[str]) -> None:
     for trainings in rows.values():
       for params in trainings:
         driver.check_records(params, 'train_and_eval')
+    if _OUTPUT_CSV.value:
+      csv_file.check_writable(_OUTPUT_CSV.value, '--output_csv')
   except (ValueError, OSError, tf.errors.OpError) as error:
     library_logs.fail(error)
   print(f'{_EXPERIMENT}, TensorFlow {tf.__version__}, seeds '
         f'{", ".join(map(str, _SEEDS.value))}\n', flush=True)
   print(_HEAD)
+  table = []
   for optimizer, trainings in rows.items():
-    print(format_row(optimizer, trainings[0].trainer.optimizer_config,
-                     [_train(params) for params in trainings]), flush=True)
+    table.append(columns(optimizer, trainings[0].trainer.optimizer_config,
+                         [_train(params) for params in trainings]))
+    print(format_row(table[-1]), flush=True)
+    if _OUTPUT_CSV.value:
+      csv_file.write(_OUTPUT_CSV.value, table, csv_file.describe_run(_MODULE))
 
 
 def _train(params) -> Mapping[str, float]:
@@ -89,26 +99,36 @@ _HEAD = (f'{"optimizer":17}{"learning rate":>14}{"weight decay":>13}'
          f'{"top-1":>9}  {"":18}{"loss":>7}')
 
 
-def format_row(optimizer: str, settings: Any,
-               results: Sequence[Mapping[str, float]]) -> str:
-  """One line of the table.
+def columns(optimizer: str, settings: Any,
+            results: Sequence[Mapping[str, float]]) -> Mapping[str, Any]:
+  """Returns a line of the table: of several trainings mean, least and best.
 
   Args:
     optimizer: type of the optimizer.
     settings: the optimization settings.
     results: the last evaluation of each training.
-
-  Returns:
-    The line; of several trainings the mean, the least and the best accuracy.
   """
   accuracies = [100 * result['accuracy'] for result in results]
-  spread = (f'({min(accuracies):.2f} to {max(accuracies):.2f})'
-            if len(accuracies) > 1 else '')
-  loss = statistics.mean(result['validation_loss'] for result in results)
-  rate = settings.learning_rate.get().initial_learning_rate
-  return (f'{optimizer:17}{rate:14g}'
-          f'{settings.optimizer.get().weight_decay_rate:13g}'
-          f'{statistics.mean(accuracies):7.2f} %  {spread:18}{loss:7.4f}')
+  return {
+      'optimizer': optimizer,
+      'learning_rate': settings.learning_rate.get().initial_learning_rate,
+      'weight_decay': settings.optimizer.get().weight_decay_rate,
+      'num_trainings': len(results),
+      'top_1_percent': statistics.mean(accuracies),
+      'top_1_percent_min': min(accuracies),
+      'top_1_percent_max': max(accuracies),
+      'loss': statistics.mean(result['validation_loss'] for result in results),
+  }
+
+
+def format_row(row: Mapping[str, Any]) -> str:
+  """Returns a line of the table as text."""
+  spread = (f'({row["top_1_percent_min"]:.2f} to '
+            f'{row["top_1_percent_max"]:.2f})'
+            if row['num_trainings'] > 1 else '')
+  return (f'{row["optimizer"]:17}{row["learning_rate"]:14g}'
+          f'{row["weight_decay"]:13g}{row["top_1_percent"]:7.2f} %  '
+          f'{spread:18}{row["loss"]:7.4f}')
 
 
 if __name__ == '__main__':

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-import csv
 import dataclasses
 import statistics
 
@@ -136,18 +135,6 @@ def columns(row: Row, rows: Sequence[Row]) -> Mapping[str, object]:
       'memory_saved': comparison.memory_saved,
       'ideal_memory_saved': comparison.ideal_memory_saved,
   }
-
-
-def write_csv(path: str, rows: Sequence[Row]) -> None:
-  """Writes every column of every row."""
-  with open(path, 'w', encoding='utf-8', newline='') as file:
-    written = [columns(row, rows) for row in rows]
-    writer = csv.DictWriter(file, list(written[0]))
-    writer.writeheader()
-    for values in written:
-      writer.writerow({
-          key: f'{value:.6g}' if isinstance(value, float) else value
-          for key, value in values.items()})
 
 
 def format_tables(rows: Sequence[Row]) -> str:

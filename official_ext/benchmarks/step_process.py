@@ -18,6 +18,7 @@ import sys
 import time
 from typing import Any, TextIO
 
+from official_ext.benchmarks import machine
 from official_ext.benchmarks import settings as settings_lib
 
 # The step of this name is what is looked for in the files that XLA writes.
@@ -212,13 +213,7 @@ def _device_name(kind: str) -> str:
     return details.get('device_name', 'GPU')
   if kind == 'TPU':
     return f'TPU, {len(tf.config.list_logical_devices("TPU"))} cores'
-  try:
-    with open('/proc/cpuinfo', encoding='utf-8') as lines:
-      name = next(line.split(':', 1)[1].strip() for line in lines
-                  if line.startswith('model name'))
-  except (OSError, StopIteration):
-    name = 'CPU'
-  return f'{name}, {len(os.sched_getaffinity(0))} cores'
+  return machine.cpu()
 
 
 def _as_answer(error: Exception, memory_limit_gib: float

@@ -15,10 +15,13 @@ import sys
 from absl import app
 from absl import flags
 
+from official_ext.benchmarks import csv_file
+from official_ext.benchmarks import machine
 from official_ext.benchmarks import settings as settings_lib
 from official_ext.command_line import flag_types
 from official_ext.command_line import library_logs
 
+_MODULE = 'official_ext.benchmarks.train_step'
 _CSV_FILE = 'train_step.csv'
 _FIGURE_FILE = 'train_step.png'
 _LAYOUTS = flags.DEFINE_string(
@@ -96,42 +99,29 @@ def main(argv: Sequence[str]) -> None:
           _PROCESSES.value, bool(_TPU.value)))
   try:
     measured = []
-    machine = measure.run(
-        rows, plan, sys.stderr, lambda group: _show(group, measured))
+    device = measure.run(
+        rows, plan, sys.stderr,
+        lambda group, device: _show(group, measured, device))
   except (ValueError, worker.WorkerError) as error:
     library_logs.fail(error)
-  _finish(rows, machine)
+  _finish(rows, '; '.join(filter(None, [device, machine.versions()])))
 
 
 def _make_output_dir() -> None:
   if not _OUTPUT_DIR.value:
     return
-  try:
-    os.makedirs(_OUTPUT_DIR.value, exist_ok=True)
-  except OSError as error:
-    raise ValueError(
-        f'--output_dir={_OUTPUT_DIR.value} cannot be made: {error.strerror}. '
-        'Name a folder that can be written.') from error
   for name in (_CSV_FILE, _FIGURE_FILE):
-    path = os.path.join(_OUTPUT_DIR.value, name)
-    try:
-      # Before hours of measuring, not after.
-      with open(path, 'ab') as file:
-        is_new = not file.tell()
-      if is_new:
-        os.remove(path)
-    except OSError as error:
-      raise ValueError(
-          f'{path} cannot be written: {error.strerror}. Name another '
-          '--output_dir.') from error
+    csv_file.check_writable(
+        os.path.join(_OUTPUT_DIR.value, name), '--output_dir')
 
 
-def _show(rows, measured) -> None:
+def _show(rows, measured, device: str) -> None:
   """Prints what was measured under one set of circumstances.
 
   Args:
     rows: these.
     measured: all rows so far; they are added, and written to the CSV file.
+    device: what they were measured on.
   """
   from official_ext.benchmarks import report  # pylint: disable=g-import-not-at-top
   title = rows[0].settings.circumstances
@@ -143,12 +133,15 @@ def _show(rows, measured) -> None:
     if not measured and os.path.exists(figure):
       os.remove(figure)  # Of an earlier run.
     measured += rows
-    report.write_csv(os.path.join(_OUTPUT_DIR.value, _CSV_FILE), measured)
+    csv_file.write(
+        os.path.join(_OUTPUT_DIR.value, _CSV_FILE),
+        [report.columns(row, measured) for row in measured],
+        csv_file.describe_run(_MODULE, device))
   print(f'{rows[0].settings.model_name}, {title}\n'
         f'{report.format_tables(rows)}\n', flush=True)
 
 
-def _finish(rows, machine: str) -> None:
+def _finish(rows, title: str) -> None:
   """Prints what holds for all rows and writes the files."""
   # pylint: disable=g-import-not-at-top
   from official_ext.benchmarks import figure
@@ -156,10 +149,10 @@ def _finish(rows, machine: str) -> None:
   # pylint: enable=g-import-not-at-top
   if len({row.settings.circumstances for row in rows}) > 1:
     print(report.format_fastest(rows) + '\n')
-  print(machine)
+  print(title)
   if _OUTPUT_DIR.value:
     path = os.path.join(_OUTPUT_DIR.value, _FIGURE_FILE)
-    figure.draw(path, rows, machine)
+    figure.draw(path, rows, title)
     print(f'wrote {path} and {_CSV_FILE} beside it')
 
 

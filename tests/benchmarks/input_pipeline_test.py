@@ -1,6 +1,5 @@
 """Tests of the input benchmark. None is timed: they check what is counted."""
 
-import csv
 import os
 import subprocess
 import sys
@@ -12,6 +11,7 @@ import pytest
 import records_for_tests
 import tensorflow as tf
 
+from official_ext.benchmarks import csv_file
 from official_ext.benchmarks import input_report
 from official_ext.benchmarks import input_rows
 from official_ext.params import experiment
@@ -330,8 +330,7 @@ def test_the_command(repository, data_dir, tmp_path):
   assert 'the input is the limit. It needs' in next(
       line for line in lines if line.startswith('B4-4-4 consumes 1,000,000,'))
   assert lines[-1] == f'written to {tmp_path}/a/input_pipeline.csv'
-  with open(tmp_path / 'a' / 'input_pipeline.csv', encoding='utf-8') as file:
-    table = list(csv.DictReader(file))
+  table = csv_file.read(tmp_path / 'a' / 'input_pipeline.csv').rows
   assert [line['row'] for line in table] == names
   for line in table:
     assert line['num_images'] == '16'

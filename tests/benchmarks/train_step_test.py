@@ -1,12 +1,12 @@
 """Tests of the benchmark of the train step, on small models."""
 
-import csv
 import io
 
 import commands
 import pytest
 
 from official_ext.benchmarks import activations
+from official_ext.benchmarks import csv_file
 from official_ext.benchmarks import measure
 from official_ext.benchmarks import report
 from official_ext.benchmarks import settings as settings_lib
@@ -72,12 +72,12 @@ def test_a_run_from_end_to_end():
       settings_lib.Settings(layout=layout, **SMALL)
       for layout in ('vit', 'B4-4-4')])
   groups = []
-  machine = measure.run(
+  device = measure.run(
       rows, measure.Plan(rounds=2, steps=2, warmup_steps=1, activations=True,
                          find_batch=False, together=True),
-      io.StringIO(), groups.append)
-  assert groups == [rows]
-  assert 'cores; TensorFlow' in machine
+      io.StringIO(), lambda group, device: groups.append((group, device)))
+  assert groups == [(rows, device)]
+  assert device.endswith(' cores')
   for row in rows:
     assert row.status == 'ok'
     assert len(row.times_ms) == 4
@@ -178,8 +178,11 @@ def test_the_command(repository, tmp_path):
   assert 'B6(5)-6(3, s2)' in done.stdout
   assert '%|' not in done.stderr  # No bar in a pipe, but lines.
   assert done.stderr.splitlines()[-1] == 'B6(5)-6(3, s2), float32, XLA off'
-  with open(tmp_path / 'train_step.csv', encoding='utf-8') as file:
-    assert [line['timed_steps'] for line in csv.DictReader(file)] == ['4', '4']
+  table = csv_file.read(tmp_path / 'train_step.csv')
+  assert [line['timed_steps'] for line in table.rows] == ['4', '4']
+  assert table.head['command'].startswith(
+      'python -m official_ext.benchmarks.train_step --layouts=B6-6 --model_')
+  assert 'cores' in table.head['machine']
   assert (tmp_path / 'train_step.png').exists()
 
 
