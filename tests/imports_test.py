@@ -50,7 +50,7 @@ ORDER = {
     ],
     'official_ext.registry_imports': [],
     'official_ext.trained': [
-        'class_names', 'model', 'validation_data',
+        'class_names', 'trained_model', 'validation_data',
     ],
     'official_ext.training': [
         'best_checkpoint', 'memory', 'profiling', 'progress', 'strategies',

@@ -14,7 +14,7 @@ from official_ext.checkpoints import object_graph
 from official_ext.modeling import specs
 from official_ext.params import experiment
 from official_ext.trained import class_names
-from official_ext.trained import model as trained_lib
+from official_ext.trained import trained_model
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +27,7 @@ class NamedModel:
     class_names: a name for each class.
   """
   name: str
-  trained: trained_lib.TrainedModel
+  trained: trained_model.TrainedModel
   class_names: list[str]
 
   @property
@@ -41,7 +41,7 @@ class NamedModel:
 
 
 def load(models: Sequence[arguments.ModelArgument],
-         checkpoint: str = trained_lib.LATEST, averaged: bool | None = None,
+         checkpoint: str = trained_model.LATEST, averaged: bool | None = None,
          config_file: str | None = None) -> list[NamedModel]:
   """Loads models that are to be compared.
 
@@ -114,22 +114,22 @@ def layout_name(params: experiment.cfg.ExperimentConfig) -> str:
 
 
 def _load(path: str, checkpoint: str, averaged: bool | None,
-          config_file: str | None) -> trained_lib.TrainedModel:
+          config_file: str | None) -> trained_model.TrainedModel:
   """One model, by its model_dir or the prefix of a checkpoint."""
   if tf.io.gfile.exists(os.path.join(path, experiment.SAVED_FILE)):
-    return trained_lib.find(
-        path, trained_lib.Selection(checkpoint, averaged))
+    return trained_model.find(
+        path, trained_model.Selection(checkpoint, averaged))
   if tf.io.gfile.isdir(path) and not config_file:
     # Says what is missing there.
     experiment.load_saved(path)
   prefix = object_graph.find(path)
-  model_dir = trained_lib.model_dir_of(prefix)
+  model_dir = trained_model.model_dir_of(prefix)
   if not model_dir and not config_file:
     raise ValueError(
         f'there is no {experiment.SAVED_FILE} beside the checkpoint {prefix}. '
         'Give the configuration of its training with --config_file.')
-  return trained_lib.find(
-      model_dir, trained_lib.Selection(prefix, averaged), config_file)
+  return trained_model.find(
+      model_dir, trained_model.Selection(prefix, averaged), config_file)
 
 
 def check_same_classes(models: Sequence[NamedModel]) -> None:

@@ -50,7 +50,7 @@ def main(argv: Sequence[str]) -> None:
   from official_ext.params import experiment
   from official_ext.serving import exporter
   from official_ext.serving import single_file
-  from official_ext.trained import model as trained_lib
+  from official_ext.trained import trained_model
   # pylint: enable=g-import-not-at-top
   model_name, layout, image_size, form, folder = argv[1:]
   try:
@@ -60,9 +60,9 @@ def main(argv: Sequence[str]) -> None:
               'input_size': [int(image_size), int(image_size), 3],
               'backbone': {'funnel_vit': {
                   'model_name': model_name, 'layout': layout}}}}}))
-      trained = trained_lib.TrainedModel(
+      trained = trained_model.TrainedModel(
           params, task_factory.get_task(params.task).build_model(),
-          checkpoint='untrained', step=None, is_averaged=False)
+          checkpoint='untrained', step=None, is_ema=False)
       if form == 'saved_model':
         path = exporter.write_saved_model(trained, folder)
       else:

@@ -22,8 +22,6 @@ from official_ext.configs import image_classification
 from official_ext.params import derive
 from official_ext.params import overrides
 
-# Written by data_prep beside the shards, and looked for by the exporter.
-CLASS_NAMES_FILE = 'class_names.txt'
 # What Model Garden writes into the folder of a training.
 SAVED_FILE = 'params.yaml'
 
@@ -117,28 +115,6 @@ def load_saved_file(path: str) -> cfg.ExperimentConfig:
         f'{path} is not the configuration of a training: {error}') from error
   params.lock()
   return params
-
-
-def class_names_path(
-    task: image_classification.ImageClassificationTask) -> str | None:
-  """The file that names the classes of a task, one a line.
-
-  Args:
-    task: the task's configuration.
-
-  Returns:
-    The path, or None if the task names no file and its data has none.
-
-  Raises:
-    ValueError: if the task names a file that does not exist.
-  """
-  if task.class_names_path:
-    if not tf.io.gfile.exists(task.class_names_path):
-      raise ValueError(
-          f'task.class_names_path: {task.class_names_path!r} does not exist.')
-    return task.class_names_path
-  path = os.path.join(task.data_dir, CLASS_NAMES_FILE)
-  return path if task.data_dir and tf.io.gfile.exists(path) else None
 
 
 def find_config_file(name: str) -> str:

@@ -16,14 +16,14 @@ import tensorflow as tf
 from official_ext.checkpoints import metadata
 from official_ext.serving import versions
 from official_ext.trained import class_names
-from official_ext.trained import model as trained_lib
+from official_ext.trained import trained_model
 
 # Its name in the assets, and its key in the metadata of a file.
 FILE = 'model.json'
 KEY = 'funnel_vit'
 
 
-def describe(trained: trained_lib.TrainedModel) -> dict[str, Any]:
+def describe(trained: trained_model.TrainedModel) -> dict[str, Any]:
   """Describes an export.
 
   Args:
@@ -52,7 +52,7 @@ def describe(trained: trained_lib.TrainedModel) -> dict[str, Any]:
                         if '://' not in trained.checkpoint
                         else trained.checkpoint,
           'step': trained.step,
-          'averaged': trained.is_averaged,
+          'averaged': trained.is_ema,
       },
       'classes': class_names.of_task(task),
   }

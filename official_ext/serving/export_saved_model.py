@@ -76,9 +76,9 @@ def main(argv: Sequence[str]) -> None:
 
   from official_ext.serving import exporter
   from official_ext.serving import single_file
-  from official_ext.trained import model as trained_lib
+  from official_ext.trained import trained_model
   # pylint: enable=g-import-not-at-top
-  selection = trained_lib.Selection(
+  selection = trained_model.Selection(
       _CHECKPOINT.value, _AVERAGED.value,
       _IMAGE_SIZE.value and [_IMAGE_SIZE.value] * 2)
   try:

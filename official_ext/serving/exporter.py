@@ -9,17 +9,16 @@ from official.core import export_base
 import tensorflow as tf
 
 from official_ext.checkpoints import metadata
-from official_ext.params import experiment
 from official_ext.serving import description
 from official_ext.serving import serving_module
 from official_ext.serving import versions
 from official_ext.serving import warmup
 from official_ext.trained import class_names
-from official_ext.trained import model as trained_lib
+from official_ext.trained import trained_model
 
 
 def export(model_dir: str | None, export_dir: str,
-           selection: trained_lib.Selection | None = None,
+           selection: trained_model.Selection | None = None,
            version: int | None = None, top_k: int = 5,
            config_file: str | None = None) -> str:
   """Exports the model of a training as a SavedModel.
@@ -42,11 +41,11 @@ def export(model_dir: str | None, export_dir: str,
   # Before the model is built, since it is the first thing that can fail.
   versions.check_free(export_dir, version)
   tf.io.gfile.makedirs(export_dir)
-  trained = trained_lib.find(model_dir, selection, config_file)
+  trained = trained_model.find(model_dir, selection, config_file)
   return write_saved_model(trained, export_dir, version, top_k)
 
 
-def write_saved_model(trained: trained_lib.TrainedModel, export_dir: str,
+def write_saved_model(trained: trained_model.TrainedModel, export_dir: str,
                       version: int | None = None, top_k: int = 5) -> str:
   """Exports a model as a SavedModel.
 
@@ -73,12 +72,12 @@ def write_saved_model(trained: trained_lib.TrainedModel, export_dir: str,
   setattr(module, metadata.CHECKPOINT_ITEM,
           metadata.CheckpointMetadata(described['model']))
   with versions.unfinished(export_dir) as path:
-    with tempfile.TemporaryDirectory() as assets_dir, trained_lib.float32():
+    with tempfile.TemporaryDirectory() as assets_dir, trained_model.float32():
       module.description = _asset(
           assets_dir, description.FILE, description.as_json(described))
       if names:
         module.class_names = _asset(
-            assets_dir, experiment.CLASS_NAMES_FILE, '\n'.join(names) + '\n')
+            assets_dir, class_names.FILE, '\n'.join(names) + '\n')
       export_base.export(
           module, serving_module.SIGNATURES, path, timestamped=False)
     warmup.write(path, params.task.train_data.image_field_key,

@@ -13,12 +13,12 @@ from official_ext.command_line import library_logs
 from official_ext.serving import description
 from official_ext.serving import plain_function
 from official_ext.serving import weights_tree
-from official_ext.trained import model as trained_lib
+from official_ext.trained import trained_model
 
 PRECISIONS = ('float32', 'float16', 'dynamic_range', 'int8')
 
 
-def convert(trained: trained_lib.TrainedModel, precision: str, metadata: str,
+def convert(trained: trained_model.TrainedModel, precision: str, metadata: str,
             calibration_images: Callable[[], Iterable[np.ndarray]] | None = None
             ) -> bytes:
   """Converts a model.

@@ -5,13 +5,13 @@ from __future__ import annotations
 from official_ext.command_line import library_logs
 from official_ext.serving import description
 from official_ext.serving import plain_function
-from official_ext.trained import model as trained_lib
+from official_ext.trained import trained_model
 
 # What onnxruntime 1.14 and later run; LayerNorm and GELU need no more.
 OPSET = 17
 
 
-def convert(trained: trained_lib.TrainedModel, metadata: str) -> bytes:
+def convert(trained: trained_model.TrainedModel, metadata: str) -> bytes:
   """Converts a model, in float32.
 
   Args:

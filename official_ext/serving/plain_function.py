@@ -12,13 +12,13 @@ import numpy as np
 from official.vision.ops import preprocess_ops
 import tensorflow as tf
 
-from official_ext.trained import model as trained_lib
+from official_ext.trained import trained_model
 
 INPUT = 'images'
 OUTPUTS = ('logits', 'probs')
 
 
-def build(trained: trained_lib.TrainedModel
+def build(trained: trained_model.TrainedModel
           ) -> tf.types.experimental.GenericFunction:
   """Builds the function.
 

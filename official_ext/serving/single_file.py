@@ -17,7 +17,7 @@ from official_ext.serving import onnx_file
 from official_ext.serving import plain_function
 from official_ext.serving import versions
 from official_ext.tasks import preflight
-from official_ext.trained import model as trained_lib
+from official_ext.trained import trained_model
 
 FORMATS = ('tflite', 'onnx')
 
@@ -41,7 +41,7 @@ class Calibration:
 
 def export(model_dir: str | None, export_dir: str, file_format: str,
            precision: str = 'float32',
-           selection: trained_lib.Selection | None = None,
+           selection: trained_model.Selection | None = None,
            config_file: str | None = None,
            calibration: Calibration | None = None,
            overwrite: bool = False) -> str:
@@ -65,13 +65,14 @@ def export(model_dir: str | None, export_dir: str, file_format: str,
   """
   # Before the model is built.
   _check_free(_path(export_dir, file_format, precision), overwrite)
-  trained = trained_lib.find(model_dir, selection, config_file)
+  trained = trained_model.find(model_dir, selection, config_file)
   return write(
       trained, export_dir, file_format, precision, calibration, overwrite)
 
 
-def write(trained: trained_lib.TrainedModel, export_dir: str, file_format: str,
-          precision: str = 'float32', calibration: Calibration | None = None,
+def write(trained: trained_model.TrainedModel, export_dir: str,
+          file_format: str, precision: str = 'float32',
+          calibration: Calibration | None = None,
           overwrite: bool = False) -> str:
   """As `export`, of a model that is loaded."""
   path = _path(export_dir, file_format, precision)
@@ -109,7 +110,7 @@ def _check_free(path: str, overwrite: bool) -> None:
         f'{path} exists. Add --overwrite, or choose another --export_dir.')
 
 
-def _validation_data(trained: trained_lib.TrainedModel,
+def _validation_data(trained: trained_model.TrainedModel,
                      calibration: Calibration):
   """The settings of the data to calibrate on."""
   data = trained.params.task.validation_data
@@ -118,7 +119,7 @@ def _validation_data(trained: trained_lib.TrainedModel,
   return data
 
 
-def _check_calibration(trained: trained_lib.TrainedModel,
+def _check_calibration(trained: trained_model.TrainedModel,
                        calibration: Calibration) -> None:
   """Finds missing files before the model is converted."""
   task = trained.params.task.replace(
@@ -131,7 +132,7 @@ def _check_calibration(trained: trained_lib.TrainedModel,
         '--calibration_data.') from error
 
 
-def _calibration_images(trained: trained_lib.TrainedModel,
+def _calibration_images(trained: trained_model.TrainedModel,
                         calibration: Calibration) -> Iterator[np.ndarray]:
   """Yields images as the function takes them, [height, width, 3]."""
   data = _validation_data(trained, calibration)

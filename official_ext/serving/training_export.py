@@ -12,7 +12,7 @@ import tensorflow as tf
 from official_ext.configs import image_classification
 from official_ext.serving import description
 from official_ext.serving import exporter
-from official_ext.trained import model as trained_lib
+from official_ext.trained import trained_model
 
 _END_DIR = 'last'
 _BEST_DIR = 'best'
@@ -75,11 +75,11 @@ class TrainingExport:
       newest = description.read_newest(os.path.join(self._base, _END_DIR))
       if newest and newest['source']['step'] == step:
         return None
-    return self._export(_END_DIR, trained_lib.LATEST)
+    return self._export(_END_DIR, trained_model.LATEST)
 
   def _export_best(self) -> None:
     try:
-      path = self._export(_BEST_DIR, trained_lib.BEST)
+      path = self._export(_BEST_DIR, trained_model.BEST)
     except (ValueError, OSError, tf.errors.OpError) as error:
       logging.warning(
           'The best checkpoint was not exported: %s It is kept; export it with '
@@ -91,4 +91,4 @@ class TrainingExport:
   def _export(self, subdir: str, checkpoint: str) -> str:
     return exporter.export(
         self._model_dir, os.path.join(self._base, subdir),
-        trained_lib.Selection(checkpoint=checkpoint))
+        trained_model.Selection(checkpoint=checkpoint))

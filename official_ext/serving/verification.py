@@ -18,7 +18,7 @@ import tensorflow as tf
 from official_ext.params import experiment
 from official_ext.serving import plain_function
 from official_ext.serving import runners as runners_lib
-from official_ext.trained import model as trained_lib
+from official_ext.trained import trained_model
 from official_ext.trained import validation_data
 
 _TIMED_SECONDS = 2.0
@@ -75,7 +75,7 @@ class Row:
   is_exact: bool = True
 
 
-def compare(trained: trained_lib.TrainedModel,
+def compare(trained: trained_model.TrainedModel,
             runners: list[runners_lib.Runner],
             batches: Iterator[validation_data.Batch]) -> list[Row]:
   """Runs exports beside the checkpoint.
@@ -183,7 +183,7 @@ def locate(checkpoint: str, model_dir: str | None) -> tuple[str, str]:
     ValueError: if it is not there.
   """
   if not model_dir:
-    model_dir = trained_lib.model_dir_of(checkpoint)
+    model_dir = trained_model.model_dir_of(checkpoint)
     if not model_dir:
       raise ValueError(
           f'the export is of {checkpoint}, and there is no '

@@ -52,7 +52,7 @@ def main(argv: Sequence[str]) -> None:
 
   from official_ext.serving import runners as runners_lib
   from official_ext.serving import verification
-  from official_ext.trained import model as trained_lib
+  from official_ext.trained import trained_model
   from official_ext.trained import validation_data
   # pylint: enable=g-import-not-at-top
   try:
@@ -62,8 +62,8 @@ def main(argv: Sequence[str]) -> None:
       source = verification.common_source(runners)
       checkpoint, model_dir = verification.locate(
           source['checkpoint'], _MODEL_DIR.value)
-      trained = trained_lib.find(
-          model_dir, trained_lib.Selection(
+      trained = trained_model.find(
+          model_dir, trained_model.Selection(
               checkpoint, source['averaged'],
               runners[0].description['preprocessing']['image_size']))
       batches = validation_data.read_records(

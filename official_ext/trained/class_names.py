@@ -9,27 +9,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 import difflib
 import functools
+import os
 import pathlib
 
 import tensorflow as tf
 
 from official_ext.configs import image_classification
-from official_ext.params import experiment
 
-_FILE = pathlib.Path(__file__).with_name('imagenet_classes.tsv')
+# Written by data_prep beside the shards, and by us into an export.
+FILE = 'class_names.txt'
+_IMAGENET_FILE = pathlib.Path(__file__).with_name('imagenet_classes.tsv')
 _BACKGROUND = 'background'
 
 
 @functools.cache
 def of_synsets() -> dict[str, str]:
-  """The name of each ImageNet class by its synset, in the order of labels."""
+  """Returns the name of each ImageNet class by synset, in label order."""
   return dict(line.split('\t') for line in
-              _FILE.read_text(encoding='utf-8').splitlines())
+              _IMAGENET_FILE.read_text(encoding='utf-8').splitlines())
 
 
 def of_task(task: image_classification.ImageClassificationTask
             ) -> list[str] | None:
-  """The names of the classes of a task.
+  """Reads the names of the classes of a task.
 
   A file of synsets, as data_prep writes for ImageNet, is put into words.
   Without a file, a task that trains on ImageNet-1k has its names.
@@ -41,17 +43,18 @@ def of_task(task: image_classification.ImageClassificationTask
     A name for each class; None if they have none.
 
   Raises:
-    ValueError: if the file of names names fewer or more than the classes.
+    ValueError: if the file of names does not exist, or names fewer or more
+      than the classes.
   """
   num_classes = task.model.num_classes
-  path = experiment.class_names_path(task)
+  path = _path(task)
   if not path:
     return _of_imagenet(task)
   with tf.io.gfile.GFile(path) as file:
     names = file.read().splitlines()
   if len(names) != num_classes:
     raise ValueError(
-        f'{path} names {len(names)} classes, one a line, but the model has '
+        f'{path} names {len(names)} classes, one per line, but the model has '
         f'{num_classes}. Set task.class_names_path.')
   return readable(names)
 
@@ -72,13 +75,24 @@ def readable(names: Sequence[str]) -> list[str]:
 
 
 def numbered(num_classes: int) -> list[str]:
-  """What classes without names are called."""
+  """Names classes that have no names by their number."""
   return [f'class {index}' for index in range(num_classes)]
+
+
+def _path(task: image_classification.ImageClassificationTask) -> str | None:
+  """Finds the file that names the classes of a task, one per line."""
+  if task.class_names_path:
+    if not tf.io.gfile.exists(task.class_names_path):
+      raise ValueError(
+          f'task.class_names_path: {task.class_names_path!r} does not exist.')
+    return task.class_names_path
+  path = os.path.join(task.data_dir, FILE)
+  return path if task.data_dir and tf.io.gfile.exists(path) else None
 
 
 def _of_imagenet(task: image_classification.ImageClassificationTask
                  ) -> list[str] | None:
-  """The names of ImageNet-1k if the task trains on it, or else None."""
+  """Returns the names of ImageNet-1k if the task trains on it."""
   data = task.train_data
   if not (data.num_examples == image_classification.IMAGENET_TRAIN_EXAMPLES or
           (data.tfds_name or '').startswith('imagenet2012')):

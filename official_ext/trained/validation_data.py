@@ -1,4 +1,4 @@
-"""The validation set of an experiment, for what looks at a trained model.
+"""Reads the validation set of an experiment beside its image files.
 
 Legend: B images.
 """
@@ -13,7 +13,7 @@ from official.vision.dataloaders import classification_input
 import tensorflow as tf
 
 from official_ext.tasks import parsing
-from official_ext.trained import model as trained_lib
+from official_ext.trained import trained_model
 
 # Images that are read at once; the last batch may be smaller.
 _BATCH_SIZE = 32
@@ -33,7 +33,7 @@ class Batch:
   labels: np.ndarray
 
 
-def read_records(trained: trained_lib.TrainedModel, pattern: str | None,
+def read_records(trained: trained_model.TrainedModel, pattern: str | None,
                  num_images: int | None) -> Iterator[Batch]:
   """Reads a validation set as evaluation does, and the files beside it.
 

@@ -7,14 +7,14 @@ import records_for_tests
 
 from official_ext.analysis import examples as examples_lib
 from official_ext.analysis import models as models_lib
-from official_ext.trained import model as trained_lib
+from official_ext.trained import trained_model
 from official_ext.trained import validation_data
 
 
 @pytest.fixture(name='model', scope='module')
 def _model(trained_dir):
   return models_lib.NamedModel(
-      'model', trained_lib.find(trained_dir), [str(i) for i in range(10)])
+      'model', trained_model.find(trained_dir), [str(i) for i in range(10)])
 
 
 def test_records_are_read_as_evaluation_reads_them(model, digits_dir):

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from official_ext.analysis import examples
 from official_ext.analysis import gradient_ascent
-from official_ext.trained import model as trained_lib
+from official_ext.trained import trained_model
 
 
 def checks(images):
@@ -69,7 +69,7 @@ def test_one_seed_one_picture():
 
 
 def test_the_class_becomes_likelier(trained_dir):
-  model = trained_lib.find(trained_dir).model
+  model = trained_model.find(trained_dir).model
   steps = []
   images = gradient_ascent.visualize(
       model, (16, 16), list(range(10)),

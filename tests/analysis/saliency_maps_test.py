@@ -6,13 +6,13 @@ import tensorflow as tf
 
 from official_ext.analysis import models as models_lib
 from official_ext.analysis import saliency_maps
-from official_ext.trained import model as trained_lib
+from official_ext.trained import trained_model
 from official_ext.trained import validation_data
 
 
 @pytest.fixture(name='model', scope='module')
 def _model(trained_dir):
-  trained = trained_lib.find(trained_dir)
+  trained = trained_model.find(trained_dir)
   return models_lib.NamedModel('model', trained, [str(i) for i in range(10)])
 
 

@@ -7,7 +7,7 @@ import records_for_tests
 from official_ext.analysis import models as models_lib
 from official_ext.analysis import saliency_maps
 from official_ext.analysis import validation
-from official_ext.trained import model as trained_lib
+from official_ext.trained import trained_model
 from official_ext.trained import validation_data
 
 
@@ -16,7 +16,7 @@ def _pair(trained_dir):
   """Two models; the second takes the class the first knows best for others."""
   first, second = (
       models_lib.NamedModel(
-          name, trained_lib.find(trained_dir), [str(i) for i in range(10)])
+          name, trained_model.find(trained_dir), [str(i) for i in range(10)])
       for name in ('A', 'B'))
   images, labels = read(first, None)
   predicted = first.logits(images).numpy().argmax(-1)

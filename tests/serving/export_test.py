@@ -20,7 +20,7 @@ from official_ext.serving import classifier as classifier_lib
 from official_ext.serving import description
 from official_ext.serving import exporter
 from official_ext.serving import versions
-from official_ext.trained import model as trained_lib
+from official_ext.trained import trained_model
 
 
 def copy_params(trained_dir, target, replaced, replacement):
@@ -28,7 +28,7 @@ def copy_params(trained_dir, target, replaced, replacement):
   text = pathlib.Path(trained_dir, 'params.yaml').read_text()
   assert replaced in text
   (target / 'params.yaml').write_text(text.replace(replaced, replacement))
-  return trained_lib.Selection(tf.train.latest_checkpoint(trained_dir))
+  return trained_model.Selection(tf.train.latest_checkpoint(trained_dir))
 
 
 def test_the_export_knows_what_it_is(trained_dir, export_dir):

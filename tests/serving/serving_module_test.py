@@ -12,12 +12,12 @@ import tensorflow as tf
 
 from official_ext.params import experiment
 from official_ext.serving import serving_module
-from official_ext.trained import model as trained_lib
+from official_ext.trained import trained_model
 
 
 @pytest.fixture(name='trained', scope='module')
 def _trained(trained_dir):
-  return trained_lib.find(trained_dir)
+  return trained_model.find(trained_dir)
 
 
 def encode(image, image_format='JPEG', **options):

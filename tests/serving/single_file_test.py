@@ -14,7 +14,7 @@ from official_ext.serving import litert_file
 from official_ext.serving import runners as runners_lib
 from official_ext.serving import single_file
 from official_ext.serving import verification
-from official_ext.trained import model as trained_lib
+from official_ext.trained import trained_model
 from official_ext.trained import validation_data
 
 needs_onnx = pytest.mark.skipif(
@@ -25,7 +25,7 @@ needs_onnx = pytest.mark.skipif(
 
 @pytest.fixture(name='trained', scope='module')
 def _trained(trained_dir):
-  return trained_lib.find(trained_dir)
+  return trained_model.find(trained_dir)
 
 
 @pytest.fixture(name='batch', scope='module')

@@ -10,7 +10,7 @@ import records_for_tests
 
 from official_ext.serving import single_file
 from official_ext.serving import verification
-from official_ext.trained import model as trained_lib
+from official_ext.trained import trained_model
 from official_ext.trained import validation_data
 
 
@@ -74,7 +74,7 @@ def test_accuracy_is_counted_image_by_image():
 
 
 def test_records_that_are_not_there(trained_dir, tmp_path):
-  trained = trained_lib.find(trained_dir)
+  trained = trained_model.find(trained_dir)
   with pytest.raises(ValueError, match='no file matches .*nowhere'):
     next(validation_data.read_records(trained, 'nowhere/*', None))
   empty = records_for_tests.write(tmp_path / 'empty', [])

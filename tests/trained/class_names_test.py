@@ -24,7 +24,7 @@ def test_every_class_of_imagenet_has_a_name_of_its_own():
 def test_synsets_are_put_into_words():
   assert class_names.readable(['background', 'n01440764']) == [
       'background', 'tench']
-  # One stranger, and they are names of another data set.
+  # One unexpected name, and they are names of another data set.
   assert class_names.readable(['n01440764', 'n00000000']) == [
       'n01440764', 'n00000000']
   assert class_names.readable(['tench', '7']) == ['tench', '7']
@@ -49,6 +49,10 @@ def test_the_file_of_names_must_fit(digits_dir, tmp_path):
   path.write_text('one\ntwo\n')
   with pytest.raises(ValueError, match='names 2 classes, .* the model has 10'):
     class_names.of_task(task.replace(class_names_path=str(path)))
+  # Without it, none is looked for where no data lie.
+  assert class_names.of_task(task.replace(data_dir=str(tmp_path))) is None
+  with pytest.raises(ValueError, match="names_path: 'gone.txt' does not exist"):
+    class_names.of_task(task.replace(class_names_path='gone.txt'))
 
 
 def test_a_class_is_found_by_name_or_number():

@@ -1,4 +1,4 @@
-"""Tests of which weights are taken: newest, best, averaged, resized."""
+"""Tests of which weights are taken: newest, best, EMA, resized."""
 
 import os
 
@@ -10,13 +10,13 @@ import tensorflow as tf
 import tf_keras
 
 from official_ext.params import experiment
-from official_ext.trained import model as trained_lib
+from official_ext.trained import trained_model
 
 
-@pytest.fixture(name='averaged_run', scope='module')
-def _averaged_run(digits_dir, tmp_path_factory):
-  """A training with moving averages and a best checkpoint, and its trainer."""
-  model_dir = str(tmp_path_factory.mktemp('averaged'))
+@pytest.fixture(name='ema_run', scope='module')
+def _ema_run(digits_dir, tmp_path_factory):
+  """A training with EMA and a best checkpoint, and its trainer."""
+  model_dir = str(tmp_path_factory.mktemp('ema'))
   trainer = short_runs.train(
       digits_dir, model_dir, mode='train_and_eval', **{
           'trainer.optimizer_config.ema.average_decay': 0.9,
@@ -41,20 +41,20 @@ def validation_loss(trained):
 
 
 @pytest.mark.parametrize('checkpoint', ['latest', 'best'])
-def test_averages_are_what_evaluation_used(averaged_run, checkpoint):
-  model_dir, trainer = averaged_run
+def test_the_ema_is_what_evaluation_used(ema_run, checkpoint):
+  model_dir, trainer = ema_run
   params = experiment.load_saved(model_dir)
 
-  def load(averaged):
-    return trained_lib.load(
-        params, model_dir, trained_lib.Selection(checkpoint, averaged))
+  def load(ema):
+    return trained_model.load(
+        params, model_dir, trained_model.Selection(checkpoint, ema))
 
   used = load(None)
-  assert used.is_averaged and used.step == 10
+  assert used.is_ema and used.step == 10
   assert validation_loss(used) == pytest.approx(
       trainer.validation_logs['validation_loss'], abs=2e-6)
   raw = load(False)
-  assert not raw.is_averaged
+  assert not raw.is_ema
   for variable, trained in zip(
       raw.model.trainable_variables, trainer.model.trainable_variables,
       strict=True):
@@ -64,19 +64,19 @@ def test_averages_are_what_evaluation_used(averaged_run, checkpoint):
       raw.model.get_weights(), used.model.get_weights(), strict=True)) > 1e-4
 
 
-def test_what_a_training_did_not_keep(trained_dir, averaged_run):
+def test_what_a_training_did_not_keep(trained_dir, ema_run):
   params = experiment.load_saved(trained_dir)
   with pytest.raises(ValueError, match='kept no moving averages'):
-    trained_lib.load(
-        params, trained_dir, trained_lib.Selection(averaged=True))
+    trained_model.load(
+        params, trained_dir, trained_model.Selection(ema=True))
   with pytest.raises(ValueError, match='kept no best checkpoint'):
-    trained_lib.load(params, trained_dir, trained_lib.Selection('best'))
+    trained_model.load(params, trained_dir, trained_model.Selection('best'))
   with pytest.raises(ValueError, match='there is none in .*/best yet'):
-    trained_lib.load(
-        experiment.load_saved(averaged_run[0]), trained_dir,
-        trained_lib.Selection('best'))
+    trained_model.load(
+        experiment.load_saved(ema_run[0]), trained_dir,
+        trained_model.Selection('best'))
   with pytest.raises(ValueError, match='no such folder or checkpoint'):
-    trained_lib.load(params, None, trained_lib.Selection('nowhere/ckpt-1'))
+    trained_model.load(params, None, trained_model.Selection('nowhere/ckpt-1'))
 
 
 def test_a_configuration_beside_a_checkpoint(trained_dir, tmp_path):
@@ -84,18 +84,18 @@ def test_a_configuration_beside_a_checkpoint(trained_dir, tmp_path):
   moved.write_bytes(
       open(os.path.join(trained_dir, 'params.yaml'), 'rb').read())
   prefix = tf.train.latest_checkpoint(trained_dir)
-  found = trained_lib.find(
-      None, trained_lib.Selection(prefix), str(moved))
-  assert (found.checkpoint, found.step, found.is_averaged) == (
+  found = trained_model.find(
+      None, trained_model.Selection(prefix), str(moved))
+  assert (found.checkpoint, found.step, found.is_ema) == (
       prefix, 10, False)
   with pytest.raises(ValueError, match='missing.yaml does not exist'):
-    trained_lib.find(None, trained_lib.Selection(prefix), 'missing.yaml')
+    trained_model.find(None, trained_model.Selection(prefix), 'missing.yaml')
 
 
 def test_images_of_another_size(trained_dir):
-  small = trained_lib.find(trained_dir)
-  large = trained_lib.find(
-      trained_dir, trained_lib.Selection(image_size=(24, 24)))
+  small = trained_model.find(trained_dir)
+  large = trained_model.find(
+      trained_dir, trained_model.Selection(image_size=(24, 24)))
   assert list(large.params.task.model.input_size) == [24, 24, 3]
   # The experiment's own configuration is untouched.
   assert list(small.params.task.model.input_size) == [16, 16, 3]
@@ -114,6 +114,6 @@ def test_images_of_another_size(trained_dir):
 
 def test_in_float32_whatever_else_is_trained_here(trained_dir):
   tf_keras.mixed_precision.set_global_policy('mixed_bfloat16')
-  found = trained_lib.find(trained_dir)
+  found = trained_model.find(trained_dir)
   assert found.model(tf.zeros([1, 16, 16, 3])).dtype == tf.float32
   assert tf_keras.mixed_precision.global_policy().name == 'mixed_bfloat16'

@@ -1,4 +1,4 @@
-"""A trained model, restored from the checkpoint that is asked for."""
+"""Restores a trained model from the checkpoint that is asked for."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class Selection:
 
   Attributes:
     checkpoint: LATEST, BEST or the prefix of a checkpoint.
-    averaged: whether to take the moving averages of the weights, which
-      evaluation uses where the training keeps them; None: where it does.
+    ema: whether to take the exponential moving averages (EMA) of the weights,
+      which evaluation uses where the training keeps them; None: where it does.
     image_size: height and width in px of the images to serve; None: as
       trained.
   """
   checkpoint: str = LATEST
-  averaged: bool | None = None
+  ema: bool | None = None
   image_size: Sequence[int] | None = None
 
 
@@ -50,13 +50,13 @@ class TrainedModel:
     model: the classifier, in float32.
     checkpoint: prefix of the checkpoint.
     step: of the training; None if the checkpoint does not know.
-    is_averaged: whether the weights are moving averages.
+    is_ema: whether the weights are the EMA of those trained.
   """
   params: cfg.ExperimentConfig
   model: tf_keras.Model
   checkpoint: str
   step: int | None
-  is_averaged: bool
+  is_ema: bool
 
 
 def find(model_dir: str | None, selection: Selection | None = None,
@@ -80,7 +80,7 @@ def find(model_dir: str | None, selection: Selection | None = None,
 
 
 def model_dir_of(checkpoint: str) -> str | None:
-  """The folder of the training that wrote a checkpoint.
+  """Finds the folder of the training that wrote a checkpoint.
 
   Args:
     checkpoint: prefix of the checkpoint.
@@ -115,24 +115,24 @@ def load(params: cfg.ExperimentConfig, model_dir: str | None,
   selection = selection or Selection()
   checkpoint = _find(params, model_dir, selection.checkpoint)
   metadata.check_same_architecture(checkpoint, metadata.describe(params))
-  keeps_averages = params.trainer.optimizer_config.ema is not None
-  averaged = selection.averaged
-  if averaged is None:
-    averaged = keeps_averages
-  elif averaged and not keeps_averages:
+  keeps_ema = params.trainer.optimizer_config.ema is not None
+  is_ema = keeps_ema if selection.ema is None else selection.ema
+  if is_ema and not keeps_ema:
     raise ValueError(
         'this training kept no moving averages of the weights '
-        '(trainer.optimizer_config.ema is not set). Leave --averaged out.')
+        '(trainer.optimizer_config.ema is not set). Leave --ema out.')
   with float32():
     model = task_factory.get_task(params.task).build_model()
-    _restore(model, checkpoint, averaged, keeps_averages)
+    _restore(model, checkpoint)
+    if keeps_ema and is_ema != _is_best(checkpoint):
+      _swap_ema(model, checkpoint)
     if selection.image_size and (
         list(selection.image_size) != list(params.task.model.input_size[:2])):
       params, model = _resize(params, model, selection.image_size)
   reader = tf.train.load_checkpoint(checkpoint)
   step = (int(reader.get_tensor(_STEP_KEY))
           if reader.has_tensor(_STEP_KEY) else None)
-  return TrainedModel(params, model, checkpoint, step, averaged)
+  return TrainedModel(params, model, checkpoint, step, is_ema)
 
 
 @contextlib.contextmanager
@@ -148,7 +148,7 @@ def float32():
 
 def _find(params: cfg.ExperimentConfig, model_dir: str | None,
           checkpoint: str) -> str:
-  """The prefix of the checkpoint that is asked for."""
+  """Returns the prefix of the checkpoint that is asked for."""
   if checkpoint == LATEST:
     newest = tf.train.latest_checkpoint(model_dir)
     if not newest:
@@ -172,19 +172,24 @@ def _find(params: cfg.ExperimentConfig, model_dir: str | None,
   return object_graph.find(checkpoint)
 
 
-def _restore(model: tf_keras.Model, checkpoint: str, averaged: bool,
-             keeps_averages: bool) -> None:
-  """Restores the weights, or the moving averages of them.
+def _restore(model: tf_keras.Model, checkpoint: str) -> None:
+  """Restores the weights under the model's own keys."""
+  tf.train.Checkpoint(model=model).read(
+      checkpoint).assert_existing_objects_matched().expect_partial()
+
+
+def _is_best(checkpoint: str) -> bool:
+  """Whether a checkpoint has weights and EMA swapped.
 
   Evaluation swaps the two, and the best checkpoint is written before they are
   swapped back.
   """
-  tf.train.Checkpoint(model=model).read(
-      checkpoint).assert_existing_objects_matched().expect_partial()
-  is_swapped = os.path.basename(checkpoint).startswith(
+  return os.path.basename(checkpoint).startswith(
       train_utils.BEST_CHECKPOINT_NAME)
-  if not keeps_averages or averaged == is_swapped:
-    return
+
+
+def _swap_ema(model: tf_keras.Model, checkpoint: str) -> None:
+  """Assigns the weights that the optimizer keeps beside the model's."""
   saved = object_graph.SavedObjects.read(checkpoint)
   others = saved.slots(saved.descend('optimizer'), 'average')
   keys = {id(variable): key
@@ -194,14 +199,14 @@ def _restore(model: tf_keras.Model, checkpoint: str, averaged: bool,
     if other is None:
       raise ValueError(
           f'{checkpoint} has no moving average of {variable.name}. Give '
-          '--averaged=false to take the weights as they are.')
+          '--ema=false to take the weights as they are.')
     variable.assign(saved.tensor(other))
 
 
 def _resize(params: cfg.ExperimentConfig, model: tf_keras.Model,
             image_size: Sequence[int]
             ) -> tuple[cfg.ExperimentConfig, tf_keras.Model]:
-  """The same model for images of another size (paper, section 3.2)."""
+  """Returns the model for images of another size (paper, section 3.2)."""
   if params.task.model.backbone.type != 'funnel_vit':
     raise ValueError(
         f'--image_size: the backbone is {params.task.model.backbone.type}, and '
