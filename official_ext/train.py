@@ -12,6 +12,7 @@ from absl import app
 from absl import flags
 from official.common import flags as tfm_flags
 
+from official_ext.command_line import errors
 from official_ext.command_line import library_logs
 
 FLAGS = flags.FLAGS
@@ -74,28 +75,28 @@ def main(argv: Sequence[str]) -> None:
     strategy = strategies.build(params)
     driver.check_records(params, FLAGS.mode)
   except (ValueError, OSError, SyntaxError, tf.errors.OpError) as error:
-    library_logs.fail(error)
+    errors.fail(error)
   export = training_export.TrainingExport(params, FLAGS.model_dir)
   try:
     trainer = driver.run(
         params, FLAGS.mode, FLAGS.model_dir, strategy,
         _ASYNC_CHECKPOINTING.value, profile_steps, on_best=export.at_best)
   except restore.LoadError as error:
-    library_logs.fail(error)
+    errors.fail(error)
   except tf.errors.DataLossError as error:
-    library_logs.fail(
+    errors.fail(
         f'a file is damaged, most likely the checkpoint in {FLAGS.model_dir} '
         f'or a record: {error.message}')
   except tf.errors.InvalidArgumentError as error:
     message = image_classification.bad_input_message(error)
     if message is None:
       raise
-    library_logs.fail(message)
+    errors.fail(message)
   except tf.errors.OpError as error:
     message = strategies.lost_worker_message(error)
     if message is None:
       raise
-    library_logs.fail(
+    errors.fail(
         f'{message}. Start all workers again with the same command: they go '
         f'on from the newest checkpoint in {FLAGS.model_dir}.')
   if not strategies.is_chief(strategy):
@@ -113,7 +114,7 @@ def _export_at_end(export, step: int, has_trained: bool) -> None:
     with library_logs.without_prints():
       path = export.at_end(step, has_trained)
   except (ValueError, OSError, tf.errors.OpError) as error:
-    library_logs.fail(
+    errors.fail(
         'the training is done and its checkpoint is kept, but it was not '
         f'exported: {getattr(error, "message", error)}')
   if path:

@@ -20,7 +20,7 @@ ORDER = {
     ],
     'official_ext.legacy_keras': [],
     'official_ext.command_line': [
-        'former_names', 'flag_types', 'library_logs',
+        'former_names', 'flag_types', 'errors', 'library_logs',
     ],
     'official_ext': [],  # Its __init__.
     'official_ext.optimization': [
@@ -35,7 +35,7 @@ ORDER = {
         'funnel_vit',
     ],
     'official_ext.params': [
-        'derive', 'overrides', 'experiment',
+        'derive', 'overrides', 'former_settings', 'experiment',
     ],
     'official_ext.layouts': [
         'describe', 'search', 'plan',

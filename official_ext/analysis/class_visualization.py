@@ -15,6 +15,7 @@ from absl import flags
 
 from official_ext.analysis import arguments
 from official_ext.analysis import model_flags
+from official_ext.command_line import errors
 from official_ext.command_line import flag_types
 from official_ext.command_line import library_logs
 
@@ -86,7 +87,7 @@ def main(argv: Sequence[str]) -> None:
           figures.caption(cell, f'{name}\n{figures.percent(likelihood)}')
     figures.save(figure, _OUTPUT.value)
   except (ValueError, OSError, tf.errors.OpError) as error:
-    library_logs.fail(error)
+    errors.fail(error)
   print(f'wrote {", ".join(_OUTPUT.value)}')
 
 

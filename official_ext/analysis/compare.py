@@ -19,6 +19,7 @@ from absl import flags
 from official_ext.analysis import arguments
 from official_ext.analysis import saliency_flags
 from official_ext.analysis import smoothing as smoothing_lib
+from official_ext.command_line import errors
 from official_ext.command_line import library_logs
 
 _OUTPUT_DIR = flags.DEFINE_string(
@@ -50,7 +51,7 @@ def main(argv: Sequence[str]) -> None:
     paths = report.write(
         _OUTPUT_DIR.value, runs, smoothing_lib.SMOOTHING.value, grid)
   except (ValueError, OSError, tf.errors.OpError) as error:
-    library_logs.fail(error)
+    errors.fail(error)
   for run in runs:
     print(f'{run.name}: {run.progress}')
   print(f'wrote {", ".join(paths)}')

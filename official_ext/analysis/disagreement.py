@@ -18,6 +18,7 @@ from absl import flags
 from official_ext.analysis import arguments
 from official_ext.analysis import model_flags
 from official_ext.analysis import saliency_flags
+from official_ext.command_line import errors
 from official_ext.command_line import flag_types
 from official_ext.command_line import library_logs
 
@@ -61,7 +62,7 @@ def main(argv: Sequence[str]) -> None:
         seed=saliency_flags.SEED.value,
         titles=found.titles), _OUTPUT.value)
   except (ValueError, OSError, tf.errors.OpError) as error:
-    library_logs.fail(error)
+    errors.fail(error)
   print(f'wrote {", ".join(_OUTPUT.value)}')
 
 

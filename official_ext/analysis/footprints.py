@@ -19,6 +19,7 @@ from absl import logging
 
 from official_ext.analysis import arguments
 from official_ext.analysis import model_flags
+from official_ext.command_line import errors
 from official_ext.command_line import flag_types
 from official_ext.command_line import library_logs
 
@@ -70,7 +71,7 @@ def main(argv: Sequence[str]) -> None:
     figures.save(
         footprints_figure.draw(rows, image, notes), _OUTPUT.value)
   except (ValueError, OSError, tf.errors.OpError) as error:
-    library_logs.fail(error)
+    errors.fail(error)
   for note in notes:
     logging.warning(note)
   print(f'wrote {", ".join(_OUTPUT.value)}')

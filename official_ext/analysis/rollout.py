@@ -18,6 +18,7 @@ from absl import flags
 
 from official_ext.analysis import arguments
 from official_ext.analysis import model_flags
+from official_ext.command_line import errors
 from official_ext.command_line import flag_types
 from official_ext.command_line import library_logs
 
@@ -63,7 +64,7 @@ def main(argv: Sequence[str]) -> None:
         rows, [example.label for example in examples], loaded[0].class_names)
     figures.save(figure, _OUTPUT.value)
   except (ValueError, OSError, tf.errors.OpError) as error:
-    library_logs.fail(error)
+    errors.fail(error)
   print(f'wrote {", ".join(_OUTPUT.value)}')
 
 

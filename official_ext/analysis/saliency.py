@@ -17,6 +17,7 @@ from absl import flags
 from official_ext.analysis import arguments
 from official_ext.analysis import model_flags
 from official_ext.analysis import saliency_flags
+from official_ext.command_line import errors
 from official_ext.command_line import flag_types
 from official_ext.command_line import library_logs
 
@@ -55,7 +56,7 @@ def main(argv: Sequence[str]) -> None:
         saliency_flags.SEED.value)
     figures.save(figure, _OUTPUT.value)
   except (ValueError, OSError, tf.errors.OpError) as error:
-    library_logs.fail(error)
+    errors.fail(error)
   print(f'wrote {", ".join(_OUTPUT.value)}')
 
 

@@ -18,6 +18,7 @@ from absl import flags
 from official_ext.analysis import arguments
 from official_ext.analysis import model_flags
 from official_ext.analysis import saliency_flags
+from official_ext.command_line import errors
 from official_ext.command_line import library_logs
 
 _DATA = flags.DEFINE_string(
@@ -45,7 +46,7 @@ def main(argv: Sequence[str]) -> None:
         models, _DATA.value, _NUM_IMAGES.value, saliency_flags.METHOD.value,
         saliency_flags.SEED.value)
   except (ValueError, OSError, tf.errors.OpError) as error:
-    library_logs.fail(error)
+    errors.fail(error)
   print(validation.format_areas([model.name for model in models], areas))
 
 

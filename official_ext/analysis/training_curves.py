@@ -15,6 +15,7 @@ from absl import flags
 
 from official_ext.analysis import arguments
 from official_ext.analysis import smoothing as smoothing_lib
+from official_ext.command_line import errors
 from official_ext.command_line import flag_types
 from official_ext.command_line import library_logs
 
@@ -40,7 +41,7 @@ def main(argv: Sequence[str]) -> None:
     figures.save(
         curves.draw(runs, smoothing_lib.SMOOTHING.value), _OUTPUT.value)
   except (ValueError, OSError, tf.errors.OpError) as error:
-    library_logs.fail(error)
+    errors.fail(error)
   for run in runs:
     print(f'{run.name}: {run.progress}')
   print(f'wrote {", ".join(_OUTPUT.value)}')

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import subprocess
 import sys
 
+from official_ext.command_line import errors
 from official_ext.command_line import library_logs
 
 
@@ -68,7 +69,7 @@ def main(argv: Sequence[str]) -> None:
       else:
         path = single_file.write(trained, folder, form)
   except (ValueError, OSError) as error:
-    library_logs.fail(error)
+    errors.fail(error)
   print(path)
 
 

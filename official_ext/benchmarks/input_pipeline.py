@@ -20,6 +20,7 @@ import sys
 from absl import app
 from absl import flags
 
+from official_ext.command_line import errors
 from official_ext.command_line import flag_types
 from official_ext.command_line import library_logs
 
@@ -120,7 +121,7 @@ def main(argv: Sequence[str]) -> None:
     if _OUTPUT_DIR.value:
       tf.io.gfile.makedirs(_OUTPUT_DIR.value)
   except (ValueError, OSError, tf.errors.OpError) as error:
-    library_logs.fail(error)
+    errors.fail(error)
   num_cores = machine.num_cores()
   print(_describe(source, image_size, num_cores, tf.__version__), flush=True)
   try:
@@ -128,7 +129,7 @@ def main(argv: Sequence[str]) -> None:
   except tf.errors.OpError as error:
     message = isinstance(error, tf.errors.InvalidArgumentError) and (
         image_classification.bad_input_message(error))
-    library_logs.fail(message or error)
+    errors.fail(message or error)
   pipeline = next(one for one in measured
                   if one.row.name == input_rows.PIPELINE)
   summaries = [input_report.summarize(one, pipeline, num_cores)
@@ -147,7 +148,7 @@ def main(argv: Sequence[str]) -> None:
             [input_report.columns(one, settings) for one in summaries],
             csv_file.describe_run(_MODULE)))
     except tf.errors.OpError as error:
-      library_logs.fail(error)
+      errors.fail(error)
   for line in input_report.format_table(summaries):
     print(line)
   if any(row.settings.get('cache') for row in rows):

@@ -16,6 +16,7 @@ from absl import app
 from absl import flags
 
 from official_ext.benchmarks import csv_file
+from official_ext.command_line import errors
 from official_ext.command_line import flag_types
 from official_ext.command_line import library_logs
 
@@ -65,7 +66,7 @@ def main(argv: Sequence[str]) -> None:
     if _OUTPUT_CSV.value:
       csv_file.check_writable(_OUTPUT_CSV.value, '--output_csv')
   except (ValueError, OSError, tf.errors.OpError) as error:
-    library_logs.fail(error)
+    errors.fail(error)
   print(f'{_EXPERIMENT}, TensorFlow {tf.__version__}, seeds '
         f'{", ".join(map(str, _SEEDS.value))}\n', flush=True)
   print(_HEAD)

@@ -17,6 +17,7 @@ import tempfile
 from absl import app
 from absl import flags
 
+from official_ext.command_line import errors
 from official_ext.command_line import flag_types
 from official_ext.command_line import library_logs
 
@@ -71,7 +72,7 @@ def main(argv: Sequence[str]) -> None:
           rows.append(serving_rows.Row(layout, runner, _IMAGE_SIZE.value))
       serving_rows.measure(rows, _BATCH_SIZES.value, _ROUNDS.value)
   except (ValueError, OSError, tf.errors.OpError) as error:
-    library_logs.fail(error)
+    errors.fail(error)
   print(f'{_MODEL_NAME.value}, {_IMAGE_SIZE.value} px, {os.cpu_count()} CPU '
         f'cores, TensorFlow {tf.__version__}; median (minimum to maximum) of '
         f'{_ROUNDS.value} calls\n')

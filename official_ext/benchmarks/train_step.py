@@ -18,6 +18,7 @@ from absl import flags
 from official_ext.benchmarks import csv_file
 from official_ext.benchmarks import machine
 from official_ext.benchmarks import settings as settings_lib
+from official_ext.command_line import errors
 from official_ext.command_line import flag_types
 from official_ext.command_line import library_logs
 
@@ -91,7 +92,7 @@ def main(argv: Sequence[str]) -> None:
     rows = measure.begin(settings)
     _make_output_dir()
   except ValueError as error:
-    library_logs.fail(error)
+    errors.fail(error)
   plan = measure.Plan(
       rounds=_ROUNDS.value, steps=_STEPS.value,
       warmup_steps=_WARMUP_STEPS.value, activations=_ACTIVATIONS.value,
@@ -103,7 +104,7 @@ def main(argv: Sequence[str]) -> None:
         rows, plan, sys.stderr,
         lambda group, device: _show(group, measured, device))
   except (ValueError, worker.WorkerError) as error:
-    library_logs.fail(error)
+    errors.fail(error)
   _finish(rows, '; '.join(filter(None, [device, machine.versions()])))
 
 

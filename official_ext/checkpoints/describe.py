@@ -11,6 +11,7 @@ import json
 from absl import app
 from absl import flags
 
+from official_ext.command_line import errors
 from official_ext.command_line import library_logs
 
 # So that --help shows it.
@@ -29,9 +30,9 @@ def main(argv: Sequence[str]) -> None:
     checkpoint = object_graph.find(argv[1])
     found = metadata.read(checkpoint)
   except ValueError as error:
-    library_logs.fail(error)
+    errors.fail(error)
   if found is None:
-    library_logs.fail(f'{checkpoint} carries no metadata of this project.')
+    errors.fail(f'{checkpoint} carries no metadata of this project.')
   print(json.dumps(found, indent=2))
 
 

@@ -1,4 +1,4 @@
-"""Keeps library chatter that a user can do nothing about off the screen.
+"""Keeps library logs that a user can do nothing about off the screen.
 
 TensorFlow reads its log level when it is imported, so a command calls
 `silence` first and imports TensorFlow after it. What is hidden comes back with
@@ -13,7 +13,6 @@ import io
 import logging as python_logging
 import os
 import pathlib
-import re
 import sys
 import warnings
 
@@ -25,8 +24,6 @@ LIBRARY_LOGS = flags.DEFINE_bool(
     'library_logs', False,
     'Show the messages of TensorFlow, Keras, Orbit and Model Garden too.')
 
-# Where in a graph an error of TensorFlow was raised.
-_OPERATION = re.compile(r'\{\{function_node [^}]*\}\} ?| ?\[Op:\w+\]( name:)?')
 _PROJECT_DIRS = tuple(
     f'{pathlib.Path(__file__).resolve().parents[2] / package}{os.sep}'
     for package in ('official_ext', 'data_prep'))
@@ -103,15 +100,6 @@ class _Sink(io.TextIOBase):
 
   def write(self, text: str) -> int:
     return len(text)
-
-
-def fail(error: Exception | str) -> None:
-  """Ends the command with an error for the person who typed it."""
-  # TensorFlow's errors have a `message`, without the operation around it.
-  text = getattr(error, 'message', None) or str(error)
-  text = _OPERATION.sub('', text)
-  print(f'error: {text}', file=sys.stderr)
-  raise SystemExit(1)
 
 
 def run(main: Callable[[Sequence[str]], None],

@@ -5,6 +5,7 @@ configuration is read (`official_ext.params.experiment`), so a change of batch
 size changes them all. 0 (or None, where it says so) stands for "derive it".
 """
 
+from collections.abc import Callable
 import dataclasses
 
 from official.core import config_definitions as cfg
@@ -32,6 +33,9 @@ RESIZE_METHODS = ('bilinear', 'bicubic')
 DIGITS_TRAIN_EXAMPLES = 1_437
 DIGITS_VALIDATION_EXAMPLES = 360
 DIGITS_NUM_CLASSES = 10
+
+# The names of the experiments below, which --experiment takes.
+EXPERIMENTS: list[str] = []
 
 
 @dataclasses.dataclass
@@ -196,6 +200,14 @@ def _sgd(learning_rate: float) -> optimization.OptimizationConfig:
   })
 
 
+def _register(
+    build: Callable[[], cfg.ExperimentConfig],
+) -> Callable[[], cfg.ExperimentConfig]:
+  """Registers an experiment under the name of its function."""
+  EXPERIMENTS.append(build.__name__)
+  return exp_factory.register_config_factory(build.__name__)(build)
+
+
 def _imagenet_pretraining(layout: str) -> cfg.ExperimentConfig:
   """The paper's pretraining: 300 epochs at batch 4096 (section 5.1)."""
   return cfg.ExperimentConfig(
@@ -210,19 +222,19 @@ def _imagenet_pretraining(layout: str) -> cfg.ExperimentConfig:
               weight_decay=0.3, learning_rate=0.003, warmup_steps=10_000)))
 
 
-@exp_factory.register_config_factory('funnel_vit_imagenet')
+@_register
 def funnel_vit_imagenet() -> cfg.ExperimentConfig:
   """Pretraining of Funnel-ViT-B/16 with three blocks, mean pooling."""
   return _imagenet_pretraining('B4-4-4')
 
 
-@exp_factory.register_config_factory('vit_imagenet')
+@_register
 def vit_imagenet() -> cfg.ExperimentConfig:
   """The paper's baseline: the same with one block, which is ViT-B/16."""
   return _imagenet_pretraining('B12')
 
 
-@exp_factory.register_config_factory('funnel_vit_imagenet_finetune')
+@_register
 def funnel_vit_imagenet_finetune() -> cfg.ExperimentConfig:
   """Fine-tuning at 384 px with SGD (paper, section 5.1), 20,000 steps."""
   return cfg.ExperimentConfig(
@@ -258,19 +270,19 @@ def _cifar_finetuning(name: str, num_classes: int) -> cfg.ExperimentConfig:
           train_steps=10_000, optimizer_config=_sgd(learning_rate=0.003)))
 
 
-@exp_factory.register_config_factory('funnel_vit_cifar10_finetune')
+@_register
 def funnel_vit_cifar10_finetune() -> cfg.ExperimentConfig:
   """Fine-tuning on CIFAR-10, which the paper names as future work."""
   return _cifar_finetuning('cifar10', 10)
 
 
-@exp_factory.register_config_factory('funnel_vit_cifar100_finetune')
+@_register
 def funnel_vit_cifar100_finetune() -> cfg.ExperimentConfig:
   """Fine-tuning on CIFAR-100, which the paper names as future work."""
   return _cifar_finetuning('cifar100', 100)
 
 
-@exp_factory.register_config_factory('funnel_vit_digits')
+@_register
 def funnel_vit_digits() -> cfg.ExperimentConfig:
   """A small Funnel-ViT on scikit-learn's digits, in minutes on two cores.
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from absl import app
 from absl import flags
 
+from official_ext.command_line import errors
 from official_ext.command_line import library_logs
 
 _FLOAT32_BYTES = 4
@@ -43,7 +44,7 @@ def main(argv: Sequence[str]) -> None:
                 pool_axes=_POOL_AXES.value), image_size)
         for layout in argv[1:]]
   except ValueError as error:
-    library_logs.fail(error)
+    errors.fail(error)
   width = max(len(spec.layout_with_tokens) for spec in resolved)
   print(f'{"layout":{width}}{"parameters, M":>14}{"GMACs":>8}'
         f'{"of the first":>14}{"kept, MiB":>11}')

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from absl import app
 from absl import flags
 
+from official_ext.command_line import errors
 from official_ext.command_line import library_logs
 
 _BYTES_PER_VALUE = {'float32': 4, 'bfloat16': 2, 'float16': 2}
@@ -75,7 +76,7 @@ def main(argv: Sequence[str]) -> None:
         min_layers_per_block=_MIN_LAYERS_PER_BLOCK.value,
         num_classes=_NUM_CLASSES.value, top=_TOP.value)
   except ValueError as error:
-    library_logs.fail(error)
+    errors.fail(error)
   lines = [
       f'{_MODEL_NAME.value} at {_IMAGE_SIZE.value} px, {_NUM_BLOCKS.value} '
       f'blocks, at most {plans.max_layers} layers',

@@ -8,18 +8,22 @@ with the keys that exist; then everything that is left to derive is derived.
 from __future__ import annotations
 
 from collections.abc import Sequence
+import dataclasses
 import os
 import pathlib
+from typing import Any
 
 from official.core import config_definitions as cfg
 from official.core import exp_factory
 from official.core import train_utils
 from official.modeling import hyperparams
+from official.vision.configs import image_classification as garden_configs
 import tensorflow as tf
 import yaml
 
 from official_ext.configs import image_classification
 from official_ext.params import derive
+from official_ext.params import former_settings
 from official_ext.params import overrides
 
 # What Model Garden writes into the folder of a training.
@@ -51,23 +55,39 @@ def load(experiment: str,
   Raises:
     ValueError: if a name, key or value is wrong, saying what to type instead.
   """
-  paths = [find_config_file(name) for name in config_files]
   default = _registered(experiment)
-  for override in [*paths, params_override]:
-    if override:
-      overrides.check(override, default, (
-          override if override in paths else '--params_override'))
-  params = train_utils.ExperimentParser(train_utils.ParseConfigOptions(
+  settings = [
+      _settings(override, source, default) for override, source in (
+          *((path, path) for path in map(find_config_file, config_files)),
+          (params_override, '--params_override'))]
+  params = _Parser(train_utils.ParseConfigOptions(
       experiment=experiment,
-      config_file=paths,
+      config_file=settings[:-1],
       tpu=tpu,
       tf_data_service=tf_data_service or '',
-      params_override=params_override)).parse()
+      params_override=settings[-1])).parse()
   if isinstance(params.task, image_classification.ImageClassificationTask):
     derive.resolve(params)
   params.validate()
   params.lock()
   return params
+
+
+def _settings(override: str, source: str,
+              params: cfg.ExperimentConfig) -> dict[str, Any]:
+  """Reads the settings of one source, and checks that they exist."""
+  if not override:
+    return {}
+  settings = former_settings.apply(overrides.read(override), source)
+  overrides.check(settings, params, source)
+  return settings
+
+
+class _Parser(train_utils.ExperimentParser):
+  """Model Garden's parser, on experiments that have our settings."""
+
+  def base_experiment(self) -> cfg.ExperimentConfig:
+    return _registered(self._flags_obj.experiment)
 
 
 def load_saved(model_dir: str) -> cfg.ExperimentConfig:
@@ -108,8 +128,11 @@ def load_saved_file(path: str) -> cfg.ExperimentConfig:
   params = cfg.ExperimentConfig(
       task=image_classification.ImageClassificationTask(),
       trainer=image_classification.TrainerConfig())
+  settings = hyperparams.ParamsDict({})
   try:
-    hyperparams.override_params_dict(params, path, is_strict=True)
+    hyperparams.override_params_dict(settings, path, is_strict=False)
+    params.override(
+        former_settings.apply(settings.as_dict(), path, tells=False))
   except (yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
     raise ValueError(
         f'{path} is not the configuration of a training: {error}') from error
@@ -159,12 +182,33 @@ def shipped_config_files() -> dict[str, pathlib.Path]:
 
 
 def _registered(experiment: str) -> cfg.ExperimentConfig:
+  """Returns a registered experiment, on our settings.
+
+  Model Garden's own are brought to them here, once; what they lack gets a
+  value that changes nothing.
+  """
   try:
-    return exp_factory.get_exp_config(experiment)
+    params = exp_factory.get_exp_config(experiment)
   except LookupError as error:
-    ours = ('funnel_vit_imagenet', 'vit_imagenet',
-            'funnel_vit_imagenet_finetune', 'funnel_vit_cifar10_finetune',
-            'funnel_vit_cifar100_finetune', 'funnel_vit_digits')
     raise ValueError(
         f'--experiment={experiment} is not registered. This project registers '
-        f"{', '.join(ours)}; Model Garden's own can be named too.") from error
+        f'{", ".join(image_classification.EXPERIMENTS)}; those of Model Garden '
+        'can be named too.') from error
+  if type(params.task) is garden_configs.ImageClassificationTask:
+    data = {name: _converted(
+        getattr(params.task, name), image_classification.DataConfig,
+        label_offset=0) for name in ('train_data', 'validation_data')}
+    params.task = _converted(
+        params.task, image_classification.ImageClassificationTask, **data)
+    params.trainer = _converted(
+        params.trainer, image_classification.TrainerConfig,
+        export=image_classification.ExportConfig(at_end=False))
+  return params
+
+
+def _converted(config: hyperparams.Config, to: type[hyperparams.Config],
+               **settings: Any) -> Any:
+  """Returns a configuration as one of a class with further fields."""
+  fields = {field.name: getattr(config, field.name)
+            for field in dataclasses.fields(config)}
+  return to(**{**fields, **settings})

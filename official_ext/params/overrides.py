@@ -19,24 +19,19 @@ import yaml
 _SCALARS = (int, float, str, bool, type(None))
 
 
-def check(override: str, params: hyperparams.Config, source: str) -> None:
-  """Checks the keys and the types of an override.
+def read(override: str) -> dict[str, Any]:
+  """Reads an override with Model Garden's own reader.
 
   Args:
     override: 'key=value,...', YAML, or the path of a YAML file.
-    params: the configuration that it is for; it is not changed.
-    source: where the override comes from, for the message.
+
+  Returns:
+    The settings, nested by name.
 
   Raises:
-    ValueError: if it cannot be read, has a key that does not exist, or a value
-      of the wrong type; it says which keys exist.
+    ValueError: if it cannot be read.
   """
-  _check_keys(_as_dict(override), params, source)
-
-
-def _as_dict(override: str) -> Mapping[str, Any]:
-  """An override as nested dictionaries, read by Model Garden's own reader."""
-  read = hyperparams.ParamsDict({})
+  settings = hyperparams.ParamsDict({})
   if override.endswith(('.yaml', '.yml')):
     content = None
     with tf.io.gfile.GFile(override) as file:
@@ -49,14 +44,14 @@ def _as_dict(override: str) -> Mapping[str, Any]:
           f'{override} must hold keys and values, such as "trainer: '
           f'{{train_steps: 10}}", but holds {content!r:.60}.')
   try:
-    hyperparams.override_params_dict(read, override, is_strict=False)
+    hyperparams.override_params_dict(settings, override, is_strict=False)
   except Exception as error:
     raise ValueError(
         f'the configuration {override!r} cannot be read: {error}. Give '
         "key=value pairs joined by commas, with quotes around a value that "
         "holds a comma, as in task.model.backbone.funnel_vit.layout='B6(197, "
         "m4096)-6'; or a YAML file.") from error
-  found = read.as_dict()
+  found = settings.as_dict()
   for key, value in found.items():
     if value is None:
       raise ValueError(
@@ -65,9 +60,20 @@ def _as_dict(override: str) -> Mapping[str, Any]:
   return found
 
 
-def _check_keys(override: Mapping[str, Any], params: hyperparams.Config,
-                source: str, path: str = '') -> None:
-  """Raises ValueError on the first key that the configuration lacks."""
+def check(override: Mapping[str, Any], params: hyperparams.Config,
+          source: str, path: str = '') -> None:
+  """Checks the keys and the types of an override.
+
+  Args:
+    override: settings, nested by name.
+    params: the configuration that it is for; it is not changed.
+    source: where the override comes from, for the message.
+    path: where in the experiment `params` is, with a dot at its end.
+
+  Raises:
+    ValueError: if a key does not exist, saying which do, or a value is of the
+      wrong type.
+  """
   # Not as_dict(), which of a one-of shows only the type that is chosen.
   known = [key for key in vars(params) if key not in params.RESERVED_ATTR]
   for key, value in override.items():
@@ -88,7 +94,7 @@ def _check_keys(override: Mapping[str, Any], params: hyperparams.Config,
         continue
       below = config_class()
     if vars(below).keys() - set(below.RESERVED_ATTR):
-      _check_keys(value, below, source, f'{path}{key}.')
+      check(value, below, source, f'{path}{key}.')
 
 
 def _check_type(value: Any, owner: type, key: str, where: str) -> None:

@@ -21,6 +21,7 @@ import urllib.request
 from absl import app
 from absl import flags
 
+from official_ext.command_line import errors
 from official_ext.command_line import library_logs
 
 _SERVER = flags.DEFINE_string(
@@ -154,7 +155,7 @@ def main(argv: Sequence[str]) -> None:
     images = [pathlib.Path(path).read_bytes() for path in argv[1:]]
     answers = ask(server, _MODEL.value, images, _TIMEOUT.value)
   except (RequestError, OSError) as error:
-    library_logs.fail(error)
+    errors.fail(error)
   for path, classes in zip(argv[1:], answers, strict=True):
     print(path)
     for name, probability in classes:

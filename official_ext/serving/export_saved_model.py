@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from absl import app
 from absl import flags
 
+from official_ext.command_line import errors
 from official_ext.command_line import library_logs
 
 _FORMATS = ('saved_model', 'tflite', 'onnx')
@@ -95,7 +96,7 @@ def main(argv: Sequence[str]) -> None:
                 _CALIBRATION_IMAGES.value, _CALIBRATION_DATA.value),
             _OVERWRITE.value)
   except (ValueError, OSError, tf.errors.OpError) as error:
-    library_logs.fail(error)
+    errors.fail(error)
   print(f'exported to {path}')
 
 

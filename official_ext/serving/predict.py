@@ -16,6 +16,7 @@ import tempfile
 from absl import app
 from absl import flags
 
+from official_ext.command_line import errors
 from official_ext.command_line import library_logs
 
 _MODEL = flags.DEFINE_string(
@@ -44,7 +45,7 @@ def main(argv: Sequence[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
       classifier = classifier_lib.Classifier(_export(folder))
   except (ValueError, OSError, tf.errors.OpError) as error:
-    library_logs.fail(error)
+    errors.fail(error)
   failed = 0
   for path in argv[1:]:
     try:

@@ -17,6 +17,7 @@ import os
 from absl import app
 from absl import flags
 
+from official_ext.command_line import errors
 from official_ext.command_line import flag_types
 from official_ext.command_line import library_logs
 
@@ -73,13 +74,13 @@ def main(argv: Sequence[str]) -> None:
           trained, runners, itertools.chain([first], batches))
       verification.time_calls(rows[1:], runners, first, _BATCH_SIZES.value)
   except (ValueError, OSError, tf.errors.OpError) as error:
-    library_logs.fail(error)
+    errors.fail(error)
   print(f'{rows[0].accuracy.num_images} images, {checkpoint}:\n')
   print(verification.format_table(rows, _BATCH_SIZES.value))
   wrong = [row.name for row in rows[1:] if row.is_exact and
            not row.accuracy.max_difference <= _TOLERANCE.value]
   if wrong:
-    library_logs.fail(
+    errors.fail(
         f'{", ".join(wrong)}: logits differ from the checkpoint by more than '
         f'--tolerance={_TOLERANCE.value}.')
 

@@ -6,9 +6,6 @@ import subprocess
 import sys
 
 import pytest
-import tensorflow as tf
-
-from official_ext.command_line import library_logs
 
 _COMMAND = """
 import time
@@ -58,11 +55,3 @@ def test_a_command_that_ends_well(repository):
   stdout, stderr = (process := start(repository, 'pass')).communicate(
       timeout=60)
   assert (process.returncode, stdout, stderr) == (0, 'a line\n', '')
-
-
-def test_an_error_of_tensorflow_without_its_operation(capsys):
-  with pytest.raises(SystemExit):
-    library_logs.fail(tf.errors.DataLossError(
-        None, None, '{{function_node __wrapped__Restore_device_/job:a}} '
-        'Checksum does not match [Op:RestoreV2] name: '))
-  assert capsys.readouterr().err == 'error: Checksum does not match \n'

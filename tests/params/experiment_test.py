@@ -1,7 +1,10 @@
 """Tests of reading, checking and completing a configuration."""
 
+from official.core import exp_factory
+from official.modeling import hyperparams
 import pytest
 
+from official_ext.configs import image_classification as configs
 from official_ext.params import experiment
 
 OURS = ['funnel_vit_imagenet', 'vit_imagenet', 'funnel_vit_imagenet_finetune',
@@ -268,9 +271,29 @@ def test_warnings_of_settings_that_do_little(caplog):
   assert not caplog.text
 
 
-def test_model_gardens_own_experiments_can_be_named():
-  params = experiment.load('vit_imagenet_pretrain')
-  assert params.task.model.backbone.type == 'vit'
+@pytest.mark.parametrize('name', [
+    'vit_imagenet_pretrain', 'deit_imagenet_pretrain', 'resnet_imagenet'])
+def test_model_gardens_own_experiments_stay_what_they_are(name):
+  theirs = exp_factory.get_exp_config(name)
+  ours = experiment.load(name)
+  assert isinstance(ours.task, configs.ImageClassificationTask)
+  assert isinstance(ours.trainer, configs.TrainerConfig)
+  # What is ours is off.
+  neutral = {
+      'trainer': {
+          'train_epochs': 0, 'interval_epochs': 1, 'seed': None,
+          'deterministic': False, 'learning_rate_scaling': 'none',
+          'reference_batch_size': 0,
+          'export': {'at_end': False, 'at_best': False, 'export_dir': ''}},
+      'task': {
+          'data_dir': '', 'init_checkpoint_grid': None,
+          'init_checkpoint_resize_method': 'bilinear', 'class_names_path': '',
+          'gradient_accumulation_steps': 1,
+          'train_data': {'num_examples': 0, 'label_offset': 0},
+          'validation_data': {'num_examples': 0, 'label_offset': 0}}}
+  expected = hyperparams.ParamsDict(theirs.as_dict())
+  expected.override(neutral, is_strict=False)
+  assert ours.as_dict() == expected.as_dict()
 
 
 def test_the_configuration_is_locked():

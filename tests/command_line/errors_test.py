@@ -1,0 +1,48 @@
+"""Tests of what a user reads of an exception, and of the exit status."""
+
+import pytest
+import tensorflow as tf
+
+from official_ext.command_line import errors
+
+NATIVE = tf.errors.DataLossError(
+    None, None, '{{function_node __wrapped__Restore_device_/job:a}} '
+    'Checksum does not match [Op:RestoreV2] name: ')
+
+
+@pytest.mark.parametrize('error, message', [
+    (NATIVE, 'Checksum does not match'),
+    (tf.errors.NotFoundError(None, None, '{{node a}} no file.\nat b'),
+     'no file.\nat b'),
+    (ValueError('two\nlines.'), 'two\nlines.'),
+    (KeyError(), 'KeyError()'),
+])
+def test_the_message_of_an_error(error, message):
+  assert errors.message(error) == message
+  assert errors.reason(error) == message.splitlines()[0].rstrip('.')
+
+
+@pytest.mark.parametrize('error', [
+    NATIVE, ValueError('Checksum does not match'),
+    OSError('Checksum does not match'),
+    errors.UserError('Checksum does not match')])
+def test_a_command_ends_with_a_line(error, capsys):
+  with pytest.raises(SystemExit) as raised, errors.reported():
+    raise error
+  assert raised.value.code == 1
+  assert capsys.readouterr().err == 'error: Checksum does not match\n'
+
+
+def test_a_bug_keeps_its_traceback():
+  with pytest.raises(TypeError), errors.reported():
+    raise TypeError
+  with pytest.raises(ValueError), errors.reported(errors.UserError):
+    raise ValueError
+  with pytest.raises(BrokenPipeError), errors.reported():
+    raise BrokenPipeError
+
+
+def test_other_kinds_are_reported_where_a_command_says_so(capsys):
+  with pytest.raises(SystemExit), errors.reported(SyntaxError):
+    raise SyntaxError('no bracket')
+  assert capsys.readouterr().err == 'error: no bracket\n'
