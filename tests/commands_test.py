@@ -128,7 +128,7 @@ def test_library_logs_come_back(repository, digits_dir, tmp_path):
 
 
 def test_an_installed_package_is_complete(repository, tmp_path):
-  result = commands.run(
+  result = commands.run_alone(
       '-m', 'pip', 'wheel', '--quiet', '--no-deps', '--no-build-isolation',
       '--wheel-dir', tmp_path, '.', cwd=repository)
   assert result.returncode == 0, result.stderr
@@ -139,7 +139,7 @@ def test_an_installed_package_is_complete(repository, tmp_path):
   assert sorted(path.name for path in installed.iterdir()
                 if not path.name.endswith('.dist-info')) == [
                     'data_prep', 'official_ext']
-  result = commands.run(
+  result = commands.run_alone(
       '-c', 'import official_ext; print(official_ext.__file__); '
       'from official_ext.params import experiment; '
       'print(*experiment.shipped_config_files())',
@@ -147,8 +147,8 @@ def test_an_installed_package_is_complete(repository, tmp_path):
   package, names = result.stdout.splitlines()
   assert package == f'{installed}/official_ext/__init__.py'
   assert {'runtime/tpu', 'table2/b6-6_mean', 'patch32'} <= set(names.split())
-  shown = commands.run('-m', 'official_ext.train', '--help', cwd=tmp_path,
-                       PYTHONPATH=str(installed)).stdout
+  shown = commands.run_alone('-m', 'official_ext.train', '--help', cwd=tmp_path,
+                             PYTHONPATH=str(installed)).stdout
   for flag in ('--experiment:', '--params_override:', '--[no]library_logs:',
                '--[no]profile:', '--profile_steps:'):
     assert flag in shown

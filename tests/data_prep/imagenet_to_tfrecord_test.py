@@ -82,7 +82,7 @@ def test_too_many_corrupt_images(repository, folder, tmp_path):
 ])
 def test_wrong_flags(repository, tmp_path, arguments, reason):
   image_trees.class_folders(tmp_path / 'x', {'a': 1, 'b': 1})
-  result = commands.run(
+  result = commands.run_alone(
       *CONVERT, *arguments, cwd=tmp_path, PYTHONPATH=str(repository))
   assert result.returncode == 1
   assert reason in result.stderr + result.stdout

@@ -53,8 +53,8 @@ _ARGUMENTS = {
 
 @pytest.fixture(scope='module')
 def results(repository):
-  result = commands.run('-c', _DRIVER, json.dumps(list(_ARGUMENTS.values())),
-                        cwd=repository)
+  result = commands.run_alone(
+      '-c', _DRIVER, json.dumps(list(_ARGUMENTS.values())), cwd=repository)
   assert result.returncode == 0, result.stderr
   return dict(zip(_ARGUMENTS, json.loads(result.stdout)))
 

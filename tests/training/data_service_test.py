@@ -30,7 +30,7 @@ def _address():
 
 @pytest.mark.long
 def test_a_training(repository, digits_dir, address, tmp_path):
-  result = commands.run(
+  result = commands.run_alone(
       'train.py', '--experiment=funnel_vit_digits', '--mode=train_and_eval',
       f'--model_dir={tmp_path}/run', f'--tf_data_service={address}',
       '--params_override='

@@ -47,7 +47,7 @@ def test_what_did_not_happen_is_left_open():
 @pytest.mark.long
 def test_memory_of_the_process_grows_with_what_it_holds(repository):
   # In a process of its own, whose peak no other test has set.
-  done = commands.run('-c', """
+  done = commands.run_alone('-c', """
 import numpy as np
 from official_ext.training import memory
 before = memory.measure()
