@@ -41,8 +41,8 @@ ORDER = {
         'describe', 'search', 'plan',
     ],
     'official_ext.checkpoints': [
-        'object_graph', 'position_embedding', 'metadata', 'describe',
-        'restore',
+        'object_graph', 'variable_names', 'position_embedding', 'metadata',
+        'sources', 'describe', 'restore',
     ],
     'official_ext.tasks': [
         'accumulation', 'exact_evaluation', 'parsing', 'preflight', 'reading',

@@ -102,20 +102,16 @@ def read(checkpoint: str) -> dict[str, Any] | None:
   Raises:
     ValueError: if there is no readable checkpoint.
   """
-  try:
+  with object_graph.explained_errors(checkpoint):
     reader = tf.train.load_checkpoint(checkpoint)
     if not reader.has_tensor(_KEY):
       return None
     return json.loads(reader.get_tensor(_KEY))
-  except object_graph.READ_ERRORS as error:
-    raise ValueError(
-        f'{checkpoint} is not a checkpoint that can be read: {error}'
-    ) from error
 
 
 def check_same_architecture(
     checkpoint: str, expected: Mapping[str, Any]) -> None:
-  """Refuses to go on in a folder that holds another model.
+  """Refuses to resume in a folder that holds another model.
 
   Args:
     checkpoint: prefix of the checkpoint found there.

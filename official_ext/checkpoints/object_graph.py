@@ -8,6 +8,7 @@ Walking the saved graph and the model side by side finds them in all.
 from __future__ import annotations
 
 from collections.abc import Iterator
+import contextlib
 import dataclasses
 import os
 from typing import Any
@@ -20,7 +21,7 @@ _GRAPH_KEY = '_CHECKPOINTABLE_OBJECT_GRAPH'
 _VALUE = 'VARIABLE_VALUE'
 
 # What TensorFlow's reader raises on damaged files, depending on the damage.
-READ_ERRORS = (tf.errors.OpError, IndexError, RuntimeError, ValueError)
+_READ_ERRORS = (tf.errors.OpError, IndexError, RuntimeError, ValueError)
 
 
 def find(path: str) -> str:
@@ -60,6 +61,25 @@ def find(path: str) -> str:
       'model_dir/ckpt-100.')
 
 
+@contextlib.contextmanager
+def explained_errors(path: str, key: str | None = None) -> Iterator[None]:
+  """Explains what TensorFlow's reader raises.
+
+  Args:
+    path: prefix of the checkpoint that is read inside.
+    key: the variable that is read; None: what every checkpoint has.
+
+  Raises:
+    ValueError: if the file cannot be read.
+  """
+  try:
+    yield
+  except _READ_ERRORS as error:
+    message = (f'{path} is damaged: {key} cannot be read ({error}).' if key
+               else f'{path} is not a checkpoint that can be read: {error}')
+    raise ValueError(message) from error
+
+
 @dataclasses.dataclass
 class SavedObjects:
   """The object graph of a checkpoint file.
@@ -87,23 +107,20 @@ class SavedObjects:
       ValueError: if it cannot be read, or was not written by
         tf.train.Checkpoint.
     """
-    try:
+    with explained_errors(path):
       reader = tf.train.load_checkpoint(path)
       serialized = reader.get_tensor(_GRAPH_KEY)
-    except READ_ERRORS as error:
-      raise ValueError(
-          f'{path} is not a checkpoint that can be read: {error}') from error
     graph = trackable_object_graph_pb2.TrackableObjectGraph.FromString(
         serialized)
     return cls(path, reader, graph.nodes)
 
   def children(self, node: int) -> dict[str, int]:
-    """The objects below one, by the names of the edges."""
+    """Returns the objects below one, by the names of the edges."""
     return {child.local_name: child.node_id
             for child in self.nodes[node].children}
 
   def descend(self, *names: str) -> int | None:
-    """The object at the end of a path from the root, or None."""
+    """Returns the object at the end of a path from the root, or None."""
     node = 0
     for name in names:
       node = self.children(node).get(name)
@@ -112,14 +129,14 @@ class SavedObjects:
     return node
 
   def key(self, node: int) -> str | None:
-    """The key of a variable's value, or None if it is no variable."""
+    """Returns the key of a variable's value, or None if it is none."""
     for attribute in self.nodes[node].attributes:
       if attribute.name == _VALUE:
         return attribute.checkpoint_key
     return None
 
   def slots(self, optimizer: int, name: str) -> dict[str, str]:
-    """The keys of an optimizer's slots, by the keys of their variables.
+    """Returns the keys of an optimizer's slots, by those of their variables.
 
     Args:
       optimizer: the optimizer's object.
@@ -135,7 +152,7 @@ class SavedObjects:
         if slot.slot_name == name}
 
   def keys_below(self, *nodes: int) -> set[str]:
-    """The keys of all variables at and below some objects."""
+    """Returns the keys of all variables at and below some objects."""
     seen, waiting, keys = set(), list(nodes), set()
     while waiting:
       current = waiting.pop()
@@ -174,11 +191,11 @@ class SavedObjects:
                      if name in saved)
 
   def shape(self, key: str) -> tuple[int, ...]:
-    """The shape of a variable."""
+    """Returns the shape of a variable."""
     return tuple(self.reader.get_variable_to_shape_map()[key])
 
   def tensor(self, key: str) -> np.ndarray:
-    """The value of a variable.
+    """Reads the value of a variable.
 
     Args:
       key: its key.
@@ -189,9 +206,5 @@ class SavedObjects:
     Raises:
       ValueError: if the file is damaged.
     """
-    try:
+    with explained_errors(self.path, key):
       return self.reader.get_tensor(key)
-    except READ_ERRORS as error:
-      raise ValueError(
-          f'{self.path} is damaged: {key} cannot be read ({error}).'
-      ) from error

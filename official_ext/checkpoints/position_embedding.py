@@ -61,9 +61,13 @@ def resample(embedding: np.ndarray, source_grid: tuple[int, int],
 
 
 def guess_square_grid(num_patches: int) -> tuple[int, int] | None:
-  """The square grid of a number of patches, or None if there is none.
+  """Guesses the grid of a checkpoint that does not say what it was.
 
-  For checkpoints that do not say what their grid was.
+  Args:
+    num_patches: how many patches it has.
+
+  Returns:
+    The square grid of as many patches, or None if there is none.
   """
   side = math.isqrt(num_patches)
   return (side, side) if side * side == num_patches else None

@@ -3,51 +3,90 @@
 Any layouts of equal widths and depth exchange weights (paper, section 3.2 and
 its table 1), at any resolution and with any number of classes. What is not
 explained by what the user asked for is an error.
+
+A plan is made from the names and shapes of a source alone, and only then
+carried out, so that a model is changed wholly or not at all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 import dataclasses
 
+import numpy as np
 import tf_keras
 
-from official_ext.checkpoints import metadata
-from official_ext.checkpoints import object_graph
 from official_ext.checkpoints import position_embedding
+from official_ext.checkpoints import sources
+from official_ext.checkpoints import variable_names
 from official_ext.configs import image_classification
+from official_ext.modeling import specs
 
 MODULES = image_classification.INIT_CHECKPOINT_MODULES
 
-_POSITION_EMBEDDING = 'pos_embedding'
 _MAX_LISTED = 6
 
 
 class LoadError(ValueError):
-  """A checkpoint that does not fit the model."""
+  """Says that a checkpoint does not fit the model."""
 
 
-@dataclasses.dataclass
-class Report:
-  """What became of every variable, by name.
+@dataclasses.dataclass(frozen=True)
+class Resampling:
+  """A position embedding that moves to the grid of the model.
 
   Attributes:
-    checkpoint: prefix of the checkpoint.
-    loaded: variables that were taken as they are.
-    position: the grid of the checkpoint's patches, and how it is known.
-    resampled: position embeddings, with the grids and the method.
-    dropped: variables of the checkpoint that are not wanted, and why.
-    initial: variables of the model that keep their initial values.
+    source_grid: (rows, columns) of the source's patches.
+    target_grid: (rows, columns) of the model's patches.
+    has_class_token: whether the first token is the class token's.
+    method: 'bilinear' or 'bicubic'.
   """
-  checkpoint: str
-  loaded: list[str] = dataclasses.field(default_factory=list)
-  position: list[str] = dataclasses.field(default_factory=list)
-  resampled: list[str] = dataclasses.field(default_factory=list)
-  dropped: list[str] = dataclasses.field(default_factory=list)
-  initial: list[str] = dataclasses.field(default_factory=list)
+  source_grid: tuple[int, int]
+  target_grid: tuple[int, int]
+  has_class_token: bool
+  method: str
+
+  def apply(self, value: np.ndarray) -> np.ndarray:
+    """Resamples an embedding, [1, T, D] -> [1, T', D]."""
+    return position_embedding.resample(
+        value, self.source_grid, self.target_grid, self.has_class_token,
+        self.method)
 
   def __str__(self) -> str:
-    lines = [f'initialised from {self.checkpoint}:']
+    (rows, columns), (new_rows, new_columns) = (
+        self.source_grid, self.target_grid)
+    return (f'{rows} x {columns} -> {new_rows} x {new_columns} patches, '
+            f'{self.method}')
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+  """What becomes of every variable.
+
+  Attributes:
+    path: where the source is.
+    steps: the arrays that are taken, by their names in `variable_names`, and
+      how they are resampled, or None.
+    loaded: variables of the model that are taken as they are.
+    position: the grid of the source's patches, and how it is known.
+    resampled: position embeddings, with the grids and the method.
+    dropped: what of the source is not wanted, and why.
+    initial: variables of the model that keep their initial values.
+    problems: what does not fit; a plan that has any is not carried out.
+    refusal: the message of such a plan; empty if there are no problems.
+  """
+  path: str
+  steps: Mapping[str, Resampling | None]
+  loaded: tuple[str, ...]
+  position: tuple[str, ...]
+  resampled: tuple[str, ...]
+  dropped: tuple[str, ...]
+  initial: tuple[str, ...]
+  problems: tuple[str, ...]
+  refusal: str
+
+  def __str__(self) -> str:
+    lines = [f'initialised from {self.path}:']
     for what in ('loaded', 'position', 'resampled', 'dropped', 'initial'):
       names = getattr(self, what)
       shown = f'{len(names)} variables' if what == 'loaded' else (
@@ -58,7 +97,7 @@ class Report:
 
 def load(model: tf_keras.Model, path: str, modules: str = 'all',
          method: str = 'bilinear',
-         source_grid: Sequence[int] | None = None) -> Report:
+         source_grid: Sequence[int] | None = None) -> Plan:
   """Initialises a classifier from a checkpoint.
 
   Args:
@@ -76,163 +115,145 @@ def load(model: tf_keras.Model, path: str, modules: str = 'all',
   Raises:
     LoadError: if something does not fit, naming the variables with both
       shapes; the model is then unchanged.
+    ValueError: if there is no checkpoint or it cannot be read; likewise.
   """
+  _check_modules(modules)
+  source = sources.CheckpointSource(path)
+  plan = make_plan(model, source, modules, method, source_grid)
+  apply(plan, model, source)
+  return plan
+
+
+def make_plan(model: tf_keras.Model, source: sources.Source,
+              modules: str = 'all', method: str = 'bilinear',
+              source_grid: Sequence[int] | None = None) -> Plan:
+  """Finds out what would be loaded, from names and shapes alone.
+
+  Args:
+    model: as in `load`; it is not changed.
+    source: the arrays.
+    modules: as in `load`.
+    method: as in `load`.
+    source_grid: as in `load`.
+
+  Returns:
+    The plan, with what does not fit among it.
+
+  Raises:
+    LoadError: if the two are different kinds of models (a class token or none,
+      other numbers of layers), or the source's grid is unknown or denied.
+  """
+  _check_modules(modules)
+  spec = model.backbone.spec
+  _check_same_kind(source, spec)
+  position, resampling = _resampling(source, spec, method, source_grid)
+  names = variable_names.of_model(model)
+  steps, loaded, resampled, initial, problems = {}, [], [], [], []
+  for variable in model.variables:
+    name = names.get(id(variable))
+    found, wanted = source.shapes.get(name), tuple(variable.shape)
+    if modules != 'all' and name and _is_head(name):
+      initial.append(variable.name)
+    elif found is None:
+      problems.append(f'{variable.name} {wanted} is not in it')
+    elif (name == variable_names.POSITION_EMBEDDING and resampling and
+          found[-1] == wanted[-1]):
+      steps[name] = resampling
+      resampled.append(f'{variable.name}: {resampling}')
+    elif found != wanted:
+      problems.append(f'{variable.name} is {found} there and {wanted} here')
+    else:
+      steps[name] = None
+      loaded.append(variable.name)
+  dropped, unexpected = _left_over(source, set(names.values()), spec, modules)
+  problems += [f'{source.origin(name)} {source.shapes[name]} has no place here'
+               for name in unexpected]
+  return Plan(
+      source.path, steps, tuple(loaded), position, tuple(resampled),
+      tuple(dropped), tuple(initial), tuple(problems),
+      _refusal(source, spec, modules, problems) if problems else '')
+
+
+def apply(plan: Plan, model: tf_keras.Model, source: sources.Source) -> None:
+  """Carries out a plan.
+
+  Args:
+    plan: what `make_plan` returned for the model and the source.
+    model: the classifier.
+    source: the arrays.
+
+  Raises:
+    LoadError: if the plan has problems.
+    ValueError: if an array cannot be read; in both cases the model is
+      unchanged.
+  """
+  if plan.problems:
+    raise LoadError(plan.refusal)
+  values = {}
+  for name, resampling in plan.steps.items():
+    value = source.read(name)
+    values[name] = resampling.apply(value) if resampling else value
+  # Everything was read before anything is changed.
+  names = variable_names.of_model(model)
+  for variable in model.variables:
+    name = names[id(variable)]
+    if name in values:
+      variable.assign(values[name])
+
+
+def _check_modules(modules: str) -> None:
   if modules not in MODULES:
     raise ValueError(
         f'task.init_checkpoint_modules is {modules!r}, but must be one of '
         f'{", ".join(MODULES)}.')
-  saved = object_graph.SavedObjects.read(object_graph.find(path))
-  described = metadata.read(saved.path) or {}
-  backbone_node = _backbone_node(saved)
-  backbone = model.backbone
-  spec = backbone.spec
-  _check_pooler(saved, backbone_node, spec.has_class_token)
 
-  num_saved = _num_layers(saved, backbone_node)
-  if num_saved != spec.layout.num_layers:
+
+def _is_head(name: str) -> bool:
+  return name.startswith(f'{variable_names.HEAD}/')
+
+
+def _check_same_kind(source: sources.Source, spec: specs.ModelSpec) -> None:
+  """Compares class token and depth, without which no variable fits."""
+  has_class_token = variable_names.CLASS_TOKEN in source.shapes
+  if has_class_token != spec.has_class_token:
+    there, here = (('a', 'no') if has_class_token else ('no', 'a'))
     raise LoadError(
-        f'{saved.path} has {num_saved} layers, and {spec.layout_with_tokens} '
-        f'has {spec.layout.num_layers}. Use a layout of {num_saved} layers.')
-
-  keys = {id(variable): key
-          for variable, key in saved.match(backbone, backbone_node)}
-  head = {id(variable): variable for variable in model.variables}
-  for variable in backbone.variables:
-    head.pop(id(variable))
-  model_node = saved.descend('model')
-  head_keys = set()
-  if model_node is not None and model_node != backbone_node:
-    head_keys = (_layer_keys(saved, model_node) -
-                 _layer_keys(saved, backbone_node))
-    if modules == 'all':
-      keys |= {id(variable): key
-               for variable, key in saved.match(model, model_node)}
-
-  report = Report(saved.path)
-  assignments, problems = [], []
-  for variable in model.variables:
-    if id(variable) in head and modules != 'all':
-      report.initial.append(variable.name)
-      continue
-    key = keys.get(id(variable))
-    if key is None:
-      problems.append(f'{variable.name} {tuple(variable.shape)} is not in it')
-      continue
-    if _POSITION_EMBEDDING in variable.name:
-      grid, how = _source_grid(
-          saved.shape(key), described, source_grid, spec.has_class_token)
-      report.position.append(f'{grid[0]} x {grid[1]} patches: {how}')
-      if saved.shape(key)[-1] == variable.shape[-1]:
-        assignments.append((variable, key, grid))
-        if grid == spec.grid:
-          report.loaded.append(variable.name)
-        else:
-          report.resampled.append(
-              f'{variable.name}: {grid[0]} x {grid[1]} -> {spec.grid[0]} x '
-              f'{spec.grid[1]} patches, {method}')
-        continue
-    if saved.shape(key) != tuple(variable.shape):
-      problems.append(
-          f'{variable.name} is {saved.shape(key)} there and '
-          f'{tuple(variable.shape)} here')
-      continue
-    assignments.append((variable, key, None))
-    report.loaded.append(variable.name)
-
-  unused = _layer_keys(saved, backbone_node) - set(keys.values())
-  pre_logits = _pre_logits_keys(saved, backbone_node)
-  # A head that was trained behind pre-logits means nothing without them.
-  if (modules != 'all' and not spec.representation_size and
-      pre_logits & unused):
-    report.dropped.append('pre-logits (this model has none)')
-    unused -= pre_logits
-  if modules != 'all' and head_keys:
-    report.dropped.append(f'head (init_checkpoint_modules={modules})')
-  elif modules == 'all':
-    unused |= head_keys - set(keys.values())
-  problems += [f'{key} {saved.shape(key)} has no place here'
-               for key in sorted(unused)]
-  if problems:
-    raise LoadError(_explain(saved.path, modules, problems, described, spec))
-
-  # Read everything before anything is changed.
-  values = []
-  for variable, key, grid in assignments:
-    value = saved.tensor(key)
-    if grid is not None:
-      value = position_embedding.resample(
-          value, grid, spec.grid, spec.has_class_token, method)
-    values.append((variable, value))
-  for variable, value in values:
-    variable.assign(value)
-  return report
-
-
-def _backbone_node(saved: object_graph.SavedObjects) -> int:
-  """Where the backbone is, in all the forms that a checkpoint has."""
-  for names in (('backbone',), ('model', '_backbone'),
-                ('model', 'layer_with_weights-0'), ('model',), ()):
-    node = saved.descend(*names)
-    if node is not None and _encoder(saved, node):
-      return node
-  raise LoadError(
-      f'{saved.path} holds no Vision Transformer: there is no encoder in its '
-      'backbone.')
-
-
-def _encoder(saved: object_graph.SavedObjects, node: int) -> int | None:
-  """The number of the weighted layer that is the encoder, or None."""
-  for name, child in saved.children(node).items():
-    if (name.startswith('layer_with_weights-') and
-        '_encoder_layers' in saved.children(child)):
-      return int(name.removeprefix('layer_with_weights-'))
-  return None
-
-
-def _num_layers(saved: object_graph.SavedObjects, node: int) -> int:
-  """The number of transformer layers in a saved backbone."""
-  encoder = saved.children(node)[f'layer_with_weights-{_encoder(saved, node)}']
-  layers = saved.children(saved.children(encoder)['_encoder_layers'])
-  return sum(name.isdigit() for name in layers)
-
-
-def _layer_keys(saved: object_graph.SavedObjects, node: int) -> set[str]:
-  """The keys of a model's layers, without what else is saved beside them."""
-  return saved.keys_below(*(
-      child for name, child in saved.children(node).items()
-      if name.startswith('layer_with_weights-')))
-
-
-def _pre_logits_keys(saved: object_graph.SavedObjects, node: int) -> set[str]:
-  """The keys of the layer that follows the encoder."""
-  name = f'layer_with_weights-{_encoder(saved, node) + 1}'
-  child = saved.children(node).get(name)
-  return saved.keys_below(child) if child is not None else set()
-
-
-def _check_pooler(saved: object_graph.SavedObjects, node: int,
-                  has_class_token: bool) -> None:
-  """A class token stands between the patches and the encoder."""
-  is_saved = _encoder(saved, node) == 2
-  if is_saved != has_class_token:
-    there, here = (('a', 'no') if is_saved else ('no', 'a'))
-    raise LoadError(
-        f'{saved.path} has {there} class token, and this model has {here} '
+        f'{source.path} has {there} class token, and this model has {here} '
         'class token. Set task.model.backbone.funnel_vit.pooler to '
-        f"{'token' if is_saved else 'gap'}.")
+        f"{'token' if has_class_token else 'gap'}.")
+  num_layers = len(
+      {variable_names.layer_number(name) for name in source.shapes} - {None})
+  if num_layers != spec.layout.num_layers:
+    raise LoadError(
+        f'{source.path} has {num_layers} layers, and {spec.layout_with_tokens} '
+        f'has {spec.layout.num_layers}. Use a layout of {num_layers} layers.')
 
 
-def _source_grid(shape: tuple[int, ...], described: dict, given,
+def _resampling(source: sources.Source, spec: specs.ModelSpec, method: str,
+                given: Sequence[int] | None
+                ) -> tuple[tuple[str, ...], Resampling | None]:
+  """Says what the grid of a source is, and how it becomes the model's."""
+  if variable_names.POSITION_EMBEDDING not in source.shapes:
+    return (), None
+  grid, how = _source_grid(source, given, spec.has_class_token)
+  said = (f'{grid[0]} x {grid[1]} patches: {how}',)
+  if grid == spec.grid:
+    return said, None
+  return said, Resampling(grid, spec.grid, spec.has_class_token, method)
+
+
+def _source_grid(source: sources.Source, given: Sequence[int] | None,
                  has_class_token: bool) -> tuple[tuple[int, int], str]:
-  """The grid of a saved position embedding, and how it is known."""
-  if described.get('grid'):
-    grid = tuple(described['grid'])
+  """Returns the grid of a position embedding, and how it is known."""
+  if source.description.get('grid'):
+    grid = tuple(source.description['grid'])
     if given and tuple(given) != grid:
       raise LoadError(
           f'task.init_checkpoint_grid is {list(given)}, but the metadata of '
           f'the checkpoint says {list(grid)}. Leave the setting out.')
     return grid, 'its metadata says so'
-  num_patches = shape[1] - int(has_class_token)
+  num_tokens = source.shapes[variable_names.POSITION_EMBEDDING][1]
+  num_patches = num_tokens - int(has_class_token)
   if given:
     if given[0] * given[1] != num_patches:
       raise LoadError(
@@ -247,18 +268,37 @@ def _source_grid(shape: tuple[int, ...], described: dict, given,
   return square, 'without metadata, a square is taken'
 
 
-def _explain(path: str, modules: str, problems: Sequence[str],
-             described: dict, spec) -> str:
+def _left_over(source: sources.Source, known: set[str], spec: specs.ModelSpec,
+               modules: str) -> tuple[list[str], list[str]]:
+  """Returns what of a source is dropped on purpose, and what has no place."""
+  unexpected = set(source.shapes) - known
+  dropped = []
+  if modules != 'all':
+    pre_logits = {name for name in unexpected
+                  if name.startswith(f'{variable_names.PRE_LOGITS}/')}
+    # A head that was trained behind pre-logits means nothing without them.
+    if pre_logits and not spec.representation_size:
+      dropped.append('pre-logits (this model has none)')
+      unexpected -= pre_logits
+    if any(map(_is_head, source.shapes)):
+      dropped.append(f'head (init_checkpoint_modules={modules})')
+    unexpected = {name for name in unexpected if not _is_head(name)}
+  return dropped, sorted(unexpected, key=source.origin)
+
+
+def _refusal(source: sources.Source, spec: specs.ModelSpec, modules: str,
+             problems: Sequence[str]) -> str:
   """Puts what does not fit into one message."""
   listed = '; '.join(problems[:_MAX_LISTED])
   if len(problems) > _MAX_LISTED:
     listed += f'; and {len(problems) - _MAX_LISTED} more'
-  mend = 'Use the widths, depth and patch size of the checkpoint'
+  fix = 'Use the widths, depth and patch size of the checkpoint'
+  described = source.description
   if described.get('layout'):
-    mend += (f' ({described["model_name"]}, {described["layout"]}, patches of '
-             f'{described["patch_size"]} px)')
+    fix += (f' ({described["model_name"]}, {described["layout"]}, patches of '
+            f'{described["patch_size"]} px)')
   if modules == 'all':
-    mend += ('; or task.init_checkpoint_modules=all_but_head where only the '
-             'classes or the pre-logits differ')
-  return (f'{path} does not fit {spec.model_name}, '
-          f'{spec.layout_with_tokens}: {listed}. {mend}.')
+    fix += ('; or task.init_checkpoint_modules=all_but_head where only the '
+            'classes or the pre-logits differ')
+  return (f'{source.path} does not fit {spec.model_name}, '
+          f'{spec.layout_with_tokens}: {listed}. {fix}.')

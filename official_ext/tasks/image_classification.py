@@ -42,7 +42,7 @@ class ImageClassificationTask(image_classification.ImageClassificationTask):
   vector is all zeros). Here the input pipeline raises InvalidArgumentError.
   """
 
-  def initialize(self, model: tf_keras.Model) -> restore.Report | None:
+  def initialize(self, model: tf_keras.Model) -> restore.Plan | None:
     """Loads `init_checkpoint` and logs what became of every variable.
 
     Args:

@@ -1,5 +1,6 @@
 """Tests of loading a trained model into a new one."""
 
+import classifiers
 import models
 import numpy as np
 from official.core import task_factory
@@ -10,44 +11,12 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-from official_ext.checkpoints import metadata
 from official_ext.checkpoints import object_graph
+from official_ext.checkpoints import position_embedding
 from official_ext.checkpoints import restore
+from official_ext.checkpoints import sources
+from official_ext.checkpoints import variable_names
 from official_ext.params import experiment
-
-SETTING = 'task.model.backbone.funnel_vit'
-
-
-def load_params(layout='B2-2', size=16, num_classes=10, **settings):
-  settings = {'model_name': 'vit-nano4', **settings}
-  overrides = [f'{SETTING}.{key}={value!r}' for key, value in settings.items()]
-  return experiment.load('funnel_vit_digits', params_override=','.join([
-      f"{SETTING}.layout='{layout}'",
-      f'task.model.input_size=[{size},{size},3]',
-      f'task.model.num_classes={num_classes}', *overrides]))
-
-
-def build(seed, **settings):
-  """A classifier with random weights, and its configuration."""
-  params = load_params(**settings)
-  model = task_factory.get_task(params.task).build_model()
-  models.randomize(model, seed)
-  return model, params
-
-
-def save(folder, model, params=None):
-  """Saves a model as our trainer does; without `params`, as Model Garden's."""
-  items = {}
-  if params is not None:
-    items[metadata.CHECKPOINT_ITEM] = metadata.CheckpointMetadata(
-        metadata.describe(params))
-  optimizer = tf_keras.optimizers.SGD(0.1, momentum=0.9)
-  optimizer.build(model.trainable_variables)
-  checkpoint = tf.train.Checkpoint(
-      model=model, optimizer=optimizer, global_step=tf.Variable(3),
-      backbone=model.backbone, **items)
-  return tf.train.CheckpointManager(
-      checkpoint, str(folder), max_to_keep=1).save()
 
 
 def assert_same(source, target, but=()):
@@ -73,9 +42,9 @@ POSITION = 'encoder/posembed_input/pos_embedding:0'
 @pytest.mark.parametrize('source, target', [
     ('B4', 'B4'), ('B4', 'B2-2'), ('B2-2', 'B4'), ('B2-2', 'B1-1-2')])
 def test_the_crosses_at_one_resolution(tmp_path, source, target):
-  pretrained, params = build(1, layout=source)
-  save(tmp_path, pretrained, params)
-  model, _ = build(2, layout=target)
+  pretrained, params = classifiers.build(1, layout=source)
+  classifiers.save(tmp_path, pretrained, params)
+  model, _ = classifiers.build(2, layout=target)
   report = restore.load(model, str(tmp_path))
   assert_same(pretrained.variables, model.variables)
   assert len(report.loaded) == len(model.variables)
@@ -84,15 +53,16 @@ def test_the_crosses_at_one_resolution(tmp_path, source, target):
 
 @pytest.mark.parametrize('with_metadata', [True, False])
 def test_the_crosses_at_a_higher_resolution(tmp_path, with_metadata):
-  pretrained, params = build(1, layout='B4', size=16)
-  save(tmp_path, pretrained, params if with_metadata else None)
-  model, _ = build(2, layout='B2-2', size=24)
+  pretrained, params = classifiers.build(1, layout='B4', size=16)
+  classifiers.save(tmp_path, pretrained, params if with_metadata else None)
+  model, _ = classifiers.build(2, layout='B2-2', size=24)
   report = restore.load(model, str(tmp_path))
   assert_same(pretrained.variables, model.variables, but=[POSITION])
   how = ('its metadata says so' if with_metadata
          else 'without metadata, a square is taken')
-  assert report.position == [f'4 x 4 patches: {how}']
-  assert report.resampled == [f'{POSITION}: 4 x 4 -> 6 x 6 patches, bilinear']
+  assert report.position == (f'4 x 4 patches: {how}',)
+  assert report.resampled == (
+      f'{POSITION}: 4 x 4 -> 6 x 6 patches, bilinear',)
   source = pretrained.backbone.get_layer('encoder')._pos_embed.pos_embedding
   found = model.backbone.get_layer('encoder')._pos_embed.pos_embedding.numpy()
   np.testing.assert_array_equal(found[:, 0], source[:, 0])
@@ -105,34 +75,34 @@ def test_the_crosses_at_a_higher_resolution(tmp_path, with_metadata):
 
 @pytest.mark.parametrize('modules', ['backbone', 'all_but_head'])
 def test_another_number_of_classes(tmp_path, modules):
-  pretrained, params = build(1, num_classes=10)
-  save(tmp_path, pretrained, params)
-  model, _ = build(2, num_classes=7)
+  pretrained, params = classifiers.build(1, num_classes=10)
+  classifiers.save(tmp_path, pretrained, params)
+  model, _ = classifiers.build(2, num_classes=7)
   head = [v.numpy() for v in model.variables[-2:]]
   report = restore.load(model, str(tmp_path), modules)
   assert_same(pretrained.backbone.variables, model.backbone.variables)
   for variable, before in zip(model.variables[-2:], head):
     np.testing.assert_array_equal(variable, before)
-  assert report.initial == [v.name for v in model.variables[-2:]]
-  assert report.dropped == [f'head (init_checkpoint_modules={modules})']
+  assert report.initial == tuple(v.name for v in model.variables[-2:])
+  assert report.dropped == (f'head (init_checkpoint_modules={modules})',)
   with pytest.raises(restore.LoadError, match=(
       r'dense.*kernel:0 is \(64, 10\) there and \(64, 7\) here.*all_but_head')):
     restore.load(model, str(tmp_path), 'all')
 
 
 def test_pre_logits_are_dropped_with_the_head(tmp_path):
-  pretrained, params = build(1, representation_size=64)
-  save(tmp_path, pretrained, params)
-  model, _ = build(2)
+  pretrained, params = classifiers.build(1, representation_size=64)
+  classifiers.save(tmp_path, pretrained, params)
+  model, _ = classifiers.build(2)
   report = restore.load(model, str(tmp_path), 'backbone')
-  assert report.dropped == ['pre-logits (this model has none)',
-                            'head (init_checkpoint_modules=backbone)']
+  assert report.dropped == ('pre-logits (this model has none)',
+                            'head (init_checkpoint_modules=backbone)')
   # The head behind them has the right shape, and would be wrong all the same.
   with pytest.raises(restore.LoadError, match='weights-3.* has no place here'):
     restore.load(model, str(tmp_path), 'all')
   # The other way round they are missing.
-  other, _ = build(3, representation_size=64)
-  save(tmp_path / 'without', *build(4))
+  other, _ = classifiers.build(3, representation_size=64)
+  classifiers.save(tmp_path / 'without', *classifiers.build(4))
   with pytest.raises(restore.LoadError, match='pre_logits/kernel:0.*not in it'):
     restore.load(other, str(tmp_path / 'without'), 'backbone')
 
@@ -149,8 +119,8 @@ def test_pre_logits_are_dropped_with_the_head(tmp_path):
 ])
 def test_what_does_not_fit_is_named_and_nothing_is_changed(
     tmp_path, settings, message):
-  save(tmp_path, *build(1))
-  model, _ = build(2, **settings)
+  classifiers.save(tmp_path, *classifiers.build(1))
+  model, _ = classifiers.build(2, **settings)
   before = [variable.numpy() for variable in model.variables]
   with pytest.raises(restore.LoadError, match=message):
     restore.load(model, str(tmp_path), 'backbone')
@@ -160,8 +130,8 @@ def test_what_does_not_fit_is_named_and_nothing_is_changed(
 
 @pytest.mark.long
 def test_every_form_of_a_checkpoint(tmp_path):
-  pretrained, params = build(1)
-  prefix = save(tmp_path / 'run', pretrained, params)
+  pretrained, params = classifiers.build(1)
+  prefix = classifiers.save(tmp_path / 'run', pretrained, params)
   # Model Garden's exporter, its best checkpoint, a SavedModel, a backbone.
   tf.train.Checkpoint(model=pretrained).save(
       str(tmp_path / 'export/checkpoint/ckpt'))
@@ -174,14 +144,14 @@ def test_every_form_of_a_checkpoint(tmp_path):
   tf.saved_model.save(module, str(tmp_path / 'versions' / '12'))
   for path in (tmp_path / 'run', prefix, tmp_path / 'export', tmp_path / 'best',
                tmp_path / 'saved_model', tmp_path / 'versions'):
-    model, _ = build(2)
+    model, _ = classifiers.build(2)
     restore.load(model, str(path))
     assert_same(pretrained.variables, model.variables)
   tf.train.Checkpoint(backbone=pretrained.backbone).save(
       str(tmp_path / 'backbone/ckpt'))
   tf.train.Checkpoint(pretrained.backbone).save(str(tmp_path / 'bare/ckpt'))
   for path in (tmp_path / 'backbone', tmp_path / 'bare'):
-    model, _ = build(2)
+    model, _ = classifiers.build(2)
     restore.load(model, str(path), 'backbone')
     assert_same(pretrained.backbone.variables, model.backbone.variables)
     with pytest.raises(restore.LoadError, match='dense.* is not in it'):
@@ -197,13 +167,13 @@ def test_model_gardens_vit_from_224_to_384_px(tmp_path):
               type='vit', vit=garden_backbones.VisionTransformer(
                   model_name='vit-b16', representation_size=768))))
   garden.build([None, 224, 224, 3])
-  save(tmp_path, garden)
+  classifiers.save(tmp_path, garden)
   params = experiment.load('funnel_vit_imagenet_finetune')
   model = task_factory.get_task(params.task).build_model()
   report = restore.load(
       model, str(tmp_path), params.task.init_checkpoint_modules)
-  assert report.resampled == [
-      f'{POSITION}: 14 x 14 -> 24 x 24 patches, bilinear']
+  assert report.resampled == (
+      f'{POSITION}: 14 x 14 -> 24 x 24 patches, bilinear',)
   assert [text.split()[0] for text in report.dropped] == ['pre-logits', 'head']
   assert len(report.initial) == 2
   assert len(report.loaded) == len(model.backbone.variables) - 1
@@ -217,14 +187,14 @@ def test_model_gardens_vit_from_224_to_384_px(tmp_path):
 def test_a_grid_that_is_not_square(tmp_path):
   def build_wide(seed, height, width):
     params = experiment.load('funnel_vit_digits', params_override=(
-        f"{SETTING}.layout='B2',task.model.input_size=[{height},{width},3]"))
+        f"{classifiers.SETTING}.layout='B2',task.model.input_size=[{height},{width},3]"))
     model = task_factory.get_task(params.task).build_model()
     models.randomize(model, seed)
     return model, params
 
   pretrained, params = build_wide(1, 8, 12)
-  save(tmp_path / 'with', pretrained, params)
-  save(tmp_path / 'without', pretrained)
+  classifiers.save(tmp_path / 'with', pretrained, params)
+  classifiers.save(tmp_path / 'without', pretrained)
   model, _ = build_wide(2, 12, 20)
   report = restore.load(model, str(tmp_path / 'with'))
   assert '2 x 3 -> 3 x 5 patches' in report.resampled[0]
@@ -251,10 +221,10 @@ def test_where_there_is_no_checkpoint(tmp_path):
 
 
 def test_a_damaged_file(tmp_path):
-  prefix = save(tmp_path, *build(1))
+  prefix = classifiers.save(tmp_path, *classifiers.build(1))
   data = tmp_path / f'{prefix.split("/")[-1]}.data-00000-of-00001'
   data.write_bytes(data.read_bytes()[:1000])
-  model, _ = build(2)
+  model, _ = classifiers.build(2)
   before = [variable.numpy() for variable in model.variables]
   with pytest.raises(ValueError, match='is damaged|can be read'):
     restore.load(model, str(tmp_path))
@@ -263,9 +233,9 @@ def test_a_damaged_file(tmp_path):
 
 
 def test_an_unknown_choice_of_modules(tmp_path):
-  save(tmp_path, *build(1))
+  classifiers.save(tmp_path, *classifiers.build(1))
   with pytest.raises(ValueError, match="modules is 'head', but must be one of"):
-    restore.load(build(2)[0], str(tmp_path), 'head')
+    restore.load(classifiers.build(2)[0], str(tmp_path), 'head')
 
 
 def test_another_kind_of_model(tmp_path):
@@ -273,4 +243,94 @@ def test_another_kind_of_model(tmp_path):
   model.build([None, 2])
   tf.train.Checkpoint(model=model).save(str(tmp_path / 'ckpt'))
   with pytest.raises(ValueError, match='holds no Vision Transformer'):
-    restore.load(build(2)[0], str(tmp_path))
+    restore.load(classifiers.build(2)[0], str(tmp_path))
+
+
+class Arrays(sources.Source):
+  """A source that is no checkpoint."""
+
+  def __init__(self, arrays, description=None):
+    self.path = 'memory'
+    self.description = description or {}
+    self.arrays = arrays
+    self.num_read = 0
+
+  @property
+  def shapes(self):
+    return {name: value.shape for name, value in self.arrays.items()}
+
+  def read(self, name):
+    self.num_read += 1
+    return self.arrays[name]
+
+
+def arrays_of(model):
+  names = variable_names.of_model(model)
+  return {names[id(variable)]: variable.numpy()
+          for variable in model.variables}
+
+
+def test_any_source_of_arrays_is_loaded_by_the_same_plan():
+  pretrained, _ = classifiers.build(1, layout='B4', size=16)
+  source = Arrays(arrays_of(pretrained))
+  model, _ = classifiers.build(2, layout='B2-2', size=24)
+  before = arrays_of(model)
+  plan = restore.make_plan(model, source, 'backbone')
+  # A plan is made from shapes, and changes nothing.
+  assert source.num_read == 0
+  for name, value in arrays_of(model).items():
+    np.testing.assert_array_equal(value, before[name])
+  assert str(plan).splitlines() == [
+      'initialised from memory:',
+      f'  loaded    {len(model.backbone.variables) - 1} variables',
+      '  position  4 x 4 patches: without metadata, a square is taken',
+      f'  resampled {POSITION}: 4 x 4 -> 6 x 6 patches, bilinear',
+      '  dropped   head (init_checkpoint_modules=backbone)',
+      f'  initial   {model.variables[-2].name}; {model.variables[-1].name}']
+  restore.apply(plan, model, source)
+  assert source.num_read == len(model.backbone.variables)
+  found = arrays_of(model)
+  for name, value in source.arrays.items():
+    if name == 'position_embedding':
+      value = position_embedding.resample(value, (4, 4), (6, 6), True)
+    expected = before[name] if name.startswith('head/') else value
+    np.testing.assert_array_equal(found[name], expected, err_msg=name)
+
+
+def test_a_plan_with_problems_is_not_carried_out():
+  arrays = arrays_of(classifiers.build(1)[0])
+  arrays['layer_3/attention/query/bias'] = np.zeros([4, 8], np.float32)
+  arrays['layer_1/register'] = np.zeros([5], np.float32)
+  del arrays['norm/gamma']
+  model, _ = classifiers.build(2)
+  before = arrays_of(model)
+  source = Arrays(arrays, {'grid': [4, 4]})
+  plan = restore.make_plan(model, source)
+  assert plan.problems == (
+      'encoder/layer_3/self_attention/query/bias:0 is (4, 8) there and (4, 16) '
+      'here',
+      f'{model.backbone.variables[-2].name} (64,) is not in it',
+      'layer_1/register (5,) has no place here')
+  with pytest.raises(restore.LoadError, match=(
+      'memory does not fit vit-nano4, .*query/bias.*layer_1/register')):
+    restore.apply(plan, model, source)
+  for name, value in arrays_of(model).items():
+    np.testing.assert_array_equal(value, before[name])
+
+
+def test_an_array_that_cannot_be_read_leaves_the_model_unchanged():
+  class Damaged(Arrays):
+
+    def read(self, name):
+      if name == 'head/bias':
+        raise ValueError('head/bias is damaged')
+      return super().read(name)
+
+  source = Damaged(arrays_of(classifiers.build(1)[0]))
+  model, _ = classifiers.build(2)
+  before = arrays_of(model)
+  with pytest.raises(ValueError, match='head/bias is damaged'):
+    restore.apply(restore.make_plan(model, source), model, source)
+  assert source.num_read == len(source.arrays) - 1
+  for name, value in arrays_of(model).items():
+    np.testing.assert_array_equal(value, before[name])

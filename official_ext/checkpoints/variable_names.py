@@ -1,0 +1,186 @@
+"""The names of a classifier's variables, whatever file they come from.
+
+    embedding/{kernel,bias}                     [P, P, 3, D], [D]
+    class_token                                 [1, 1, D]
+    position_embedding                          [1, T, D]
+    layer_<i>/attention_norm/{gamma,beta}       [D]
+    layer_<i>/attention/{query,key,value}/kernel, bias     [D, N, H], [N, H]
+    layer_<i>/attention/output/{kernel,bias}    [N, H, D], [D]
+    layer_<i>/attention_scale/gamma             [1, 1, D], with LayerScale
+    layer_<i>/mlp_norm/{gamma,beta}             [D]
+    layer_<i>/mlp/dense_0/{kernel,bias}         [D, M], [M]
+    layer_<i>/mlp/dense_1/{kernel,bias}         [M, D], [D]
+    layer_<i>/mlp_scale/gamma                   [1, 1, D], with LayerScale
+    projection_<b>/{kernel,bias}                [D, D'], [D'], before block b
+    norm/{gamma,beta}                           [D]
+    pre_logits/{kernel,bias}                    [D, D'], [D']
+    head/{kernel,bias}                          [D', C], [C]
+
+Layers count from 1 over all blocks, as their Keras names do, and blocks from 0.
+The names are read off the object graph, which a model and its checkpoints
+share with Model Garden's ViT; a source of another kind translates its own.
+
+Legend: P patch size, T tokens with the class token, D hidden size, N heads, H
+size of a head, M inner size of the MLP, C classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import tensorflow as tf
+import tf_keras
+
+CLASS_TOKEN = 'class_token'
+POSITION_EMBEDDING = 'position_embedding'
+PRE_LOGITS = 'pre_logits'
+HEAD = 'head'
+
+WEIGHTED_LAYER = 'layer_with_weights-'
+_LAYERS = '_encoder_layers'
+_PROJECTIONS = '_projections'
+# Where the objects of a transformer layer are below it.
+_OF_LAYER = {
+    'attention_norm': ('_attention_layer_norm',),
+    'attention/query': ('_attention_layer', '_query_dense'),
+    'attention/key': ('_attention_layer', '_key_dense'),
+    'attention/value': ('_attention_layer', '_value_dense'),
+    'attention/output': ('_attention_layer', '_output_dense'),
+    'attention_scale': ('_layer_scale_attn',),
+    'mlp_norm': ('_output_layer_norm',),
+    'mlp/dense_0': ('_intermediate_dense',),
+    'mlp/dense_1': ('_output_dense',),
+    'mlp_scale': ('_layer_scale_mlp',),
+}
+_SHORTER = {
+    f'{CLASS_TOKEN}/cls': CLASS_TOKEN,
+    f'{POSITION_EMBEDDING}/pos_embedding': POSITION_EMBEDDING,
+}
+
+# An object of a graph: of a model itself, of a file its number.
+Node = TypeVar('Node')
+Children = Callable[[Node], Mapping[str, Node]]
+
+
+def encoder_position(children: Children, backbone: Node) -> int | None:
+  """Finds the encoder among the weighted layers of a backbone.
+
+  Args:
+    children: returns the objects below one, by the names of the edges.
+    backbone: what may be a backbone.
+
+  Returns:
+    Its number, or None if there is no encoder.
+  """
+  for number, layer in _weighted_layers(children, backbone).items():
+    if _LAYERS in children(layer):
+      return number
+  return None
+
+
+def of_graph(children: Children, backbone: Node,
+             classifier: Node | None = None) -> dict[str, Node]:
+  """Names the objects of a graph that may be variables.
+
+  Args:
+    children: returns the objects below one, by the names of the edges.
+    backbone: has an encoder.
+    classifier: the model around the backbone, or None if there is none.
+
+  Returns:
+    Objects by name; not all of them are variables.
+  """
+  named = {}
+  parents = _of_backbone(children, backbone)
+  if classifier is not None:
+    parents |= _of_head(children, backbone, classifier)
+  for name, parent in parents.items():
+    for local_name, child in children(parent).items():
+      full = f'{name}/{local_name.removeprefix("layerscale_")}'
+      named[_SHORTER.get(full, full)] = child
+  return named
+
+
+def of_model(model: tf_keras.Model) -> dict[int, str]:
+  """Names the variables of a classifier.
+
+  Args:
+    model: Model Garden's ClassificationModel on our backbone.
+
+  Returns:
+    The name of each variable by its `id`.
+  """
+  variables = {id(variable) for variable in model.variables}
+  found = of_graph(tf.train.TrackableView.children, model.backbone, model)
+  return {id(child): name for name, child in found.items()
+          if id(child) in variables}
+
+
+def layer_number(name: str) -> int | None:
+  """Reads the number of the transformer layer off a variable's name.
+
+  Args:
+    name: of the variable.
+
+  Returns:
+    The number, from 1, or None if it is of no transformer layer.
+  """
+  first, _, rest = name.partition('/')
+  number = first.removeprefix('layer_')
+  return int(number) if rest and number.isdigit() else None
+
+
+def _weighted_layers(children: Children, node: Node) -> dict[int, Node]:
+  """Returns the layers of a Keras model that have weights, by number."""
+  layers = {int(name.removeprefix(WEIGHTED_LAYER)): child
+            for name, child in children(node).items()
+            if name.startswith(WEIGHTED_LAYER)}
+  return dict(sorted(layers.items()))
+
+
+def _of_backbone(children: Children, backbone: Node) -> dict[str, Node]:
+  """Names the objects of a backbone that hold variables."""
+  layers = _weighted_layers(children, backbone)
+  position = encoder_position(children, backbone)
+  encoder = children(layers[position])
+  named = {
+      'embedding': layers.get(0),
+      CLASS_TOKEN: layers.get(1) if position == 2 else None,
+      POSITION_EMBEDDING: encoder.get('_pos_embed'),
+      'norm': encoder.get('_norm'),
+      PRE_LOGITS: layers.get(position + 1),
+  }
+  for number, layer in _items(children, encoder.get(_LAYERS)):
+    for name, path in _OF_LAYER.items():
+      named[f'layer_{int(number) + 1}/{name}'] = _descend(children, layer, path)
+  for block, projection in _items(children, encoder.get(_PROJECTIONS)):
+    named[f'projection_{block}'] = projection
+  return {name: node for name, node in named.items() if node is not None}
+
+
+def _of_head(children: Children, backbone: Node,
+             classifier: Node) -> dict[str, Node]:
+  """Names the layers after the backbone; the last is the head itself."""
+  layers = [layer for layer in _weighted_layers(children, classifier).values()
+            if layer != backbone]
+  named = {f'{HEAD}/norm_{number}': layer
+           for number, layer in enumerate(layers[:-1])}
+  if layers:
+    named[HEAD] = layers[-1]
+  return named
+
+
+def _items(children: Children, node: Any) -> list[tuple[str, Any]]:
+  """Returns what a list or a dictionary holds, by digits."""
+  if node is None:
+    return []
+  return [(name, child) for name, child in children(node).items()
+          if name.isdigit()]
+
+
+def _descend(children: Children, node: Any, path: tuple[str, ...]) -> Any:
+  """Returns the object at the end of a path, or None."""
+  for name in path:
+    node = None if node is None else children(node).get(name)
+  return node

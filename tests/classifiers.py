@@ -1,0 +1,44 @@
+"""Small classifiers with random weights, and checkpoints of them."""
+
+import models
+from official.core import task_factory
+import tensorflow as tf
+import tf_keras
+
+from official_ext import registry_imports  # noqa: F401
+from official_ext.checkpoints import metadata
+from official_ext.params import experiment
+
+SETTING = 'task.model.backbone.funnel_vit'
+
+
+def load_params(layout='B2-2', size=16, num_classes=10, **settings):
+  settings = {'model_name': 'vit-nano4', **settings}
+  overrides = [f'{SETTING}.{key}={value!r}' for key, value in settings.items()]
+  return experiment.load('funnel_vit_digits', params_override=','.join([
+      f"{SETTING}.layout='{layout}'",
+      f'task.model.input_size=[{size},{size},3]',
+      f'task.model.num_classes={num_classes}', *overrides]))
+
+
+def build(seed, **settings):
+  """A classifier with random weights, and its configuration."""
+  params = load_params(**settings)
+  model = task_factory.get_task(params.task).build_model()
+  models.randomize(model, seed)
+  return model, params
+
+
+def save(folder, model, params=None):
+  """Saves a model as our trainer does; without `params`, as Model Garden's."""
+  items = {}
+  if params is not None:
+    items[metadata.CHECKPOINT_ITEM] = metadata.CheckpointMetadata(
+        metadata.describe(params))
+  optimizer = tf_keras.optimizers.SGD(0.1, momentum=0.9)
+  optimizer.build(model.trainable_variables)
+  checkpoint = tf.train.Checkpoint(
+      model=model, optimizer=optimizer, global_step=tf.Variable(3),
+      backbone=model.backbone, **items)
+  return tf.train.CheckpointManager(
+      checkpoint, str(folder), max_to_keep=1).save()
