@@ -106,7 +106,7 @@ gallery: quickstart
 	$(ANALYSIS).salient_area $(DIGITS_MODELS)
 	$(ANALYSIS).disagreement $(DIGITS_MODELS) \
 	  --output=docs/gallery/disagreement.png
-	$(ANALYSIS).class_visualization $(DIGITS_MODELS) --classes=0,2,3,4,5,9 \
+	$(ANALYSIS).activation_maximization $(DIGITS_MODELS) --classes=0,2,3,4,5,9 \
 	  --nocolor --step_size=0.3 --blur=0.7 --l2=0.05 \
 	  --output=docs/gallery/classes.png
 	$(ANALYSIS).rollout $(DIGITS_MODELS) --images=data/digits/samples \

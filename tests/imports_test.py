@@ -71,13 +71,20 @@ ORDER = {
         'measure', 'train_step',
     ],
     'official_ext.analysis': [
-        'arguments', 'figures', 'smoothing', 'event_files', 'models',
-        'saliency_flags', 'saliency_maps', 'footprints_figure',
-        'attention_rollout', 'examples', 'model_flags', 'runs',
-        'gradient_ascent', 'rollout_figure', 'saliency_grid', 'validation',
-        'footprints', 'comparison', 'curves', 'class_visualization',
-        'rollout', 'saliency', 'disagreement', 'salient_area', 'report',
-        'training_curves', 'compare',
+        'arguments',
+        # What is computed.
+        'event_files', 'models', 'runs', 'pixels', 'smoothing', 'examples',
+        'attention_rollout', 'saliency_maps', 'gradient_ascent', 'validation',
+        'comparison',
+        # Figures and the report.
+        'figures', 'activation_grid', 'curves', 'footprints_figure',
+        'rollout_figure', 'saliency_grid', 'report',
+        # What commands share.
+        'command', 'image_flags', 'model_flags', 'saliency_flags',
+        'smoothing_flag', 'validation_flags',
+        # Commands.
+        'activation_maximization', 'compare', 'disagreement', 'footprints',
+        'rollout', 'saliency', 'salient_area', 'training_curves',
     ],
 }
 MAX_LINES = 400

@@ -1,6 +1,6 @@
 """What the commands of this package are given: models, images, outputs.
 
-Imports no TensorFlow, so that a slip of the finger is told at once.
+Imports no TensorFlow, so that a typo is told at once.
 """
 
 from __future__ import annotations

@@ -9,9 +9,9 @@ takes residual = 1/2. The MLPs, the widths' projections and the values are left
 out: they act on a token, or on its channels, alone.
 
 A pool is a matrix P whose row says what the pooled token is made of, of the
-class token itself. Mean pooling takes equal shares of a window, a short last
+class token itself. Mean pooling takes equal parts of a window, a short last
 one of the tokens it has. Max pooling takes each channel from one token: its
-share is the part of the channels in which it is the largest, and tokens that
+weight is the fraction of channels in which it is the largest, and tokens that
 are equal divide a channel. It depends on the image, so P does.
 
 The first layer after a pool has its query, and the residual, from the pooled
@@ -93,11 +93,11 @@ def pooling_matrix(pool: funnel_encoder.Pool, pooling: str,
     columns = [skip + token for token in window]
     matrix[:, row, columns] = (
         1 / len(window) if pooling == 'mean'
-        else _largest_shares(tokens[:, columns]))
+        else _largest_fractions(tokens[:, columns]))
   return matrix
 
 
-def _largest_shares(tokens: np.ndarray) -> np.ndarray:
+def _largest_fractions(tokens: np.ndarray) -> np.ndarray:
   """In what part of the channels each is the largest: [B, S, D] to [B, S]."""
   is_largest = tokens == tokens.max(axis=1, keepdims=True)
   return np.mean(is_largest / is_largest.sum(axis=1, keepdims=True), axis=-1)
@@ -125,11 +125,11 @@ def layer_matrix(trace: funnel_encoder.LayerTrace, spec: specs.ModelSpec,
   return _mix(attention, np.eye(attention.shape[-1]), residual) @ pool
 
 
-def _mix(attention: np.ndarray, kept: np.ndarray,
+def _mix(attention: np.ndarray, itself: np.ndarray,
          residual: float) -> np.ndarray:
   """The two ways into a layer's tokens; it may compute the first ones alone."""
   num_outputs = attention.shape[-2]
-  return (1 - residual) * attention + residual * kept[..., :num_outputs, :]
+  return (1 - residual) * attention + residual * itself[..., :num_outputs, :]
 
 
 def rollout(backbone: funnel_vit.FunnelViT, images: tf.Tensor,
@@ -165,7 +165,7 @@ def patch_map(tokens: np.ndarray, spec: specs.ModelSpec) -> np.ndarray:
     spec: of the model.
 
   Returns:
-    [B, H, W]: the class token's row without its own share, which is what is
+    [B, H, W]: the class token's row without its own weight, which is what is
     missing to a sum of 1; without a class token the mean of all rows.
   """
   if spec.has_class_token:

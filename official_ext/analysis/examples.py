@@ -11,7 +11,6 @@ import os
 
 import numpy as np
 from official.vision.dataloaders import classification_input
-from official.vision.ops import preprocess_ops
 import tensorflow as tf
 
 from official_ext.analysis import models as models_lib
@@ -100,20 +99,6 @@ def prepare(examples: Sequence[Example],
           f'{example.name} cannot be decoded as an image: '
           f'{getattr(error, "message", error)}') from error
   return np.stack(images)
-
-
-def normalize(images: tf.Tensor) -> tf.Tensor:
-  """RGB values from 0 to 1, [..., 3], as the models take them."""
-  return preprocess_ops.normalize_image(
-      255 * images, offset=preprocess_ops.MEAN_RGB,
-      scale=preprocess_ops.STDDEV_RGB)
-
-
-def displayable(images: np.ndarray) -> np.ndarray:
-  """Normalised images [..., 3] as RGB values from 0 to 1."""
-  pixels = (images * np.array(preprocess_ops.STDDEV_RGB, np.float32)
-            + np.array(preprocess_ops.MEAN_RGB, np.float32))
-  return np.clip(pixels / 255, 0, 1)
 
 
 def _files(pattern: str) -> list[str]:

@@ -18,8 +18,8 @@ from absl import flags
 from absl import logging
 
 from official_ext.analysis import arguments
+from official_ext.analysis import command
 from official_ext.analysis import model_flags
-from official_ext.command_line import errors
 from official_ext.command_line import flag_types
 from official_ext.command_line import library_logs
 
@@ -38,43 +38,39 @@ flags.adopt_module_key_flags(model_flags)
 
 
 def main(argv: Sequence[str]) -> None:
+  models = _parse(argv)
+  with command.work(_OUTPUT.value):
+    from official_ext.analysis import footprints_figure  # pylint: disable=g-import-not-at-top
+    with library_logs.without_prints():
+      if models:
+        rows, image, notes = *_of_model(models), []
+      else:
+        rows, image, notes = _of_layout()
+    figure = footprints_figure.draw(rows, image, notes)
+    for note in notes:
+      logging.warning(note)
+    command.save(figure, _OUTPUT.value)
+
+
+def _parse(argv: Sequence[str]) -> list[arguments.ModelArgument]:
+  """Returns the model of the command line; none if --layout is given."""
   if _LAYOUT.value is not None:
     if len(argv) > 1:
       raise app.UsageError(
           f'--layout={_LAYOUT.value} and the model {argv[1]!r}: name one of '
           'the two')
-  elif len(argv) < 2:
+    return []
+  if len(argv) < 2:
     raise app.UsageError(
         'name a layout, as in --layout=B4-4-4, or the model_dir of a model')
-  else:
-    models = arguments.parse_models(argv, most=1)
-    for name, value in (('model_name', _MODEL_NAME.value),
-                        ('image_size', _IMAGE_SIZE.value)):
-      if value is not None:
-        raise app.UsageError(
-            f'--{name} belongs to --layout; {argv[1]} has its own. Leave it '
-            'out')
-  library_logs.silence()
-  # pylint: disable=g-import-not-at-top
-  import tensorflow as tf
-
-  from official_ext.analysis import figures
-  from official_ext.analysis import footprints_figure
-  # pylint: enable=g-import-not-at-top
-  try:
-    arguments.make_folders(_OUTPUT.value)
-    with library_logs.without_prints():
-      if _LAYOUT.value is not None:
-        rows, image, notes = _of_layout()
-      else:
-        rows, image, notes = *_of_model(models), []
-    figures.save(
-        footprints_figure.draw(rows, image, notes), _OUTPUT.value)
-  except (ValueError, OSError, tf.errors.OpError) as error:
-    errors.fail(error)
-  for note in notes:
-    logging.warning(note)
-  print(f'wrote {", ".join(_OUTPUT.value)}')
+  models = arguments.parse_models(argv, most=1)
+  for name, value in (('model_name', _MODEL_NAME.value),
+                      ('image_size', _IMAGE_SIZE.value)):
+    if value is not None:
+      raise app.UsageError(
+          f'--{name} belongs to --layout; {argv[1]} has its own. Leave it '
+          'out')
+  return models
 
 
 def _of_layout():
@@ -96,13 +92,14 @@ def _of_model(models: Sequence[arguments.ModelArgument]):
   from official_ext.analysis import attention_rollout
   from official_ext.analysis import examples as examples_lib
   from official_ext.analysis import footprints_figure
+  from official_ext.analysis import pixels
   # pylint: enable=g-import-not-at-top
   model, = model_flags.load(models)
   spec = attention_rollout.traceable(model).spec
   image = None
   if _IMAGE.value:
     examples = examples_lib.read([_IMAGE.value], 1, model)
-    image, = examples_lib.displayable(examples_lib.prepare(examples, model))
+    image, = pixels.displayable(examples_lib.prepare(examples, model))
   return [footprints_figure.Row(model.name, spec)], image
 
 

@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from official_ext.analysis import figures
+from official_ext.analysis import pixels
 from official_ext.configs import backbones
 from official_ext.modeling import layout as layout_lib
 from official_ext.modeling import specs
@@ -36,8 +37,6 @@ _BORDER, _PATCH_BORDER = '#14213d', '#ffffff'
 _BLANK = (1.0, 0.93)
 # How dark the black of an image is drawn, so that colours show on it.
 _BLACK = 0.6
-# What red, green and blue give to the luminance (ITU-R BT.601).
-_LUMINANCE = np.array([0.299, 0.587, 0.114])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,7 +138,7 @@ def describe(tokens: Sequence[Sequence[int]], grid: tuple[int, int]) -> str:
   sizes = {len(patches) for patches in tokens}
   least, most = min(sizes), max(sizes)
   text = f'{least if least == most else f"{least} to {most}"} patch'
-  text += f'{"" if most == 1 else "es"} a token'
+  text += f'{"" if most == 1 else "es"} per token'
   num_split = count_split(tokens, grid)
   return f'{text}, {num_split} split' if num_split else text
 
@@ -204,7 +203,8 @@ def _shade(fills: np.ndarray, image: np.ndarray | None,
     shades = np.take(_BLANK, (rows + columns) % 2)
   else:
     # The pixels that are left over at the right and below are in no patch.
-    shades = image[:height * patch_size, :width * patch_size] @ _LUMINANCE
+    shades = pixels.luminance(
+        image[:height * patch_size, :width * patch_size])
     shades = _BLACK + (1 - _BLACK) * shades
     fills = fills.repeat(patch_size, axis=0).repeat(patch_size, axis=1)
   return np.clip(fills * shades[..., np.newaxis], 0, 1)

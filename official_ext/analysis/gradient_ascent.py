@@ -1,11 +1,12 @@
-"""Class visualisation: the image that a model finds most like a class.
+"""Activation maximisation: the image that a model finds most like a class.
 
-Paper, figure 5; arXiv 1312.6034, section 2. From grey with a little noise, an
+Paper, figure 5; arXiv 1312.6034, section 2, which calls it class
+visualisation. From grey with a little noise, an
 image climbs the gradient of a class's logit. What keeps it a picture: it is
 shifted at random before every step (jitter), blurred now and then, pulled
 towards grey (L2), and its values stay displayable.
 
-Legend: N classes to visualise, H x W the image size.
+Legend: N classes, H x W the image size.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 from scipy import ndimage
 import tensorflow as tf
 
-from official_ext.analysis import examples as examples_lib
+from official_ext.analysis import pixels
 from official_ext.analysis import saliency_maps
 
 # Images are RGB values from 0, black, to 1, white.
@@ -32,19 +33,20 @@ class Settings:
 
   Attributes:
     steps: how many.
-    step_size: the root mean square of the first step, as a share of the range
-      from black to white. It falls linearly to a tenth.
-    jitter: largest shift before a step, px; 0 for none.
+    step_size: the root mean square of the first step, as a fraction of the
+      range from black to white. It falls linearly to a tenth.
+    jitter: largest shift before a step, px; 0 for none. None is for
+      `activation_grid` to choose.
     blur: standard deviation of the Gaussian blur, px; 0 for none.
     blur_every: steps from one blur to the next.
-    l2: how strongly values are pulled to grey: the share of their distance
+    l2: how strongly values are pulled to grey: the fraction of their distance
       that a step of size 1 would take away.
     is_colored: whether the channels may differ.
     seed: of the noise and the jitter.
   """
   steps: int = 256
   step_size: float = 0.05
-  jitter: int = 0
+  jitter: int | None = 0
   blur: float = 0.0
   blur_every: int = 4
   l2: float = 0.0
@@ -52,7 +54,7 @@ class Settings:
   seed: int = 0
 
 
-def visualize(logits_fn: saliency_maps.LogitsFn, image_size: Sequence[int],
+def maximize(logits_fn: saliency_maps.LogitsFn, image_size: Sequence[int],
               classes: Sequence[int], settings: Settings,
               on_step: Callable[[], None] = lambda: None) -> np.ndarray:
   """Lets an image climb for each class.
@@ -74,7 +76,7 @@ def visualize(logits_fn: saliency_maps.LogitsFn, image_size: Sequence[int],
   targets = tf.constant(classes, tf.int32)
   gradient = tf.function(
       lambda images: saliency_maps.gradient(
-          lambda rgb: logits_fn(examples_lib.normalize(rgb)), images, targets))
+          lambda rgb: logits_fn(pixels.normalize(rgb)), images, targets))
   for step in range(settings.steps):
     shift = generator.integers(-settings.jitter, settings.jitter + 1, 2)
     images = np.roll(images, shift, axis=(1, 2))

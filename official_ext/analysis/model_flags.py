@@ -12,10 +12,11 @@ from official_ext.command_line import library_logs
 CHECKPOINT = flags.DEFINE_enum(
     'checkpoint', 'latest', ['latest', 'best'],
     'Which checkpoint of a model_dir.')
-AVERAGED = flags.DEFINE_bool(
-    'averaged', None,
+EMA = flags.DEFINE_bool(
+    'ema', None,
     'Whether to take the moving averages of the weights; by default where the '
     'training keeps them.')
+flags.DEFINE_alias('averaged', 'ema')
 CONFIG_FILE = flags.DEFINE_string(
     'config_file', None,
     'A params.yaml, for checkpoints that have none beside them.')
@@ -39,4 +40,4 @@ def load(models: Sequence[arguments.ModelArgument]):
   from official_ext.analysis import models as models_lib  # pylint: disable=g-import-not-at-top
   with library_logs.without_prints():
     return models_lib.load(
-        models, CHECKPOINT.value, AVERAGED.value, CONFIG_FILE.value)
+        models, CHECKPOINT.value, EMA.value, CONFIG_FILE.value)

@@ -18,13 +18,12 @@ from official_ext.analysis import attention_rollout
 from official_ext.analysis import examples as examples_lib
 from official_ext.analysis import figures
 from official_ext.analysis import models as models_lib
+from official_ext.analysis import pixels
 
 # Room for the names and the colour bar, and below each image, inches.
 _SIDES, _CAPTION = 1.1, 0.25
 _COLORS = 'inferno'
 _OPACITY = 0.6
-# What red, green and blue give to the luminance (ITU-R BT.601).
-_LUMINANCE = np.array([0.299, 0.587, 0.114])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,14 +33,14 @@ class Row:
   Attributes:
     name: of the model.
     images: RGB from 0 to 1, [N, height, width, 3].
-    shares: of each patch in the image representation, as a multiple of the
+    weights: of each patch in the image representation, as a multiple of the
       mean patch's, [N, H, W].
     patch_size: side of a patch, px.
     predictions: the class that the model takes each image for.
   """
   name: str
   images: np.ndarray
-  shares: np.ndarray
+  weights: np.ndarray
   patch_size: int
   predictions: list[int]
 
@@ -65,7 +64,7 @@ def make_row(model: models_lib.NamedModel,
   maps = attention_rollout.patch_map(
       attention_rollout.rollout(backbone, images, residual), backbone.spec)
   return Row(
-      model.name, examples_lib.displayable(images),
+      model.name, pixels.displayable(images),
       maps / maps.mean(axis=(1, 2), keepdims=True), backbone.spec.patch_size,
       predictions)
 
@@ -93,13 +92,13 @@ def draw(rows: Sequence[Row], labels: Sequence[int | None],
     if label is not None:
       figures.caption(cell, figures.shorten(class_names[label]))
   scale = colors.Normalize(
-      min(row.shares.min() for row in rows),
-      max(row.shares.max() for row in rows))
+      min(row.weights.min() for row in rows),
+      max(row.weights.max() for row in rows))
   mapped = cm.ScalarMappable(scale, _COLORS)
   for row, cells in zip(rows, axes[1:]):
-    for cell, image, shares, prediction, label in zip(
-        cells, row.images, row.shares, row.predictions, labels):
-      _draw_cell(cell, image, mapped.to_rgba(shares)[..., :3], row.patch_size)
+    for cell, image, weights, prediction, label in zip(
+        cells, row.images, row.weights, row.predictions, labels):
+      _draw_cell(cell, image, mapped.to_rgba(weights)[..., :3], row.patch_size)
       figures.caption(
           cell, figures.shorten(class_names[prediction]),
           None if label is None else prediction == label)
@@ -117,7 +116,8 @@ def draw(rows: Sequence[Row], labels: Sequence[int | None],
 def _draw_cell(cell: axes_lib.Axes, image: np.ndarray, heat: np.ndarray,
                patch_size: int) -> None:
   """Lays colours [H, W, 3] over the patches of an image in grey."""
-  shown = np.repeat((image @ _LUMINANCE)[..., np.newaxis], 3, axis=-1)
+  shown = np.repeat(
+      pixels.luminance(image)[..., np.newaxis], 3, axis=-1)
   # [H, W, 3] -> [H * patch_size, W * patch_size, 3]
   heat = heat.repeat(patch_size, axis=0).repeat(patch_size, axis=1)
   # The pixels that are left over at the right and below are in no patch.

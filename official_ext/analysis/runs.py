@@ -79,3 +79,9 @@ def load(models: Sequence[arguments.ModelArgument]) -> list[Run]:
       Run(name, model.path, item, event_files.read(
           model.path, item.trainer.validation_summary_subdir))
       for name, model, item in zip(names, models, params, strict=True)]
+
+
+def tell_progress(runs: Sequence[Run]) -> None:
+  """Prints how far trainings are, one per line."""
+  for run in runs:
+    print(f'{run.name}: {run.progress}')

@@ -11,6 +11,7 @@ import numpy as np
 from official_ext.analysis import examples as examples_lib
 from official_ext.analysis import figures
 from official_ext.analysis import models as models_lib
+from official_ext.analysis import pixels
 from official_ext.analysis import saliency_maps
 
 PREDICTION = 'prediction'
@@ -29,7 +30,7 @@ class Row:
   Attributes:
     name: of the model.
     saliency: float32 [N, H, W].
-    predictions: int [N], the likeliest class.
+    predictions: int [N], the most probable class.
     probabilities: float [N], of the prediction.
   """
   name: str
@@ -90,7 +91,7 @@ def draw(images: np.ndarray, labels: Sequence[int | None], rows: Sequence[Row],
   figure, axes = figures.grid(
       1 + len(rows), len(images), ['image', *(row.name for row in rows)])
   figure.suptitle(title, fontsize=9, color='0.3')
-  shown = examples_lib.displayable(images)
+  shown = pixels.displayable(images)
   for cell, image, label in zip(axes[0], shown, labels):
     cell.imshow(image)
     figures.caption(

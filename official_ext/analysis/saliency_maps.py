@@ -19,12 +19,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from official.vision.ops import preprocess_ops
 import tensorflow as tf
 
 from official_ext.analysis import arguments
+from official_ext.analysis import pixels
 
-# As in the paper of SmoothGrad: the noise is a share of the image's range.
+# As in the paper of SmoothGrad: the noise is a fraction of the image's range.
 _NOISE = 0.15
 _NUM_NOISY = 25
 # With 50 points between two images the sum is off by well under one per cent.
@@ -81,7 +81,7 @@ class Saliency:
       return self._gradient(images, classes).numpy()
     if self._method == 'smoothgrad':
       return self._mean(self._noisy(images), _NUM_NOISY, classes)
-    black = black_image(images.shape)
+    black = pixels.black(images.shape)
     # The middles of the parts of the way: of second order in their length.
     points = ((images - black) * ((index + 0.5) / _NUM_POINTS) + black
               for index in range(_NUM_POINTS))
@@ -106,7 +106,7 @@ class Saliency:
 
 def gradient(logits_fn: LogitsFn, images: tf.Tensor,
              classes: tf.Tensor) -> tf.Tensor:
-  """The gradient of the scores of some classes by their images.
+  """Returns the gradient of the scores of some classes by their images.
 
   Args:
     logits_fn: from normalised images to logits [B, C].
@@ -124,18 +124,12 @@ def gradient(logits_fn: LogitsFn, images: tf.Tensor,
   return tape.gradient(score, images)
 
 
-def black_image(shape: tuple[int, ...]) -> np.ndarray:
-  """Black images as the models see them, float32 of a shape [..., 3]."""
-  black = -np.array(preprocess_ops.MEAN_RGB) / preprocess_ops.STDDEV_RGB
-  return np.broadcast_to(black.astype(np.float32), shape)
-
-
-def salient_area(saliency: np.ndarray, share: float) -> np.ndarray:
-  """The smallest part of an image that holds a share of its saliency.
+def salient_area(saliency: np.ndarray, fraction: float) -> np.ndarray:
+  """Returns the size of the smallest part that holds so much of the saliency.
 
   Args:
     saliency: [B, H, W], at least 0.
-    share: of the sum of an image's saliency, above 0 and at most 1.
+    fraction: of the sum of an image's saliency, above 0 and at most 1.
 
   Returns:
     The pixels in that part, divided by all, float [B]; NaN for an image
@@ -145,6 +139,6 @@ def salient_area(saliency: np.ndarray, share: float) -> np.ndarray:
   sums = np.cumsum(values, axis=1)
   totals = sums[:, -1:]
   # The last entry is reached by definition, whatever the rounding.
-  reached = sums >= share * totals * (1 - 1e-12)
+  reached = sums >= fraction * totals * (1 - 1e-12)
   counts = 1 + np.argmax(reached, axis=1)
   return np.where(totals[:, 0] > 0, counts / values.shape[1], np.nan)

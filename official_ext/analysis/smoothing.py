@@ -1,17 +1,8 @@
-"""How curves are smoothed, and the flag of the commands that draw them."""
+"""How curves are smoothed."""
 
 from __future__ import annotations
 
-from absl import flags
 import numpy as np
-
-# TensorBoard's slider ends there too.
-_MOST = 0.999
-
-SMOOTHING = flags.DEFINE_float(
-    'smoothing', 0.0,
-    "How much to smooth the curves, as TensorBoard's slider does; values as "
-    'logged stay visible.', lower_bound=0.0, upper_bound=_MOST)
 
 
 def smooth(values: np.ndarray, weight: float) -> np.ndarray:

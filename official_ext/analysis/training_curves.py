@@ -14,37 +14,28 @@ from collections.abc import Sequence
 from absl import flags
 
 from official_ext.analysis import arguments
-from official_ext.analysis import smoothing as smoothing_lib
-from official_ext.command_line import errors
+from official_ext.analysis import command
+from official_ext.analysis import smoothing_flag
 from official_ext.command_line import flag_types
 from official_ext.command_line import library_logs
 
 _OUTPUT = flag_types.define_figures('output', 'curves.png')
 # So that --help shows them.
 flags.adopt_module_key_flags(library_logs)
-flags.adopt_module_key_flags(smoothing_lib)
+flags.adopt_module_key_flags(smoothing_flag)
 
 
 def main(argv: Sequence[str]) -> None:
-  models = arguments.parse_models(argv)
-  library_logs.silence()
-  # pylint: disable=g-import-not-at-top
-  import tensorflow as tf
-
-  from official_ext.analysis import curves
-  from official_ext.analysis import figures
-  from official_ext.analysis import runs as runs_lib
-  # pylint: enable=g-import-not-at-top
-  try:
-    arguments.make_folders(_OUTPUT.value)
-    runs = runs_lib.load(models)
-    figures.save(
-        curves.draw(runs, smoothing_lib.SMOOTHING.value), _OUTPUT.value)
-  except (ValueError, OSError, tf.errors.OpError) as error:
-    errors.fail(error)
-  for run in runs:
-    print(f'{run.name}: {run.progress}')
-  print(f'wrote {", ".join(_OUTPUT.value)}')
+  trainings = arguments.parse_models(argv)
+  with command.work(_OUTPUT.value):
+    # pylint: disable=g-import-not-at-top
+    from official_ext.analysis import curves
+    from official_ext.analysis import runs as runs_lib
+    # pylint: enable=g-import-not-at-top
+    runs = runs_lib.load(trainings)
+    figure = curves.draw(runs, smoothing_flag.SMOOTHING.value)
+    runs_lib.tell_progress(runs)
+    command.save(figure, _OUTPUT.value)
 
 
 if __name__ == '__main__':

@@ -15,13 +15,12 @@ from scipy import stats
 import tqdm
 
 from official_ext.analysis import examples as examples_lib
-from official_ext.analysis import figures
 from official_ext.analysis import models as models_lib
 from official_ext.analysis import saliency_maps
 from official_ext.trained import validation_data
 
-# Shares of the saliency, a half of it and nearly all.
-SHARES = (0.5, 0.9)
+# Parts of the saliency, a half of it and nearly all.
+FRACTIONS = (0.5, 0.9)
 
 
 def batches(models: Sequence[models_lib.NamedModel], pattern: str | None,
@@ -70,7 +69,7 @@ def salient_areas(models: Sequence[models_lib.NamedModel], pattern: str | None,
     seed: of the noise.
 
   Returns:
-    Shares of the images' pixels, float [M, len(SHARES), N].
+    Fractions of the images' pixels, float [M, len(FRACTIONS), N].
 
   Raises:
     ValueError: as `batches`.
@@ -83,8 +82,8 @@ def salient_areas(models: Sequence[models_lib.NamedModel], pattern: str | None,
     for model, saliency_of, batch in zip(models, maps, group):
       predicted = model.logits(batch.images).numpy().argmax(axis=-1)
       saliency = saliency_of(batch.images, predicted)
-      by_model.append([saliency_maps.salient_area(saliency, share)
-                       for share in SHARES])
+      by_model.append([saliency_maps.salient_area(saliency, fraction)
+                       for fraction in FRACTIONS])
     areas.append(by_model)
   return np.concatenate(areas, axis=-1)
 
@@ -102,15 +101,15 @@ def format_areas(names: Sequence[str], areas: np.ndarray) -> str:
   complete = np.isfinite(areas).all(axis=(0, 1))
   areas = 100 * areas[:, :, complete]
   count = areas.shape[-1]
-  header = ['', *(f'{100 * share:.0f} % of the saliency is in'
-                  for share in SHARES),
-            *(f'difference at {100 * share:.0f} %, points'
-              for share in SHARES)]
+  header = ['', *(f'{100 * fraction:.0f} % of the saliency is in'
+                  for fraction in FRACTIONS),
+            *(f'difference at {100 * fraction:.0f} %, points'
+              for fraction in FRACTIONS)]
   lines = [header, ['---'] * len(header)]
   for name, own in zip(names, areas):
     cells = [f'{own[index].mean():.2f} % of the pixels'
-             for index in range(len(SHARES))]
-    for index in range(len(SHARES)):
+             for index in range(len(FRACTIONS))]
+    for index in range(len(FRACTIONS)):
       difference = own[index] - areas[0][index]
       margin = (stats.t.ppf(0.975, count - 1) * stats.sem(difference)
                 if count > 1 else math.nan)
@@ -134,8 +133,8 @@ class Disagreements:
     num_second: only the second is right.
     num_neither: both are wrong.
     examples: images of which one only is right, the first's before the
-      second's, each beginning with the one of which it is surest.
-    titles: for each of the examples, who is right.
+      second's, each beginning with the one of which it is most confident.
+    only_right: for each of the examples, the name of the model that is right.
   """
   names: tuple[str, str]
   num_both: int
@@ -143,7 +142,7 @@ class Disagreements:
   num_second: int
   num_neither: int
   examples: list[examples_lib.Example]
-  titles: list[str]
+  only_right: list[str]
 
 
 def disagreements(first: models_lib.NamedModel, second: models_lib.NamedModel,
@@ -166,7 +165,7 @@ def disagreements(first: models_lib.NamedModel, second: models_lib.NamedModel,
   """
   counts = np.zeros([2, 2], np.int64)
   # Of each model: (probability, - index, example) where it alone is right.
-  surest = ([], [])
+  most_confident = ([], [])
   index = 0
   for group in batches([first, second], pattern, num_images):
     labels = group[0].labels
@@ -181,20 +180,20 @@ def disagreements(first: models_lib.NamedModel, second: models_lib.NamedModel,
           f'image {index + position}', group[0].encoded[position], label)
       entry = (float(probabilities[who][position, label]),
                -(index + int(position)), example)
-      if len(surest[who]) < num_examples:
-        heapq.heappush(surest[who], entry)
+      if len(most_confident[who]) < num_examples:
+        heapq.heappush(most_confident[who], entry)
       else:
-        heapq.heappushpop(surest[who], entry)
+        heapq.heappushpop(most_confident[who], entry)
     index += len(labels)
-  examples, titles = [], []
-  for model, kept in zip((first, second), surest):
-    for entry in sorted(kept, key=lambda entry: entry[:2], reverse=True):
+  examples, only_right = [], []
+  for model, entries in zip((first, second), most_confident):
+    for entry in sorted(entries, key=lambda entry: entry[:2], reverse=True):
       examples.append(entry[2])
-      titles.append(f'only {figures.shorten(model.name, 17)}\nis right')
+      only_right.append(model.name)
   return Disagreements(
       (first.name, second.name), *map(int, (
           counts[1, 1], counts[1, 0], counts[0, 1], counts[0, 0])),
-      examples, titles)
+      examples, only_right)
 
 
 def format_disagreements(found: Disagreements) -> str:

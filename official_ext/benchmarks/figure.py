@@ -10,7 +10,7 @@ _MEASURED, _IDEAL = '#2a6f97', '#c1121f'
 
 
 def draw(path: str, rows: Sequence[report.Row], title: str) -> None:
-  """Draws a PNG, one bar a row, the ideal as a line across it.
+  """Draws a PNG, one bar per row, the ideal as a line across it.
 
   Args:
     path: of the PNG.
@@ -49,7 +49,7 @@ def draw(path: str, rows: Sequence[report.Row], title: str) -> None:
   handles = [
       pyplot.Rectangle((0, 0), 1, 1, color=_MEASURED),
       pyplot.Line2D([], [], color=_IDEAL, linewidth=2)]
-  figure.legend(handles, ['measured', 'by multiply-adds, by values kept'],
+  figure.legend(handles, ['measured', 'by multiply-adds, by values saved'],
                 loc='outside upper right', ncols=2, frameon=False)
   figure.supxlabel(title, fontsize=8, color='0.4')
   figure.savefig(path, dpi=150)

@@ -15,7 +15,7 @@ from official_ext.benchmarks import input_rows
 _COLUMNS = ('layout', 'images_per_second')
 # Columns that tell lines of one layout apart.
 _CIRCUMSTANCES = ('model_name', 'batch_size', 'dtype', 'xla', 'mode')
-# Below this share of the cores, others used them or the pipeline waited.
+# Below this fraction of the cores, others used them or the pipeline waited.
 _BUSY = 0.9
 
 
@@ -32,7 +32,7 @@ class Summary:
     cpu_ms: CPU time per image, over all cores.
     busy_cores: cores that were busy on average.
     first_batch_seconds: from nothing to the first batch.
-    of_pipeline: speed as a share of the whole pipeline's in the same turn.
+    of_pipeline: speed as a fraction of the whole pipeline's in the same turn.
     num_images: counted in all windows.
     threads: size of the row's own thread pool; None for TensorFlow's.
     error: why there are no windows; empty if there are.

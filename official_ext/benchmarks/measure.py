@@ -23,7 +23,7 @@ from official_ext.modeling import specs
 from official_ext.params import experiment
 
 # Of the free memory, what a process may take in the search for a batch.
-_SHARE_OF_FREE_MEMORY = 0.9
+_FRACTION_OF_FREE_MEMORY = 0.9
 _LARGEST_BATCH = 65_536
 # The search ends when the largest batch is known to this part of itself.
 _BATCH_PRECISION = 16
@@ -111,7 +111,7 @@ def begin(settings: Sequence[settings_lib.Settings]) -> list[report.Row]:
         multiply_adds=costs.count_multiply_adds(
             spec, num_classes, not is_garden and
             config.fast_path.class_token_only),
-        kept_activations=costs.count_kept_activations(spec)))
+        saved_activations=costs.count_kept_activations(spec)))
   return rows
 
 
@@ -136,8 +136,8 @@ def run(rows: Sequence[report.Row], plan: Plan, stream: TextIO,
   compiled = {}
   groups = [list(group) for _, group in itertools.groupby(
       rows, lambda row: row.settings.circumstances)]
-  visits = plan.rounds + plan.together + plan.activations + plan.find_batch
-  with tqdm.tqdm(total=len(rows) * visits, file=stream, leave=False,
+  num_turns = plan.rounds + plan.together + plan.activations + plan.find_batch
+  with tqdm.tqdm(total=len(rows) * num_turns, file=stream, leave=False,
                  disable=not stream.isatty(),
                  bar_format='{percentage:3.0f}%|{bar:20}| {elapsed} {desc}'
                  ) as bar:
@@ -241,7 +241,7 @@ def _find_batch(row: report.Row, plan: Plan, bar: tqdm.tqdm) -> None:
   if not settings.memory_limit_gib and not settings.tpu and (
       not tf.config.list_physical_devices('GPU')):
     settings = settings.replace(
-        memory_limit_gib=_SHARE_OF_FREE_MEMORY * _free_gib())
+        memory_limit_gib=_FRACTION_OF_FREE_MEMORY * _free_gib())
 
   def fits(batch_size, num_steps=2):
     bar.set_description_str(f'{row.name}: does batch {batch_size} fit?')

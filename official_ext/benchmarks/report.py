@@ -27,13 +27,14 @@ class Row:
     activations_mib: temporary memory of the compiled step; None if it was not
       measured.
     activations_backend: what that was compiled for.
-    kept_activations: values kept for the backward pass, of one image, ideally.
+    saved_activations: values that the backward pass of one image needs, if
+      nothing is computed again.
   """
   settings: settings_lib.Settings
   layout_with_tokens: str
   parameters: int
   multiply_adds: int
-  kept_activations: int
+  saved_activations: int
   times_ms: list[float] = dataclasses.field(default_factory=list)
   status: str = 'ok'
   peak_gib: float | None = None
@@ -65,9 +66,9 @@ class Comparison:
   Attributes:
     speed_up: how many times as many images a second, by the medians.
     ceiling: how many times fewer multiply-adds.
-    memory_saved: share of the activation memory, per image.
-    ideal_memory_saved: share of the values kept for the backward pass, if
-      both kept the same of every token.
+    memory_saved: fraction of the activation memory, per image.
+    ideal_memory_saved: fraction of the values saved for the backward pass, if
+      both saved the same of every token.
   """
   speed_up: float | None
   ceiling: float
@@ -91,7 +92,7 @@ def compare(row: Row, baseline: Row) -> Comparison:
             baseline.activations_mib / baseline.settings.batch_size)
   return Comparison(
       speed_up, baseline.multiply_adds / row.multiply_adds, memory_saved,
-      1 - row.kept_activations / baseline.kept_activations)
+      1 - row.saved_activations / baseline.saved_activations)
 
 
 def find_baseline(row: Row, rows: Sequence[Row]) -> Row:

@@ -15,6 +15,8 @@ from typing import Any
 
 # Remove a name in the release after the one whose CHANGELOG lists it.
 COMMANDS = {
+    'official_ext.analysis.class_visualization':
+        'official_ext.analysis.activation_maximization',
     'official_ext.describe_checkpoint': 'official_ext.checkpoints.describe',
     'official_ext.describe_layouts': 'official_ext.layouts.describe',
     'official_ext.plan_layouts': 'official_ext.layouts.plan',

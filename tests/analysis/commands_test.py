@@ -36,10 +36,10 @@ def test_saliency(repository, trained_dir, digits_dir, tmp_path):
 
 
 @pytest.mark.long
-def test_class_visualization(repository, trained_dir, tmp_path):
+def test_activation_maximization(repository, trained_dir, tmp_path):
   path = tmp_path / 'classes.png'
   result = run(
-      repository, 'class_visualization', trained_dir, '--classes=3,8',
+      repository, 'activation_maximization', trained_dir, '--classes=3,8',
       '--steps=3', f'--output={path}')
   assert (result.returncode, result.stdout) == (0, f'wrote {path}\n')
   check_picture(path, 2, 1)
@@ -76,7 +76,7 @@ def test_salient_area(repository, trained_dir):
      'nowhere: there is no such folder or checkpoint'),
     ('saliency', ['{model}', '--images={digits}/samples',
                   '--output=setup.py/x.png'], 'setup.py'),
-    ('class_visualization', ['{model}', '--classes=ten'],
+    ('activation_maximization', ['{model}', '--classes=ten'],
      "there is no class 'ten': name one of the 10, such as '0'"),
     ('disagreement', ['{model}', 'A={model}', '--data=README.md'],
      'corrupted record'),

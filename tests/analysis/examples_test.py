@@ -7,6 +7,7 @@ import records_for_tests
 
 from official_ext.analysis import examples as examples_lib
 from official_ext.analysis import models as models_lib
+from official_ext.analysis import pixels
 from official_ext.trained import trained_model
 from official_ext.trained import validation_data
 
@@ -23,12 +24,12 @@ def test_records_are_read_as_evaluation_reads_them(model, digits_dir):
   assert [example.label for example in examples] == batch.labels.tolist()
   np.testing.assert_array_equal(
       examples_lib.prepare(examples, model), batch.images)
-  shown = examples_lib.displayable(batch.images)
+  shown = pixels.displayable(batch.images)
   # Bicubic resizing overshoots black and white, which no screen shows.
-  black, white = (examples_lib.normalize(np.full([3], value, 'f'))
+  black, white = (pixels.normalize(np.full([3], value, 'f'))
                   for value in (0, 1))
   np.testing.assert_allclose(
-      examples_lib.normalize(shown), np.clip(batch.images, black, white),
+      pixels.normalize(shown), np.clip(batch.images, black, white),
       atol=1e-5)
   assert examples[6].name.endswith('[6]')
 
@@ -56,7 +57,7 @@ def test_formats(model, tmp_path, image_format):
       examples_lib.read([str(path)], 1, model), model)
   assert images.shape == (1, 16, 16, 3)
   np.testing.assert_allclose(
-      255 * examples_lib.displayable(images),
+      255 * pixels.displayable(images),
       np.broadcast_to([200, 30, 40], images.shape), atol=2)
 
 

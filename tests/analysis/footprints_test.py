@@ -27,20 +27,20 @@ def texts_of(figure):
 
 def test_titles_and_captions():
   figure = footprints_figure.draw([row(), row(pool_axes='grid')], None)
-  first = ('block 1: 196 patch tokens + class', '1 patch a token')
-  second = ('block 2: 98 patch tokens + class', '2 patches a token')
+  first = ('block 1: 196 patch tokens + class', '1 patch per token')
+  second = ('block 2: 98 patch tokens + class', '2 patches per token')
   title = 'block 3: 49 patch tokens + class'
   assert texts_of(figure) == [
-      first, second, (title, '4 patches a token, 7 split'),
-      first, second, (title, '4 patches a token')]
+      first, second, (title, '4 patches per token, 7 split'),
+      first, second, (title, '4 patches per token')]
   assert figure.get_supxlabel() == (
       'Warm colours: tokens whose patches lie in several pieces.')
   # Without a class token, with a short last window, on a wide image.
   figure = footprints_figure.draw(
       [row('B6-6', (48, 80), pooler='gap')], np.zeros([48, 80, 3]), ['a note'])
   assert texts_of(figure) == [
-      ('block 1: 15 patch tokens', '1 patch a token'),
-      ('block 2: 8 patch tokens', '1 to 2 patches a token, 1 split')]
+      ('block 1: 15 patch tokens', '1 patch per token'),
+      ('block 2: 8 patch tokens', '1 to 2 patches per token, 1 split')]
   assert figure.get_supxlabel().endswith('\na note')
   figures.save(figure, [])
 

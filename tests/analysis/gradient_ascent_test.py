@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from official_ext.analysis import examples
 from official_ext.analysis import gradient_ascent
+from official_ext.analysis import pixels
 from official_ext.trained import trained_model
 
 
@@ -17,7 +17,7 @@ def checks(images):
 
 
 def test_it_arrives_where_the_score_is_highest():
-  images = gradient_ascent.visualize(
+  images = gradient_ascent.maximize(
       checks, (4, 6), [0, 1],
       gradient_ascent.Settings(steps=60, step_size=0.05))
   left = np.zeros([4, 6, 3])
@@ -27,7 +27,7 @@ def test_it_arrives_where_the_score_is_highest():
 
 def test_l2_pulls_to_grey():
   # Where a step up and the pull back are equal: 1 / 4 from grey.
-  images = gradient_ascent.visualize(
+  images = gradient_ascent.maximize(
       checks, (4, 6), [0],
       gradient_ascent.Settings(steps=400, step_size=0.05, l2=4))
   assert images[0, :, :3].mean() == pytest.approx(0.75, abs=0.01)
@@ -36,9 +36,9 @@ def test_l2_pulls_to_grey():
 
 def test_blur_softens_the_edge():
   settings = dict(steps=40, step_size=0.05)
-  sharp = gradient_ascent.visualize(
+  sharp = gradient_ascent.maximize(
       checks, (8, 8), [0], gradient_ascent.Settings(**settings))
-  soft = gradient_ascent.visualize(
+  soft = gradient_ascent.maximize(
       checks, (8, 8), [0],
       gradient_ascent.Settings(blur=1.0, blur_every=1, **settings))
   assert np.ptp(sharp[0, 4, 3:5, 0]) == 1
@@ -53,7 +53,7 @@ def test_one_seed_one_picture():
   settings = dict(steps=5, step_size=0.1, jitter=2, blur=0.5)
 
   def draw(classes, **changes):
-    return gradient_ascent.visualize(
+    return gradient_ascent.maximize(
         model, (16, 16), classes,
         gradient_ascent.Settings(**{**settings, **changes}))
 
@@ -68,14 +68,14 @@ def test_one_seed_one_picture():
   np.testing.assert_allclose(grey[..., 0], grey[..., 2], atol=1e-6)
 
 
-def test_the_class_becomes_likelier(trained_dir):
+def test_the_class_becomes_more_probable(trained_dir):
   model = trained_model.find(trained_dir).model
   steps = []
-  images = gradient_ascent.visualize(
+  images = gradient_ascent.maximize(
       model, (16, 16), list(range(10)),
       gradient_ascent.Settings(steps=20, step_size=0.05),
       lambda: steps.append(1))
-  before = model(examples.normalize(np.full([1, 16, 16, 3], 0.5, 'f')))[0]
-  after = model(examples.normalize(images))
+  before = model(pixels.normalize(np.full([1, 16, 16, 3], 0.5, 'f')))[0]
+  after = model(pixels.normalize(images))
   assert (np.diag(after) > before.numpy() + 1e-3).all()
   assert len(steps) == 20

@@ -133,7 +133,7 @@ def test_the_command(repository, two_runs, tmp_path):
     (['--checkpoint=best', 'x'], "Unknown command line flag 'checkpoint'"),
     (['--smoothing=1', 'x'], 'in the range'),
 ])
-def test_slips_of_the_finger(repository, arguments_, message):
+def test_typos(repository, arguments_, message):
   result = commands.run(
       '-m', 'official_ext.analysis.training_curves', *arguments_,
       cwd=repository)

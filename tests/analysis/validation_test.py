@@ -45,15 +45,15 @@ def test_disagreements(pair):
               ((is_right[0] == a) & (is_right[1] == b)).sum()
               for a, b in ((1, 1), (1, 0), (0, 1), (0, 0)))
   assert found.num_first > 2
-  first = [example for example, title in zip(found.examples, found.titles)
-           if title == 'only A\nis right']
+  first = [example for example, name in zip(found.examples, found.only_right)
+           if name == 'A']
   assert len(first) == 2
   assert len(found.examples) == 2 + min(2, found.num_second)
-  # Of all images that A alone gets right, it is surest of these.
-  sure = models_lib.softmax(pair[0].logits(images))[
+  # Of all images that A alone gets right, it is most confident of these.
+  confidence = models_lib.softmax(pair[0].logits(images))[
       np.arange(len(labels)), labels]
   alone = is_right[0] & ~is_right[1]
-  best = sorted(np.flatnonzero(alone), key=lambda i: -sure[i])[:2]
+  best = sorted(np.flatnonzero(alone), key=lambda i: -confidence[i])[:2]
   assert [example.name for example in first] == [f'image {i}' for i in best]
   assert [example.label for example in first] == labels[best].tolist()
 

@@ -17,7 +17,7 @@ def row(layout, times_ms, activations_mib=None, **settings):
       settings=settings_lib.Settings(layout=layout, **settings),
       layout_with_tokens={'B6-6': 'B6(197)-6(99)'}.get(layout, 'B12(197)'),
       parameters=86_600_000, multiply_adds=sizes[0] * 10**9,
-      kept_activations=sizes[1], times_ms=times_ms,
+      saved_activations=sizes[1], times_ms=times_ms,
       activations_mib=activations_mib,
       status='ok' if times_ms else report.OUT_OF_MEMORY,
       peak_gib=1.5 if times_ms else None, peak_of='resident',

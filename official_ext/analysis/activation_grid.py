@@ -1,0 +1,49 @@
+"""The figure of activation maximisation: a row for each model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+import dataclasses
+
+from matplotlib import figure as figure_lib
+
+from official_ext.analysis import figures
+from official_ext.analysis import gradient_ascent
+from official_ext.analysis import models as models_lib
+from official_ext.analysis import pixels
+
+# The default jitter is this part of the side of an image.
+_JITTER_PART = 16
+
+
+def draw(models: Sequence[models_lib.NamedModel], classes: Sequence[int],
+         settings: gradient_ascent.Settings,
+         on_step: Callable[[], None] = lambda: None) -> figure_lib.Figure:
+  """Draws the images that models find most like some classes.
+
+  Args:
+    models: a row for each.
+    classes: a column for each.
+    settings: of the ascent; a jitter of None is a sixteenth of the image.
+    on_step: called after every step of every model.
+
+  Returns:
+    The figure.
+  """
+  figure, axes = figures.grid(
+      len(models), len(classes), [model.name for model in models])
+  names = models[0].class_names
+  for model, cells in zip(models, axes):
+    own = settings
+    if settings.jitter is None:
+      own = dataclasses.replace(
+          settings, jitter=min(model.image_size) // _JITTER_PART)
+    images = gradient_ascent.maximize(
+        model.logits, model.image_size, classes, own, on_step)
+    probabilities = models_lib.softmax(model.logits(pixels.normalize(images)))
+    for index, cell in enumerate(cells):
+      cell.imshow(images[index])
+      name = figures.shorten(names[classes[index]])
+      probability = probabilities[index, classes[index]]
+      figures.caption(cell, f'{name}\n{figures.percent(probability)}')
+  return figure
