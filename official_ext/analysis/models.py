@@ -41,14 +41,14 @@ class NamedModel:
 
 
 def load(models: Sequence[arguments.ModelArgument],
-         checkpoint: str = trained_model.LATEST, averaged: bool | None = None,
+         checkpoint: str = trained_model.LATEST, ema: bool | None = None,
          config_file: str | None = None) -> list[NamedModel]:
   """Loads models that are to be compared.
 
   Args:
     models: what to load.
     checkpoint: which one of a model_dir, LATEST or BEST.
-    averaged: whether to take the moving averages of the weights; None: where
+    ema: whether to take the moving averages of the weights; None: where
       a training keeps them.
     config_file: configuration of checkpoints that have none beside them.
 
@@ -59,7 +59,7 @@ def load(models: Sequence[arguments.ModelArgument],
     ValueError: if one has no checkpoint or no configuration, or they have
       different classes.
   """
-  trained = [_load(model.path, checkpoint, averaged, config_file)
+  trained = [_load(model.path, checkpoint, ema, config_file)
              for model in models]
   names = unique_names(models, [item.params for item in trained])
   classes = [class_names.of_task(item.params.task) for item in trained]
@@ -113,12 +113,12 @@ def layout_name(params: experiment.cfg.ExperimentConfig) -> str:
       tuple(model.input_size[:2])).layout_with_tokens
 
 
-def _load(path: str, checkpoint: str, averaged: bool | None,
+def _load(path: str, checkpoint: str, ema: bool | None,
           config_file: str | None) -> trained_model.TrainedModel:
   """One model, by its model_dir or the prefix of a checkpoint."""
   if tf.io.gfile.exists(os.path.join(path, experiment.SAVED_FILE)):
     return trained_model.find(
-        path, trained_model.Selection(checkpoint, averaged))
+        path, trained_model.Selection(checkpoint, ema))
   if tf.io.gfile.isdir(path) and not config_file:
     # Says what is missing there.
     experiment.load_saved(path)
@@ -129,7 +129,7 @@ def _load(path: str, checkpoint: str, averaged: bool | None,
         f'there is no {experiment.SAVED_FILE} beside the checkpoint {prefix}. '
         'Give the configuration of its training with --config_file.')
   return trained_model.find(
-      model_dir, trained_model.Selection(prefix, averaged), config_file)
+      model_dir, trained_model.Selection(prefix, ema), config_file)
 
 
 def check_same_classes(models: Sequence[NamedModel]) -> None:
