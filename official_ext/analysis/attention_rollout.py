@@ -55,8 +55,8 @@ def traceable(model: models_lib.NamedModel) -> funnel_vit.FunnelViT:
     return backbone
   config = model.trained.params.task.model.backbone
   settings = ''
-  preset = specs.PRESETS.get(getattr(config.get(), 'model_name', None))
-  if config.type == 'vit' and preset:
+  preset = config.type == 'vit' and specs.PRESETS.get(config.get().model_name)
+  if preset:
     num_layers = preset['transformer']['num_layers']
     settings = (
         ' Its weights are those of a funnel_vit of one block: train on from '

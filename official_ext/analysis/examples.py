@@ -14,6 +14,7 @@ from official.vision.dataloaders import classification_input
 import tensorflow as tf
 
 from official_ext.analysis import models as models_lib
+from official_ext.command_line import errors
 from official_ext.tasks import parsing
 from official_ext.trained import class_names as class_names_lib
 
@@ -97,7 +98,7 @@ def prepare(examples: Sequence[Example],
     except (tf.errors.InvalidArgumentError, ValueError) as error:
       raise ValueError(
           f'{example.name} cannot be decoded as an image: '
-          f'{getattr(error, "message", error)}') from error
+          f'{errors.message(error)}') from error
   return np.stack(images)
 
 

@@ -70,58 +70,21 @@ _QUIET_SECONDS = 3
 
 
 def main(argv: Sequence[str]) -> None:
-  if len(argv) > 1:
-    raise app.UsageError(f'unexpected argument {argv[1]!r}: flags begin '
-                         'with --')
-  if not _DATA_DIR.value:
-    raise app.UsageError('--data_dir must be given')
-  for one, other in ((_SECONDS, _NUM_IMAGES), (_CONSUMES, _TRAIN_STEP_CSV)):
-    if one.value is not None and other.value is not None:
-      raise app.UsageError(f'give --{one.name} or --{other.name}, not both')
-  if _CONSUMES.value is not None and not _CONSUMES.value > 0:
-    raise app.UsageError(
-        f'--consumes is {_CONSUMES.value:g}, but must be above 0 images/s')
+  _check_flags(argv)
   library_logs.silence()
   # pylint: disable=g-import-not-at-top
   import tensorflow as tf
 
-  from official_ext import registry_imports  # noqa: F401
-  from official_ext.benchmarks import csv_file
   from official_ext.benchmarks import input_report
   from official_ext.benchmarks import input_rows
   from official_ext.benchmarks import machine
-  from official_ext.configs import image_classification as configs
-  from official_ext.params import experiment
   from official_ext.tasks import image_classification
   # pylint: enable=g-import-not-at-top
 
   # The input needs none, and TensorFlow would take its memory.
   tf.config.set_visible_devices([], 'GPU')
-  try:
-    params = experiment.load(
-        _EXPERIMENT.value, _CONFIG_FILE.value, _PARAMS_OVERRIDE.value)
-    if not isinstance(params.task, configs.ImageClassificationTask):
-      raise ValueError(
-          f"--experiment={_EXPERIMENT.value} is Model Garden's own. Use one of "
-          'this project, such as vit_imagenet.')
-    image_size = tuple(params.task.model.input_size[:2])
-    consumers = []
-    if _TRAIN_STEP_CSV.value:
-      consumers = input_report.read_consumers(_TRAIN_STEP_CSV.value, {
-          'image_size': str(image_size[0]),
-          'mode': 'train' if _SPLIT.value == 'train' else 'eval'})
-    elif _CONSUMES.value:
-      consumers = [('the model', _CONSUMES.value)]
-    source = input_rows.Source(
-        params.task, _DATA_DIR.value, _SPLIT.value, _BATCH_SIZE.value)
-    rows = input_rows.stages() + [
-        input_rows.Row(f'{number} thread{"s" * (number > 1)}', threads=number)
-        for number in _THREADS.value] + input_rows.variants(
-            source.data, _VARIANTS.value)
-    if _OUTPUT_DIR.value:
-      tf.io.gfile.makedirs(_OUTPUT_DIR.value)
-  except (ValueError, OSError, tf.errors.OpError) as error:
-    errors.fail(error)
+  with errors.reported():
+    source, image_size, rows, consumers = _prepare()
   num_cores = machine.num_cores()
   print(_describe(source, image_size, num_cores, tf.__version__), flush=True)
   try:
@@ -137,18 +100,8 @@ def main(argv: Sequence[str]) -> None:
   of_pipeline = summaries[measured.index(pipeline)]
   if _OUTPUT_DIR.value:
     # Before anything is printed: the reader of a pipe may be gone by then.
-    path = os.path.join(_OUTPUT_DIR.value, _CSV_FILE)
-    try:
-      settings = dict(
-          split=_SPLIT.value, num_windows=_WINDOWS.value, cores=num_cores,
-          batch_size=_BATCH_SIZE.value, image_height=image_size[0],
-          image_width=image_size[1])
-      with tf.io.gfile.GFile(path, 'w') as file:
-        file.write(csv_file.dump(
-            [input_report.columns(one, settings) for one in summaries],
-            csv_file.describe_run(_MODULE)))
-    except tf.errors.OpError as error:
-      errors.fail(error)
+    with errors.reported():
+      path = _write(summaries, image_size)
   for line in input_report.format_table(summaries):
     print(line)
   if any(row.settings.get('cache') for row in rows):
@@ -162,6 +115,78 @@ def main(argv: Sequence[str]) -> None:
   if _OUTPUT_DIR.value:
     print(f'written to {path}')
   sys.stdout.flush()
+
+
+def _check_flags(argv: Sequence[str]) -> None:
+  """Refuses a command line before anything is imported for it."""
+  if len(argv) > 1:
+    raise app.UsageError(f'unexpected argument {argv[1]!r}: flags begin '
+                         'with --')
+  if not _DATA_DIR.value:
+    raise app.UsageError('--data_dir must be given')
+  for one, other in ((_SECONDS, _NUM_IMAGES), (_CONSUMES, _TRAIN_STEP_CSV)):
+    if one.value is not None and other.value is not None:
+      raise app.UsageError(f'give --{one.name} or --{other.name}, not both')
+  if _CONSUMES.value is not None and not _CONSUMES.value > 0:
+    raise app.UsageError(
+        f'--consumes is {_CONSUMES.value:g}, but must be above 0 images/s')
+
+
+def _prepare():
+  """Returns the source, the size of its images, the rows and the consumers."""
+  # pylint: disable=g-import-not-at-top
+  import tensorflow as tf
+
+  from official_ext import registry_imports  # noqa: F401
+  from official_ext.benchmarks import input_report
+  from official_ext.benchmarks import input_rows
+  from official_ext.configs import image_classification as configs
+  from official_ext.params import experiment
+  # pylint: enable=g-import-not-at-top
+  params = experiment.load(
+      _EXPERIMENT.value, _CONFIG_FILE.value, _PARAMS_OVERRIDE.value)
+  if not isinstance(params.task, configs.ImageClassificationTask):
+    raise ValueError(
+        f"--experiment={_EXPERIMENT.value} is Model Garden's own. Use one of "
+        'this project, such as vit_imagenet.')
+  image_size = tuple(params.task.model.input_size[:2])
+  consumers = []
+  if _TRAIN_STEP_CSV.value:
+    consumers = input_report.read_consumers(_TRAIN_STEP_CSV.value, {
+        'image_size': str(image_size[0]),
+        'mode': 'train' if _SPLIT.value == 'train' else 'eval'})
+  elif _CONSUMES.value:
+    consumers = [('the model', _CONSUMES.value)]
+  source = input_rows.Source(
+      params.task, _DATA_DIR.value, _SPLIT.value, _BATCH_SIZE.value)
+  rows = input_rows.stages() + [
+      input_rows.Row(f'{number} thread{"s" * (number > 1)}', threads=number)
+      for number in _THREADS.value] + input_rows.variants(
+          source.data, _VARIANTS.value)
+  if _OUTPUT_DIR.value:
+    tf.io.gfile.makedirs(_OUTPUT_DIR.value)
+  return source, image_size, rows, consumers
+
+
+def _write(summaries, image_size: tuple[int, int]) -> str:
+  """Writes the CSV file and returns its path."""
+  # pylint: disable=g-import-not-at-top
+  import tensorflow as tf
+
+  from official_ext.benchmarks import csv_file
+  from official_ext.benchmarks import input_report
+  from official_ext.benchmarks import machine
+  # pylint: enable=g-import-not-at-top
+  path = os.path.join(_OUTPUT_DIR.value, _CSV_FILE)
+  settings = dict(
+      split=_SPLIT.value, num_windows=_WINDOWS.value,
+      cores=machine.num_cores(), batch_size=_BATCH_SIZE.value,
+      image_height=image_size[0], image_width=image_size[1])
+  with tf.io.gfile.GFile(path, 'w') as file:
+    file.write(csv_file.dump(
+        [input_report.columns(one, settings) for one in summaries],
+        csv_file.describe_run(_MODULE)))
+  return path
 
 
 def _measure(rows, source):

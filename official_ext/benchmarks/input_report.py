@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from official_ext.benchmarks import csv_file
 from official_ext.benchmarks import input_rows
+from official_ext.command_line import errors
 
 _COLUMNS = ('layout', 'images_per_second')
 # Columns that tell lines of one layout apart.
@@ -142,8 +143,8 @@ def read_consumers(path: str,
       lines = csv_file.parse(file.read()).rows
   except (tf.errors.OpError, UnicodeDecodeError) as error:
     raise ValueError(
-        f'--train_step_csv={path} cannot be read: '
-        f'{str(getattr(error, "message", error)).splitlines()[0]}') from error
+        f'--train_step_csv={path} cannot be read: {errors.reason(error)}.'
+    ) from error
   instead = 'Or give the figure itself, such as --consumes=1000.'
   missing = [name for name in _COLUMNS if name not in (lines or [{}])[0]]
   if missing:

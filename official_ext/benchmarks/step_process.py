@@ -2,7 +2,7 @@
 
   python -m official_ext.benchmarks.step_process SETTINGS
 
-Reads a command a line, a JSON object, and answers each with another:
+Reads one command per line, a JSON object, and answers each with another:
 `{"steps": 3}` runs that many steps, one after the other, and is answered with
 their times in ms; `{"memory": true}` with the peak memory so far. The first
 answer, before any command, is what the machine is.
@@ -20,6 +20,7 @@ from typing import Any, TextIO
 
 from official_ext.benchmarks import machine
 from official_ext.benchmarks import settings as settings_lib
+from official_ext.command_line import errors
 
 # The step of this name is what is looked for in the files that XLA writes.
 DUMPED_FUNCTION = 'benchmark_gradients'
@@ -94,12 +95,8 @@ def build_step(settings: settings_lib.Settings
   """
   # pylint: disable=g-import-not-at-top
   from official.common import distribute_utils
-  from official.core import task_factory
   from official.modeling import performance
   import tensorflow as tf
-
-  from official_ext import registry_imports  # noqa: F401
-  from official_ext.params import experiment
   # pylint: enable=g-import-not-at-top
   tf.random.set_seed(0)
   has_gpu = bool(tf.config.list_physical_devices('GPU'))
@@ -108,28 +105,55 @@ def build_step(settings: settings_lib.Settings
       tpu_address=settings.tpu or None)
   if settings.dtype != 'float32':
     performance.set_mixed_precision_policy(settings.dtype)
+  with strategy.scope():
+    step, count = _step_of_a_replica(settings)
+  # A TPU compiles without being asked.
+  step = tf.function(
+      step, jit_compile=True if settings.xla and not settings.tpu else None)
+
+  @tf.function
+  def distributed():
+    return strategy.run(step)
+
+  def run():
+    results = tf.nest.flatten(strategy.experimental_local_results(
+        distributed() if settings.tpu else step()))
+    # Waits for the device to finish.
+    return float(results[0].numpy())
+
+  return run, count
+
+
+def _step_of_a_replica(settings: settings_lib.Settings
+                       ) -> tuple[Callable[[], Any], Callable[[], int]]:
+  """Returns the step, not yet compiled, and what counts the steps."""
+  # pylint: disable=g-import-not-at-top
+  from official.core import task_factory
+  import tensorflow as tf
+
+  from official_ext import registry_imports  # noqa: F401
+  from official_ext.params import experiment
+  # pylint: enable=g-import-not-at-top
   params = experiment.load(
       'funnel_vit_imagenet', params_override=experiment_override(settings))
   size, batch_size = settings.image_size, settings.batch_size
-  with strategy.scope():
-    task = task_factory.get_task(params.task)
-    model = task.build_model()
-    optimizer = task.create_optimizer(params.trainer.optimizer_config)
-    # Slots are made on first use, which must not be inside the compiled step.
-    optimizer._create_all_weights(  # pylint: disable=protected-access
-        model.trainable_variables)
-    # On the device, so that no step waits for images.
-    images = tf.Variable(
-        tf.random.normal([batch_size, size, size, 3]), trainable=False)
-    labels = tf.Variable(
-        1 + tf.range(batch_size) % (params.task.model.num_classes - 1),
-        trainable=False)
-    counter = tf.Variable(0, dtype=tf.int64, trainable=False)
+  task = task_factory.get_task(params.task)
+  model = task.build_model()
+  optimizer = task.create_optimizer(params.trainer.optimizer_config)
+  # Slots are made on first use, which must not be inside the compiled step.
+  optimizer._create_all_weights(  # pylint: disable=protected-access
+      model.trainable_variables)
+  # On the device, so that no step waits for images.
+  images = tf.Variable(
+      tf.random.normal([batch_size, size, size, 3]), trainable=False)
+  labels = tf.Variable(
+      1 + tf.range(batch_size) % (params.task.model.num_classes - 1),
+      trainable=False)
+  counter = tf.Variable(0, dtype=tf.int64, trainable=False)
 
   def train():
-    loss = task.train_step(
+    return task.train_step(
         (images.value(), labels.value()), model, optimizer)['loss']
-    return loss
 
   def evaluate():
     logits = task.inference_step(images.value(), model)
@@ -148,25 +172,11 @@ def build_step(settings: settings_lib.Settings
     counter.assign_add(1)
     return [loss, *tape.gradient(loss, model.trainable_variables)]
 
-  step = benchmark_gradients if settings.dump_dir else (
-      train if settings.mode == 'train' else evaluate)
-  # A TPU compiles without being asked.
-  step = tf.function(
-      step, jit_compile=True if settings.xla and not settings.tpu else None)
-
-  @tf.function
-  def distributed():
-    return strategy.run(step)
-
-  def run():
-    results = tf.nest.flatten(strategy.experimental_local_results(
-        distributed() if settings.tpu else step()))
-    # Waits for the device to finish.
-    return float(results[0].numpy())
-
-  if settings.mode == 'train' and not settings.dump_dir:
-    return run, lambda: int(optimizer.iterations.numpy())
-  return run, lambda: int(counter.numpy())
+  if settings.dump_dir:
+    return benchmark_gradients, lambda: int(counter.numpy())
+  if settings.mode == 'train':
+    return train, lambda: int(optimizer.iterations.numpy())
+  return evaluate, lambda: int(counter.numpy())
 
 
 def _targets(task: Any, labels: Any) -> Any:
@@ -219,7 +229,7 @@ def _device_name(kind: str) -> str:
 def _as_answer(error: Exception, memory_limit_gib: float
                ) -> Mapping[str, Any]:
   """An error in words; out of memory is told apart."""
-  text = str(getattr(error, 'message', None) or error)
+  text = errors.message(error)
   if (isinstance(error, MemoryError) or
       type(error).__name__ == 'ResourceExhaustedError' or
       'RESOURCE_EXHAUSTED' in text or 'Out of memory' in text or
@@ -227,8 +237,8 @@ def _as_answer(error: Exception, memory_limit_gib: float
       # Close to a limit, anything may fail in any way.
       (memory_limit_gib and not isinstance(error, ValueError) and
       _allocated_gib() > _CLOSE_TO_LIMIT * memory_limit_gib)):
-    return {'out_of_memory': text.splitlines()[0] if text else 'MemoryError'}
-  return {'error': text or repr(error), 'is_value_error': isinstance(
+    return {'out_of_memory': text.splitlines()[0]}
+  return {'error': text, 'is_value_error': isinstance(
       error, ValueError), 'type': type(error).__name__}
 
 

@@ -74,7 +74,11 @@ def main(argv: Sequence[str]) -> None:
         f'unexpected argument {argv[1]!r}: a layout with parentheses needs '
         "quotes, as in --layouts='B12,B6(197)-6(50)'")
   library_logs.silence()
-  try:
+  # pylint: disable=g-import-not-at-top
+  from official_ext.benchmarks import measure
+  from official_ext.benchmarks import worker
+  # pylint: enable=g-import-not-at-top
+  with errors.reported(ValueError, worker.WorkerError):
     settings = settings_lib.combine(
         settings_lib.Settings(
             layout='', model_name=_MODEL_NAME.value,
@@ -85,26 +89,17 @@ def main(argv: Sequence[str]) -> None:
     if _FIND_BATCH.value and len(set(_BATCH_SIZE.value)) > 1:
       raise ValueError(
           '--find_batch begins at one --batch_size; several were given.')
-    # pylint: disable=g-import-not-at-top
-    from official_ext.benchmarks import measure
-    from official_ext.benchmarks import worker
-    # pylint: enable=g-import-not-at-top
     rows = measure.begin(settings)
     _make_output_dir()
-  except ValueError as error:
-    errors.fail(error)
-  plan = measure.Plan(
-      rounds=_ROUNDS.value, steps=_STEPS.value,
-      warmup_steps=_WARMUP_STEPS.value, activations=_ACTIVATIONS.value,
-      find_batch=_FIND_BATCH.value, together=measure.may_live_together(
-          _PROCESSES.value, bool(_TPU.value)))
-  try:
+    plan = measure.Plan(
+        rounds=_ROUNDS.value, steps=_STEPS.value,
+        warmup_steps=_WARMUP_STEPS.value, activations=_ACTIVATIONS.value,
+        find_batch=_FIND_BATCH.value, together=measure.may_live_together(
+            _PROCESSES.value, bool(_TPU.value)))
     measured = []
     device = measure.run(
         rows, plan, sys.stderr,
         lambda group, device: _show(group, measured, device))
-  except (ValueError, worker.WorkerError) as error:
-    errors.fail(error)
   _finish(rows, '; '.join(filter(None, [device, machine.versions()])))
 
 

@@ -118,9 +118,3 @@ def test_each_is_taken_where_it_is_fastest():
   assert lines[1].startswith("  Model Garden's vit: 300 ms") and (
       'XLA on' in lines[1])
   assert lines[2].endswith('XLA off), 1.20x')
-
-
-def test_the_figure_is_a_png(rows, tmp_path):
-  path = tmp_path / 'rows.png'
-  figure.draw(str(path), rows, 'a machine')
-  assert path.read_bytes()[:8] == b'\x89PNG\r\n\x1a\n'

@@ -1,0 +1,43 @@
+"""Tests of the trainings that are compared."""
+
+import logged_runs
+import pytest
+
+from official_ext.analysis import arguments
+from official_ext.analysis import runs as runs_lib
+
+
+def load(**paths):
+  return runs_lib.load([arguments.ModelArgument(path, name)
+                        for name, path in paths.items()])
+
+
+def test_other_classes_are_an_error(digits_dir, tmp_path):
+  paths = [logged_runs.write_run(
+      tmp_path / str(count), digits_dir, [0.5],
+      **{'task.model.num_classes': count}) for count in (10, 12)]
+  with pytest.raises(ValueError, match=(
+      'A has 10 classes and B 12. Compare models of the same data set.')):
+    load(A=paths[0], B=paths[1])
+
+
+def test_trainings_of_one_layout_are_told_apart(digits_dir, tmp_path):
+  models = [
+      arguments.ModelArgument(logged_runs.write_run(
+          tmp_path / name, digits_dir, [0.5])) for name in ('one', 'two')]
+  assert [run.name for run in runs_lib.load(models)] == [
+      'B2(17)-2(9)-2(5) one', 'B2(17)-2(9)-2(5) two']
+
+
+def test_the_same_folder_twice_is_an_error(two_runs):
+  model = arguments.ModelArgument(two_runs[0])
+  with pytest.raises(ValueError, match='two models are called .*/vit'):
+    runs_lib.load([model, model])
+
+
+def test_folders_that_are_no_trainings_are_errors(digits_dir, tmp_path):
+  with pytest.raises(ValueError, match='there is no params.yaml'):
+    load(A=str(tmp_path))
+  logged_runs.write_params(tmp_path, digits_dir)
+  with pytest.raises(ValueError, match='there are no event files'):
+    load(A=str(tmp_path))

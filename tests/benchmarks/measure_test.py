@@ -1,0 +1,99 @@
+"""Tests of what is measured when, on small models."""
+
+import io
+
+import pytest
+
+from official_ext.benchmarks import measure
+from official_ext.benchmarks import report
+from official_ext.benchmarks import settings as settings_lib
+from official_ext.benchmarks import worker
+
+SMALL = dict(model_name='vit-ti16', image_size=32, batch_size=2)
+
+
+def test_costs_are_of_what_is_computed():
+  rows = measure.begin([
+      settings_lib.Settings(layout=layout)
+      for layout in ('vit', 'B12', 'B6-6', 'B4-4-4')])
+  # The design's figures for 1,000 classes; the model here has 1,001.
+  assert [round(row.multiply_adds / 1e9, 2) for row in rows] == [
+      17.56, 16.35, 12.67, 10.13]
+  comparisons = [report.compare(row, rows[0]) for row in rows]
+  assert [round(c.ceiling, 2) for c in comparisons] == [1, 1.07, 1.39, 1.73]
+  assert [round(100 * c.ideal_memory_saved, 1) for c in comparisons] == [
+      0, 0, 26.7, 43.2]
+  off = measure.begin([settings_lib.Settings(
+      layout='B12', params_override=(
+          'task.model.backbone.funnel_vit.fast_path.class_token_only=false'))])
+  assert round(off[0].multiply_adds / 1e9, 2) == 17.56
+
+
+@pytest.mark.parametrize('settings, match', [
+    (dict(layout='B0'), 'num_layers is 0'),
+    (dict(layout='B12', model_name='vit-x'), "Model Garden's vit: vit-ti16"),
+    (dict(layout='vit', model_name='vit-nano4'), 'preset of the baseline'),
+    (dict(layout='B12', image_size=8), 'smaller than a patch'),
+    (dict(layout='B12', params_override='task.modle=1'), 'modle'),
+])
+def test_bad_input_is_found_before_anything_runs(settings, match):
+  with pytest.raises(ValueError, match=match):
+    measure.begin([settings_lib.Settings(**settings)])
+
+
+@pytest.mark.long
+def test_a_run_from_end_to_end():
+  rows = measure.begin([
+      settings_lib.Settings(layout=layout, **SMALL)
+      for layout in ('vit', 'B4-4-4')])
+  groups = []
+  device = measure.run(
+      rows, measure.Plan(rounds=2, steps=2, warmup_steps=1, activations=True,
+                         find_batch=False, together=True),
+      io.StringIO(), lambda group, device: groups.append((group, device)))
+  assert groups == [(rows, device)]
+  assert device.endswith(' cores')
+  for row in rows:
+    assert row.status == 'ok'
+    assert len(row.times_ms) == 4
+    assert row.peak_gib > 0.1
+    assert row.activations_backend == 'cpu'
+  assert 0 < rows[1].activations_mib < rows[0].activations_mib
+
+
+@pytest.mark.parametrize('start', [1, 8, 100, 1000])
+@pytest.mark.parametrize('limit', [1, 5, 16, 17, 333, 4096])
+def test_the_largest_batch(start, limit):
+  asked = []
+
+  def fits(batch_size):
+    asked.append(batch_size)
+    return batch_size <= limit
+
+  found = measure.largest_batch(start, fits)
+  assert found <= limit < found + max(1, found // 16) + 1
+  assert len(asked) == len(set(asked))
+
+
+def test_not_even_one_image():
+  with pytest.raises(worker.OutOfMemoryError, match='not even one'):
+    measure.largest_batch(8, lambda batch_size: False)
+
+
+def test_a_batch_that_fits_only_for_a_while():
+  tried = []
+
+  def fits(batch_size):
+    tried.append(batch_size)
+    return batch_size <= 30
+
+  assert measure.next_that_fits(36, fits) == 30
+  assert tried == [36, 34, 32, 30]
+  with pytest.raises(worker.OutOfMemoryError, match='not even one'):
+    measure.next_that_fits(3, lambda batch_size: False)
+
+
+def test_a_tpu_belongs_to_one_process():
+  with pytest.raises(ValueError, match='Use in_turn'):
+    measure.may_live_together('together', has_tpu=True)
+  assert not measure.may_live_together(None, has_tpu=True)
