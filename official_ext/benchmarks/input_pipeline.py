@@ -147,8 +147,8 @@ def _prepare():
       _EXPERIMENT.value, _CONFIG_FILE.value, _PARAMS_OVERRIDE.value)
   if not isinstance(params.task, configs.ImageClassificationTask):
     raise ValueError(
-        f"--experiment={_EXPERIMENT.value} is Model Garden's own. Use one of "
-        'this project, such as vit_imagenet.')
+        f'--experiment={_EXPERIMENT.value} does not classify images. Use one '
+        'that does, such as vit_imagenet.')
   image_size = tuple(params.task.model.input_size[:2])
   consumers = []
   if _TRAIN_STEP_CSV.value:

@@ -71,8 +71,8 @@ def test_a_variant_that_does_not_run_is_a_row(repository, tmp_path):
      'error: --data_dir=/nowhere holds no train shards (train*). Make them '
      'with python -m data_prep.imagenet_to_tfrecord --input=IMAGES '
      '--output_dir=/nowhere, or name the folder that holds them.\n'),
-    (['--data_dir=/nowhere', '--experiment=vit_imagenet_pretrain',
-      '--params_override='], "vit_imagenet_pretrain is Model Garden's own."),
+    (['--data_dir=/nowhere', '--experiment=retinanet',
+      '--params_override='], '--experiment=retinanet does not classify'),
     ([], '--data_dir must be given'),
     (['--data_dir=a', '--seconds=1'], 'give --seconds or --num_images'),
     (['--data_dir=a', '--consumes=1', '--train_step_csv=b'],
