@@ -14,16 +14,15 @@ from official.common import flags as tfm_flags
 
 from official_ext.command_line import errors
 from official_ext.command_line import library_logs
+from official_ext.training import modes
 
 FLAGS = flags.FLAGS
-
-_MODES = ('train', 'eval', 'train_and_eval', 'continuous_eval')
 
 tfm_flags.define_flags()
 # Model Garden's flag also takes modes that its runner then refuses, after
 # everything is built.
 del FLAGS.mode
-flags.DEFINE_enum('mode', None, _MODES, 'What to do.')
+flags.DEFINE_enum('mode', None, modes.MODES, 'What to do.')
 # So that --help shows them.
 flags.adopt_module_key_flags(tfm_flags)
 flags.adopt_module_key_flags(library_logs)
@@ -50,19 +49,15 @@ def main(argv: Sequence[str]) -> None:
   # pylint: disable=g-import-not-at-top
   import gin
   from official.core import train_utils
-  import tensorflow as tf
 
   from official_ext import registry_imports  # noqa: F401
-  from official_ext.checkpoints import restore
   from official_ext.params import experiment
   from official_ext.serving import training_export
-  from official_ext.tasks import image_classification
-  from official_ext.training import driver
-  from official_ext.training import strategies
+  from official_ext.training import session
   # pylint: enable=g-import-not-at-top
 
   profile_steps = _PROFILE_STEPS.value if _PROFILE.value else None
-  try:
+  with errors.reported(), errors.reported(SyntaxError):  # Of a gin file.
     if FLAGS['profile_steps'].present and not _PROFILE.value:
       raise ValueError(
           f'--profile_steps={_PROFILE_STEPS.value} is set, but nothing is '
@@ -71,38 +66,14 @@ def main(argv: Sequence[str]) -> None:
     params = experiment.load(
         FLAGS.experiment, FLAGS.config_file or (), FLAGS.params_override or '',
         tpu=FLAGS.tpu, tf_data_service=FLAGS.tf_data_service)
-    driver.check(params, FLAGS.mode, FLAGS.model_dir, profile_steps)
-    strategy = strategies.build(params)
-    driver.check_records(params, FLAGS.mode)
-  except (ValueError, OSError, SyntaxError, tf.errors.OpError) as error:
-    errors.fail(error)
+    run = session.prepare(params, FLAGS.mode, FLAGS.model_dir, profile_steps)
   export = training_export.TrainingExport(params, FLAGS.model_dir)
-  try:
-    trainer = driver.run(
-        params, FLAGS.mode, FLAGS.model_dir, strategy,
-        _ASYNC_CHECKPOINTING.value, profile_steps, on_best=export.at_best)
-  except restore.LoadError as error:
-    errors.fail(error)
-  except tf.errors.DataLossError as error:
-    errors.fail(
-        f'a file is damaged, most likely the checkpoint in {FLAGS.model_dir} '
-        f'or a record: {error.message}')
-  except tf.errors.InvalidArgumentError as error:
-    message = image_classification.bad_input_message(error)
-    if message is None:
-      raise
-    errors.fail(message)
-  except tf.errors.OpError as error:
-    message = strategies.lost_worker_message(error)
-    if message is None:
-      raise
-    errors.fail(
-        f'{message}. Start all workers again with the same command: they go '
-        f'on from the newest checkpoint in {FLAGS.model_dir}.')
-  if not strategies.is_chief(strategy):
+  with errors.reported(errors.UserError):
+    trainer = run.execute(export.at_best, _ASYNC_CHECKPOINTING.value)
+  if not run.is_chief:
     return
   train_utils.save_gin_config(FLAGS.mode, FLAGS.model_dir)
-  if 'train' in FLAGS.mode:
+  if modes.trains(FLAGS.mode):
     _export_at_end(export, int(trainer.global_step.numpy()),
                    has_trained=bool(trainer.train_logs))
 
@@ -116,7 +87,7 @@ def _export_at_end(export, step: int, has_trained: bool) -> None:
   except (ValueError, OSError, tf.errors.OpError) as error:
     errors.fail(
         'the training is done and its checkpoint is kept, but it was not '
-        f'exported: {getattr(error, "message", error)}')
+        f'exported: {errors.message(error)}')
   if path:
     print(f'exported to {path}')
 
@@ -124,7 +95,7 @@ def _export_at_end(export, step: int, has_trained: bool) -> None:
 def run() -> None:
   """The entry point of the installed command."""
   library_logs.run(
-      main, 'interrupted. The same command goes on from the newest checkpoint.')
+      main, 'interrupted. The same command resumes from the newest checkpoint.')
 
 
 if __name__ == '__main__':

@@ -13,7 +13,7 @@ import pytest
 
 from official_ext import train
 from official_ext.checkpoints import metadata
-from official_ext.training import driver
+from official_ext.training import session
 
 LAYOUTS = {'vit': 'B4', 'funnel': 'B2-2'}
 CHANCE = 0.1
@@ -22,13 +22,13 @@ CHANCE = 0.1
 def run(monkeypatch, model_dir, layout, overrides):
   """Runs train.py's main; returns the trainer of the run."""
   trainers = []
-  original = driver.run
+  original = session.Session.execute
 
   def keep(*args, **kwargs):
     trainers.append(original(*args, **kwargs))
     return trainers[0]
 
-  monkeypatch.setattr(driver, 'run', keep)
+  monkeypatch.setattr(session.Session, 'execute', keep)
   settings = [
       f"task.model.backbone.funnel_vit.layout='{layout}'",
       'task.validation_data.global_batch_size=360',
@@ -43,7 +43,7 @@ def run(monkeypatch, model_dir, layout, overrides):
       model_dir=str(model_dir), params_override=','.join(settings),
       library_logs=True):
     train.main(['train.py'])
-  monkeypatch.setattr(driver, 'run', original)
+  monkeypatch.setattr(session.Session, 'execute', original)
   return trainers[0]
 
 

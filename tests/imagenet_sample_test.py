@@ -14,8 +14,7 @@ import pytest
 
 from data_prep import verification
 from official_ext.params import experiment
-from official_ext.training import driver
-from official_ext.training import strategies
+from official_ext.training import session
 
 SAMPLE_DIR = pathlib.Path(os.environ.get(
     'IMAGENET_SAMPLE_DIR',
@@ -77,12 +76,9 @@ def test_one_step_of_training_and_evaluation(imagenet_dir, tmp_path, layout):
       'trainer.validation_steps=4,'
       'trainer.optimizer_config.warmup.linear.warmup_steps=0,'
       'trainer.train_steps=1'))
-  driver.check(params, 'train_and_eval', str(tmp_path))
-  driver.check_records(params, 'train_and_eval')
-  trainer = driver.run(params, 'train_and_eval', str(tmp_path),
-                       strategies.build(params),
-                       # A checkpoint's thread keeps its model to the end.
-                       enable_async_checkpointing=False)
+  trainer = session.prepare(params, 'train_and_eval', str(tmp_path)).execute(
+      # A checkpoint's thread keeps its model to the end.
+      enable_async_checkpointing=False)
   # The head starts at zero: every class is as likely as any other.
   assert trainer.train_logs['training_loss'] == pytest.approx(
       np.log(1001), abs=1e-4)

@@ -45,16 +45,17 @@ ORDER = {
         'sources', 'describe', 'restore',
     ],
     'official_ext.tasks': [
-        'accumulation', 'exact_evaluation', 'parsing', 'preflight', 'reading',
-        'image_classification',
+        'accumulation', 'exact_evaluation', 'parsing', 'preflight', 'protocol',
+        'reading', 'image_classification',
     ],
     'official_ext.registry_imports': [],
     'official_ext.trained': [
         'class_names', 'trained_model', 'validation_data',
     ],
     'official_ext.training': [
-        'best_checkpoint', 'memory', 'profiling', 'progress', 'strategies',
-        'worker_folder', 'throughput', 'summary', 'trainer', 'driver',
+        'modes', 'event_tags', 'best_checkpoint', 'memory', 'profiling',
+        'progress', 'strategies', 'worker_folder', 'throughput', 'summary',
+        'trainer', 'runner', 'session',
     ],
     'official_ext.serving': [
         'classifier', 'client', 'versions', 'image_bytes', 'plain_function',

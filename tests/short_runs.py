@@ -5,8 +5,7 @@ import pathlib
 import tensorflow as tf
 
 from official_ext.params import experiment
-from official_ext.training import driver
-from official_ext.training import strategies
+from official_ext.training import session
 
 # The crop and the resizing that an export must repeat.
 PREPROCESSING = (
@@ -31,8 +30,7 @@ def parameters(digits_dir, **settings):
 def train(digits_dir, model_dir, mode='train', **settings):
   """Trains; returns the trainer."""
   params = parameters(digits_dir, **settings)
-  return driver.run(
-      params, mode, str(model_dir), strategies.build(params),
+  return session.prepare(params, mode, str(model_dir)).execute(
       enable_async_checkpointing=False)
 
 

@@ -18,12 +18,9 @@ from official_ext.analysis import models as models_lib
 from official_ext.analysis import runs as runs_lib
 from official_ext.modeling import costs
 from official_ext.modeling import specs
+from official_ext.training import event_tags
 
 MISSING = '-'
-_PEAK_MEMORY = 'memory/peak_gib'
-_STEPS_PER_SECOND = 'throughput/steps_per_second'
-_IMAGES_PER_SECOND = 'throughput/images_per_second'
-_NUM_IMAGES = 'num_images'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,7 +120,7 @@ def summarise(run: runs_lib.Run) -> Result:
         spec, num_classes, bool(config.layer_scale_init_value))
     multiply_adds = costs.count_multiply_adds(spec, num_classes)
   accuracies = history.validation.get(runs_lib.ACCURACY)
-  num_images = _last(history.validation.get(_NUM_IMAGES))
+  num_images = _last(history.validation.get(event_tags.NUM_IMAGES))
   return Result(
       run=run,
       layout=models_lib.layout_name(run.params),
@@ -134,9 +131,11 @@ def summarise(run: runs_lib.Run) -> Result:
       num_images=int(num_images.value) if num_images else None,
       parameters=parameters,
       multiply_adds=multiply_adds,
-      memory_gib=_of(history.train.get(_PEAK_MEMORY), np.max),
-      steps_per_second=_of(history.train.get(_STEPS_PER_SECOND), np.median),
-      images_per_second=_of(history.train.get(_IMAGES_PER_SECOND), np.median))
+      memory_gib=_of(history.train.get(event_tags.PEAK_MEMORY), np.max),
+      steps_per_second=_of(
+          history.train.get(event_tags.STEPS_PER_SECOND), np.median),
+      images_per_second=_of(
+          history.train.get(event_tags.IMAGES_PER_SECOND), np.median))
 
 
 def columns(results: Sequence[Result]) -> list[Column]:

@@ -213,7 +213,7 @@ def _measure(rows, source):
     except tf.errors.OpError as error:
       if not row.settings:
         raise
-      measured[row.name].error = str(error.message).splitlines()[0]
+      measured[row.name].error = errors.reason(error)
   return list(measured.values())
 
 

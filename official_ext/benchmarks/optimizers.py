@@ -41,11 +41,12 @@ def main(argv: Sequence[str]) -> None:
     raise app.UsageError(f'unexpected argument {argv[1]!r}')
   library_logs.silence()
   # pylint: disable=g-import-not-at-top
+  from official.core import task_factory
   import tensorflow as tf
 
   from official_ext import registry_imports  # noqa: F401
   from official_ext.params import experiment
-  from official_ext.training import driver
+  from official_ext.training import modes
   # pylint: enable=g-import-not-at-top
   names = _OPTIMIZERS.value or [
       name.removeprefix(_FOLDER) for name in experiment.shipped_config_files()
@@ -62,7 +63,8 @@ def main(argv: Sequence[str]) -> None:
       rows[optimizer] = trainings
     for trainings in rows.values():
       for params in trainings:
-        driver.check_records(params, 'train_and_eval')
+        task_factory.get_task(params.task).check_records(
+            modes.data_sets('train_and_eval'))
     if _OUTPUT_CSV.value:
       csv_file.check_writable(_OUTPUT_CSV.value, '--output_csv')
   except (ValueError, OSError, tf.errors.OpError) as error:
@@ -84,15 +86,13 @@ def _train(params) -> Mapping[str, float]:
   # pylint: disable=g-import-not-at-top
   import tf_keras
 
-  from official_ext.training import driver
-  from official_ext.training import strategies
+  from official_ext.training import session
   # pylint: enable=g-import-not-at-top
   tf_keras.backend.clear_session()
   with tempfile.TemporaryDirectory() as model_dir:
-    driver.check(params, 'train_and_eval', model_dir)
+    run = session.prepare(params, 'train_and_eval', model_dir)
     with library_logs.without_prints():
-      trainer = driver.run(params, 'train_and_eval', model_dir,
-                           strategies.build(params))
+      trainer = run.execute()
   return trainer.validation_logs
 
 

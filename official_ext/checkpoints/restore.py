@@ -19,6 +19,7 @@ import tf_keras
 from official_ext.checkpoints import position_embedding
 from official_ext.checkpoints import sources
 from official_ext.checkpoints import variable_names
+from official_ext.command_line import errors
 from official_ext.configs import image_classification
 from official_ext.modeling import specs
 
@@ -27,7 +28,7 @@ MODULES = image_classification.INIT_CHECKPOINT_MODULES
 _MAX_LISTED = 6
 
 
-class LoadError(ValueError):
+class LoadError(errors.UserError):
   """Says that a checkpoint does not fit the model."""
 
 

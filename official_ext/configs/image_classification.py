@@ -28,6 +28,8 @@ IMAGENET_NUM_CLASSES = 1_001
 # What to load of init_checkpoint: everything; the backbone; everything but the
 # last layer.
 INIT_CHECKPOINT_MODULES = ('all', 'backbone', 'all_but_head')
+# What a model can be computed in.
+PRECISIONS = ('float32', 'bfloat16', 'float16')
 RESIZE_METHODS = ('bilinear', 'bicubic')
 
 DIGITS_TRAIN_EXAMPLES = 1_437
@@ -65,7 +67,8 @@ class ImageClassificationTask(image_classification.ImageClassificationTask):
       another resolution, 'bilinear' (the paper) or 'bicubic'.
     class_names_path: text file, line i naming class i; empty: class_names.txt
       in `data_dir`, if it is there.
-    gradient_accumulation_steps: parts that every replica takes its batch in,
+    gradient_accumulation_steps: microbatches that every replica splits its
+      batch into,
       one after the other, for one update of the weights: less memory, more
       time.
   """

@@ -15,6 +15,7 @@ from official.modeling import hyperparams
 from official_ext.configs import image_classification
 from official_ext.modeling import specs
 from official_ext.optimization import addons
+from official_ext.optimization import layerwise
 
 # The shards of each data set in task.data_dir.
 _PATTERNS = {'train_data': 'train*', 'validation_data': 'valid*'}
@@ -30,6 +31,7 @@ def resolve(params: cfg.ExperimentConfig) -> None:
     ValueError: if something cannot be derived, or does not fit.
   """
   addons.check(params.trainer.optimizer_config.optimizer.type)
+  _check_runtime(params)
   _resolve_model(params.task)
   _check_labels_and_losses(params.task)
   _check_init_checkpoint(params.task)
@@ -38,18 +40,18 @@ def resolve(params: cfg.ExperimentConfig) -> None:
   _check_data_service(params.task.train_data, params.trainer.seed)
   _resolve_data(params.task, _data_seed(params))
   _resolve_steps(params.trainer, params.task.train_data)
-  backbone = params.task.model.backbone
-  optimizer = params.trainer.optimizer_config.optimizer.get()
-  layer_decay = getattr(optimizer, 'layer_decay', 1)
-  if not 0 < layer_decay <= 1:
+  _resolve_layer_decay(params)
+
+
+def _check_runtime(params: cfg.ExperimentConfig) -> None:
+  dtype = params.runtime.mixed_precision_dtype
+  if dtype and dtype not in image_classification.PRECISIONS:
     raise ValueError(
-        f'layer_decay of the optimizer is {layer_decay}, but must be above 0 '
-        'and at most 1.')
-  if (backbone.type == 'funnel_vit' and
-      getattr(optimizer, 'num_layers', 0) is None):
-    optimizer.num_layers = specs.resolve(
-        backbone.funnel_vit,
-        tuple(params.task.model.input_size[:2])).layout.num_layers
+        f'runtime.mixed_precision_dtype is {dtype!r}, but must be bfloat16, '
+        'float16, float32 or null.')
+  if params.trainer.deterministic and params.trainer.seed is None:
+    raise ValueError(
+        'trainer.deterministic is set, but trainer.seed is not. Set a seed.')
 
 
 def _resolve_model(task: image_classification.ImageClassificationTask) -> None:
@@ -113,14 +115,16 @@ def _check_labels_and_losses(
 
 
 def _check_accumulation(params: cfg.ExperimentConfig) -> None:
-  parts = params.task.gradient_accumulation_steps
-  if parts is None or parts < 1:
+  num_microbatches = params.task.gradient_accumulation_steps
+  if num_microbatches is None or num_microbatches < 1:
     raise ValueError(
-        f'task.gradient_accumulation_steps is {parts}, but must be at least 1.')
-  if parts > 1 and params.runtime.mixed_precision_dtype == 'float16':
+        f'task.gradient_accumulation_steps is {num_microbatches}, but must be '
+        'at least 1.')
+  if (num_microbatches > 1 and
+      params.runtime.mixed_precision_dtype == 'float16'):
     raise ValueError(
-        f'task.gradient_accumulation_steps is {parts}, but gradients are not '
-        'accumulated in float16, which scales the loss. Set '
+        f'task.gradient_accumulation_steps is {num_microbatches}, but '
+        'gradients are not accumulated in float16, which scales the loss. Set '
         'runtime.mixed_precision_dtype=bfloat16.')
 
 
@@ -148,9 +152,9 @@ def _check_validation_data(data: image_classification.DataConfig) -> None:
 
 
 def _data_seed(params: cfg.ExperimentConfig) -> int | None:
-  """The seed of the shuffling: the run's, or one for all workers.
+  """Returns the seed of the shuffling: the run's, or one for all workers.
 
-  Each worker takes its share of the shuffled files. Shuffled otherwise on each
+  Each worker takes its shard of the shuffled files. Shuffled otherwise on each
   of them, some files would be read twice and some never.
   """
   if (params.trainer.seed is None and
@@ -217,13 +221,19 @@ def _resolve_steps(trainer: image_classification.TrainerConfig,
     raise ValueError(
         f'trainer.summary_interval is {trainer.summary_interval}, but must be '
         f'a multiple of steps_per_loop, {trainer.steps_per_loop}.')
+  _resolve_schedule(trainer, data.global_batch_size)
+
+
+def _resolve_schedule(trainer: image_classification.TrainerConfig,
+                      batch_size: int) -> None:
+  """Derives the decay of the learning rate, and checks its warm-up."""
   optimizer_config = trainer.optimizer_config
   schedule = optimizer_config.learning_rate.get()
   if hasattr(schedule, 'decay_steps') and schedule.decay_steps is None:
     schedule.decay_steps = trainer.train_steps
-  _scale_learning_rate(trainer, schedule, data.global_batch_size)
+  _scale_learning_rate(trainer, schedule, batch_size)
   warmup = optimizer_config.warmup.get() if optimizer_config.warmup else None
-  warmup_steps = getattr(warmup, 'warmup_steps', 0) or 0
+  warmup_steps = (warmup and warmup.warmup_steps) or 0
   if warmup_steps >= trainer.train_steps:
     logging.warning(
         'The warm-up takes %d steps, the run %d: the learning rate does not '
@@ -231,6 +241,23 @@ def _resolve_steps(trainer: image_classification.TrainerConfig,
         'run that learns, set trainer.optimizer_config.warmup.%s.'
         'warmup_steps=%d.', warmup_steps, trainer.train_steps,
         optimizer_config.warmup.type, trainer.train_steps // 10)
+
+
+def _resolve_layer_decay(params: cfg.ExperimentConfig) -> None:
+  """Derives how many layers a layer-wise learning rate is for."""
+  optimizer = params.trainer.optimizer_config.optimizer.get()
+  if not isinstance(optimizer, (layerwise.LayerwiseAdamWConfig,
+                                layerwise.LayerwiseSGDConfig)):
+    return
+  if not 0 < optimizer.layer_decay <= 1:
+    raise ValueError(
+        f'layer_decay of the optimizer is {optimizer.layer_decay}, but must be '
+        'above 0 and at most 1.')
+  model = params.task.model
+  if model.backbone.type == 'funnel_vit' and optimizer.num_layers is None:
+    optimizer.num_layers = specs.resolve(
+        model.backbone.funnel_vit,
+        tuple(model.input_size[:2])).layout.num_layers
 
 
 def _scale_learning_rate(trainer: image_classification.TrainerConfig,

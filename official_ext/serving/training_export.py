@@ -9,7 +9,6 @@ from absl import logging
 from official.core import config_definitions as cfg
 import tensorflow as tf
 
-from official_ext.configs import image_classification
 from official_ext.serving import description
 from official_ext.serving import exporter
 from official_ext.trained import trained_model
@@ -29,10 +28,7 @@ class TrainingExport:
       params: the experiment's configuration.
       model_dir: folder of the training.
     """
-    # Model Garden's own experiments have no such setting.
-    self._config = getattr(
-        params.trainer, 'export',
-        image_classification.ExportConfig(at_end=False))
+    self._config = params.trainer.export
     self._train_steps = params.trainer.train_steps
     self._model_dir = model_dir
     self._base = self._config.export_dir or os.path.join(

@@ -2,8 +2,8 @@
 
 Model Garden drops a last batch that is not full: 50,000 images at batch 4,096
 are 49,152. Here it is filled up with images of weight 0, which count neither in
-the loss nor in a metric. Several workers share every batch, so that they all
-have as many.
+the loss nor in a metric. Every batch is sharded over the workers, so that they
+all have as many.
 
 Legend: B images of one replica's batch.
 """
@@ -19,12 +19,12 @@ import tensorflow as tf
 _WEIGHT = '_weight'
 
 
-def share(dataset: tf.data.Dataset, global_batch_size: int,
+def shard(dataset: tf.data.Dataset, global_batch_size: int,
           num_pipelines: int = 1, pipeline: int = 0) -> tf.data.Dataset:
-  """Fills the last global batch up and takes one worker's part of each.
+  """Fills the last global batch up and takes one worker's shard of each.
 
   Every worker goes through all records, since only so it knows how many there
-  are; it decodes the images of its part alone.
+  are; it decodes the images of its shard alone.
 
   Args:
     dataset: records, as dictionaries, in the same order on every worker.
@@ -36,19 +36,19 @@ def share(dataset: tf.data.Dataset, global_batch_size: int,
     The records of this worker, with a weight: the first ones again, with
     weight 0, are what fills up.
   """
-  part = global_batch_size // num_pipelines
+  shard_size = global_batch_size // num_pipelines
 
-  def weigh(weight):
+  def with_weight(weight):
     return lambda record: {**record, _WEIGHT: tf.constant(weight)}
 
   def is_needed(index, record):
     return record[_WEIGHT] > 0 or index % global_batch_size > 0
 
   def is_own(index, _):
-    return index % global_batch_size // part == pipeline
+    return index % global_batch_size // shard_size == pipeline
 
-  filled = dataset.map(weigh(1.0)).concatenate(
-      dataset.repeat().map(weigh(0.0)))
+  filled = dataset.map(with_weight(1.0)).concatenate(
+      dataset.repeat().map(with_weight(0.0)))
   return filled.enumerate().take_while(is_needed).filter(is_own).map(
       lambda _, record: record)
 
@@ -63,7 +63,7 @@ def parse_with_weight(
     parse: makes an image and a label of a record.
 
   Returns:
-    What makes an image, and a label with a weight, of a record of `share`.
+    What makes an image, and a label with a weight, of a record of `shard`.
   """
   def parse_record(record):
     features = dict(record)
@@ -76,13 +76,13 @@ def parse_with_weight(
 
 def weighted_loss(build_losses, labels: tf.Tensor, outputs: tf.Tensor,
                   weights: tf.Tensor, aux_losses: Any) -> tf.Tensor:
-  """The mean loss over the images of a batch that count.
+  """Returns the mean loss over the images of a batch that count.
 
   Args:
     build_losses: the task's, which takes the mean over a batch.
     labels: [B] or [B, classes].
     outputs: logits, [B, classes].
-    weights: float32 [B].
+    weights: sample weights, float32 [B].
     aux_losses: the model's, such as weight regularisation.
 
   Returns:

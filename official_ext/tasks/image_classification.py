@@ -16,15 +16,16 @@ import tf_keras
 
 from official_ext.checkpoints import restore
 from official_ext.configs import image_classification as configs
+from official_ext.modeling import costs
+from official_ext.modeling import specs
 from official_ext.tasks import accumulation
 from official_ext.tasks import exact_evaluation
+from official_ext.tasks import preflight
+from official_ext.tasks import protocol
 from official_ext.tasks import reading
 
 # Rounding of soft labels (mixup, cutmix), which sum to 1 for every image.
 _TOLERANCE = 1e-3
-
-# How many images a step of the evaluation counted.
-NUM_IMAGES = 'num_images'
 
 BAD_LABEL = 'A label is outside the classes of the model'
 _DECODING = re.compile(
@@ -34,13 +35,64 @@ _ASSERTION = re.compile(rf'\[({BAD_LABEL}.*?)\] \[(.*?)\]\n', re.DOTALL)
 
 
 @task_factory.register_task_cls(configs.ImageClassificationTask)
-class ImageClassificationTask(image_classification.ImageClassificationTask):
+class ImageClassificationTask(
+    image_classification.ImageClassificationTask, protocol.Task):
   """Model Garden's task on our data settings.
 
   Model Garden trains on nothing, without a word, where a record has no label
   (it decodes to -1) or a label is the number of classes or more (its one-hot
   vector is all zeros). Here the input pipeline raises InvalidArgumentError.
   """
+  kind = 'image classification'
+
+  def check_files(self, names: Sequence[str]) -> None:
+    preflight.check_files(self.task_config, names)
+
+  def check_records(self, names: Sequence[str]) -> None:
+    preflight.check_records(self.task_config, names)
+
+  def check_batches(self, num_replicas: int) -> None:
+    """Checks that batches divide by the replicas, and those by microbatches."""
+    super().check_batches(num_replicas)
+    num_microbatches = self.task_config.gradient_accumulation_steps
+    batch_size = self.task_config.train_data.global_batch_size
+    if batch_size % (num_replicas * num_microbatches):
+      raise ValueError(
+          f'task.train_data.global_batch_size is {batch_size}, which does not '
+          f'divide into {num_microbatches} microbatches '
+          f'(task.gradient_accumulation_steps) on each of {num_replicas} '
+          f'replicas. Use a multiple of {num_replicas * num_microbatches}.')
+
+  def explain(self, error: Exception) -> str | None:
+    if isinstance(error, tf.errors.InvalidArgumentError):
+      return bad_input_message(error)
+    return None
+
+  def describe(self) -> str:
+    model = self.task_config.model
+    if model.backbone.type != 'funnel_vit':
+      return f'backbone {model.backbone.type}'
+    spec = specs.resolve(model.backbone.funnel_vit, tuple(model.input_size[:2]))
+    num_parameters = costs.count_parameters(
+        spec, model.num_classes,
+        bool(model.backbone.funnel_vit.layer_scale_init_value))
+    multiply_adds = costs.count_multiply_adds(spec, model.num_classes)
+    return (f'Funnel-ViT {spec.model_name}, {spec.layout_with_tokens}: '
+            f'{num_parameters / 1e6:.1f} M parameters, '
+            f'{multiply_adds / 1e9:.3g} GMACs per image')
+
+  def metrics(self) -> Sequence[tuple[str, str, str]]:
+    top_k = self.task_config.evaluation.top_k
+    return [
+        ('top-1', 'accuracy', 'accuracy'),
+        (f'top-{top_k}', f'top_{top_k}_accuracy', f'top_{top_k}_accuracy'),
+        ('loss', 'training_loss', 'validation_loss')]
+
+  def best_checkpoint_metrics(self) -> Sequence[str] | None:
+    # With several labels per image, Model Garden's task has many more.
+    if self.task_config.train_data.is_multilabel:
+      return None
+    return [name for _, _, name in self.metrics()]
 
   def initialize(self, model: tf_keras.Model) -> restore.Plan | None:
     """Loads `init_checkpoint` and logs what became of every variable.
@@ -82,7 +134,7 @@ class ImageClassificationTask(image_classification.ImageClassificationTask):
 
     Args:
       params: the data settings.
-      input_context: which part of the data this worker reads.
+      input_context: which shard of the data this worker reads.
 
     Returns:
       Batches of images, [B, height, width, 3], and labels: int32 [B], or
@@ -121,7 +173,7 @@ class ImageClassificationTask(image_classification.ImageClassificationTask):
       optimizer: tf_keras.optimizers.Optimizer,
       metrics: Sequence[tf_keras.metrics.Metric] | None = None,
   ) -> dict[str, tf.Tensor]:
-    """Model Garden's train step, on the batch in parts if so configured.
+    """Takes Model Garden's train step, on microbatches if so configured.
 
     Args:
       inputs: images [B, height, width, 3], and labels.
@@ -132,14 +184,14 @@ class ImageClassificationTask(image_classification.ImageClassificationTask):
     Returns:
       The mean loss of the batch.
     """
-    num_parts = self.task_config.gradient_accumulation_steps
+    num_microbatches = self.task_config.gradient_accumulation_steps
     garden_step = super().train_step
-    if num_parts == 1:
+    if num_microbatches == 1:
       return garden_step(inputs, model, optimizer, metrics)
     return {self.loss: accumulation.train_step(
-        lambda part, collector: garden_step(
-            part, model, collector, metrics)[self.loss],
-        inputs, num_parts, optimizer, model.trainable_variables)}
+        lambda microbatch, collector: garden_step(
+            microbatch, model, collector, metrics)[self.loss],
+        inputs, num_microbatches, optimizer, model.trainable_variables)}
 
   def validation_step(
       self,
@@ -155,8 +207,8 @@ class ImageClassificationTask(image_classification.ImageClassificationTask):
       metrics: what to update.
 
     Returns:
-      The mean loss of the images that count, and under NUM_IMAGES how many
-      they are.
+      The mean loss of the images that count, and under `protocol.NUM_EXAMPLES`
+      how many they are.
     """
     images, (labels, weights) = inputs
     losses = self.task_config.losses
@@ -170,11 +222,11 @@ class ImageClassificationTask(image_classification.ImageClassificationTask):
       outputs = tf.nn.softmax(outputs, axis=-1)
     for metric in metrics or ():
       metric.update_state(labels, outputs, sample_weight=weights)
-    return {self.loss: loss, NUM_IMAGES: tf.reduce_sum(weights)}
+    return {self.loss: loss, protocol.NUM_EXAMPLES: tf.reduce_sum(weights)}
 
 
 def bad_input_message(error: tf.errors.InvalidArgumentError) -> str | None:
-  """What was wrong with a record, without TensorFlow's wrapping.
+  """Says what was wrong with a record, without TensorFlow's wrapping.
 
   Args:
     error: an error of a training or evaluation step.

@@ -16,6 +16,7 @@ from official.core import input_reader
 from official.vision.dataloaders import tfds_classification_decoders
 import tensorflow as tf
 
+from official_ext.command_line import errors
 from official_ext.configs import image_classification as configs
 
 # A data set up to this size is read whole; of a larger one, a sample is.
@@ -54,7 +55,7 @@ def check_records(task: configs.ImageClassificationTask,
     names: which to check, 'train_data' or 'validation_data'.
 
   Raises:
-    ValueError: naming the record, what is wrong with it and the mend.
+    ValueError: naming the record, what is wrong with it and the fix.
   """
   for name in names:
     data = getattr(task, name)
@@ -78,7 +79,7 @@ def _check_tfds(data: configs.DataConfig, where: str) -> None:
 
 def _match_files(input_path: str | Sequence[str], where: str) -> list[str]:
   """The files of an input path, by Model Garden's own matching."""
-  mend = (
+  fix = (
       f"Give the path of your TFRecords, for example --params_override="
       f"{where}.input_path='/path/to/train*', or task.data_dir=/path/to/folder "
       'for shards named train-* and validation-*.')
@@ -86,10 +87,10 @@ def _match_files(input_path: str | Sequence[str], where: str) -> list[str]:
     files = input_reader.match_files(input_path)
   except ValueError as error:
     raise ValueError(
-        f'{where}.input_path {input_path!r} matches no file. {mend}') from error
+        f'{where}.input_path {input_path!r} matches no file. {fix}') from error
   for file in files:
     if not tf.io.gfile.exists(file) or tf.io.gfile.isdir(file):
-      raise ValueError(f'{where}.input_path: {file!r} is not a file. {mend}')
+      raise ValueError(f'{where}.input_path: {file!r} is not a file. {fix}')
   return files
 
 
@@ -118,8 +119,8 @@ def _check_files_records(task: configs.ImageClassificationTask,
     except (tf.errors.OpError, message.DecodeError) as error:
       raise ValueError(
           f'{where}: {file} cannot be read as a TFRecord file of '
-          f'tf.train.Example ({_reason(error)}). If it is compressed with '
-          'gzip, set file_type=tfrecord_compressed.') from error
+          f'tf.train.Example ({errors.reason(error)}). If it is compressed '
+          'with gzip, set file_type=tfrecord_compressed.') from error
   if not count:
     raise ValueError(f'{where}: {files[0]} and its like hold no record.')
 
@@ -130,14 +131,9 @@ def _check_image(encoded: bytes, where: str) -> None:
     tf.io.decode_image(encoded, channels=3)
   except tf.errors.InvalidArgumentError as error:
     raise ValueError(
-        f'{where} holds an image that cannot be decoded ({_reason(error)}). '
-        'Leave it out and convert the data again.') from error
-
-
-def _reason(error: Exception) -> str:
-  """The first line of an error, without the operation around it."""
-  text = str(getattr(error, 'message', error)).split(' [Op:')[0]
-  return text.rsplit('}} ', maxsplit=1)[-1].splitlines()[0]
+        f'{where} holds an image that cannot be decoded '
+        f'({errors.reason(error)}). Leave it out and convert the data '
+        'again.') from error
 
 
 def _check_record(features, task: configs.ImageClassificationTask,
@@ -155,8 +151,7 @@ def _check_record(features, task: configs.ImageClassificationTask,
         f'{where} has no label under {label_key!r}; its keys are {keys}. Set '
         'task.train_data.label_field_key, or convert the data again.')
   if not task.train_data.is_multilabel:
-    # Model Garden's own experiments have no such setting.
-    offset = getattr(data, 'label_offset', None) or 0
+    offset = data.label_offset or 0
     num_classes = task.model.num_classes
     if not 0 <= labels[0] + offset < num_classes:
       raise ValueError(

@@ -24,7 +24,7 @@ def read(task: configs.ImageClassificationTask, data: configs.DataConfig,
   Args:
     task: the task's configuration.
     data: the settings of the data set.
-    input_context: which part of the data this worker reads.
+    input_context: which shard of the data this worker reads.
 
   Returns:
     Batches of images and labels; in evaluation the labels come with weights,
@@ -47,9 +47,9 @@ def read(task: configs.ImageClassificationTask, data: configs.DataConfig,
   sample = _repeat(repeats) if repeats else None
   parse = parsing.build_parser(task, data).parse_fn(data.is_training)
   if not data.is_training:
-    sample = _share(data.global_batch_size, input_context)
+    sample = _shard(data.global_batch_size, input_context)
     parse = exact_evaluation.parse_with_weight(parse)
-    # The workers share out the records themselves, in an order that must be
+    # The workers shard the records themselves, in an order that must be
     # the same on all of them.
     data = data.replace(deterministic=True, drop_remainder=True)
     if input_context:
@@ -72,11 +72,11 @@ def _repeat(times: int):
       [dataset] * times, [1 / times] * times, stop_on_empty_dataset=True)
 
 
-def _share(global_batch_size: int,
+def _shard(global_batch_size: int,
            input_context: tf.distribute.InputContext | None):
-  """Takes one worker's part of every batch."""
+  """Takes one worker's shard of every batch."""
   context = input_context or tf.distribute.InputContext()
   return functools.partial(
-      exact_evaluation.share, global_batch_size=global_batch_size,
+      exact_evaluation.shard, global_batch_size=global_batch_size,
       num_pipelines=context.num_input_pipelines,
       pipeline=context.input_pipeline_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 import os
 from typing import Any
 
@@ -32,11 +32,13 @@ class BestCheckpointExporter(train_utils.BestCheckpointExporter):
     return is_best
 
 
-def check(params: cfg.ExperimentConfig) -> None:
+def check(params: cfg.ExperimentConfig,
+          metrics: Sequence[str] | None) -> None:
   """Finds settings of the best checkpoint that would fail after an epoch.
 
   Args:
     params: the experiment's configuration.
+    metrics: what can decide on it; None: that is not known yet.
 
   Raises:
     ValueError: naming the setting and what to type instead.
@@ -44,8 +46,7 @@ def check(params: cfg.ExperimentConfig) -> None:
   trainer = params.trainer
   subdir = trainer.best_checkpoint_export_subdir
   metric = trainer.best_checkpoint_eval_metric
-  exports = getattr(trainer, 'export', None)
-  if exports and exports.at_best and not (subdir and metric):
+  if trainer.export.at_best and not (subdir and metric):
     raise ValueError(
         'trainer.export.at_best exports the best checkpoint, but none is kept. '
         'Set trainer.best_checkpoint_export_subdir=best and '
@@ -62,13 +63,10 @@ def check(params: cfg.ExperimentConfig) -> None:
         'trainer.best_checkpoint_metric_comp is '
         f'{trainer.best_checkpoint_metric_comp!r}, but must be higher or '
         'lower.')
-  # With several labels an image, Model Garden's task has many more.
-  known = ('accuracy', f'top_{params.task.evaluation.top_k}_accuracy',
-           'validation_loss')
-  if metric not in known and not params.task.train_data.is_multilabel:
+  if metrics is not None and metric not in metrics:
     raise ValueError(
         f'trainer.best_checkpoint_eval_metric is {metric!r}, but must be one '
-        f'of {", ".join(known)}.')
+        f'of {", ".join(metrics)}.')
 
 
 def create(params: cfg.ExperimentConfig, model_dir: str,

@@ -16,6 +16,8 @@ from absl import logging
 from official.core import config_definitions as cfg
 import tensorflow as tf
 
+from official_ext.command_line import errors
+
 # Steps before the profile: the first one compiles, and the next ones are fed
 # from buffers that filled meanwhile.
 WARM_UP_STEPS = 5
@@ -41,8 +43,8 @@ class Profiler:
     self._train_steps = train_steps
     self._has_run = False
 
-  def piece(self, step: int, remaining: int) -> int:
-    """Says whether the next piece of a loop is the one with the profile.
+  def chunk(self, step: int, remaining: int) -> int:
+    """Says whether the next chunk of a loop is the one with the profile.
 
     A loop that holds all steps asked for is better than a long warm-up. Where
     the run has none, it is the longest of what is left.
@@ -192,6 +194,5 @@ def check(params: cfg.ExperimentConfig, mode: str, num_steps: int) -> None:
 
 
 def _warn(what: str, error: Exception) -> None:
-  text = str(getattr(error, 'message', None) or error) or repr(error)
   logging.warning('The profiler of TensorFlow %s: %s. This run has no profile.',
-                  what, text.splitlines()[0].rstrip('.'))
+                  what, errors.reason(error))

@@ -106,7 +106,7 @@ class BarProgress(LineProgress):
 
 
 def create(stream: TextIO) -> Progress:
-  """The progress that fits a stream.
+  """Returns the progress that fits a stream.
 
   Args:
     stream: where the progress goes.

@@ -1,7 +1,7 @@
 """The strategy of tf.distribute that the configuration asks for.
 
 Model Garden builds it. Here the configuration is held against the machine
-first: GPUs, the workers of the job, and how batches and files divide.
+first: GPUs, the workers of the job, and how files divide.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from official.common import distribute_utils
 from official.core import config_definitions as cfg
 from official.core import input_reader
 import tensorflow as tf
+
+from official_ext.command_line import errors
 
 _MULTI_WORKER = 'multi_worker_mirrored'
 # As TensorFlow names workers that it no longer hears from.
@@ -33,8 +35,7 @@ def build(params: cfg.ExperimentConfig) -> tf.distribute.Strategy:
     The strategy.
 
   Raises:
-    ValueError: if the machine has too few GPUs, TF_CONFIG does not fit, or a
-      batch does not divide by the replicas.
+    ValueError: if the machine has too few GPUs, or TF_CONFIG does not fit.
   """
   runtime = params.runtime
   num_workers = _check_workers(runtime.distribution_strategy)
@@ -46,25 +47,23 @@ def build(params: cfg.ExperimentConfig) -> tf.distribute.Strategy:
         num_gpus=runtime.num_gpus,
         tpu_address=runtime.tpu)
   except (ValueError, tf.errors.OpError) as error:
-    reason = str(getattr(error, 'message', None) or error).splitlines()[0]
-    reason = reason.rstrip('.')
     raise ValueError(
         f'runtime.distribution_strategy={runtime.distribution_strategy} '
-        f'cannot be built here: {reason}. Use one_device, mirrored, '
-        'multi_worker_mirrored or tpu, as the machine has it.') from error
-  _check_batches(params.task, strategy.num_replicas_in_sync)
+        f'cannot be built here: {errors.reason(error)}. Use one_device, '
+        'mirrored, multi_worker_mirrored or tpu, as the machine has '
+        'it.') from error
   if num_workers > 1 and is_chief(strategy):
     _warn_of_few_files(params.task.train_data, num_workers)
   return strategy
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
-  """Whether this process is the one that writes for all."""
+  """Returns whether this process is the one that writes for all."""
   return bool(strategy.extended.should_checkpoint)
 
 
 def lost_worker_message(error: tf.errors.OpError) -> str | None:
-  """What happened to another worker, if that is why a step failed.
+  """Says what happened to another worker, if that is why a step failed.
 
   Args:
     error: an error of a training or evaluation step.
@@ -81,7 +80,7 @@ def lost_worker_message(error: tf.errors.OpError) -> str | None:
 
 
 def _check_workers(name: str) -> int:
-  """How many workers TF_CONFIG names; 1 if it is not set."""
+  """Returns how many workers TF_CONFIG names; 1 if it is not set."""
   text = os.environ.get('TF_CONFIG', '')
   if not text:
     if name == _MULTI_WORKER:
@@ -136,28 +135,8 @@ def _check_devices(runtime: cfg.RuntimeConfig) -> None:
         'alone, and runtime.num_gpus is 0.')
 
 
-def _check_batches(task: cfg.TaskConfig, num_replicas: int) -> None:
-  """Every replica must get as many images, and divide them into its parts."""
-  for name in ('train_data', 'validation_data'):
-    batch_size = getattr(task, name).global_batch_size
-    if batch_size % num_replicas:
-      raise ValueError(
-          f'task.{name}.global_batch_size is {batch_size}, which the '
-          f'{num_replicas} replicas do not divide. Use a multiple of '
-          f'{num_replicas}.')
-  # Model Garden's own experiments have no such setting.
-  num_parts = getattr(task, 'gradient_accumulation_steps', 1)
-  batch_size = task.train_data.global_batch_size
-  if batch_size % (num_replicas * num_parts):
-    raise ValueError(
-        f'task.train_data.global_batch_size is {batch_size}, which does not '
-        f'divide into {num_parts} parts (task.gradient_accumulation_steps) on '
-        f'each of {num_replicas} replicas. Use a multiple of '
-        f'{num_replicas * num_parts}.')
-
-
 def _warn_of_few_files(data: cfg.DataConfig, num_workers: int) -> None:
-  """Says how the training data is shared out where files are too few."""
+  """Warns of how the training data is divided where files are too few."""
   if data.tfds_name:
     return
   num_files = len(input_reader.match_files(data.input_path))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from official_ext.training import memory
 from official_ext.training import throughput as throughput_lib
@@ -12,7 +12,7 @@ def format_table(
     *,
     train_logs: Mapping[str, float],
     validation_logs: Mapping[str, float],
-    top_k: int,
+    metrics: Sequence[tuple[str, str, str]],
     throughput: throughput_lib.Throughput,
     peak_memory: memory.PeakMemory,
     checkpoint: str | None,
@@ -23,7 +23,8 @@ def format_table(
   Args:
     train_logs: metrics of the last training interval; empty if none ran.
     validation_logs: metrics of the last evaluation; empty if none ran.
-    top_k: the k of the second accuracy.
+    metrics: the first rows: a label, the metric of training, that of
+      validation.
     throughput: of the training steps.
     peak_memory: of the run.
     checkpoint: prefix of the newest checkpoint, if there is one.
@@ -32,11 +33,8 @@ def format_table(
   Returns:
     The table, several lines.
   """
-  rows = [('top-1', 'accuracy', 'accuracy'),
-          (f'top-{top_k}', f'top_{top_k}_accuracy', f'top_{top_k}_accuracy'),
-          ('loss', 'training_loss', 'validation_loss')]
   lines = [f'{"":12}{"train":>12}{"validation":>12}']
-  for label, train_name, validation_name in rows:
+  for label, train_name, validation_name in metrics:
     values = (_format(train_logs.get(train_name), label),
               _format(validation_logs.get(validation_name), label))
     lines.append(f'{label:12}{values[0]:>12}{values[1]:>12}')

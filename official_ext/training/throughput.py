@@ -42,22 +42,22 @@ class Throughput:
 
   @property
   def loop_steps_per_second(self) -> float | None:
-    """Of the current loop; None before its first timed step."""
+    """The rate of the current loop; None before its first timed step."""
     return _rate(self._loop_steps, self._loop_seconds)
 
   @property
   def run_steps_per_second(self) -> float | None:
-    """Of the whole run; None before its first timed step."""
+    """The rate of the whole run; None before its first timed step."""
     return _rate(self._run_steps, self._run_seconds)
 
   def images_per_second(self, steps_per_second: float | None) -> float | None:
-    """Images per second at a step rate."""
+    """Returns the images per second at a step rate."""
     if steps_per_second is None:
       return None
     return steps_per_second * self._global_batch_size
 
   def steps_until_update(self) -> int:
-    """How many steps to run before the next look at the result."""
+    """Returns how many steps to run before the next look at the result."""
     rate = self.loop_steps_per_second or self.run_steps_per_second
     return max(1, round(rate * _UPDATE_SECONDS)) if rate else 1
 

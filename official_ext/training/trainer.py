@@ -13,17 +13,12 @@ import tensorflow as tf
 import tf_keras
 
 from official_ext.checkpoints import metadata
-from official_ext.tasks import image_classification
+from official_ext.tasks import protocol
+from official_ext.training import event_tags
 from official_ext.training import memory
 from official_ext.training import profiling
 from official_ext.training import progress as progress_lib
 from official_ext.training import throughput
-
-STEPS_PER_SECOND = 'throughput/steps_per_second'
-IMAGES_PER_SECOND = 'throughput/images_per_second'
-PEAK_MEMORY = 'memory/peak_gib'
-# Images that an evaluation counted.
-NUM_IMAGES = 'num_images'
 
 
 class Trainer(base_trainer.Trainer):
@@ -33,7 +28,7 @@ class Trainer(base_trainer.Trainer):
   - The first step runs alone, since it compiles; the others are timed.
   - TensorBoard gets the throughput of the steps alone, and peak memory.
   - Evaluation counts every image once.
-  - A loop is run in pieces of about a second, so that progress moves.
+  - A loop is run in chunks of about a second, so that progress moves.
   - A few steps are profiled if asked for; they are not timed.
   """
 
@@ -56,13 +51,14 @@ class Trainer(base_trainer.Trainer):
       **kwargs: of Model Garden's trainer.
     """
     super().__init__(config, task, model, optimizer, *args, **kwargs)
-    self._num_images = tf_keras.metrics.Sum('num_images', dtype=tf.float32)
+    self._num_images = tf_keras.metrics.Sum(
+        event_tags.NUM_IMAGES, dtype=tf.float32)
     self._progress = progress
     self._profiler = profiler
     self._model_dir = model_dir
     self._has_begun = False
     # Reading a metric synchronises the workers of a multi-worker job, which
-    # would have to agree on when; there, a loop is run in one piece.
+    # would have to agree on when; there, a loop is run in one chunk.
     self._can_interrupt_loop = not isinstance(
         self.strategy, tf.distribute.MultiWorkerMirroredStrategy)
     self.throughput = throughput.Throughput(
@@ -102,22 +98,22 @@ class Trainer(base_trainer.Trainer):
         is_first = self.throughput.compile_seconds is None
         profiled, profile = 0, None
         if is_first:
-          piece = 1
+          chunk = 1
           self._progress.compiling()
         elif self._can_interrupt_loop:
           if self._profiler:
-            profiled = self._profiler.piece(step, remaining)
-          piece = profiled or min(
+            profiled = self._profiler.chunk(step, remaining)
+          chunk = profiled or min(
               remaining, self.throughput.steps_until_update())
         else:
-          piece = remaining
+          chunk = remaining
         start = time.perf_counter()
         if profiled:
           self._progress.compiling()
           profile = self._profiler.run(
-              lambda: step_fn(iterator), self.train_loss.result, step, piece)
+              lambda: step_fn(iterator), self.train_loss.result, step, chunk)
         else:
-          loop_fn(iterator, tf.constant(piece, tf.int32))
+          loop_fn(iterator, tf.constant(chunk, tf.int32))
         # Also waits for the device to finish.
         step = int(self.global_step.numpy())
         loss = float(self.train_loss.result())
@@ -125,8 +121,8 @@ class Trainer(base_trainer.Trainer):
         if is_first:
           self.throughput.add_first_step(seconds)
         elif not profiled:
-          self.throughput.add(piece, seconds)
-        remaining -= piece
+          self.throughput.add(chunk, seconds)
+        remaining -= chunk
         steps_per_second = self.throughput.loop_steps_per_second
         self._progress.trained(
             step, loss, self._learning_rate(), steps_per_second,
@@ -150,12 +146,12 @@ class Trainer(base_trainer.Trainer):
     steps_per_second = self.throughput.loop_steps_per_second
     if steps_per_second:
       images_per_second = self.throughput.images_per_second(steps_per_second)
-      logs[STEPS_PER_SECOND] = steps_per_second
-      logs[IMAGES_PER_SECOND] = images_per_second
+      logs[event_tags.STEPS_PER_SECOND] = steps_per_second
+      logs[event_tags.IMAGES_PER_SECOND] = images_per_second
       text += f'  {images_per_second:.0f} images/s'
     peak = memory.measure()
     if peak.gib is not None:
-      logs[PEAK_MEMORY] = peak.gib
+      logs[event_tags.PEAK_MEMORY] = peak.gib
     self._progress.interval(int(self.global_step.numpy()), f'train: {text}')
     return logs
 
@@ -164,17 +160,15 @@ class Trainer(base_trainer.Trainer):
     self._num_images.reset_states()
 
   def eval_step(self, iterator):
-    """As Model Garden's, with every image weighing the same in the loss."""
+    """Evaluates a batch; every image has the same weight in the loss."""
 
     def step_fn(inputs):
       logs = self.task.validation_step(
           inputs, model=self.model, metrics=self.validation_metrics)
-      # Model Garden's own task does not count; its batches weigh the same.
-      num_images = logs.pop(image_classification.NUM_IMAGES, None)
+      num_images = logs.pop(protocol.NUM_EXAMPLES)
       self._validation_loss.update_state(
           logs[self.task.loss], sample_weight=num_images)
-      if num_images is not None:
-        self._num_images.update_state(num_images)
+      self._num_images.update_state(num_images)
       return logs
 
     inputs, _ = self.next_eval_inputs(iterator)
@@ -186,15 +180,15 @@ class Trainer(base_trainer.Trainer):
     logs = super().eval_end(aggregated_logs)
     num_images = self._num_images.result()
     if num_images > 0:
-      logs[NUM_IMAGES] = num_images
+      logs[event_tags.NUM_IMAGES] = num_images
     return logs
 
   def evaluate(self, num_steps: tf.Tensor) -> orbit.runner.Output | None:
     self._progress.evaluating()
     output = super().evaluate(num_steps)
     self.validation_logs = _as_floats(output or {})
-    counted = self.validation_logs.get(NUM_IMAGES)
-    expected = self.config.task.validation_data.get('num_examples')
+    counted = self.validation_logs.get(event_tags.NUM_IMAGES)
+    expected = self.config.task.validation_data.num_examples
     if (counted is not None and expected and counted != expected and
         self.config.trainer.validation_steps == -1):
       logging.warning(

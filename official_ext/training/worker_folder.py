@@ -47,7 +47,7 @@ def enter(model_dir: str, best_subdir: str, is_chief: bool) -> Iterator[str]:
 
 def check_same_checkpoint(strategy: tf.distribute.Strategy,
                           model_dir: str) -> None:
-  """Finds workers that would not go on from the same checkpoint.
+  """Finds workers that would not resume from the same checkpoint.
 
   Args:
     strategy: the strategy of several workers.

@@ -11,8 +11,7 @@ import tensorflow as tf
 from official_ext.optimization import addons
 from official_ext.optimization import configs
 from official_ext.params import experiment
-from official_ext.training import driver
-from official_ext.training import strategies
+from official_ext.training import session
 
 pytestmark = pytest.mark.addons
 
@@ -195,9 +194,8 @@ def test_sgdw_learns_the_digits(digits_dir, tmp_path):
   params = experiment.load(
       'funnel_vit_digits', ['optimizers/sgdw'],
       f"task.data_dir='{digits_dir}',trainer.interval_epochs=60")
-  driver.check(params, 'train_and_eval', str(tmp_path))
-  trainer = driver.run(params, 'train_and_eval', str(tmp_path),
-                       strategies.build(params))
+  trainer = session.prepare(
+      params, 'train_and_eval', str(tmp_path)).execute()
   assert trainer.validation_logs['num_images'] == 360
   # Of the quickstart's 98 % in the worst of its seeds.
   assert trainer.validation_logs['accuracy'] >= 0.97

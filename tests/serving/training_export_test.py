@@ -11,8 +11,7 @@ from official_ext.serving import description
 from official_ext.serving import exporter
 from official_ext.serving import training_export
 from official_ext.training import best_checkpoint
-from official_ext.training import driver
-from official_ext.training import strategies
+from official_ext.training import session
 
 BEST = {
     'trainer.best_checkpoint_export_subdir': 'best',
@@ -26,9 +25,7 @@ def run(digits_dir, model_dir, mode='train_and_eval', **settings):
   model_dir = str(model_dir)
   params = short_runs.parameters(digits_dir, **settings)
   export = training_export.TrainingExport(params, model_dir)
-  trainer = driver.run(
-      params, mode, model_dir, strategies.build(params),
-      on_best=export.at_best)
+  trainer = session.prepare(params, mode, model_dir).execute(export.at_best)
   return export, export.at_end(
       int(trainer.global_step.numpy()), bool(trainer.train_logs))
 
@@ -79,9 +76,8 @@ def test_a_failed_export_does_not_end_the_training(
   model_dir = str(tmp_path)
   params = short_runs.parameters(digits_dir, **BEST)
   export = training_export.TrainingExport(params, model_dir)
-  trainer = driver.run(params, 'train_and_eval', model_dir,
-                       strategies.build(params), on_best=export.at_best,
-                       enable_async_checkpointing=False)
+  trainer = session.prepare(params, 'train_and_eval', model_dir).execute(
+      export.at_best, enable_async_checkpointing=False)
   assert int(trainer.global_step.numpy()) == 10
   assert 'The best checkpoint was not exported: disk full' in caplog.text
   with pytest.raises(OSError, match='disk full'):

@@ -11,14 +11,14 @@ from official_ext.params import experiment
 from official_ext.tasks import accumulation
 
 
-def outcome(num_parts, compiled=False, strategy=None, extra=''):
+def outcome(num_microbatches, compiled=False, strategy=None, extra=''):
   """Loss, top-1 and weights after a step of SGD from fixed weights."""
   tf_keras.backend.clear_session()
   params = experiment.load('funnel_vit_digits', params_override=(
       "task.model.backbone.funnel_vit.layout='B1-1',"
       'task.train_data.mixup_and_cutmix=null,task.losses.soft_labels=false,'
       f'task.losses.one_hot=true,task.losses.l2_weight_decay=0.01,'
-      f'task.gradient_accumulation_steps={num_parts}{extra}'))
+      f'task.gradient_accumulation_steps={num_microbatches}{extra}'))
   strategy = strategy or tf.distribute.get_strategy()
   with strategy.scope():
     task = task_factory.get_task(params.task)
@@ -58,9 +58,9 @@ def whole():
   return outcome(1)
 
 
-@pytest.mark.parametrize('num_parts', [2, 3, 12])
-def test_one_update_of_the_whole_batch(whole, num_parts):
-  assert_same(outcome(num_parts), whole)
+@pytest.mark.parametrize('num_microbatches', [2, 3, 12])
+def test_one_update_of_the_whole_batch(whole, num_microbatches):
+  assert_same(outcome(num_microbatches), whole)
 
 
 def test_the_weights_move(whole):

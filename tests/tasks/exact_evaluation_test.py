@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from official_ext.params import experiment
 from official_ext.tasks import exact_evaluation
-from official_ext.training import driver
-from official_ext.training import trainer as trainer_lib
+from official_ext.training import event_tags
+from official_ext.training import session
 
 NUM_IMAGES = 37
 
@@ -21,7 +21,7 @@ def share(num_images, *arguments):
       lambda index: {'image': index, 'label': 2 * index})
   parse = exact_evaluation.parse_with_weight(
       lambda record: (record['image'], record['label']))
-  parsed = list(exact_evaluation.share(
+  parsed = list(exact_evaluation.shard(
       dataset, *arguments).map(parse).as_numpy_iterator())
   assert all(label == 2 * image for image, (label, _) in parsed)
   return [(image, weight) for image, (_, weight) in parsed]
@@ -101,11 +101,12 @@ def test_37_images(data_dir, tmp_path, num_replicas, batch_size):
       f'task.validation_data.global_batch_size={batch_size},'
       f'task.validation_data.num_examples={NUM_IMAGES},'
       'trainer.optimizer_config.warmup.linear.warmup_steps=1'))
-  trainer = driver.run(params, 'train_and_eval', str(tmp_path),
-                       models.mirrored(num_replicas),
-                       enable_async_checkpointing=False)
+  trainer = session.prepare(
+      params, 'train_and_eval', str(tmp_path),
+      strategy=models.mirrored(num_replicas)).execute(
+          enable_async_checkpointing=False)
   logs = trainer.validation_logs
-  assert logs[trainer_lib.NUM_IMAGES] == NUM_IMAGES
+  assert logs[event_tags.NUM_IMAGES] == NUM_IMAGES
 
   # Once more, image by image.
   task = task_factory.get_task(params.task)

@@ -1,5 +1,8 @@
 """Tests of the labels: their offset, and that a bad one stops the input."""
 
+import subprocess
+import sys
+
 import numpy as np
 from official.core import task_factory
 import pytest
@@ -141,3 +144,56 @@ def test_the_same_seed_gives_the_same_order(digits_dir):
         experiment_name='funnel_vit_digits'), batches=3)
   np.testing.assert_array_equal(order(1), order(1))
   assert (order(1) != order(2)).any()
+
+
+def task_of(**overrides):
+  params = experiment.load('funnel_vit_digits', params_override=','.join(
+      f'{name}={value}' for name, value in overrides.items()))
+  return task_factory.get_task(params.task)
+
+
+def test_a_batch_that_does_not_divide():
+  task = task_of(**{'task.gradient_accumulation_steps': 3,
+                    'task.train_data.global_batch_size': 64})
+  with pytest.raises(ValueError, match=(
+      r'is 64, which does not divide into 3 microbatches .* on each of 2 '
+      'replicas. Use a multiple of 6')):
+    task.check_batches(2)
+  with pytest.raises(ValueError, match=(
+      'validation_data.global_batch_size is 120, which the 16 replicas do')):
+    task.check_batches(16)
+  task_of().check_batches(2)
+
+
+def test_what_a_run_asks_of_the_task():
+  task = task_of(**{'task.evaluation.top_k': 3})
+  assert task.describe() == (
+      'Funnel-ViT vit-nano4, B2(17)-2(9)-2(5): 0.3 M parameters, 0.00256 GMACs '
+      'per image')
+  assert task.metrics() == [
+      ('top-1', 'accuracy', 'accuracy'),
+      ('top-3', 'top_3_accuracy', 'top_3_accuracy'),
+      ('loss', 'training_loss', 'validation_loss')]
+  assert task.best_checkpoint_metrics() == [
+      'accuracy', 'top_3_accuracy', 'validation_loss']
+  assert task.explain(tf.errors.AbortedError(None, None, '')) is None
+
+
+def test_the_task_is_built_before_the_first_operation():
+  """A strategy of several workers can be built only then."""
+  code = """
+import official_ext
+from official.core import task_factory
+from tensorflow.python.eager import context
+from official_ext import registry_imports
+from official_ext.params import experiment
+params = experiment.load('funnel_vit_digits')
+task = task_factory.get_task(params.task)
+task.check_batches(2)
+task.describe()
+assert context.context()._context_handle is None
+import tensorflow as tf
+tf.constant(0)
+assert context.context()._context_handle is not None
+"""
+  subprocess.run([sys.executable, '-c', code], check=True)

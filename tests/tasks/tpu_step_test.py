@@ -30,7 +30,7 @@ VARIANTS = {
     'B1-1, grid': 'task.model.backbone.funnel_vit.pool_axes=grid',
     'B2, gap': 'task.model.backbone.funnel_vit.pooler=gap',
     'B1-1(h128), widths': '',
-    'B1-1, in parts': 'task.gradient_accumulation_steps=4',
+    'B1-1, microbatches': 'task.gradient_accumulation_steps=4',
     'B1-1, recomputed': 'task.model.backbone.funnel_vit.recompute_layers=true',
     'B1-1, drops': (
         'task.model.backbone.funnel_vit.transformer.dropout_rate=0.1,'
@@ -42,7 +42,7 @@ VARIANTS = {
 }
 # What `make test` has of them.
 SHORT = (('B1-1', 'eval'), ('B1-1-1, max', 'train'),
-         ('B1-1, in parts', 'train'))
+         ('B1-1, microbatches', 'train'))
 
 
 @pytest.fixture(name='data_dir', scope='module')

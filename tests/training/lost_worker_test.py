@@ -51,8 +51,8 @@ def test_a_lost_worker(digits_dir, tmp_path, repository, lost):
   message, = (line for line in log.splitlines()
               if line.startswith('error: another worker was lost'))
   assert message.endswith(
-      '. Start all workers again with the same command: they go on from the '
-      f'newest checkpoint in {tmp_path}/run.')
+      '. Start all workers again with the same command: they resume from '
+      f'the newest checkpoint in {tmp_path}/run.')
 
   step = wait_for_checkpoint(tmp_path / 'run', [])
   processes = start(digits_dir, tmp_path, repository, step + 40)

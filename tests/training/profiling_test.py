@@ -10,9 +10,8 @@ import tensorflow as tf
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
 from official_ext.params import experiment
-from official_ext.training import driver
 from official_ext.training import profiling
-from official_ext.training import strategies
+from official_ext.training import session
 from official_ext.training import throughput
 
 
@@ -29,10 +28,9 @@ def load(digits_dir, steps=20, interval=20, extra=''):
 
 
 def run(params, model_dir, profile_steps, mode='train'):
-  driver.check(params, mode, str(model_dir), profile_steps)
-  return driver.run(params, mode, str(model_dir), strategies.build(params),
-                    enable_async_checkpointing=False,
-                    profile_steps=profile_steps)
+  return session.prepare(
+      params, mode, str(model_dir), profile_steps).execute(
+          enable_async_checkpointing=False)
 
 
 def profiles(model_dir):
@@ -92,13 +90,13 @@ def play(loops, num_steps, first_step=0):
   for length in loops:
     remaining = length
     while remaining:
-      piece = 0
+      chunk = 0
       if step > first_step:
-        piece = profiler.piece(step, remaining)
-      if piece:
-        assert 2 <= piece <= remaining
-        covered = min(piece - 1, num_steps)
-        return step + piece - covered + 1, step + piece
+        chunk = profiler.chunk(step, remaining)
+      if chunk:
+        assert 2 <= chunk <= remaining
+        covered = min(chunk - 1, num_steps)
+        return step + chunk - covered + 1, step + chunk
       step, remaining = step + 1, remaining - 1
   return None
 
@@ -266,7 +264,7 @@ def test_an_evaluation_is_refused(digits_dir, tmp_path, mode):
   with pytest.raises(ValueError, match=(
       f'--profile: --mode={mode} has no training step to profile. Leave '
       '--profile out, or use --mode=train')):
-    driver.check(load(digits_dir), mode, str(tmp_path), 5)
+    session.prepare(load(digits_dir), mode, str(tmp_path), 5)
 
 
 def test_several_workers_are_refused(digits_dir, tmp_path):
@@ -275,7 +273,7 @@ def test_several_workers_are_refused(digits_dir, tmp_path):
   with pytest.raises(ValueError, match=(
       '--profile: runtime.distribution_strategy=multi_worker_mirrored cannot '
       'be profiled.*profile one machine')):
-    driver.check(params, 'train', str(tmp_path), 5)
+    session.prepare(params, 'train', str(tmp_path), 5)
 
 
 @pytest.mark.parametrize('interval, num_steps, message', [
@@ -287,12 +285,12 @@ def test_several_workers_are_refused(digits_dir, tmp_path):
 def test_a_number_of_steps_that_does_not_fit(
     digits_dir, tmp_path, interval, num_steps, message):
   with pytest.raises(ValueError, match=message):
-    driver.check(
+    session.prepare(
         load(digits_dir, interval=interval), 'train', str(tmp_path), num_steps)
 
 
 def test_an_evaluation_ends_a_loop(digits_dir, tmp_path):
   params = load(digits_dir, extra=',trainer.validation_interval=5')
-  driver.check(params, 'train', str(tmp_path), 5)
+  session.prepare(params, 'train', str(tmp_path), 5)
   with pytest.raises(ValueError, match='less than trainer.validation_inter'):
-    driver.check(params, 'train_and_eval', str(tmp_path), 5)
+    session.prepare(params, 'train_and_eval', str(tmp_path), 5)

@@ -8,9 +8,8 @@ import workers
 
 from data_prep import digits_to_tfrecord
 from official_ext.params import experiment
-from official_ext.training import driver
-from official_ext.training import strategies
-from official_ext.training import trainer as trainer_lib
+from official_ext.training import event_tags
+from official_ext.training import session
 
 STEPS = 20
 TIMEOUT_SECONDS = 300
@@ -44,11 +43,9 @@ def overrides(tmp_path_factory):
 
 def run(overrides, model_dir, strategy=None):
   params = experiment.load('funnel_vit_digits', params_override=overrides)
-  driver.check(params, 'train_and_eval', str(model_dir))
-  strategy = strategy or strategies.build(params)
-  driver.check_records(params, 'train_and_eval')
-  driver.run(params, 'train_and_eval', str(model_dir), strategy,
-             enable_async_checkpointing=False)
+  session.prepare(
+      params, 'train_and_eval', str(model_dir), strategy=strategy).execute(
+          enable_async_checkpointing=False)
   return curves(model_dir)
 
 
@@ -60,7 +57,7 @@ def curves(model_dir):
   return ([train[name][step] for name in ('training_loss', 'accuracy')
            for step in sorted(train[name])],
           {name: validation[name][STEPS] for name in (
-              trainer_lib.NUM_IMAGES, 'validation_loss', 'accuracy')})
+              event_tags.NUM_IMAGES, 'validation_loss', 'accuracy')})
 
 
 @pytest.fixture(scope='module')
@@ -71,7 +68,7 @@ def one_process(overrides, tmp_path_factory):
 def assert_same(found, expected):
   np.testing.assert_allclose(found[0], expected[0], rtol=2e-5)
   assert found[1] == pytest.approx(expected[1], rel=2e-5)
-  assert found[1][trainer_lib.NUM_IMAGES] == 360
+  assert found[1][event_tags.NUM_IMAGES] == 360
 
 
 def test_training_gets_somewhere(one_process):

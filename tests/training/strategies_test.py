@@ -42,15 +42,6 @@ def test_a_strategy_that_the_machine_has_not():
     strategies.build(params)
 
 
-def test_a_batch_that_does_not_divide_into_parts(two_replicas):
-  params = load(**{'task.gradient_accumulation_steps': 3,
-                   'task.train_data.global_batch_size': 64})
-  with pytest.raises(ValueError, match=(
-      r'is 64, which does not divide into 3 parts .* on each of 2 replicas. '
-      'Use a multiple of 6')):
-    strategies.build(params)
-
-
 @pytest.mark.parametrize('text, message', [
     ('nonsense', "TF_CONFIG is 'nonsense', which cannot be read"),
     ('[1]', 'which cannot be read'),

@@ -17,7 +17,11 @@ def format_table(**changes):
                   'training_loss': 1.5},
       validation_logs={'accuracy': 0.25, 'top_5_accuracy': 1.0,
                        'validation_loss': 2.5},
-      top_k=5, throughput=throughput,
+      metrics=[
+          ('top-1', 'accuracy', 'accuracy'),
+          ('top-5', 'top_5_accuracy', 'top_5_accuracy'),
+          ('loss', 'training_loss', 'validation_loss')],
+      throughput=throughput,
       peak_memory=memory.PeakMemory(1.234, 'resident'),
       checkpoint='run/ckpt-7', log_dir='run'), **changes})
 

@@ -11,10 +11,10 @@ from tensorflow.python.framework import config
 import tf_keras
 
 from official_ext.checkpoints import metadata
+from official_ext.command_line import errors
 from official_ext.params import experiment
-from official_ext.training import driver
-from official_ext.training import strategies
-from official_ext.training import trainer as trainer_lib
+from official_ext.training import event_tags
+from official_ext.training import session
 
 SMALL = ("task.model.backbone.funnel_vit.layout='B1-1',"
          'task.train_data.global_batch_size=32,'
@@ -31,11 +31,8 @@ def load(digits_dir, steps=20, interval=10, extra=''):
 
 
 def run(params, mode, model_dir):
-  driver.check(params, mode, str(model_dir))
-  strategy = strategies.build(params)
-  driver.check_records(params, mode)
-  return driver.run(params, mode, str(model_dir), strategy,
-                    enable_async_checkpointing=False)
+  return session.prepare(params, mode, str(model_dir)).execute(
+      enable_async_checkpointing=False)
 
 
 @pytest.fixture(scope='module')
@@ -50,16 +47,16 @@ def test_the_summaries(finished):
   model_dir, trainer = finished
   train = event_files.scalars(model_dir / 'train')
   for name in ('training_loss', 'accuracy', 'top_5_accuracy', 'learning_rate',
-               trainer_lib.STEPS_PER_SECOND, trainer_lib.IMAGES_PER_SECOND,
-               trainer_lib.PEAK_MEMORY):
+               event_tags.STEPS_PER_SECOND, event_tags.IMAGES_PER_SECOND,
+               event_tags.PEAK_MEMORY):
     assert sorted(train[name]) == [10, 20], name
   for step in (10, 20):
-    ratio = (train[trainer_lib.IMAGES_PER_SECOND][step]
-             / train[trainer_lib.STEPS_PER_SECOND][step])
+    ratio = (train[event_tags.IMAGES_PER_SECOND][step]
+             / train[event_tags.STEPS_PER_SECOND][step])
     assert ratio == pytest.approx(32)
-    assert 0.1 < train[trainer_lib.PEAK_MEMORY][step] < 24
+    assert 0.1 < train[event_tags.PEAK_MEMORY][step] < 24
   # Orbit's figure counts compilation in; ours does not.
-  assert (train[trainer_lib.STEPS_PER_SECOND][10]
+  assert (train[event_tags.STEPS_PER_SECOND][10]
           > 1.5 * train['steps_per_second'][10])
   validation = event_files.scalars(model_dir / 'validation')
   assert validation['accuracy'][20] == pytest.approx(
@@ -124,18 +121,18 @@ def test_another_architecture_in_the_folder(finished, digits_dir):
       digits_dir, extra=",task.model.backbone.funnel_vit.layout='B2'")
   with pytest.raises(ValueError, match='belongs to another architecture.*'
                      r'layout is B1\(17\)-1\(9\) there and B2\(17\) here'):
-    driver.check(params, 'train', str(model_dir))
+    session.prepare(params, 'train', str(model_dir))
 
 
 def test_evaluation_without_a_checkpoint(digits_dir, tmp_path):
   with pytest.raises(ValueError, match='there is no checkpoint in'):
-    driver.check(load(digits_dir), 'eval', str(tmp_path))
+    session.prepare(load(digits_dir), 'eval', str(tmp_path))
 
 
 def test_another_task_is_not_ours(tmp_path):
   params = experiment.load('retinanet_resnetfpn_coco')
   with pytest.raises(ValueError, match='runs image classification'):
-    driver.check(params, 'train', str(tmp_path))
+    session.prepare(params, 'train', str(tmp_path))
 
 
 def test_a_damaged_list_of_checkpoints_is_no_reason_to_begin_again(
@@ -145,7 +142,7 @@ def test_a_damaged_list_of_checkpoints_is_no_reason_to_begin_again(
   with pytest.raises(ValueError, match=(
       'holds ckpt-10.index, but its file `checkpoint`.*is missing or damaged')):
     run(load(digits_dir, steps=20), 'train', tmp_path)
-  # As the message says to mend it.
+  # As the message says to fix it.
   (tmp_path / 'checkpoint').write_text('model_checkpoint_path: "ckpt-10"')
   trainer = run(load(digits_dir, steps=12), 'train', tmp_path)
   assert int(trainer.global_step.numpy()) == 12
@@ -154,26 +151,20 @@ def test_a_damaged_list_of_checkpoints_is_no_reason_to_begin_again(
 def test_folders_that_cannot_be_used(digits_dir, tmp_path):
   (tmp_path / 'file').write_text('')
   with pytest.raises(ValueError, match='file is not a folder'):
-    driver.check(load(digits_dir), 'train', str(tmp_path / 'file'))
+    session.prepare(load(digits_dir), 'train', str(tmp_path / 'file'))
   with pytest.raises(ValueError, match='sub cannot be made'):
-    driver.check(load(digits_dir), 'train', str(tmp_path / 'file' / 'sub'))
+    session.prepare(load(digits_dir), 'train', str(tmp_path / 'file' / 'sub'))
 
 
 def test_a_folder_whose_checkpoints_would_not_be_found_again(
     digits_dir, tmp_path):
   with pytest.raises(ValueError, match='takes .* for a pattern'):
-    driver.check(load(digits_dir), 'train', str(tmp_path / 'run [1]'))
-
-
-def test_an_unknown_precision(digits_dir, tmp_path):
-  params = load(digits_dir, extra=',runtime.mixed_precision_dtype=bogus')
-  with pytest.raises(ValueError, match="dtype is 'bogus', but must be bfloat1"):
-    driver.check(params, 'train', str(tmp_path))
+    session.prepare(load(digits_dir), 'train', str(tmp_path / 'run [1]'))
 
 
 def test_an_unknown_mode(digits_dir, tmp_path):
   with pytest.raises(ValueError, match='--mode=train_and_validate is not'):
-    driver.check(load(digits_dir), 'train_and_validate', str(tmp_path))
+    session.prepare(load(digits_dir), 'train_and_validate', str(tmp_path))
 
 
 def test_training_goes_on_where_it_stopped(digits_dir, tmp_path, capfd):
@@ -218,13 +209,6 @@ def _disable_op_determinism():
   config.disable_op_determinism()
 
 
-def test_determinism_needs_a_seed(digits_dir, tmp_path):
-  params = load(digits_dir, extra=(
-      ',trainer.seed=null,trainer.deterministic=true'))
-  with pytest.raises(ValueError, match='trainer.seed is not. Set a seed'):
-    run(params, 'train', tmp_path)
-
-
 def test_mixed_precision_trains(digits_dir, tmp_path):
   params = load(digits_dir, steps=40, interval=20, extra=(
       ',runtime.mixed_precision_dtype=bfloat16,'
@@ -250,8 +234,8 @@ def test_two_replicas(digits_dir, tmp_path, two_replicas):
   assert trainer.strategy.num_replicas_in_sync == 2
   assert int(trainer.global_step.numpy()) == 20
   train = event_files.scalars(tmp_path / 'train')
-  ratio = (train[trainer_lib.IMAGES_PER_SECOND][20]
-           / train[trainer_lib.STEPS_PER_SECOND][20])
+  ratio = (train[event_tags.IMAGES_PER_SECOND][20]
+           / train[event_tags.STEPS_PER_SECOND][20])
   assert ratio == pytest.approx(32)
 
 
@@ -278,3 +262,22 @@ def test_model_gardens_checkpoint_in_the_folder(digits_dir, tmp_path):
   manager.save(7)
   with pytest.raises(ValueError, match='carries no metadata, and its'):
     run(params, 'train', tmp_path)
+
+
+def test_a_loss_that_is_no_number_ends_in_a_line(digits_dir, tmp_path):
+  params = load(digits_dir, steps=4, interval=2, extra=(
+      ',trainer.optimizer_config.learning_rate.cosine.'
+      'initial_learning_rate=1e30'))
+  with pytest.raises(errors.UserError, match=(
+      'the training diverged: at step 2 the loss is nan. Lower '
+      'trainer.optimizer_config.learning_rate.cosine')):
+    run(params, 'train', tmp_path)
+
+
+def test_a_damaged_checkpoint_ends_in_a_line(digits_dir, tmp_path):
+  run(load(digits_dir, steps=10), 'train', tmp_path)
+  data, = tmp_path.glob('ckpt-10.data*')
+  data.write_bytes(b'x' * data.stat().st_size)
+  with pytest.raises(errors.UserError, match=(
+      f'a file is damaged, most likely the checkpoint in {tmp_path}')):
+    run(load(digits_dir, steps=20), 'train', tmp_path)

@@ -1,0 +1,101 @@
+"""What a run asks of a task, beyond what Model Garden's tasks answer.
+
+A task that train.py can run inherits from Model Garden's task and from `Task`.
+Everything that depends on the kind of task is behind these methods, so that
+another kind needs no change in `official_ext.training`.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Sequence
+
+from official.core import config_definitions as cfg
+
+# A validation step returns under this name how many examples it counted.
+NUM_EXAMPLES = 'num_examples'
+
+
+class Task(abc.ABC):
+  """A task of Model Garden that a run can check, describe and explain.
+
+  It is built before the strategy, so its constructor must run no TensorFlow
+  operation: several workers can no longer be joined after the first one.
+
+  Attributes:
+    kind: what the task is called in messages.
+    task_config: the task's configuration, as Model Garden's tasks have it.
+  """
+  kind: str
+  task_config: cfg.TaskConfig
+
+  @abc.abstractmethod
+  def check_files(self, names: Sequence[str]) -> None:
+    """Checks that data sets exist; runs no TensorFlow operation.
+
+    Args:
+      names: which to check, 'train_data' or 'validation_data'.
+
+    Raises:
+      ValueError: naming the setting, its value and what to type instead.
+    """
+
+  @abc.abstractmethod
+  def check_records(self, names: Sequence[str]) -> None:
+    """Reads records of data sets and checks them one by one.
+
+    Args:
+      names: which to check, 'train_data' or 'validation_data'.
+
+    Raises:
+      ValueError: naming the record, what is wrong with it and the fix.
+    """
+
+  @abc.abstractmethod
+  def describe(self) -> str:
+    """Returns the model on one line, which a run begins with."""
+
+  @abc.abstractmethod
+  def metrics(self) -> Sequence[tuple[str, str, str]]:
+    """Returns the rows of the table that a run ends with.
+
+    Returns:
+      Of each a label, the metric of training and that of validation.
+    """
+
+  @abc.abstractmethod
+  def best_checkpoint_metrics(self) -> Sequence[str] | None:
+    """Returns the metrics that can decide on the best checkpoint.
+
+    Returns:
+      Their names; None where there is no telling before an evaluation.
+    """
+
+  def check_batches(self, num_replicas: int) -> None:
+    """Checks that every replica gets as many examples.
+
+    Args:
+      num_replicas: how many share a batch.
+
+    Raises:
+      ValueError: naming the batch, and of what to take a multiple.
+    """
+    for name in ('train_data', 'validation_data'):
+      batch_size = getattr(self.task_config, name).global_batch_size
+      if batch_size % num_replicas:
+        raise ValueError(
+            f'task.{name}.global_batch_size is {batch_size}, which the '
+            f'{num_replicas} replicas do not divide. Use a multiple of '
+            f'{num_replicas}.')
+
+  def explain(self, error: Exception) -> str | None:
+    """Explains an error of a training or evaluation step.
+
+    Args:
+      error: what TensorFlow raised.
+
+    Returns:
+      What was wrong with which record; None if it was something else.
+    """
+    del error
+    return None

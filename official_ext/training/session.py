@@ -1,0 +1,297 @@
+"""A run of an experiment: prepared while errors are cheap, then executed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+import contextlib
+import functools
+import os
+import sys
+
+from official.core import config_definitions as cfg
+from official.core import task_factory
+from official.core import train_utils
+from official.modeling import performance
+import tensorflow as tf
+import tf_keras
+
+from official_ext.checkpoints import metadata
+from official_ext.checkpoints import object_graph
+from official_ext.checkpoints import restore
+from official_ext.command_line import errors
+from official_ext.command_line import library_logs
+from official_ext.tasks import protocol
+from official_ext.training import best_checkpoint
+from official_ext.training import memory
+from official_ext.training import modes
+from official_ext.training import profiling
+from official_ext.training import progress as progress_lib
+from official_ext.training import runner as runner_lib
+from official_ext.training import strategies
+from official_ext.training import summary
+from official_ext.training import trainer as trainer_lib
+from official_ext.training import worker_folder
+
+# As Model Garden begins the RuntimeError of a loss that is NaN or too large.
+_DIVERGED = 'The loss value is'
+
+
+def prepare(params: cfg.ExperimentConfig, mode: str, model_dir: str,
+            profile_steps: int | None = None,
+            strategy: tf.distribute.Strategy | None = None) -> Session:
+  """Prepares a run: finds what would fail later, while it is cheap.
+
+  Waits for the other workers, if the job has several.
+
+  Args:
+    params: the experiment's configuration.
+    mode: one of `modes.MODES`.
+    model_dir: folder of the checkpoints and the logs.
+    profile_steps: how many training steps to profile; None: no profile.
+    strategy: how to distribute the run; None: as the configuration says.
+
+  Returns:
+    The run, to be executed once.
+
+  Raises:
+    ValueError: naming the value, what was expected and what to type instead.
+  """
+  # Up to the strategy no TensorFlow operation may run: a strategy of several
+  # workers must be built before the first one.
+  task = _task(params)
+  _check(params, task, mode, model_dir)
+  if profile_steps is not None:
+    profiling.check(params, mode, profile_steps)
+  strategy = strategy or strategies.build(params)
+  task.check_batches(strategy.num_replicas_in_sync)
+  task.check_records(modes.data_sets(mode))
+  return Session(params, task, mode, model_dir, profile_steps, strategy)
+
+
+class Session:
+  """A run that is ready; `prepare` makes one.
+
+  Attributes:
+    is_chief: whether this process is the one that writes for all.
+  """
+
+  def __init__(self, params: cfg.ExperimentConfig, task: protocol.Task,
+               mode: str, model_dir: str, profile_steps: int | None,
+               strategy: tf.distribute.Strategy):
+    """Initialises the run; see `prepare` for the arguments."""
+    self._params = params
+    self._task = task
+    self._mode = mode
+    self._model_dir = model_dir
+    self._profile_steps = profile_steps
+    self._strategy = strategy
+    self.is_chief = strategies.is_chief(strategy)
+
+  def execute(self, on_best: Callable[[], None] | None = None,
+              enable_async_checkpointing: bool = True) -> trainer_lib.Trainer:
+    """Runs the experiment and prints its summary.
+
+    Args:
+      on_best: what the chief calls once a new best checkpoint is written.
+      enable_async_checkpointing: whether training goes on while a checkpoint is
+        written.
+
+    Returns:
+      The trainer, with the metrics of the last interval and evaluation.
+
+    Raises:
+      errors.UserError: if a checkpoint does not fit, a record or a file is
+        damaged, another worker was lost, or the loss is no number any more.
+    """
+    params, model_dir = self._params, self._model_dir
+    with self._explained():
+      if isinstance(self._strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        worker_folder.check_same_checkpoint(self._strategy, model_dir)
+      if modes.trains(self._mode) and self.is_chief:
+        train_utils.serialize_config(params, model_dir)
+      _seed(params)
+      if params.runtime.mixed_precision_dtype:
+        performance.set_mixed_precision_policy(
+            params.runtime.mixed_precision_dtype)
+      # Libraries print too; keep a hold of the terminal.
+      terminal = sys.stdout
+      progress = progress_lib.Progress()
+      if self.is_chief:
+        progress = progress_lib.create(terminal)
+        print(self._task.describe(), file=terminal, flush=True)
+      profiler = None
+      if self._profile_steps is not None:
+        profiler = profiling.Profiler(
+            model_dir, self._profile_steps, params.trainer.train_steps)
+      try:
+        with library_logs.without_prints(), worker_folder.enter(
+            model_dir, params.trainer.best_checkpoint_export_subdir,
+            self.is_chief) as write_dir:
+          trainer = self._build_trainer(
+              write_dir, progress, profiler,
+              on_best if self.is_chief else None)
+          self._run(trainer, write_dir, progress, enable_async_checkpointing)
+      finally:
+        progress.close()
+      if profiler:
+        profiler.end()
+    if self.is_chief and (trainer.train_logs or trainer.validation_logs):
+      print(f'\n{self._summary(trainer)}', file=terminal, flush=True)
+    return trainer
+
+  def _build_trainer(
+      self, write_dir: str, progress: progress_lib.Progress,
+      profiler: profiling.Profiler | None,
+      on_best: Callable[[], None] | None) -> trainer_lib.Trainer:
+    """Builds the trainer, and with it the model and the input pipelines."""
+    with self._strategy.scope():
+      trainer = train_utils.create_trainer(
+          self._params,
+          self._task,
+          train=modes.trains(self._mode),
+          evaluate=modes.evaluates(self._mode),
+          checkpoint_exporter=best_checkpoint.create(
+              self._params, write_dir, on_best),
+          trainer_cls=functools.partial(
+              trainer_lib.Trainer, progress=progress, profiler=profiler,
+              model_dir=self._model_dir))
+    checkpoint = tf.train.latest_checkpoint(self._model_dir)
+    if checkpoint and metadata.read(checkpoint) is None:
+      try:
+        metadata.check_same_variables(checkpoint, trainer.model)
+      except ValueError as error:
+        raise restore.LoadError(str(error)) from error
+    return trainer
+
+  def _run(self, trainer: trainer_lib.Trainer, write_dir: str,
+           progress: progress_lib.Progress,
+           enable_async_checkpointing: bool) -> None:
+    """Hands over to Model Garden's runner."""
+    runner = runner_lib.Runner(
+        distribution_strategy=self._strategy,
+        task=self._task,
+        mode=self._mode,
+        params=self._params,
+        model_dir=write_dir,
+        trainer=trainer,
+        enable_async_checkpointing=enable_async_checkpointing,
+        progress=progress)
+    try:
+      runner.run()
+    except RuntimeError as error:
+      if not str(error).startswith(_DIVERGED):
+        raise
+      schedule = self._params.trainer.optimizer_config.learning_rate
+      raise errors.UserError(
+          f'the training diverged: at step {int(trainer.global_step.numpy())} '
+          f'the loss is {trainer.train_logs["training_loss"]:g}. Lower '
+          f'trainer.optimizer_config.learning_rate.{schedule.type}, lengthen '
+          'the warm-up, or clip gradients; with '
+          'runtime.mixed_precision_dtype=float16, use bfloat16.') from error
+
+  @contextlib.contextmanager
+  def _explained(self) -> Iterator[None]:
+    """Raises UserError where the cause of a failure is known."""
+    try:
+      yield
+    except tf.errors.DataLossError as error:
+      raise errors.UserError(
+          f'a file is damaged, most likely the checkpoint in {self._model_dir} '
+          f'or a record: {errors.message(error)}') from error
+    except tf.errors.OpError as error:
+      explained = self._task.explain(error)
+      lost = strategies.lost_worker_message(error)
+      if lost is not None:
+        explained = (
+            f'{lost}. Start all workers again with the same command: they '
+            f'resume from the newest checkpoint in {self._model_dir}.')
+      if explained is None:
+        raise
+      raise errors.UserError(explained) from error
+
+  def _summary(self, trainer: trainer_lib.Trainer) -> str:
+    return summary.format_table(
+        train_logs=trainer.train_logs,
+        validation_logs=trainer.validation_logs,
+        metrics=self._task.metrics(),
+        throughput=trainer.throughput,
+        peak_memory=memory.measure(),
+        checkpoint=tf.train.latest_checkpoint(self._model_dir),
+        log_dir=os.path.normpath(self._model_dir))
+
+
+def _task(params: cfg.ExperimentConfig) -> protocol.Task:
+  """Builds the task of an experiment, if it is one that can be run."""
+  task = task_factory.get_task(params.task)
+  if not isinstance(task, protocol.Task):
+    kinds = ', '.join(one.kind for one in protocol.Task.__subclasses__())
+    raise ValueError(
+        f'the task of this experiment is {type(params.task).__name__}, but '
+        f"this program runs {kinds}. Use Model Garden's own driver for it.")
+  return task
+
+
+def _check(params: cfg.ExperimentConfig, task: protocol.Task, mode: str,
+           model_dir: str) -> None:
+  """Checks what needs neither a device nor a record."""
+  if mode not in modes.MODES:
+    raise ValueError(
+        f'--mode={mode} is not supported. Use one of {", ".join(modes.MODES)}.')
+  if (mode == 'continuous_eval' and
+      params.runtime.distribution_strategy == 'multi_worker_mirrored'):
+    raise ValueError(
+        '--mode=continuous_eval runs in one process, but '
+        'runtime.distribution_strategy is multi_worker_mirrored. Set it to '
+        'mirrored.')
+  best_checkpoint.check(params, task.best_checkpoint_metrics())
+  checkpoint = _latest_checkpoint(model_dir)
+  if checkpoint:
+    metadata.check_same_architecture(checkpoint, metadata.describe(params))
+  elif mode == 'eval' and not params.task.init_checkpoint:
+    raise ValueError(
+        f'--mode=eval: there is no checkpoint in {model_dir}, and untrained '
+        'weights are not worth an evaluation. Give the --model_dir of a '
+        'training, or set task.init_checkpoint.')
+  elif params.task.init_checkpoint:
+    try:
+      object_graph.find(params.task.init_checkpoint)
+    except ValueError as error:
+      raise ValueError(f'task.init_checkpoint: {error}') from error
+  task.check_files(modes.data_sets(mode))
+  if modes.trains(mode):
+    try:
+      tf.io.gfile.makedirs(model_dir)
+    except tf.errors.OpError as error:
+      raise ValueError(
+          f'--model_dir={model_dir} cannot be made: {errors.reason(error)}. '
+          'Choose a folder that can be written.') from error
+
+
+def _latest_checkpoint(model_dir: str) -> str | None:
+  """The newest checkpoint; an error if there are some that it cannot name."""
+  if tf.io.gfile.exists(model_dir) and not tf.io.gfile.isdir(model_dir):
+    raise ValueError(f'--model_dir={model_dir} is not a folder.')
+  if any(character in model_dir for character in '[]*?'):
+    raise ValueError(
+        f'--model_dir={model_dir}: TensorFlow takes [, ], * and ? for a '
+        'pattern and would not find the checkpoints again. Choose another '
+        'name.')
+  newest = tf.train.latest_checkpoint(model_dir)
+  if newest:
+    return newest
+  found = sorted(tf.io.gfile.glob(os.path.join(model_dir, 'ckpt-*.index')))
+  if found:
+    raise ValueError(
+        f'{model_dir} holds {os.path.basename(found[-1])}, but its file '
+        '`checkpoint`, which names the newest, is missing or damaged. Going on '
+        'would begin at step 0 and overwrite it. Write the line '
+        f'model_checkpoint_path: "{os.path.basename(found[-1])[:-6]}" into it, '
+        'or choose another --model_dir.')
+  return None
+
+
+def _seed(params: cfg.ExperimentConfig) -> None:
+  if params.trainer.seed is not None:
+    tf_keras.utils.set_random_seed(params.trainer.seed)
+  if params.trainer.deterministic:
+    tf.config.experimental.enable_op_determinism()
