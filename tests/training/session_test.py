@@ -14,6 +14,7 @@ from official_ext.checkpoints import metadata
 from official_ext.command_line import errors
 from official_ext.params import experiment
 from official_ext.training import event_tags
+from official_ext.training import runner
 from official_ext.training import session
 
 SMALL = ("task.model.backbone.funnel_vit.layout='B1-1',"
@@ -265,19 +266,37 @@ def test_model_gardens_checkpoint_in_the_folder(digits_dir, tmp_path):
 
 
 def test_a_loss_that_is_no_number_ends_in_a_line(digits_dir, tmp_path):
-  params = load(digits_dir, steps=4, interval=2, extra=(
+  params = load(digits_dir, extra=(
       ',trainer.optimizer_config.learning_rate.cosine.'
       'initial_learning_rate=1e30'))
   with pytest.raises(errors.UserError, match=(
-      'the training diverged: at step 2 the loss is nan. Lower '
+      'the training diverged: at step 10 the loss is nan. Lower '
       'trainer.optimizer_config.learning_rate.cosine')):
     run(params, 'train', tmp_path)
 
 
-def test_a_damaged_checkpoint_ends_in_a_line(digits_dir, tmp_path):
-  run(load(digits_dir, steps=10), 'train', tmp_path)
-  data, = tmp_path.glob('ckpt-10.data*')
-  data.write_bytes(b'x' * data.stat().st_size)
-  with pytest.raises(errors.UserError, match=(
-      f'a file is damaged, most likely the checkpoint in {tmp_path}')):
-    run(load(digits_dir, steps=20), 'train', tmp_path)
+@pytest.mark.parametrize('error, message', [
+    (tf.errors.DataLossError(None, None, 'checksum'),
+     'a file is damaged, most likely the checkpoint in .*: checksum$'),
+    (tf.errors.UnavailableError(None, None, 'Connection reset by peer'),
+     'another worker was lost. Start all workers again with the same command: '
+     'they resume from the newest checkpoint in '),
+    (tf.errors.InvalidArgumentError(
+        None, None, 'JPEG is cut\n [[{{node DecodeJpeg}}]]'),
+     'an image cannot be decoded: JPEG is cut'),
+])
+def test_an_error_whose_cause_is_known_ends_in_a_line(
+    digits_dir, tmp_path, monkeypatch, error, message):
+  def fail(_):
+    raise error
+  monkeypatch.setattr(runner.Runner, 'run', fail)
+  with pytest.raises(errors.UserError, match=message):
+    run(load(digits_dir), 'train', tmp_path)
+
+
+def test_another_error_keeps_its_traceback(digits_dir, tmp_path, monkeypatch):
+  def fail(_):
+    raise tf.errors.InternalError(None, None, 'a bug')
+  monkeypatch.setattr(runner.Runner, 'run', fail)
+  with pytest.raises(tf.errors.InternalError):
+    run(load(digits_dir), 'train', tmp_path)
