@@ -59,9 +59,7 @@ def prepare(params: cfg.ExperimentConfig, mode: str, model_dir: str,
   # Up to the strategy no TensorFlow operation may run: a strategy of several
   # workers must be built before the first one.
   task = _task(params)
-  _check(params, task, mode, model_dir)
-  if profile_steps is not None:
-    profiling.check(params, mode, profile_steps)
+  _check(params, task, mode, model_dir, profile_steps)
   strategy = strategy or strategies.build(params)
   task.check_batches(strategy.num_replicas_in_sync)
   task.check_records(modes.data_sets(mode))
@@ -232,7 +230,7 @@ def _task(params: cfg.ExperimentConfig) -> protocol.Task:
 
 
 def _check(params: cfg.ExperimentConfig, task: protocol.Task, mode: str,
-           model_dir: str) -> None:
+           model_dir: str, profile_steps: int | None) -> None:
   """Checks what needs neither a device nor a record."""
   if mode not in modes.MODES:
     raise ValueError(
@@ -244,6 +242,8 @@ def _check(params: cfg.ExperimentConfig, task: protocol.Task, mode: str,
         'runtime.distribution_strategy is multi_worker_mirrored. Set it to '
         'mirrored.')
   best_checkpoint.check(params, task.best_checkpoint_metrics())
+  if profile_steps is not None:
+    profiling.check(params, mode, profile_steps)
   checkpoint = _latest_checkpoint(model_dir)
   if checkpoint:
     metadata.check_same_architecture(checkpoint, metadata.describe(params))

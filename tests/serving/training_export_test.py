@@ -10,7 +10,6 @@ from official_ext.params import experiment
 from official_ext.serving import description
 from official_ext.serving import exporter
 from official_ext.serving import training_export
-from official_ext.training import best_checkpoint
 from official_ext.training import session
 
 BEST = {
@@ -102,10 +101,11 @@ def test_elsewhere_or_not_at_all(trained_dir, digits_dir, tmp_path):
      'must be one of accuracy, top_5_accuracy, validation_loss'),
     (BEST | {'trainer.best_checkpoint_metric_comp': 'more'}, 'higher or'),
 ])
-def test_settings_that_would_fail_after_an_epoch(digits_dir, settings, message):
+def test_settings_that_would_fail_after_an_epoch(
+    digits_dir, tmp_path, settings, message):
   params = short_runs.parameters(digits_dir, **settings)
   with pytest.raises(ValueError, match=message):
-    best_checkpoint.check(params)
+    session.prepare(params, 'train_and_eval', str(tmp_path))
 
 
 def test_the_settings_are_read(digits_dir):

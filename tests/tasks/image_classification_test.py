@@ -168,7 +168,7 @@ def test_a_batch_that_does_not_divide():
 def test_what_a_run_asks_of_the_task():
   task = task_of(**{'task.evaluation.top_k': 3})
   assert task.describe() == (
-      'Funnel-ViT vit-nano4, B2(17)-2(9)-2(5): 0.3 M parameters, 0.00256 GMACs '
+      'Funnel-ViT vit-nano4, B2(17)-2(9)-2(5): 0.3 M parameters, 0.00331 GMACs '
       'per image')
   assert task.metrics() == [
       ('top-1', 'accuracy', 'accuracy'),

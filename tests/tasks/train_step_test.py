@@ -8,6 +8,7 @@ import tensorflow as tf
 import tf_keras
 
 from official_ext.params import experiment
+from official_ext.tasks import protocol
 
 pytestmark = pytest.mark.addons
 
@@ -51,4 +52,4 @@ def test_the_evaluation_step_compiles():
   logs = step(models.random_images(4), tf.constant([1, 2, 3, 0]),
               tf.constant([1., 1, 1, 0]))
   assert float(logs['loss']) == pytest.approx(np.log(10), rel=1e-4)
-  assert float(logs['num_images']) == 3
+  assert float(logs[protocol.NUM_EXAMPLES]) == 3
