@@ -24,7 +24,7 @@ ORDER = {
     ],
     'official_ext': [],  # Its __init__.
     'official_ext.optimization': [
-        'addons_optimizers', 'weight_decay', 'addons', 'layerwise', 'configs',
+        'addons_optimizers', 'layerwise', 'addons', 'configs',
     ],
     'official_ext.configs': [
         'backbones', 'image_classification',
@@ -38,7 +38,7 @@ ORDER = {
         'derive', 'overrides', 'former_settings', 'experiment',
     ],
     'official_ext.layouts': [
-        'describe', 'search', 'plan',
+        'model_flags', 'search', 'describe', 'plan',
     ],
     'official_ext.checkpoints': [
         'object_graph', 'variable_names', 'position_embedding', 'metadata',

@@ -16,7 +16,7 @@ from official.vision.configs import image_classification
 
 from official_ext.configs import backbones
 from official_ext.optimization import configs as optimization
-from official_ext.optimization import weight_decay as weight_decay_lib
+from official_ext.optimization import layerwise
 
 IMAGENET_TRAIN_EXAMPLES = 1_281_167
 IMAGENET_VALIDATION_EXAMPLES = 50_000
@@ -171,7 +171,7 @@ def _adamw(weight_decay: float, learning_rate: float,
           'type': 'adamw',
           'adamw': {
               'weight_decay_rate': weight_decay,
-              'exclude_from_weight_decay': list(weight_decay_lib.NOT_DECAYED),
+              'exclude_from_weight_decay': list(layerwise.NOT_DECAYED),
               'gradient_clip_norm': 0.0,
           },
       },

@@ -12,43 +12,41 @@ from absl import flags
 
 from official_ext.command_line import errors
 from official_ext.command_line import library_logs
-
-_BYTES_PER_VALUE = {'float32': 4, 'bfloat16': 2, 'float16': 2}
+from official_ext.layouts import model_flags
 
 _NUM_BLOCKS = flags.DEFINE_integer(
-    'num_blocks', None, 'Blocks of each layout.', required=True)
+    'num_blocks', None, 'Blocks of each layout.', required=True,
+    lower_bound=1)
 _MAX_GMACS = flags.DEFINE_float(
     'max_gmacs', None, 'Budget: 1e9 multiply-adds of one image forward.')
 _MAX_PARAMETERS = flags.DEFINE_float(
     'max_parameters_millions', None, 'Budget: parameters, 1e6.')
 _MAX_ACTIVATIONS = flags.DEFINE_float(
     'max_activations_mib', None,
-    'Budget: activations of a batch kept for the backward pass, MiB. An ideal '
-    'count, without variables and gradients; a framework keeps more.')
+    'Budget: activations of a batch saved for the backward pass, MiB. An ideal '
+    'count, without variables and gradients; a framework saves more.')
 _BATCH_SIZE = flags.DEFINE_integer(
-    'batch_size', 1, 'Images in the batch of --max_activations_mib.')
+    'batch_size', 1, 'Images in the batch of --max_activations_mib.',
+    lower_bound=1)
 _DTYPE = flags.DEFINE_enum(
-    'dtype', 'float32', list(_BYTES_PER_VALUE), 'Of the activations.')
-_MODEL_NAME = flags.DEFINE_string('model_name', 'vit-b16', 'The preset.')
-_IMAGE_SIZE = flags.DEFINE_integer(
-    'image_size', 224, 'Side of the images, px.', lower_bound=1)
+    'dtype', 'float32', ['float32', 'bfloat16', 'float16'],
+    'Of the activations.')
 _HIDDEN_SIZE = flags.DEFINE_integer(
     'hidden_size', None, "Width of every block; the preset's if not set.")
 _MLP_DIM = flags.DEFINE_integer(
     'mlp_dim', None, "Width of the MLPs; the preset's if not set.")
-_POOL_AXES = flags.DEFINE_string('pool_axes', 'sequence', 'sequence or grid.')
 _STRIDES = flags.DEFINE_list(
     'strides', ['2'], 'What a pool may shorten the tokens by, such as 2,4.')
 _MAX_LAYERS = flags.DEFINE_integer(
     'max_layers', None,
     "The most layers in total; three times the preset's if not set.")
 _MIN_LAYERS_PER_BLOCK = flags.DEFINE_integer(
-    'min_layers_per_block', 1, 'The fewest layers of a block.')
-_NUM_CLASSES = flags.DEFINE_integer(
-    'num_classes', 1000, 'Outputs of the head.', lower_bound=0)
+    'min_layers_per_block', 1, 'The fewest layers of a block.',
+    lower_bound=1)
 _TOP = flags.DEFINE_integer('top', 20, 'How many to print.', lower_bound=1)
 # So that --help shows it.
 flags.adopt_module_key_flags(library_logs)
+flags.adopt_module_key_flags(model_flags)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -58,40 +56,42 @@ def main(argv: Sequence[str]) -> None:
         '--num_blocks=2')
   library_logs.silence()
   # pylint: disable=g-import-not-at-top
+  import tensorflow as tf
+
   from official_ext.layouts import search
   # pylint: enable=g-import-not-at-top
-  budgets = search.Budgets(
-      max_gmacs=_MAX_GMACS.value,
-      max_parameters_millions=_MAX_PARAMETERS.value,
-      max_activations_mib=_MAX_ACTIVATIONS.value,
-      batch_size=_BATCH_SIZE.value,
-      bytes_per_value=_BYTES_PER_VALUE[_DTYPE.value])
   try:
+    budgets = search.Budgets(
+        max_gmacs=_MAX_GMACS.value,
+        max_parameters_millions=_MAX_PARAMETERS.value,
+        max_activations_mib=_MAX_ACTIVATIONS.value,
+        batch_size=_BATCH_SIZE.value,
+        bytes_per_value=tf.as_dtype(_DTYPE.value).size)
     plans = search.find(
-        budgets, _NUM_BLOCKS.value, model_name=_MODEL_NAME.value,
-        image_size=(_IMAGE_SIZE.value, _IMAGE_SIZE.value),
+        budgets, _NUM_BLOCKS.value, model_name=model_flags.MODEL_NAME.value,
+        image_size=(model_flags.IMAGE_SIZE.value, model_flags.IMAGE_SIZE.value),
         hidden_size=_HIDDEN_SIZE.value, mlp_dim=_MLP_DIM.value,
-        pool_axes=_POOL_AXES.value, strides=_strides(_STRIDES.value),
+        pool_axes=model_flags.POOL_AXES.value, strides=_strides(_STRIDES.value),
         max_layers=_MAX_LAYERS.value,
         min_layers_per_block=_MIN_LAYERS_PER_BLOCK.value,
-        num_classes=_NUM_CLASSES.value, top=_TOP.value)
+        num_classes=model_flags.NUM_CLASSES.value, top=_TOP.value)
   except ValueError as error:
     errors.fail(error)
   lines = [
-      f'{_MODEL_NAME.value} at {_IMAGE_SIZE.value} px, {_NUM_BLOCKS.value} '
-      f'blocks, at most {plans.max_layers} layers',
-      f'budget: {budgets}',
+      f'{model_flags.MODEL_NAME.value} at {model_flags.IMAGE_SIZE.value} px, '
+      f'{_NUM_BLOCKS.value} blocks, at most {plans.max_layers} layers',
+      f'budget: {budgets.describe()}',
       f'layouts within it: {plans.num_layouts}; nearest to it, the first '
       f'{len(plans.nearest)}:',
       *_table(plans.nearest, budgets.bytes_per_value),
-      'kept: activations for the backward pass, of one image in '
+      'saved: activations for the backward pass, of one image in '
       f'{_DTYPE.value}',
       'a budget may be exceeded by half of the last digit printed']
   print('\n'.join(lines))
 
 
 def _strides(typed: Sequence[str]) -> list[int]:
-  """The strides as numbers."""
+  """Returns the strides as numbers."""
   try:
     strides = [int(stride) for stride in typed]
   except ValueError:
@@ -104,25 +104,23 @@ def _strides(typed: Sequence[str]) -> list[int]:
 
 
 def _table(plans, bytes_per_value: int) -> list[str]:
-  """The lines of the table, of some `search.Plan`s."""
+  """Returns the lines of the table, of some `search.Plan`s."""
   from official_ext.layouts import search  # pylint: disable=g-import-not-at-top
-  width = max(len(plan.layout) for plan in plans)
+  layout = max(len(plan.layout) for plan in plans)
   rows = [
       (plan.num_parameters / 1e6, plan.multiply_adds / 1e9,
-       plan.kept_activations * bytes_per_value / search.MIB)
+       plan.saved_activations * bytes_per_value / search.MIB)
       for plan in plans]
   # As many decimals as the budgets are compared to.
-  parameters_digits, gmacs_digits, kept_digits = (
-      search.num_decimals(max(column), fewest)
-      for column, fewest in zip(zip(*rows), (1, 2, 1)))
-  lines = [f'{"layout":{width}}{"parameters, M":>14}{"GMACs":>8}'
-           f'{"kept, MiB":>11}{"of the budget":>15}']
-  for plan, (parameters, gmacs, kept) in zip(plans, rows):
-    lines.append(
-        f'{plan.layout:{width}}{parameters:14.{parameters_digits}f}'
-        f'{gmacs:8.{gmacs_digits}f}{kept:11.{kept_digits}f}'
-        f'{100 * plan.used:13.1f} %')
-  return lines
+  formats = [
+      f'{width}.{search.num_decimals(max(column), fewest)}f'
+      for column, width, fewest in zip(zip(*rows), (14, 8, 12), (1, 2, 1))]
+  return [
+      f'{"layout":{layout}}{"parameters, M":>14}{"GMACs":>8}'
+      f'{"saved, MiB":>12}{"of the budget":>15}',
+      *(f'{plan.layout:{layout}}'
+        + ''.join(format(*pair) for pair in zip(row, formats))
+        + f'{100 * plan.used:13.1f} %' for plan, row in zip(plans, rows))]
 
 
 if __name__ == '__main__':

@@ -17,7 +17,7 @@ import dataclasses
 from official.modeling.optimization.configs import optimizer_config
 import tensorflow as tf
 
-from official_ext.optimization import weight_decay
+from official_ext.optimization import layerwise
 
 try:
   # Registers them.
@@ -31,16 +31,16 @@ except ImportError as error:
 
 @dataclasses.dataclass
 class _DecayedConfig(optimizer_config.BaseOptimizerConfig):
-  """What all of them have.
+  """The settings that all of them have.
 
   Attributes:
-    weight_decay_rate: share of a variable that is taken from it in a step,
+    weight_decay_rate: fraction of a variable that is taken from it in a step,
       times the learning rate.
     exclude_from_weight_decay: patterns of variables that are not decayed.
   """
   weight_decay_rate: float = 0.0
   exclude_from_weight_decay: list[str] | None = dataclasses.field(
-      default_factory=lambda: list(weight_decay.NOT_DECAYED))
+      default_factory=lambda: list(layerwise.NOT_DECAYED))
 
 
 @dataclasses.dataclass
@@ -69,7 +69,7 @@ class LookaheadConfig(RectifiedAdamConfig):
   Attributes:
     name: of the optimizer around RAdam.
     sync_period: steps that RAdam makes before they are looked back on.
-    slow_step_size: share of the way that is then kept.
+    slow_step_size: fraction of the way that is then kept.
   """
   name: str = 'Lookahead'
   sync_period: int = 6
@@ -78,7 +78,7 @@ class LookaheadConfig(RectifiedAdamConfig):
 
 @dataclasses.dataclass
 class NovoGradConfig(_DecayedConfig):
-  """NovoGrad (arXiv 1905.11286): one second moment a variable.
+  """NovoGrad (arXiv 1905.11286): one second moment per variable.
 
   Attributes:
     name: of the optimizer.

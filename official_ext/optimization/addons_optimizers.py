@@ -38,7 +38,7 @@ class _WeightDecay:
 
     Args:
       *args: of the optimizer.
-      weight_decay_rate: share taken of a variable, times the learning rate.
+      weight_decay_rate: fraction taken of a variable, times the learning rate.
       exclude_from_weight_decay: patterns of variables that are not decayed.
       **kwargs: of the optimizer.
 
@@ -51,7 +51,7 @@ class _WeightDecay:
     self._exclude_from_weight_decay = tuple(exclude_from_weight_decay or ())
 
   def _do_use_weight_decay(self, name: str) -> bool:
-    """Whether a variable of this name is decayed."""
+    """Says whether a variable of this name is decayed."""
     return self.weight_decay_rate > 0 and not any(
         re.search(pattern, name)
         for pattern in self._exclude_from_weight_decay)
@@ -127,7 +127,7 @@ class SGDW(tfa.optimizers.SGDW):
 
     Args:
       *args: of tensorflow-addons' SGDW, after its weight decay.
-      weight_decay_rate: share taken of a variable, times the learning rate.
+      weight_decay_rate: fraction taken of a variable, times the learning rate.
       **kwargs: of tensorflow-addons' SGDW.
 
     Raises:
@@ -149,7 +149,7 @@ def radam_lookahead(sync_period: int = 6, slow_step_size: float = 0.5,
 
   Args:
     sync_period: steps that RAdam makes before they are looked back on.
-    slow_step_size: share of the way that is then kept.
+    slow_step_size: fraction of the way that is then kept.
     name: of the outer optimizer.
     **settings: of RAdam, and how gradients are clipped.
 

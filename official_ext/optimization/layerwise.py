@@ -18,7 +18,11 @@ from official.modeling.optimization import optimizer_factory
 from official.modeling.optimization.configs import optimizer_config
 import tf_keras
 
-from official_ext.optimization import weight_decay
+# Not decayed: biases, LayerNorm, LayerScale, position embedding, class token.
+# Matched anywhere in the name: on the second replica a copy is
+# '.../bias/replica_1:0'.
+NOT_DECAYED = (
+    '/bias', '/gamma', '/beta', '/layerscale_gamma', '/pos_embedding', '/cls')
 
 _LAYER = re.compile(r'(?:^|/)(?:projection_before_)?layer_(\d+)/')
 _EMBEDDINGS = re.compile(r'(?:^|/)(?:conv2d(?:_\d+)?|cls|posembed_input)/')
@@ -35,7 +39,7 @@ class LayerwiseAdamWConfig(optimizer_config.AdamWeightDecayConfig):
   """
   name: str = 'LayerwiseAdamW'
   exclude_from_weight_decay: list[str] | None = dataclasses.field(
-      default_factory=lambda: list(weight_decay.NOT_DECAYED))
+      default_factory=lambda: list(NOT_DECAYED))
   layer_decay: float = 0.75
   num_layers: int | None = None
 
@@ -55,7 +59,7 @@ class LayerwiseSGDConfig(optimizer_config.SGDConfig):
 
 def learning_rate_factor(name: str, layer_decay: float,
                          num_layers: int) -> float:
-  """How much of the learning rate a variable gets.
+  """Returns how much of the learning rate a variable gets.
 
   Args:
     name: name of the variable.

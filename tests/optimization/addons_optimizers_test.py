@@ -154,7 +154,7 @@ def test_a_restored_optimizer_goes_on_as_if_nothing_had_been(
 
 
 @every_type
-def test_averaged_weights(optimizer_type):
+def test_ema_weights(optimizer_type):
   optimizer = build(optimizer_type, ema={
       'average_decay': 0.5, 'dynamic_decay': False})
   weights = variables()

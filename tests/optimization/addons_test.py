@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from official_ext.optimization import addons
 from official_ext.optimization import configs
-from official_ext.optimization import weight_decay
+from official_ext.optimization import layerwise
 from official_ext.params import experiment
 
 IS_INSTALLED = bool(importlib.util.find_spec('tensorflow_addons'))
@@ -25,7 +25,7 @@ def test_every_type_has_its_settings(optimizer_type):
   settings = getattr(configs.OptimizerConfig(), optimizer_type)
   assert type(settings) is addons.CONFIGS[optimizer_type]
   assert settings.weight_decay_rate == 0
-  assert settings.exclude_from_weight_decay == list(weight_decay.NOT_DECAYED)
+  assert settings.exclude_from_weight_decay == list(layerwise.NOT_DECAYED)
 
 
 @without_addons
