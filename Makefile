@@ -4,6 +4,7 @@
 # make figures      draw the figures of the README
 # make gallery      train two models on the digits, draw what they look at
 # make scaling      write docs/scaling.md
+# make structure  count the structure of the code
 # make proofs       the tests that are too long for make test
 # make benchmark    time the conversion of PHOTOGRAPHS, a folder of JPEG files
 # make lock         resolve the dependencies anew
@@ -31,7 +32,7 @@ ADDONS_LOCK := requirements/addons.txt
 ADDONS_INSTALLED := $(ADDONS_VENV)/.installed
 FIND_PYTHON := $(PYTHON) requirements/find_python.py $(ADDONS_PYTHON)
 
-.PHONY: setup quickstart test proofs benchmark lint figures gallery scaling \
+.PHONY: setup quickstart test structure proofs benchmark lint figures gallery scaling \
   lock clean addons addons-python test-addons addons-table lock-addons
 .DELETE_ON_ERROR:
 
@@ -56,6 +57,9 @@ quickstart: $(INSTALLED)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
+
+structure:
+	@$(PYTHON) scripts/structure.py
 
 test: lint
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist worksteal

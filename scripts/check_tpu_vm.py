@@ -90,7 +90,7 @@ def main() -> None:
 
 
 def _count_tpu_cores() -> int:
-  """The TPU cores of this machine, or of the slice that TPU_NAME names."""
+  """Returns the TPU cores of this machine, or of the slice of TPU_NAME."""
   import tensorflow as tf  # pylint: disable=g-import-not-at-top
   address = os.environ.get('TPU_NAME', 'local')
   try:

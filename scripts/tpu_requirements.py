@@ -34,7 +34,7 @@ _PIN = re.compile(
 
 
 def normalize(name: str) -> str:
-  """A distribution's name as PyPI compares it (PEP 503)."""
+  """Returns a distribution's name as PyPI compares it (PEP 503)."""
   return re.sub(r'[-_.]+', '-', name).lower()
 
 
