@@ -92,7 +92,7 @@ def _copy(source: str, target: str, copies: int) -> list[str]:
 
 
 def _median(run: Callable[[], None]) -> float:
-  """The median duration, seconds, after a pass that does not count."""
+  """Returns the median duration, seconds, after a pass that does not count."""
   seconds = []
   for _ in range(_REPEATS.value + 1):
     start = time.perf_counter()

@@ -80,7 +80,7 @@ _VERSIONS = {
 
 
 def version_of(path: str) -> Version | None:
-  """Which archive of CIFAR a path names, or None."""
+  """Says which archive of CIFAR a path names, or None."""
   return _VERSIONS.get(os.path.basename(path))
 
 
@@ -136,9 +136,9 @@ def extract(path: str, pixels_path: str) -> tuple[list[Pixels], list[str]]:
   if remaining:
     raise ValueError(
         f'{path} holds no {min(remaining)}. Download it again.')
-  strangers = {image.label for image in images} - set(
+  unexpected = {image.label for image in images} - set(
       range(version.num_classes))
-  if strangers or len(class_names) != version.num_classes:
+  if unexpected or len(class_names) != version.num_classes:
     raise ValueError(
         f'{path} has {len(class_names)} class names and labels up to '
         f'{max(image.label for image in images)}; expected '

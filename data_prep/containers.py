@@ -2,8 +2,8 @@
 
 An archive inside a folder, or inside another archive, is a folder of its
 name without `.tar`; so the archive of ImageNet's training images, which holds
-one archive a class, reads like the folder tree that it extracts to. Nothing is
-extracted: a file is known by where its bytes lie.
+one archive per class, reads like the folder tree that it extracts to. Nothing
+is extracted: a file is known by where its bytes lie.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def walk(path: str) -> Iterator[Member | LeftOut]:
 
 
 def is_archive(path: str) -> bool:
-  """Whether a path is that of a tar file that is not compressed."""
+  """Says whether a path is that of a tar file that is not compressed."""
   return path.lower().endswith('.tar') and not storage.is_folder(path)
 
 
@@ -101,7 +101,7 @@ def _walk_folder(folder: str, prefix: str, above: tuple[tuple[int, int], ...]
   except OSError as error:
     # A whole folder that cannot be read may be any number of images.
     raise ValueError(
-        f'{folder} cannot be read: {error.strerror}. Mend its permissions.'
+        f'{folder} cannot be read: {error.strerror}. Fix its permissions.'
     ) from error
   above = (*above, (status.st_dev, status.st_ino))
   if not names and prefix:
@@ -201,7 +201,7 @@ def _read_archive(file: BinaryIO, path: str, name: str, start: int, size: int
 
 def _archive_entry(file: BinaryIO, path: str, archive_name: str,
                    entry: tarfile.TarInfo) -> Iterator[Member | LeftOut]:
-  """What an entry of an archive is."""
+  """Returns what an entry of an archive is."""
   if entry.isdir():
     return
   name = posixpath.normpath(entry.name)

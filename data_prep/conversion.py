@@ -1,6 +1,6 @@
 """One conversion, from the inputs to the manifest.
 
-Killed at any moment and started again, it goes on: the plan is made anew, a
+Killed at any moment and started again, it resumes: the plan is made anew, a
 shard that is finished is kept after its SHA-256 was compared, the rest is
 written. The manifest comes last; a folder that has one is finished.
 """
@@ -95,7 +95,7 @@ class Listener:
 def convert(inputs: Inputs, output_dir: str, options: plans.Options,
             shards: Mapping[str, int], max_corrupt: int, runner: Runner,
             listener: Listener | None = None) -> Conversion:
-  """Converts images to TFRecords, or goes on where a killed run stopped.
+  """Converts images to TFRecords, or resumes where a killed run stopped.
 
   Args:
     inputs: what to convert.
@@ -123,7 +123,7 @@ def convert(inputs: Inputs, output_dir: str, options: plans.Options,
     pixels_dir = stack.enter_context(_pixels_dir(inputs, output_dir))
     data_set = _read_inputs(inputs, index, pixels_dir, listener)
     index.shuffle(options.seed)
-    _check_twins(index)
+    _check_duplicates(index)
     if options.validation_fraction:
       _hold_out(index, options.validation_fraction)
     listener.recognised(data_set, index.totals())
@@ -182,7 +182,7 @@ def _check_inputs(inputs: Inputs, output_dir: str) -> None:
 
 @contextlib.contextmanager
 def _pixels_dir(inputs: Inputs, output_dir: str):
-  """A folder on a local disk for the pixels of CIFAR; gone afterwards."""
+  """Yields a local folder for the pixels of CIFAR; removes it afterwards."""
   if not any(cifar.version_of(path) for _, path in inputs.paths):
     yield ''
     return
@@ -228,17 +228,17 @@ def _read_cifar(inputs: Inputs, index: image_index.ImageIndex,
 
 
 def _name_of(path: str) -> str:
-  """What the folder or archive is called."""
+  """Returns what the folder or archive is called."""
   name = os.path.basename(os.path.normpath(
       path if storage.is_remote(path) else os.path.abspath(path)))
   return name[:-len('.tar')] if containers.is_archive(path) else name
 
 
-def _check_twins(index: image_index.ImageIndex) -> None:
-  twins = index.twins()
-  if twins:
+def _check_duplicates(index: image_index.ImageIndex) -> None:
+  pair = index.duplicates()
+  if pair:
     raise ValueError(
-        f'{twins[0]} and {twins[1]} are two images of the same class and name. '
+        f'{pair[0]} and {pair[1]} are two images of the same class and name. '
         'Rename one.')
 
 
@@ -271,7 +271,7 @@ def _check_finished(earlier: dict[str, Any], identity: str,
                     data_set: sources.DataSet, output_dir: str,
                     max_corrupt: int, runner: Runner, listener: Listener
                     ) -> Conversion:
-  """Compares a finished conversion with its manifest; mends what differs."""
+  """Compares a finished conversion with its manifest; fixes what differs."""
   if earlier['identity'] != identity:
     storage.remove(os.path.join(output_dir, plans.WORK_FOLDER))
     raise ValueError(

@@ -23,7 +23,7 @@ _BAR_FORMAT = (
 
 
 class Reporter(conversion.Listener):
-  """A bar on a terminal, a line now and then in a pipe."""
+  """A bar on a terminal, one line now and then in a pipe."""
 
   def __init__(self, stream: TextIO):
     self._stream = stream
@@ -114,7 +114,7 @@ class Reporter(conversion.Listener):
 
 def summary(done: conversion.Conversion, output_dir: str, seconds: float
             ) -> str:
-  """The table at the end.
+  """Returns the table at the end.
 
   Args:
     done: the conversion.
@@ -160,7 +160,7 @@ def summary(done: conversion.Conversion, output_dir: str, seconds: float
 
 
 def experiment_yaml(manifest: Mapping[str, Any], output_dir: str) -> str:
-  """The lines that point an experiment at the data.
+  """Returns the lines that point an experiment at the data.
 
   Args:
     manifest: of the conversion.
@@ -186,7 +186,7 @@ def end_without_reader() -> None:
 
 
 def _printable(path: str) -> str:
-  """A path that does nothing to a terminal."""
+  """Returns a path that does nothing to a terminal."""
   return ''.join(
       character if character.isprintable() else
       character.encode('unicode_escape', 'surrogatepass').decode()

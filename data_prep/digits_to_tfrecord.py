@@ -48,7 +48,7 @@ def load_digits() -> tuple[np.ndarray, np.ndarray]:
 
 
 def is_held_out(index: int) -> bool:
-  """Whether an image, by its place in scikit-learn's list, is held out."""
+  """Says whether an image, by its place in scikit-learn's list, is held out."""
   return index % HELD_OUT_EVERY == 0
 
 

@@ -38,7 +38,7 @@ class Place:
 
 
 def split_of(folder: str) -> str | None:
-  """The split that a folder's name tells, or None."""
+  """Returns the split that a folder's name tells, or None."""
   for pattern, split in _SPLITS:
     if pattern.fullmatch(folder.lower()):
       return split
@@ -83,7 +83,7 @@ def read(folders: Iterable[str]) -> dict[str, Place]:
 
 def _read_split(split: str, parts: dict[str, tuple[str, ...]]
                 ) -> dict[str, Place]:
-  """The places of a split's folders; an empty path is the split's own."""
+  """Returns the folders of a split; an empty path is the split's own."""
   above = {path[:length] for path in parts.values()
            for length in range(len(path))}
   mixed = [folder for folder, path in parts.items() if path in above]

@@ -28,12 +28,13 @@ CREATE TABLE images (
   modified INTEGER, split TEXT, label INTEGER, key BLOB,
   UNIQUE (folder, name));
 CREATE TABLE left_out (path BLOB, reason TEXT, is_lost INTEGER);
-CREATE TABLE twins (folder INTEGER, name BLOB, place INTEGER, other INTEGER);
+CREATE TABLE duplicates (
+  folder INTEGER, name BLOB, place INTEGER, other INTEGER);
 -- Within an archive the later file is meant, as by `tar -x`.
 CREATE TRIGGER replaced BEFORE INSERT ON images
 WHEN EXISTS (SELECT 1 FROM images WHERE folder = NEW.folder AND name = NEW.name)
 BEGIN
-  INSERT INTO twins SELECT folder, name, place, NEW.place FROM images
+  INSERT INTO duplicates SELECT folder, name, place, NEW.place FROM images
   WHERE folder = NEW.folder AND name = NEW.name AND place != NEW.place;
   INSERT INTO left_out
   SELECT CAST(path || '/' || NEW.name AS BLOB),
@@ -116,13 +117,13 @@ class ImageIndex:
       yield os.fsdecode(path), reason
 
   def num_left_out(self, is_lost: bool) -> int:
-    """How many `left_out` yields."""
+    """Returns how many `left_out` yields."""
     return self._database.execute(
         'SELECT count(*) FROM left_out WHERE is_lost = ?',
         (is_lost,)).fetchone()[0]
 
   def folders(self) -> dict[str, str]:
-    """A name of an image by the folder that holds images, sorted."""
+    """Returns a name of an image by the folder that holds images, sorted."""
     self._flush()
     return {folder: os.fsdecode(name) for folder, name in
             self._database.execute(
@@ -171,13 +172,14 @@ class ImageIndex:
         CREATE UNIQUE INDEX place ON images (split, key, folder);
     """)
 
-  def twins(self) -> tuple[str, str] | None:
+  def duplicates(self) -> tuple[str, str] | None:
     """Two images of one split, class and name, or None.
 
     They come from different inputs, or from different folders of a class.
     """
     row = self._database.execute("""
-        SELECT name, a.path, b.path FROM twins JOIN places a ON a.id = place
+        SELECT name, a.path, b.path FROM duplicates
+        JOIN places a ON a.id = place
         JOIN places b ON b.id = other
         UNION ALL
         SELECT a_image.name, a.path, b.path
@@ -239,7 +241,7 @@ class ImageIndex:
     self._database.close()
 
   def _id(self, table: str, known: dict, path: str | bytes) -> int:
-    """The number of a folder or file; a new one is noted."""
+    """Returns the number of a folder or file; a new one is noted."""
     if path not in known:
       known[path] = self._database.execute(
           f'INSERT INTO {table} (path) VALUES (?)', (path,)).lastrowid

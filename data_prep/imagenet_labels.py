@@ -25,7 +25,7 @@ _GROUND_TRUTH = 'ILSVRC2012_validation_ground_truth.txt'
 _META = 'meta.mat'
 _KAGGLE = 'LOC_val_solution.csv'
 _DEVKIT = 'ILSVRC2012_devkit_t12.tar.gz'
-_MEND = (
+_FIX = (
     'Put each class into a folder of its own; of ImageNet, give '
     '--validation_labels=PATH: the devkit (ILSVRC2012_devkit_t12.tar.gz), '
     'LOC_val_solution.csv, or a text file whose line i is the synset of '
@@ -33,12 +33,12 @@ _MEND = (
 
 
 def is_synset(name: str) -> bool:
-  """Whether a name is a WordNet identifier, such as n01440764."""
+  """Says whether a name is a WordNet identifier, such as n01440764."""
   return bool(_SYNSET.fullmatch(name))
 
 
 def flat_split(file_name: str) -> str | None:
-  """The split that an image's name tells, or None.
+  """Returns the split that an image's name tells, or None.
 
   Args:
     file_name: such as ILSVRC2012_val_00000001.JPEG.
@@ -55,7 +55,7 @@ def read_validation_labels(path: str) -> dict[str, str]:
 
   Args:
     path: the devkit, its folder or its ground truth, Kaggle's
-      LOC_val_solution.csv, or a text file with a synset a line.
+      LOC_val_solution.csv, or a text file with one synset per line.
 
   Returns:
     Synset by the stem of the image, such as ILSVRC2012_val_00000001.
@@ -68,7 +68,7 @@ def read_validation_labels(path: str) -> dict[str, str]:
       if storage.exists(f'{folder}/{_GROUND_TRUTH}'):
         return read_validation_labels(f'{folder}/{_GROUND_TRUTH}')
     raise ValueError(
-        f'--validation_labels: {path} holds no {_GROUND_TRUTH}. {_MEND}')
+        f'--validation_labels: {path} holds no {_GROUND_TRUTH}. {_FIX}')
   if not storage.exists(path):
     raise ValueError(f'--validation_labels: {path} does not exist.')
   content = storage.read_bytes(path)
@@ -78,7 +78,7 @@ def read_validation_labels(path: str) -> dict[str, str]:
     text = content.decode('utf-8-sig')
   except UnicodeDecodeError:
     raise ValueError(
-        f'--validation_labels: {path} is not a text file. {_MEND}') from None
+        f'--validation_labels: {path} is not a text file. {_FIX}') from None
   if text.startswith('ImageId'):
     return _from_kaggle(text, path)
   lines = text.split()
@@ -87,7 +87,7 @@ def read_validation_labels(path: str) -> dict[str, str]:
     if not storage.exists(meta):
       raise ValueError(
           f'--validation_labels: {path} numbers the classes as the devkit '
-          f'does, which {_META} explains; put it beside the list. {_MEND}')
+          f'does, which {_META} explains; put it beside the list. {_FIX}')
     return _from_ground_truth(lines, storage.read_bytes(meta), path)
   return _numbered(lines, path)
 
@@ -142,8 +142,8 @@ def read_class_names(text: str) -> dict[str, str]:
 
 
 def missing_labels(name: str) -> str:
-  """The error for validation images that no list labels."""
-  return f'{name} and its like lie in no class folder. {_MEND}'
+  """Returns the error for validation images that no list labels."""
+  return f'{name} and its like lie in no class folder. {_FIX}'
 
 
 def _from_devkit(content: bytes, path: str) -> dict[str, str]:
@@ -160,7 +160,7 @@ def _from_devkit(content: bytes, path: str) -> dict[str, str]:
   missing = {_GROUND_TRUTH, _META} - set(wanted)
   if missing:
     raise ValueError(
-        f'{path} holds no {" and no ".join(sorted(missing))}. {_MEND}')
+        f'{path} holds no {" and no ".join(sorted(missing))}. {_FIX}')
   return _from_ground_truth(
       wanted[_GROUND_TRUTH].decode(errors='replace').split(), wanted[_META],
       path)
@@ -201,20 +201,20 @@ def _from_kaggle(text: str, path: str) -> dict[str, str]:
 
 def _numbered(synsets: list[str], path: str) -> dict[str, str]:
   """Labels from a list whose line i is the synset of validation image i."""
-  strangers = sorted(set(synsets) - set(SYNSETS))
-  if strangers or not synsets:
+  unexpected = sorted(set(synsets) - set(SYNSETS))
+  if unexpected or not synsets:
     raise ValueError(
         f'--validation_labels: {path} '
-        + (f'names {strangers[0]!r}, which is no synset of ImageNet.'
-           if strangers else 'is empty.') + f' {_MEND}')
+        + (f'names {unexpected[0]!r}, which is no synset of ImageNet.'
+           if unexpected else 'is empty.') + f' {_FIX}')
   if len(synsets) != NUM_VALIDATION:
     raise ValueError(
         f'--validation_labels: {path} labels {len(synsets)} images; ImageNet '
-        f'has {NUM_VALIDATION} validation images. {_MEND}')
+        f'has {NUM_VALIDATION} validation images. {_FIX}')
   return {f'ILSVRC2012_val_{number:08d}': synset
           for number, synset in enumerate(synsets, start=1)}
 
 
 def _decode(member: containers.Member) -> str:
-  """A list as text; what is no UTF-8 shows as such in the errors."""
+  """Returns a list as text; what is no UTF-8 shows as such in the errors."""
   return member.read().decode('utf-8-sig', errors='replace')

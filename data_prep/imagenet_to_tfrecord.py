@@ -38,8 +38,9 @@ _SPLIT_INPUTS = {
     for split in records.SPLITS}
 _VALIDATION_LABELS = flags.DEFINE_string(
     'validation_labels', '', "Labels of ImageNet's validation images: the "
-    'devkit, LOC_val_solution.csv or a text file with a synset a line; needed '
-    'where they lie in no class folders and no such list lies beside them.')
+    'devkit, LOC_val_solution.csv or a text file with one synset per line; '
+    'needed where they lie in no class folders and no such list is beside '
+    'them.')
 _OUTPUT_DIR = flags.DEFINE_string(
     'output_dir', None, 'Folder of the shards; made if missing.')
 _FORM = flags.DEFINE_enum(
@@ -100,11 +101,11 @@ def main(argv: Sequence[str]) -> None:
   except sqlite3.Error as error:
     raise SystemExit(
         f'error: the list of images cannot be kept: {error}. It needs some '
-        '300 bytes an image where temporary files go; SQLITE_TMPDIR=FOLDER '
+        '300 bytes per image where temporary files go; SQLITE_TMPDIR=FOLDER '
         'names another place.') from None
   except KeyboardInterrupt:
     raise SystemExit(
-        'interrupted; the same command goes on from here') from None
+        'interrupted; the same command resumes from here') from None
   if not is_finished:
     raise SystemExit(1)
 
@@ -130,7 +131,7 @@ def _convert(paths: tuple[tuple[str, str], ...]) -> bool:
   num_corrupt = done.manifest['quarantined']['count']
   if not done.is_finished:
     print(f'error: {num_corrupt:,} images are corrupt, and --max_corrupt is '
-          f'{_MAX_CORRUPT.value}. Mend them and run the same command again, or '
+          f'{_MAX_CORRUPT.value}. Fix them and run the same command again, or '
           f'accept that they are missing: --max_corrupt={num_corrupt}',
           file=sys.stderr)
     return False
@@ -139,12 +140,12 @@ def _convert(paths: tuple[tuple[str, str], ...]) -> bool:
 
 
 def _explain(error: OSError) -> str:
-  """An error of the system, with the file and what to do."""
+  """Returns an error of the system, with the file and what to do."""
   text = f'{error.filename}: ' if error.filename else ''
   text += error.strerror or str(error)
   if error.errno == errno.ENOSPC:
     text += ('. Make room, or choose another --output_dir; the same command '
-             'goes on from here')
+             'resumes from here')
   elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
     text += '. Choose an --output_dir that you may write to'
   return text

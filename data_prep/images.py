@@ -50,7 +50,7 @@ class CheckedImage:
 
 
 def looks_like_image(start: bytes) -> bool:
-  """Whether a file that begins with these bytes is meant to be an image.
+  """Says whether a file that begins with these bytes is meant to be an image.
 
   Args:
     start: the first 12 bytes or more.
@@ -110,7 +110,7 @@ def encode_pixels(pixels: np.ndarray, jpeg_quality: int) -> CheckedImage:
 
 
 def _form(data: bytes) -> str | None:
-  """The form of a file by its signature."""
+  """Returns the form of a file by its signature."""
   if data.startswith(jpeg_structure.START):
     return 'JPEG'
   if data.startswith(b'\x89PNG\r\n\x1a\n'):

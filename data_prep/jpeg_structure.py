@@ -132,7 +132,7 @@ class _Parser:
       position = end
 
   def _next_marker(self, position: int) -> tuple[int, int]:
-    """The next marker and the position after it; libjpeg skips bytes too."""
+    """Returns the next marker and where it ends; libjpeg skips bytes too."""
     data = self._data
     while True:
       position = data.find(b'\xff', position) + 1
@@ -146,7 +146,7 @@ class _Parser:
         return data[position], position + 1
 
   def _segment(self, marker: int, position: int) -> tuple[int, int]:
-    """Where the content of a segment begins and ends."""
+    """Returns where the content of a segment begins and ends."""
     if marker == _SOI:
       raise InvalidJpegError('a second start-of-image marker')
     if position + 2 > len(self._data):
@@ -260,7 +260,7 @@ class _Parser:
       raise InvalidJpegError(f'a Huffman table {fault}')
 
   def _end_of_scan(self, position: int) -> int:
-    """Where the marker after the compressed pixels begins."""
+    """Returns where the marker after the compressed pixels begins."""
     match = _MARKER_AFTER_SCAN.search(self._data, position)
     if not match:
       raise InvalidJpegError('truncated: no end-of-image marker')
@@ -268,7 +268,7 @@ class _Parser:
 
 
 def _huffman_fault(table_class: int, counts: bytes, values: bytes) -> str:
-  """What libjpeg would refuse a Huffman table for, if it is used."""
+  """Returns what libjpeg would refuse a Huffman table for, if it is used."""
   if table_class == 0 and any(value > 15 for value in values):
     return 'holds impossible values'
   code = 0

@@ -126,7 +126,7 @@ class ShardPlan:
 
 
 def num_shards(split: str, num_images: int, num_bytes: int) -> int:
-  """How many shards a split gets unless the user says.
+  """Returns how many shards a split gets unless the user says.
 
   About 32 MiB each, at least 16 and at most the usual number of ImageNet's,
   beyond which they grow to 256 MiB; never more than images.
@@ -175,7 +175,7 @@ def make(index: image_index.ImageIndex, data_set: sources.DataSet,
           f'{counts[split]} shards. Set --num_{split}_shards to at most '
           f'{num_images}.')
   for split in records.SPLITS:
-    records.check_no_strangers(output_dir, split, counts.get(split, 0))
+    records.check_no_other_count(output_dir, split, counts.get(split, 0))
   storage.make_folder(os.path.join(output_dir, WORK_FOLDER))
   tasks = []
   for split, (num_images, _) in totals.items():

@@ -74,7 +74,7 @@ class Pool:
 
   def convert(self, tasks: Sequence[plans.ShardTask],
               report: Callable[[int, int], None]) -> None:
-    """As the function `convert`; the counts go on from an earlier call's."""
+    """Converts as the function does; counts continue from an earlier call."""
     with _without_interrupts():
       waiting = {self._executor.submit(_convert_in_worker, task)
                  for task in tasks}
@@ -167,7 +167,7 @@ def _worker_memory() -> tuple[int, int]:
 
 
 def _peak_memory() -> int:
-  """The largest resident set of this process so far, bytes."""
+  """Returns the largest resident set of this process so far, bytes."""
   # Not getrusage: its figure begins with that of the process before the fork.
   with open('/proc/self/status', encoding='ascii') as file:
     for line in file:

@@ -1,7 +1,7 @@
 """The record: its keys, its label convention, the names of its shards.
 
 This is the layout that Model Garden's ImageNet experiments read: one
-`tf.train.Example` an image, JPEG bytes untouched, shards named
+`tf.train.Example` per image, JPEG bytes untouched, shards named
 `train-00000-of-01024`. Labels of ImageNet are 1..1000 (0 is background); those
 of any other data set count from 0. Images without a label have -1.
 """
@@ -42,7 +42,7 @@ class ImageRecord:
   synset: str = ''
 
   def serialize(self) -> bytes:
-    """The record as it is written: a serialized tf.train.Example."""
+    """Returns the record as it is written: a serialized tf.train.Example."""
     return tfrecord_file.serialize_example({
         'image/height': self.height,
         'image/width': self.width,
@@ -60,7 +60,7 @@ class ImageRecord:
 
 
 def shard_name(split: str, index: int, num_shards: int) -> str:
-  """The name of a shard, such as 'train-00000-of-01024'."""
+  """Returns the name of a shard, such as 'train-00000-of-01024'."""
   return f'{split}-{index:05d}-of-{num_shards:05d}'
 
 
@@ -84,7 +84,7 @@ def write_shard(path: str, records: Iterable[ImageRecord]
     writer.discard()
 
 
-def check_no_strangers(output_dir: str, split: str, num_shards: int) -> None:
+def check_no_other_count(output_dir: str, split: str, num_shards: int) -> None:
   """Checks that a folder holds no shards of a split with another count.
 
   Args:
@@ -125,7 +125,7 @@ def write_split(output_dir: str, split: str, records: Sequence[ImageRecord],
     raise ValueError(
         f'{split}: {len(records)} images cannot be dealt out to {num_shards} '
         f'shards. Choose 1 to {len(records)}.')
-  check_no_strangers(output_dir, split, num_shards)
+  check_no_other_count(output_dir, split, num_shards)
   paths = [os.path.join(output_dir, shard_name(split, index, num_shards))
            for index in range(num_shards)]
   for index, path in enumerate(paths):

@@ -85,7 +85,7 @@ def scan(inputs: Sequence[tuple[str, str]], index: image_index.ImageIndex,
 
 
 def _stray_reason(path: str) -> str:
-  """Why a file is left out by its name, or ''."""
+  """Says why a file is left out by its name, or ''."""
   parts = path.split('/')
   if any(part.startswith('.') for part in parts):
     return 'hidden'
@@ -105,7 +105,7 @@ def _stray_reason(path: str) -> str:
 
 
 def _content_reason(member: containers.Member) -> str:
-  """Why a file of an unknown kind is left out by its content, or ''."""
+  """Says why a file of an unknown kind is left out by its content, or ''."""
   if os.path.splitext(member.path)[1].lower() in _IMAGE_SUFFIXES:
     return ''
   try:

@@ -154,9 +154,9 @@ def sha256_of(path: str) -> str:
 
 
 def _finished(task: plans.ShardTask) -> ShardResult | None:
-  """The result of an earlier run, if its shard is still what it wrote.
+  """Returns the result of an earlier run, if its shard is still what it wrote.
 
-  A shard with quarantined images is never kept: they may have been mended, or
+  A shard with quarantined images is never kept: they may have been fixed, or
   a disk may have failed for a moment.
   """
   result = ShardResult.read(task.result_path)
@@ -182,7 +182,7 @@ def _check(image: image_index.Image, plan: plans.ShardPlan
 
 
 def _file_name(image: image_index.Image, class_name: str, synset: str) -> str:
-  """A name that no other image of the split has.
+  """Returns a name that no other image of the split has.
 
   ImageNet's own names are; others need their class before them.
   """

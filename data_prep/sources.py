@@ -92,10 +92,10 @@ def recognise(index: image_index.ImageIndex,
     form_name = _name_form(ordered, folders, lists)
   labels = {name: number for number, name in enumerate(
       ordered, start=first_label)}
-  strangers = sorted((class_names | set(flat_names.values())) - set(labels))
-  if strangers:
+  unexpected = sorted((class_names | set(flat_names.values())) - set(labels))
+  if unexpected:
     raise ValueError(
-        f'{strangers[0]!r} is no class of the training images. Classes are '
+        f'{unexpected[0]!r} is no class of the training images. Classes are '
         'the folders of the training split.')
   for folder, place in places.items():
     index.assign(folder, place.split, _labeller(place, labels, flat_names))
@@ -187,7 +187,7 @@ def _flat_labels(places: Mapping[str, folder_tree.Place],
 
 def _test_as_validation(places: Mapping[str, folder_tree.Place],
                         notes: list[str]) -> dict[str, folder_tree.Place]:
-  """Where there is no validation, a test split with labels takes its place."""
+  """Takes a test split with labels where there is no validation."""
   splits = {place.split for place in places.values()}
   has_labels = any(place.split == 'test' and place.class_name is not None
                    for place in places.values())
@@ -202,7 +202,7 @@ def _test_as_validation(places: Mapping[str, folder_tree.Place],
 
 def _is_imagenet(class_names: set[str], flat_names: Mapping[str, str],
                  folders: Mapping[str, str], form: str) -> bool:
-  """Whether the classes are ImageNet's 1,000."""
+  """Says whether the classes are ImageNet's 1,000."""
   known = set(imagenet_labels.SYNSETS)
   is_part = bool(class_names) and class_names <= known
   if form == 'folders':
@@ -229,14 +229,14 @@ def _is_imagenet(class_names: set[str], flat_names: Mapping[str, str],
 
 def _classes_of(places: Mapping[str, folder_tree.Place], class_names: set[str]
                 ) -> set[str]:
-  """The classes: those of the training split where there is one."""
+  """Returns the classes: those of the training split where there is one."""
   trained = {place.class_name for place in places.values()
              if place.split == 'train'}
   return trained or class_names
 
 
 def _order(class_names: set[str], notes: list[str]) -> list[str]:
-  """The order of the labels: by number if all are numbers, else by name."""
+  """Returns the labels' order: by number if all are numbers, else by name."""
   if len(class_names) < 2:
     raise ValueError(
         f'there is one class only, {min(class_names, default=None)!r}. Give '
@@ -266,7 +266,7 @@ def _name_form(ordered: Sequence[str], folders: Mapping[str, str],
 
 def _labeller(place: folder_tree.Place, labels: Mapping[str, int],
               flat_names: Mapping[str, str]):
-  """The label of a folder's images, or a function from their names to it."""
+  """Returns the label of a folder's images, or a function of their names."""
   if place.class_name is not None:
     return labels[place.class_name]
   if place.split == 'test':
@@ -285,7 +285,7 @@ def _labeller(place: folder_tree.Place, labels: Mapping[str, int],
 def _image_classes(ordered: Sequence[str], first_label: int,
                    lists: Mapping[str, containers.Member]
                    ) -> tuple[ImageClass, ...]:
-  """The classes by label, with the names that a list gives their synsets."""
+  """Returns the classes by label, with the names that a list gives them."""
   names = {}
   for file in ('synsets.tsv', 'words.txt', 'synset_words.txt',
                'LOC_synset_mapping.txt'):

@@ -24,7 +24,7 @@ LOCK_FILE = '.lock'
 
 
 def is_remote(path: str) -> bool:
-  """Whether a path is a URL, such as gs://bucket/folder."""
+  """Says whether a path is a URL, such as gs://bucket/folder."""
   return '://' in path
 
 
@@ -91,20 +91,20 @@ def write_bytes(path: str, data: bytes) -> None:
 
 
 def unfinished_name(path: str) -> str:
-  """The name a file has, beside its final one, until it is complete."""
+  """Returns the name a file has, beside its final one, until it is complete."""
   folder, name = path.rsplit('/', 1) if '/' in path else ('', path)
   return os.path.join(folder, f'{UNFINISHED}{name}')
 
 
 def exists(path: str) -> bool:
-  """Whether a file or folder exists."""
+  """Says whether a file or folder exists."""
   if is_remote(path):
     return _filesystem(path).exists(path)
   return os.path.exists(path)
 
 
 def file_size(path: str) -> int | None:
-  """The size of a file in bytes, or None if there is no such file."""
+  """Returns the size of a file in bytes, or None if there is no such file."""
   try:
     if is_remote(path):
       return _filesystem(path).size(path)
@@ -114,7 +114,7 @@ def file_size(path: str) -> int | None:
 
 
 def is_folder(path: str) -> bool:
-  """Whether a path is a folder."""
+  """Says whether a path is a folder."""
   if is_remote(path):
     return _filesystem(path).isdir(path)
   return os.path.isdir(path)
@@ -129,7 +129,7 @@ def make_folder(path: str) -> None:
 
 
 def list_names(folder: str, pattern: str = '*') -> list[str]:
-  """The sorted names in a folder that match a pattern; none if it is not."""
+  """Returns the sorted names in a folder that match; none without a folder."""
   if is_remote(folder):
     filesystem = _filesystem(folder)
     if not filesystem.isdir(folder):

@@ -151,7 +151,7 @@ class Writer:
 
 
 def _masked_crc(data: bytes) -> bytes:
-  """The checksum of the format: CRC-32C, rotated and shifted."""
+  """Returns the checksum of the format: CRC-32C, rotated and shifted."""
   crc = google_crc32c.value(data)
   return struct.pack(
       '<I', (((crc >> 15) | (crc << 17)) + 0xa282ead8) & 0xffffffff)

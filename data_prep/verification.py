@@ -34,7 +34,7 @@ def verify(output_dir: str, report: Callable[[int, int], None]
     report: called with the number of images that were decoded, and in all.
 
   Yields:
-    What is wrong, a line each; nothing if all is well.
+    What is wrong, one line each; nothing if all is well.
 
   Raises:
     ValueError: if there is no manifest.
@@ -159,7 +159,7 @@ def _read_shard(path: str, parse, manifest: Mapping[str, Any]
 
 def _wrong_label(label: int, synset: str, text: str,
                  classes: list[dict[str, Any]]) -> str:
-  """Why a label is wrong, or ''."""
+  """Says why a label is wrong, or ''."""
   if label == records.NO_LABEL and not synset and not text:
     return ''
   if not 0 <= label < len(classes):

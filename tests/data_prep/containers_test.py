@@ -131,12 +131,12 @@ def test_damage_within_an_archive_is_located(tmp_path):
     walk(tmp_path / 'a.tar')
 
 
-@pytest.mark.parametrize('name, mend', [
+@pytest.mark.parametrize('name, fix', [
     ('a.tar.gz', 'Extract it'), ('a.zip', 'Extract it'),
     ('a.jpg', 'folder that it lies in')])
-def test_other_files_are_no_trees(tmp_path, name, mend):
+def test_other_files_are_no_trees(tmp_path, name, fix):
   image_trees.write(tmp_path / name, b'?')
-  with pytest.raises(ValueError, match=mend):
+  with pytest.raises(ValueError, match=fix):
     walk(tmp_path / name)
   with pytest.raises(ValueError, match='does not exist'):
     walk(tmp_path / 'missing')

@@ -42,7 +42,7 @@ def test_killed_after_an_image(repository, folder, tmp_path, num_kills):
   kills = 0
   while kills < num_kills:
     # A run that keeps shards counts their images at once; so it may be over
-    # before its n-th image. Then the folder is emptied, and killing goes on.
+    # before its n-th image. Then the folder is emptied, and killing continues.
     last_image = generator.randint(1, 200)
     result = commands.run_alone(
         repository / 'tests/killed_conversion.py', folder, out, last_image,

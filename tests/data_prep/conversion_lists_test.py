@@ -28,7 +28,7 @@ def test_corrupt_images_are_listed_and_counted(folder, tmp_path):
   assert not {'a/000.jpg', 'b/001.jpg'} & set(conversions.images(out, 'train'))
 
 
-def test_an_image_mended_after_a_first_run_is_taken(
+def test_an_image_fixed_after_a_first_run_is_taken(
     folder, tmp_path, expected):
   whole = (folder / 'a/000.jpg').read_bytes()
   # Of the same size, so that nothing but reading it again can tell.

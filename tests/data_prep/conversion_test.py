@@ -121,7 +121,7 @@ def test_a_finished_conversion_is_left_alone(folder, tmp_path, expected):
   assert conversions.files(tmp_path / 'expected') == expected
 
 
-def test_a_finished_conversion_that_was_damaged_is_mended(
+def test_a_finished_conversion_that_was_damaged_is_fixed(
     folder, tmp_path, expected):
   names = sorted(conversions.shards(tmp_path / 'expected'))
   (tmp_path / 'expected' / names[0]).unlink()

@@ -137,7 +137,7 @@ def test_an_interrupted_run_leaves_no_process_and_goes_on(
   _, errors = process.communicate(timeout=60)
   assert process.returncode != 0 and 'Traceback' not in errors
   if how == signal.SIGINT:
-    assert 'interrupted; the same command goes on from here' in errors
+    assert 'interrupted; the same command resumes from here' in errors
 
   def group_is_gone():
     try:

@@ -89,7 +89,7 @@ def set_label(label):
 
 
 @pytest.mark.parametrize('label', [0, 1])
-def test_a_wrong_label_whose_hash_was_mended(converted, label):
+def test_a_wrong_label_whose_hash_was_fixed(converted, label):
   before = [item['image/class/label']
             for item in conversions.read(converted, SHARD[:11])]
   rewrite(converted, SHARD, set_label(label))
