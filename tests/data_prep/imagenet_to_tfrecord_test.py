@@ -122,7 +122,7 @@ def wait_for(condition, seconds=60):
 @pytest.mark.parametrize('how', [
     signal.SIGINT, signal.SIGKILL,
     pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
-def test_an_interrupted_run_leaves_no_process_and_goes_on(
+def test_an_interrupted_run_leaves_no_process_and_resumes(
     repository, tmp_path, how):
   slow_images(tmp_path / 'in')
   out = tmp_path / 'out'
