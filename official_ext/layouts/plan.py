@@ -80,7 +80,7 @@ def main(argv: Sequence[str]) -> None:
   lines = [
       f'{model_flags.MODEL_NAME.value} at {model_flags.IMAGE_SIZE.value} px, '
       f'{_NUM_BLOCKS.value} blocks, at most {plans.max_layers} layers',
-      f'budget: {budgets.describe()}',
+      f'budget: {budgets}',
       f'layouts within it: {plans.num_layouts}; nearest to it, the first '
       f'{len(plans.nearest)}:',
       *_table(plans.nearest, budgets.bytes_per_value),

@@ -21,14 +21,24 @@ from official_ext.modeling import layout as layout_lib
 from official_ext.modeling import specs
 
 MIB = 2 ** 20
-# Of GMACs, millions of parameters and MiB, as the tables print them.
-FEWEST_DECIMALS = (2, 1, 1)
 # Beyond these many times the preset's layers a layout is seldom wanted.
 _DEFAULT_DEPTH_FACTOR = 3
 # What the notation of layouts takes in one block.
 _MOST_LAYERS = 1_000
 # A few seconds and some hundred MB.
 _MOST_CHOICES = 2_000_000
+
+
+class _Limit(NamedTuple):
+  """One budget: of which of `_costs`, and how many counts make its unit."""
+  cost: int
+  budget: float
+  scale: float
+  decimals: int
+  unit: str
+
+  def describe(self, value: float) -> str:
+    return f'{value:.{self.decimals}f} {self.unit}'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,38 +59,33 @@ class Budgets:
   batch_size: int = 1
   bytes_per_value: int = 4
 
-  def __post_init__(self):
-    for name, budget in dataclasses.asdict(self).items():
-      if budget is not None and not 0 < budget < math.inf:
+  def limits(self) -> list[_Limit]:
+    """Returns the budgets that are set, or raises a ValueError."""
+    images = f' of {self.batch_size} images' if self.batch_size > 1 else ''
+    limits = []
+    for cost, (name, scale, fewest_decimals, unit) in enumerate((
+        ('max_gmacs', 1e9, 2, 'GMACs'),
+        ('max_parameters_millions', 1e6, 1, 'M parameters'),
+        ('max_activations_mib', MIB / self.batch_size / self.bytes_per_value, 1,
+         f'MiB of activations{images}'))):
+      budget = getattr(self, name)
+      if budget is None:
+        continue
+      if not 0 < budget < math.inf:
         raise ValueError(
             f'{name} is {budget}, but must be above 0 and finite, or not set.')
-    if not any(self.limits):
+      limits.append(_Limit(
+          cost, budget, scale, num_decimals(budget, fewest_decimals), unit))
+    if not limits:
       raise ValueError(
           'no budget is set. Set at least one of max_gmacs, '
           'max_parameters_millions and max_activations_mib, such as '
           'max_gmacs=17.6.')
+    return limits
 
-  @property
-  def limits(self) -> tuple[float | None, ...]:
-    """The budgets in the order of `_costs`, each in its unit."""
-    return (self.max_gmacs, self.max_parameters_millions,
-            self.max_activations_mib)
-
-  @property
-  def units(self) -> np.ndarray:
-    """How many counts of `_costs` make one of each budget's unit."""
-    return np.array([
-        1e9, 1e6, MIB / (self.batch_size * self.bytes_per_value)])
-
-  def describe(self, values: Sequence[float] | None = None) -> str:
-    """Writes the budgets, or the values of a layout beside them, for a user."""
-    images = f' of {self.batch_size} images' if self.batch_size > 1 else ''
-    names = ('GMACs', 'M parameters', f'MiB of activations{images}')
+  def __str__(self) -> str:
     return ' and '.join(
-        f'{value:.{num_decimals(limit, fewest)}f} {name}'
-        for limit, value, fewest, name in zip(
-            self.limits, values or self.limits, FEWEST_DECIMALS, names)
-        if limit is not None)
+        limit.describe(limit.budget) for limit in self.limits())
 
 
 class Plan(NamedTuple):
@@ -147,9 +152,10 @@ def find(
     How many layouts there are, and those nearest to the budgets.
 
   Raises:
-    ValueError: if nothing meets the budgets, if the image has too few patches
-      for the pools, or if a size does not fit.
+    ValueError: if no budget is set, if nothing meets the budgets, if the image
+      has too few patches for the pools, or if a size does not fit.
   """
+  limits = budgets.limits()
   pooled = _pooled_specs(
       backbones.FunnelViT(model_name=model_name, pool_axes=pool_axes),
       image_size, num_blocks,
@@ -161,26 +167,23 @@ def find(
   layers = _choices(num_blocks, min_layers_per_block, max_layers, len(pooled))
   # [pools, choices, 3], whole numbers.
   counts = np.stack([_costs_of(spec, layers, num_classes) for spec in pooled])
-  limited = [index for index, limit in enumerate(budgets.limits)
-             if limit is not None]
-  values = counts[..., limited] / budgets.units[limited]
-  limits = np.array([budgets.limits[index] for index in limited])
+  values = counts[..., [limit.cost for limit in limits]] / np.array(
+      [limit.scale for limit in limits])
+  budget = np.array([limit.budget for limit in limits])
   # A budget is typed as the tables print it, so the layout that printed it
   # must meet it: half a digit more is allowed.
-  half_digits = np.array([
-      0.5 / 10 ** num_decimals(budgets.limits[index], FEWEST_DECIMALS[index])
-      for index in limited])
-  used = (values / limits).max(axis=-1)
-  pools, rows = np.nonzero((values <= limits + half_digits).all(axis=-1))
+  half_digit = np.array([0.5 / 10 ** limit.decimals for limit in limits])
+  used = (values / budget).max(axis=-1)
+  pools, rows = np.nonzero((values <= budget + half_digit).all(axis=-1))
   if not pools.size:
     cheapest = np.unravel_index(used.argmin(), used.shape)
     smallest = _with_layers(pooled[cheapest[0]], layers[cheapest[1]])
-    needed = list(counts[cheapest] / budgets.units)
+    needed = ' and '.join(
+        limit.describe(value) for limit, value in zip(limits, values[cheapest]))
     raise ValueError(
-        f'no layout meets the budget of {budgets.describe()}: the smallest, '
-        f'{smallest.layout_with_tokens}, needs '
-        f'{budgets.describe(needed)}. Raise the budget, or use fewer layers, '
-        'larger strides, smaller images or a smaller model.')
+        f'no layout meets the budget of {budgets}: the smallest, '
+        f'{smallest.layout_with_tokens}, needs {needed}. Raise the budget, or '
+        'use fewer layers, larger strides, smaller images or a smaller model.')
   order = np.lexsort((counts[pools, rows, 0], -used[pools, rows]))
   return Plans(pools.size, max_layers, tuple(
       Plan(_with_layers(pooled[pool], layers[row]).layout_with_tokens,

@@ -186,7 +186,6 @@ def test_a_test_split_takes_the_place_of_validation(tmp_path):
       'a/000.jpg': 0, 'b/000.jpg': 1}
 
 
-
 @pytest.mark.parametrize('files, reason', [
     ({}, 'no images among the inputs. They are empty'),
     ({'a.txt': b'x'}, 'no images.*1 files were left out, such as in/a.txt'),

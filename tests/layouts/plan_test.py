@@ -1,37 +1,7 @@
-"""Tests of the command that plans layouts, all in one process of its own."""
-
-import json
+"""Tests of the command that plans layouts."""
 
 import commands
 import pytest
-
-# Runs the command once for each list of arguments; prints what each printed.
-_DRIVER = """
-import contextlib, io, json, sys
-from absl import flags
-from absl.testing import flagsaver
-from official_ext.layouts import plan
-
-def run(arguments, stdout):
-  stderr = io.StringIO()
-  code = 0
-  with flagsaver.flagsaver(), contextlib.redirect_stderr(stderr), (
-      contextlib.redirect_stdout(stdout)):
-    try:
-      plan.main(flags.FLAGS(['plan', *arguments]))
-    except SystemExit as error:
-      code = error.code
-    except Exception as error:
-      code = f'{type(error).__name__}: {error}'
-  return code, stderr.getvalue()
-
-results = []
-for arguments in json.loads(sys.argv[1]):
-  stdout = io.StringIO()
-  code, stderr = run(arguments, stdout)
-  results.append((code, stdout.getvalue(), stderr))
-print(json.dumps(results))
-"""
 
 _ARGUMENTS = {
     'two blocks': ['--num_blocks=2', '--max_gmacs=17.6', '--top=3'],
@@ -47,21 +17,27 @@ _ARGUMENTS = {
     'unknown preset': ['--num_blocks=2', '--max_gmacs=9', '--model_name=vit'],
     'strides': ['--num_blocks=2', '--max_gmacs=9', '--strides=two'],
     'no strides': ['--num_blocks=2', '--max_gmacs=9', '--strides='],
+    'no blocks': ['--num_blocks=0', '--max_gmacs=9'],
+    'no images': ['--num_blocks=2', '--max_gmacs=9', '--batch_size=0'],
+    'no layers': [
+        '--num_blocks=2', '--max_gmacs=9', '--min_layers_per_block=0'],
+    'none': ['--num_blocks=2', '--max_gmacs=9', '--top=0'],
     'extra': ['--num_blocks=2', '--max_gmacs=9', 'B6-6'],
 }
 
 
-@pytest.fixture(scope='module')
-def results(repository):
-  result = commands.run_alone(
-      '-c', _DRIVER, json.dumps(list(_ARGUMENTS.values())), cwd=repository)
-  assert result.returncode == 0, result.stderr
-  return dict(zip(_ARGUMENTS, json.loads(result.stdout)))
+@pytest.fixture(name='plan', scope='module')
+def _plan(repository):
+  def plan(name):
+    result = commands.run(
+        '-m', 'official_ext.layouts.plan', *_ARGUMENTS[name], cwd=repository)
+    return result.returncode, result.stdout, result.stderr
+  return plan
 
 
-def test_the_table(results):
+def test_the_table(plan):
   # The command's own lines alone: no library logs, and no error.
-  assert results['two blocks'] == [0, """\
+  assert plan('two blocks') == (0, """\
 vit-b16 at 224 px, 2 blocks, at most 36 layers
 budget: 17.60 GMACs
 layouts within it: 129; nearest to it, the first 3:
@@ -71,11 +47,11 @@ B7(197)-10(99)         122.0   17.58       148.7         99.9 %
 B6(197)-12(99)         129.1   17.56       146.9         99.8 %
 saved: activations for the backward pass, of one image in float32
 a budget may be exceeded by half of the last digit printed
-""", '']
+""", '')
 
 
-def test_every_flag_counts(results):
-  code, stdout, _ = results['all flags']
+def test_every_flag_counts(plan):
+  code, stdout, _ = plan('all flags')
   assert code == 0
   lines = stdout.splitlines()
   assert lines[:3] == [
@@ -101,13 +77,21 @@ def test_every_flag_counts(results):
     ('strides', "strides is 'two', but must be whole numbers"),
     ('no strides', "strides is '', but must be whole numbers"),
 ])
-def test_errors_are_one_line(results, name, message):
-  code, stdout, stderr = results[name]
+def test_errors_are_one_line(plan, name, message):
+  code, stdout, stderr = plan(name)
   assert (code, stdout) == (1, '')
   assert stderr.startswith(f'error: {message}')
   assert stderr.count('\n') == 1
 
 
-def test_layouts_are_not_arguments(results):
-  assert results['extra'][0].startswith(
-      "UsageError: unexpected argument 'B6-6'")
+@pytest.mark.parametrize('name, message', [
+    ('extra', "unexpected argument 'B6-6'"),
+    ('no blocks', 'flag --num_blocks=0: must be 1 or higher'),
+    ('no images', 'flag --batch_size=0: must be 1 or higher'),
+    ('no layers', 'flag --min_layers_per_block=0: must be 1 or higher'),
+    ('none', 'flag --top=0: must be 1 or higher'),
+])
+def test_wrong_flags(plan, name, message):
+  code, stdout, stderr = plan(name)
+  assert code == 1
+  assert message in ' '.join((stdout + stderr).split())

@@ -146,8 +146,6 @@ def test_min_layers_per_block():
     (2, dict(), 'no budget is set. Set at least one of max_gmacs, '),
     (2, dict(max_gmacs=0), 'max_gmacs is 0, but must be above 0'),
     (2, dict(max_gmacs=float('nan')), 'max_gmacs is nan, but must'),
-    (2, dict(max_activations_mib=1, batch_size=0),
-     'batch_size is 0, but must be above 0'),
     (2, dict(max_gmacs=1), r'budget of 1.00 GMACs: the smallest, '
      r'B1\(197\)-1\(99\), needs 2.42 GMACs. Raise'),
     (2, dict(max_gmacs=20, max_activations_mib=10, batch_size=2,

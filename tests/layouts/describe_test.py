@@ -1,0 +1,35 @@
+"""Tests of the command that prints what layouts cost."""
+
+import commands
+
+DESCRIBE = ('-m', 'official_ext.layouts.describe')
+
+
+def test_the_table(repository):
+  result = commands.run(*DESCRIBE, 'B12', 'B6-6', cwd=repository)
+  # The multiply-adds and parameters of B12 are those of ViT-B/16.
+  assert (result.returncode, result.stderr) == (0, '')
+  assert result.stdout == """\
+layout        parameters, M   GMACs  of the first  saved, MiB
+B12(197)               86.6   17.56         100 %       155.2
+B6(197)-6(99)          86.6   13.27          76 %       113.7
+saved: activations for the backward pass, of one image in float32
+"""
+
+
+def test_flags_of_the_model_count(repository):
+  result = commands.run(
+      *DESCRIBE, 'B2-2', '--model_name=vit-nano4', '--image_size=32',
+      '--pool_axes=grid', '--num_classes=10', cwd=repository)
+  assert result.returncode == 0
+  assert result.stdout.splitlines()[1].startswith('B2(65)-2(17) ')
+
+
+def test_errors(repository):
+  result = commands.run(*DESCRIBE, 'B12', 'B6-6(300)', cwd=repository)
+  assert (result.returncode, result.stdout) == (1, '')
+  assert result.stderr.startswith('error: ')
+  assert result.stderr.count('\n') == 1
+  result = commands.run(*DESCRIBE, cwd=repository)
+  assert result.returncode == 1
+  assert 'name at least one layout' in result.stdout + result.stderr
