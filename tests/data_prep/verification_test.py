@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import pathlib
+import shutil
 
 import conversions
 import image_trees
@@ -12,13 +14,20 @@ from data_prep import records
 from data_prep import verification
 
 
-@pytest.fixture(name='converted')
-def _converted(tmp_path):
-  image_trees.class_folders(tmp_path / 'in/train', {'a': 5, 'b': 4})
-  image_trees.class_folders(tmp_path / 'in/val', {'a': 1, 'b': 2})
+@pytest.fixture(name='conversion', scope='module')
+def _conversion(tmp_path_factory):
+  root = tmp_path_factory.mktemp('verification')
+  image_trees.class_folders(root / 'in/train', {'a': 5, 'b': 4})
+  image_trees.class_folders(root / 'in/val', {'a': 1, 'b': 2})
   conversions.convert(
-      tmp_path / 'in', tmp_path / 'out', shards={'train': 2, 'validation': 1})
-  return tmp_path / 'out'
+      root / 'in', root / 'out', shards={'train': 2, 'validation': 1})
+  return root / 'out'
+
+
+@pytest.fixture(name='converted')
+def _converted(conversion, tmp_path):
+  """A copy, for the test to damage."""
+  return pathlib.Path(shutil.copytree(conversion, tmp_path / 'out'))
 
 
 def verify(folder):

@@ -20,9 +20,14 @@ saved: activations for the backward pass, of one image in float32
 def test_flags_of_the_model_count(repository):
   result = commands.run(
       *DESCRIBE, 'B2-2', '--model_name=vit-nano4', '--image_size=32',
-      '--pool_axes=grid', '--num_classes=10', cwd=repository)
+      '--num_classes=10', cwd=repository)
   assert result.returncode == 0
-  assert result.stdout.splitlines()[1].startswith('B2(65)-2(17) ')
+  assert result.stdout.splitlines()[1].startswith('B2(65)-2(33) ')
+  # A grid has no window of three tokens; a sequence has.
+  for axes, code in (('sequence', 0), ('grid', 1)):
+    result = commands.run(
+        *DESCRIBE, 'B2-2(s3)', f'--pool_axes={axes}', cwd=repository)
+    assert result.returncode == code, result.stderr
 
 
 def test_errors(repository):

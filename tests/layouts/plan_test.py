@@ -86,10 +86,10 @@ def test_errors_are_one_line(plan, name, message):
 
 @pytest.mark.parametrize('name, message', [
     ('extra', "unexpected argument 'B6-6'"),
-    ('no blocks', 'flag --num_blocks=0: must be 1 or higher'),
-    ('no images', 'flag --batch_size=0: must be 1 or higher'),
-    ('no layers', 'flag --min_layers_per_block=0: must be 1 or higher'),
-    ('none', 'flag --top=0: must be 1 or higher'),
+    ('no blocks', 'flag --num_blocks=0: 0 is not a positive integer'),
+    ('no images', 'flag --batch_size=0: 0 is not a positive integer'),
+    ('no layers', 'flag --min_layers_per_block=0: 0 is not a positive integer'),
+    ('none', 'flag --top=0: 0 is not a positive integer'),
 ])
 def test_wrong_flags(plan, name, message):
   code, stdout, stderr = plan(name)
