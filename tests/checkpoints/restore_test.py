@@ -11,7 +11,6 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-from official_ext.checkpoints import object_graph
 from official_ext.checkpoints import position_embedding
 from official_ext.checkpoints import restore
 from official_ext.checkpoints import sources
@@ -211,13 +210,6 @@ def test_a_grid_that_is_not_square(tmp_path):
   model, _ = build_wide(2, 12, 8)
   report = restore.load(model, str(tmp_path / 'with'))
   assert '2 x 3 -> 3 x 2 patches' in report.resampled[0]
-
-
-def test_where_there_is_no_checkpoint(tmp_path):
-  with pytest.raises(ValueError, match='the folder holds no checkpoint'):
-    object_graph.find(str(tmp_path))
-  with pytest.raises(ValueError, match='there is no such folder or checkpoint'):
-    object_graph.find(str(tmp_path / 'ckpt-7'))
 
 
 def test_a_damaged_file(tmp_path):

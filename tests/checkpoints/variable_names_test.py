@@ -1,6 +1,7 @@
 """Tests of the names of variables, of models and of our neighbours'."""
 
 import classifiers
+import models
 from official.vision.configs import backbones as garden_backbones
 from official.vision.configs import image_classification as garden_configs
 from official.vision.modeling import factory
@@ -63,6 +64,14 @@ def test_every_variable_of_a_model_has_a_name(settings, more):
   width = named['norm/gamma'].shape[0]
   head = more and 'pre_logits/kernel' in more
   assert named['head/kernel'].shape == (64 if head else width, 10)
+
+
+@pytest.mark.parametrize('num_replicas', [1, 2])
+def test_in_mixed_precision_and_on_several_replicas(num_replicas):
+  tf_keras.mixed_precision.set_global_policy('mixed_bfloat16')
+  with models.mirrored(num_replicas).scope():
+    model, _ = classifiers.build(1, layout='B1-1')
+  assert set(name_all(model)) == expected(2, 'class_token')
 
 
 def test_model_gardens_vit_has_the_same_names():

@@ -1,0 +1,46 @@
+"""Tests of reading the validation set beside its image files."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from official_ext.trained import trained_model
+from official_ext.trained import validation_data
+
+
+@pytest.fixture(name='trained', scope='module')
+def _trained(trained_dir):
+  return trained_model.find(trained_dir)
+
+
+def test_batches_are_those_of_the_evaluation(trained):
+  batches = list(validation_data.read_records(trained, None, 40))
+  assert [len(batch.labels) for batch in batches] == [32, 8]
+  for batch in batches:
+    assert batch.images.shape[1:] == (16, 16, 3)
+    assert batch.images.dtype == np.float32
+    # The files themselves come along, as large as they are.
+    assert tf.io.decode_image(batch.encoded[0]).shape == (8, 8, 3)
+  labels = np.concatenate([batch.labels for batch in batches])
+  data = trained.params.task.validation_data
+  paths = sorted(tf.io.gfile.glob(data.input_path))
+  features = {'image/class/label': tf.io.FixedLenFeature([], tf.int64)}
+  expected = [
+      int(tf.io.parse_single_example(record, features)['image/class/label'])
+      for record in tf.data.TFRecordDataset(paths).take(40)]
+  assert labels.tolist() == expected
+
+
+def test_where_there_is_nothing_to_read(trained, tmp_path):
+  with pytest.raises(ValueError, match="no file matches '.*nothing'. Name"):
+    next(validation_data.read_records(trained, f'{tmp_path}/nothing', None))
+  empty = tmp_path / 'empty.tfrecord'
+  empty.write_bytes(b'')
+  with pytest.raises(ValueError, match='there is no record in'):
+    next(validation_data.read_records(trained, str(empty), None))
+  without = dataclasses.replace(trained, params=trained.params.replace(
+      task={'validation_data': {'input_path': ''}}))
+  with pytest.raises(ValueError, match='are no TFRecords. Name some'):
+    next(validation_data.read_records(without, None, None))
