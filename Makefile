@@ -1,10 +1,12 @@
 # make setup        make .venv from the lock
 # make quickstart   set up, prepare the digits, train, export, predict
 # make test         set up, check the style, run the tests
-# make figures      draw the figures of the README
+# make figures      draw the figure of the README, write the tables
+# make tables       write the tables of the documentation from docs/figures and
+#                   docs/experiments.yaml
 # make gallery      train two models on the digits, draw what they look at
 # make scaling      write docs/scaling.md
-# make structure  count the structure of the code
+# make structure    count the structure of the code
 # make proofs       the tests that are too long for make test
 # make benchmark    time the conversion of PHOTOGRAPHS, a folder of JPEG files
 # make lock         resolve the dependencies anew
@@ -32,8 +34,8 @@ ADDONS_LOCK := requirements/addons.txt
 ADDONS_INSTALLED := $(ADDONS_VENV)/.installed
 FIND_PYTHON := $(PYTHON) requirements/find_python.py $(ADDONS_PYTHON)
 
-.PHONY: setup quickstart test structure proofs benchmark lint figures gallery scaling \
-  lock clean addons addons-python test-addons addons-table lock-addons
+.PHONY: setup quickstart test structure proofs benchmark lint figures tables \
+  gallery scaling lock clean addons addons-python test-addons addons-table lock-addons
 .DELETE_ON_ERROR:
 
 setup: $(INSTALLED)
@@ -90,9 +92,13 @@ addons-table: $(ADDONS_INSTALLED)
 benchmark: $(INSTALLED)
 	$(BIN)/python -m data_prep.benchmark_conversion --input=$(PHOTOGRAPHS)
 
-figures: $(INSTALLED)
+figures: tables
 	$(BIN)/python docs/draw_architecture.py
-	PYTHONPATH=. TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python docs/index_experiments.py
+
+tables: $(INSTALLED)
+	PYTHONPATH=. $(BIN)/python docs/write_layouts.py
+	PYTHONPATH=. $(BIN)/python docs/write_tables.py
+	PYTHONPATH=. TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python docs/write_experiments.py
 
 # The pictures of docs/gallery, and the figures beside them.
 ANALYSIS := $(BIN)/python -m official_ext.analysis

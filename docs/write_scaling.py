@@ -1,6 +1,6 @@
 """Writes docs/scaling.md: `make scaling`.
 
-The arithmetic is official_ext.scaling's. Here stand what goes into it, with
+The arithmetic is docs/scaling_arithmetic.py's. Here stand what goes into it, with
 its sources, and the page around it.
 """
 
@@ -35,7 +35,7 @@ MACHINES = (
         num_host_cpus=2 * 96),
 )
 
-# MiB of an image: the README's figures at batch 8, bfloat16, 224 px, over 8.
+# MiB of an image: the figures of docs/figures/train_step_bfloat16.csv at batch 8, bfloat16, 224 px, over 8.
 ACTIVATIONS = {'B12': 835.5 / 8, 'B6-6': 634 / 8, 'B4-4-4': 476 / 8}
 
 # Steps a second at batch 4,096, of models that compute the whole last layer
@@ -58,7 +58,7 @@ AdamW, 1,001 classes, {parameters:.1f} M parameters, data parallel.
 """
 
 TABLE_HEAD = """\
-| machine | layout | images a replica | activations, GiB | in all, GiB | of \
+| machine | layout | images per replica | activations, GiB | in all, GiB | of \
 | parts | computing, ms | gradients, ms | images/s | input | steps/s \
 | 300 epochs, h | limit |
 |---|---|---|---|---|---|---|---|---|---|---|---|---|---|
@@ -116,8 +116,7 @@ Assumed:
   it used; it does not say. Images/s are proportional to this.
 - **{usable:.0%} of the memory** may be filled.
 - **{per_cpu:.0f} images/s for each virtual CPU**: the
-  [input benchmark](../official_ext/benchmarks/README.md#the-input-pipeline), on
-  another CPU, with crops and flips alone. RandAugment takes twice as long.
+  [input benchmark](benchmarks.md#the-input-pipeline), on another CPU, with crops and flips alone. RandAugment takes twice as long.
 
 ## Where the limit lies
 

@@ -1,0 +1,63 @@
+"""Tests of the tables in the pages: they say what the files of figures say."""
+
+import re
+
+import pytest
+import write_layouts
+import write_tables
+
+from official_ext.benchmarks import csv_file
+
+HEAD = {'command': 'python -m official_ext.benchmarks.serving --rounds=1',
+        'date': '2026-11-28', 'machine': 'a CPU', 'versions': 'TensorFlow 2'}
+
+
+@pytest.mark.parametrize('page', write_tables.PAGES, ids=lambda page: page.name)
+def test_the_pages_agree_with_the_files(page):
+  text = page.read_text()
+  assert write_tables.page(text) == text, 'run make tables'
+
+
+def test_every_file_of_figures_is_shown():
+  shown = {name for page in write_tables.PAGES
+           for name in re.findall(r'<!-- table: (\S+)', page.read_text())}
+  assert shown == {path.name for path in write_tables.FIGURES.glob('*.csv')}
+
+
+def test_a_file_that_changes_changes_the_page(tmp_path, monkeypatch):
+  monkeypatch.setattr(write_tables, 'FIGURES', tmp_path)
+  row = {'layout': 'B12', 'size_mb': 353, 'batch_1_ms': 161.04,
+         'batch_1_ms_min': 15.84, 'batch_1_ms_max': 1168.0,
+         'batch_1_images_per_second': 6.2, 'batch_1_speed_up': 1}
+  csv_file.write(str(tmp_path / 'a.csv'), [row], HEAD)
+  text = 'x\n<!-- table: a.csv -->\n| old |\n<!-- end -->\ny\n'
+  lines = write_tables.page(text).splitlines()
+  assert lines[:2] == ['x', '<!-- table: a.csv -->']
+  assert lines[2].startswith('| layout | size, MB | ms at batch 1 | images/s')
+  assert lines[4].startswith('| B12 | 353 | 161 (15.8 to 1,168) | 6.2 | 1x |')
+  assert lines[6] == ('(`python -m official_ext.benchmarks.serving --rounds=1`:'
+                      ' a CPU; TensorFlow 2; 2026-11-28.)')
+  assert lines[7:] == ['<!-- end -->', 'y']
+
+
+def test_figures_without_their_origin_are_refused(tmp_path, monkeypatch):
+  monkeypatch.setattr(write_tables, 'FIGURES', tmp_path)
+  head = {key: value for key, value in HEAD.items() if key != 'machine'}
+  csv_file.write(str(tmp_path / 'a.csv'), [{'layout': 'B12'}], head)
+  with pytest.raises(ValueError, match='machine'):
+    write_tables.table('a.csv')
+  with pytest.raises(ValueError, match=r'b\.csv is not in'):
+    write_tables.table('b.csv')
+
+
+@pytest.mark.parametrize('name', write_layouts.COMMANDS)
+def test_the_costs_of_layouts_are_what_the_command_prints(name):
+  path = write_tables.FIGURES / name
+  assert csv_file.read(str(path)).rows == write_layouts.figures(name), (
+      'run make tables')
+
+
+def test_the_table_in_what_a_command_prints():
+  assert write_layouts.rows(
+      'budget: 3\nlayout    GMACs  kept, MiB\nB1(2)  1.0   2 %\nkept: x\n') == [
+          {'layout': 'B1(2)', 'GMACs': '1.0', 'kept, MiB': '2 %'}]
