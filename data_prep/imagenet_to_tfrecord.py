@@ -3,7 +3,7 @@
   python -m data_prep.imagenet_to_tfrecord --input=PATH --output_dir=DIR
 
 PATH is a folder or a tar archive, as downloaded; --input can be repeated. What
-is understood, and how long it takes: data_prep/README.md.
+is understood, and how long it takes: docs/data.md.
 """
 
 from __future__ import annotations

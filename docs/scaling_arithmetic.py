@@ -1,7 +1,7 @@
 """What bounds a training step on a machine: arithmetic, not measurement.
 
 Data parallelism alone, as the strategies of tf.distribute do it: every replica
-holds the whole model and takes its part of the batch, and the gradients are
+holds the whole model and takes its shard of the batch, and the gradients are
 summed over all replicas once a step (ring all-reduce, arXiv 1802.05799).
 
 docs/scaling.md is made of this; it says where the numbers come from.
@@ -70,8 +70,8 @@ class Assumptions:
 
   Attributes:
     batch_size: images of a step, over all replicas.
-    utilisation: share of the peak FLOP/s that the step reaches.
-    usable_memory: share of the memory that the step may fill.
+    utilisation: fraction of the peak FLOP/s that the step reaches.
+    usable_memory: fraction of the memory that the step may fill.
     images_per_cpu_s: images a second that a virtual CPU of a host prepares.
   """
   batch_size: int = 4_096
@@ -88,8 +88,8 @@ class Estimate:
     batch_per_replica: images of a replica.
     activations_gib: temporary memory of a replica that takes them at once.
     memory_gib: the same with weights, gradients and the optimizer's moments.
-    num_parts: in how many parts a replica must take its batch so that it fits
-      (task.gradient_accumulation_steps); None if one image does not fit.
+    num_microbatches: the fewest in which a replica must take its batch so that
+      it fits (task.gradient_accumulation_steps); None if one image does not.
     compute_ms: the matrix products at the assumed utilisation.
     traffic_ms: the all-reduce of the gradients, not overlapped.
     input_ms: what the hosts take to prepare the images, beside the step.
@@ -97,7 +97,7 @@ class Estimate:
   batch_per_replica: int
   activations_gib: float
   memory_gib: float
-  num_parts: int | None
+  num_microbatches: int | None
   compute_ms: float
   traffic_ms: float
   input_ms: float
@@ -129,8 +129,8 @@ def traffic_gb(num_parameters: int, num_chips: int) -> float:
   Returns:
     2 (n - 1) / n times the gradients, in GB.
   """
-  share = 2 * (num_chips - 1) / num_chips
-  return share * num_parameters * _GRADIENT_BYTES / 1e9
+  factor = 2 * (num_chips - 1) / num_chips
+  return factor * num_parameters * _GRADIENT_BYTES / 1e9
 
 
 def estimate(machine: Machine, model: Model,
@@ -161,8 +161,9 @@ def estimate(machine: Machine, model: Model,
   return Estimate(
       batch_per_replica=batch,
       activations_gib=_activations_gib(model, batch),
-      memory_gib=_memory_gib(model, batch, num_parts=1),
-      num_parts=_num_parts(machine, model, batch, assumptions.usable_memory),
+      memory_gib=_memory_gib(model, batch, num_microbatches=1),
+      num_microbatches=_num_microbatches(
+          machine, model, batch, assumptions.usable_memory),
       compute_ms=1e3 * flops / flops_per_s,
       traffic_ms=1e3 * traffic_gb(
           model.num_parameters, machine.num_chips) / machine.link_gb_per_s,
@@ -183,19 +184,19 @@ def _activations_gib(model: Model, batch: int) -> float:
   return (model.workspace_mib + batch * model.activations_mib) * _MIB / _GIB
 
 
-def _memory_gib(model: Model, batch: int, num_parts: int) -> float:
-  """Of a replica; with several parts, it keeps the sum of the gradients too."""
-  state_bytes = _STATE_BYTES + (_GRADIENT_BYTES if num_parts > 1 else 0)
+def _memory_gib(model: Model, batch: int, num_microbatches: int) -> float:
+  """Of a replica; microbatches need the sum of their gradients too."""
+  state_bytes = _STATE_BYTES + (_GRADIENT_BYTES if num_microbatches > 1 else 0)
   return (model.num_parameters * state_bytes / _GIB +
-          _activations_gib(model, batch // num_parts))
+          _activations_gib(model, batch // num_microbatches))
 
 
-def _num_parts(machine: Machine, model: Model, batch: int,
+def _num_microbatches(machine: Machine, model: Model, batch: int,
                usable_memory: float) -> int | None:
-  """The fewest equal parts of a batch of which each fits."""
+  """The fewest equal microbatches of which each fits."""
   room_gib = _room_gib(machine, usable_memory)
-  for num_parts in range(1, batch + 1):
-    if batch % num_parts == 0 and (
-        _memory_gib(model, batch, num_parts) <= room_gib):
-      return num_parts
+  for num_microbatches in range(1, batch + 1):
+    if batch % num_microbatches == 0 and (
+        _memory_gib(model, batch, num_microbatches) <= room_gib):
+      return num_microbatches
   return None

@@ -1,7 +1,7 @@
 """Writes docs/scaling.md: `make scaling`.
 
-The arithmetic is docs/scaling_arithmetic.py's. Here stand what goes into it, with
-its sources, and the page around it.
+The arithmetic is docs/scaling_arithmetic.py's. Here stand what goes into it,
+with its sources, and the page around it.
 """
 
 import pathlib
@@ -9,6 +9,7 @@ import pathlib
 import scaling_arithmetic
 
 from official_ext import registry_imports  # noqa: F401
+from official_ext.benchmarks import csv_file
 from official_ext.modeling import costs
 from official_ext.modeling import specs
 from official_ext.params import experiment
@@ -35,8 +36,9 @@ MACHINES = (
         num_host_cpus=2 * 96),
 )
 
-# MiB of an image: the figures of docs/figures/train_step_bfloat16.csv at batch 8, bfloat16, 224 px, over 8.
-ACTIVATIONS = {'B12': 835.5 / 8, 'B6-6': 634 / 8, 'B4-4-4': 476 / 8}
+# What the activations are measured with: bfloat16, 224 px.
+MEASURED = OUTPUT.parent / 'figures' / 'train_step_bfloat16.csv'
+LAYOUTS = ('B12', 'B6-6', 'B4-4-4')
 
 # Steps a second at batch 4,096, of models that compute the whole last layer
 # (table 2, mean pooling; B4-4-4 is given for max pooling alone).
@@ -59,14 +61,14 @@ AdamW, 1,001 classes, {parameters:.1f} M parameters, data parallel.
 
 TABLE_HEAD = """\
 | machine | layout | images per replica | activations, GiB | in all, GiB | of \
-| parts | computing, ms | gradients, ms | images/s | input | steps/s \
+| microbatches | computing, ms | gradients, ms | images/s | input | steps/s \
 | 300 epochs, h | limit |
 |---|---|---|---|---|---|---|---|---|---|---|---|---|---|
 """
 
 COLUMNS = """
 *Activations*, *in all* (with weights, gradients and two moments in float32) and
-*of* (what may be filled) are of one replica. *Parts* is the least
+*of* (what may be filled) are of one replica. *Microbatches* is the least
 `task.gradient_accumulation_steps` that fits. *Gradients* is their all-reduce,
 as if none of it overlapped with computing. *Input* is the share of the hosts'
 CPUs that it keeps busy. *Limit* is what takes longest.
@@ -116,18 +118,21 @@ Assumed:
   it used; it does not say. Images/s are proportional to this.
 - **{usable:.0%} of the memory** may be filled.
 - **{per_cpu:.0f} images/s for each virtual CPU**: the
-  [input benchmark](benchmarks.md#the-input-pipeline), on another CPU, with crops and flips alone. RandAugment takes twice as long.
-
-## Where the limit lies
-
-{findings}
+  [input benchmark](benchmarks.md#the-input-pipeline), on another CPU, with
+  crops and flips alone. RandAugment takes twice as long.
 """
+
+
+def activations():
+  """MiB of an image by layout: what a step was measured with, by its batch."""
+  return {row['layout']: float(row['activations_mib']) / int(row['batch_size'])
+          for row in csv_file.read(str(MEASURED)).rows if row['xla'] == 'off'}
 
 
 def models():
   """The layouts, as they are pretrained."""
   result = []
-  for name, per_image in ACTIVATIONS.items():
+  for name in LAYOUTS:
     params = experiment.load('funnel_vit_imagenet', params_override=(
         f'task.model.backbone.funnel_vit.layout={name}'))
     model = params.task.model
@@ -136,7 +141,7 @@ def models():
         name, costs.count_parameters(spec, model.num_classes),
         costs.count_multiply_adds(
             spec, model.num_classes, last_layer_class_token_only=True),
-        per_image)))
+        activations()[name])))
   return result
 
 
@@ -146,14 +151,15 @@ def row(machine, model):
   images_per_s = 1e3 * ASSUMPTIONS.batch_size / found.step_ms
   hours = TRAIN_STEPS * found.step_ms / 1e3 / 3600
   limit = found.limit
-  if found.num_parts is None:
+  if found.num_microbatches is None:
     limit = 'memory'
-  elif found.num_parts > 1:
+  elif found.num_microbatches > 1:
     limit = f'memory, then {limit}'
   cells = [
       machine.name, model.name, found.batch_per_replica,
       f'{found.activations_gib:.1f}', f'{found.memory_gib:.1f}',
-      f'{room(machine):.1f}', found.num_parts or '-', f'{found.compute_ms:.0f}',
+      f'{room(machine):.1f}', found.num_microbatches or '-',
+      f'{found.compute_ms:.0f}',
       f'{found.traffic_ms:.1f}', f'{images_per_s:,.0f}',
       f'{found.input_ms / found.step_ms:.0%}', f'{1e3 / found.step_ms:.2f}',
       f'{hours:.1f}', limit]
@@ -181,24 +187,6 @@ def largest_batches(all_models):
     needed = ASSUMPTIONS.batch_size // machine.num_replicas
     text += f'| {machine.name} | {needed} | {" | ".join(map(str, batches))} |\n'
   return text
-
-
-def findings(all_models):
-  """What the table says, in words."""
-  text = []
-  for model in all_models:
-    text.append(f'**{model.name}**\n')
-    for machine in MACHINES:
-      found = scaling_arithmetic.estimate(machine, model, ASSUMPTIONS)
-      memory = 'does not fit' if found.num_parts is None else (
-          'fits at once' if found.num_parts == 1 else
-          f'fits in {found.num_parts} parts')
-      text.append(
-          f'- {machine.name}: {found.limit} takes longest; {memory}\n  '
-          f'({found.memory_gib:.1f} of {room(machine):.1f} GiB at once); the '
-          f'gradients take {found.traffic_ms / found.device_ms:.1%}.')
-    text.append('')
-  return '\n'.join(text).rstrip()
 
 
 def room(machine):
@@ -241,8 +229,7 @@ def page():
           paper_rates=', '.join(map(str, PAPER_STEPS_PER_S.values())),
           paper_shares=', '.join(f'{share:.0%}' for share in shares),
           usable=ASSUMPTIONS.usable_memory,
-          per_cpu=ASSUMPTIONS.images_per_cpu_s,
-          findings=findings(all_models)))
+          per_cpu=ASSUMPTIONS.images_per_cpu_s))
 
 
 def listed(all_models, values, form):

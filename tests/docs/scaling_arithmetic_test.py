@@ -35,7 +35,7 @@ def test_a_step_by_hand():
   # 64 x 64 MiB and 512 MiB.
   assert result.activations_gib == 4.5
   assert result.memory_gib == 5.5
-  assert result.num_parts == 1
+  assert result.num_microbatches == 1
 
 
 def test_the_limit_is_what_takes_longest():
@@ -48,8 +48,8 @@ def test_the_limit_is_what_takes_longest():
   assert estimate(change(many_cpus, link_gb_per_s=1.0)).limit == 'gradients'
 
 
-@pytest.mark.parametrize('memory_gib, num_parts', [
-    # 5.5 GiB of 3/4 of a core's half; in two parts 1.25 + 0.5 + 2 GiB.
+@pytest.mark.parametrize('memory_gib, num_microbatches', [
+    # 5.5 GiB of 3/4 of a core's half; in two microbatches 1.25 + 0.5 + 2 GiB.
     (2 * 5.5 / 0.75, 1),
     (2 * 5.49 / 0.75, 2),
     (2 * 3.75 / 0.75, 2),
@@ -58,9 +58,9 @@ def test_the_limit_is_what_takes_longest():
     (2 * 1.8125 / 0.75, 64),
     (2 * 1.81 / 0.75, None),
 ])
-def test_the_parts_that_fit(memory_gib, num_parts):
+def test_the_microbatches_that_fit(memory_gib, num_microbatches):
   result = estimate(change(MACHINE, memory_gib=memory_gib))
-  assert result.num_parts == num_parts
+  assert result.num_microbatches == num_microbatches
 
 
 def test_the_largest_batch():
