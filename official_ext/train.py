@@ -52,7 +52,7 @@ def main(argv: Sequence[str]) -> None:
 
   from official_ext import registry_imports  # noqa: F401
   from official_ext.params import experiment
-  from official_ext.serving import training_export
+  from official_ext.serving import export_during_training
   from official_ext.training import session
   # pylint: enable=g-import-not-at-top
 
@@ -67,7 +67,7 @@ def main(argv: Sequence[str]) -> None:
         FLAGS.experiment, FLAGS.config_file or (), FLAGS.params_override or '',
         tpu=FLAGS.tpu, tf_data_service=FLAGS.tf_data_service)
     run = session.prepare(params, FLAGS.mode, FLAGS.model_dir, profile_steps)
-  export = training_export.TrainingExport(params, FLAGS.model_dir)
+  export = export_during_training.TrainingExport(params, FLAGS.model_dir)
   with errors.reported(errors.UserError):
     trainer = run.execute(export.at_best, _ASYNC_CHECKPOINTING.value)
   if not run.is_chief:

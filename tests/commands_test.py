@@ -108,7 +108,7 @@ def test_errors_are_for_the_person_who_typed(
 ])
 def test_an_export_of_nothing(repository, tmp_path, arguments, message):
   result = commands.run(
-      '-m', 'official_ext.serving.export_saved_model',
+      '-m', 'official_ext.serving.export',
       f'--export_dir={tmp_path}/exports', *arguments, cwd=repository)
   assert result.returncode == 1 and result.stdout == ''
   assert message in result.stderr.replace('\n', ' ')

@@ -45,8 +45,8 @@ ORDER = {
         'sources', 'describe', 'restore',
     ],
     'official_ext.tasks': [
-        'accumulation', 'exact_evaluation', 'parsing', 'preflight', 'protocol',
-        'reading', 'image_classification',
+        'normalization', 'accumulation', 'exact_evaluation', 'parsing',
+        'preflight', 'protocol', 'reading', 'image_classification',
     ],
     'official_ext.registry_imports': [],
     'official_ext.trained': [
@@ -57,12 +57,17 @@ ORDER = {
         'progress', 'strategies', 'worker_folder', 'throughput', 'summary',
         'trainer', 'runner', 'session',
     ],
+    'official_ext.serving.formats': [
+        'names', 'versions', 'image_header', 'weights_tree', 'description',
+        'signatures', 'warmup', 'saved_model', 'calibration',
+        'inference_function', 'litert', 'onnx', 'write',
+    ],
+    'official_ext.serving.runtimes': [
+        'runner', 'classifier', 'saved_model', 'litert', 'onnx', 'loading',
+    ],
     'official_ext.serving': [
-        'classifier', 'client', 'versions', 'image_bytes', 'plain_function',
-        'weights_tree', 'description', 'serving_module', 'litert_file',
-        'onnx_file', 'warmup', 'runners', 'single_file', 'exporter',
-        'verification', 'export_saved_model', 'predict', 'training_export',
-        'verify_export',
+        'thread_flag', 'comparison', 'export_during_training', 'export',
+        'verify', 'predict', 'client',
     ],
     'official_ext.train': [],
     'official_ext.benchmarks': [

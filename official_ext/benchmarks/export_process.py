@@ -1,6 +1,6 @@
-"""The process that exports an untrained model, for `benchmarks.serving`.
+"""Exports an untrained model in a process, for `benchmarks.serving`.
 
-  python -m official_ext.benchmarks.export_process PRESET LAYOUT SIZE FORM DIR
+  python -m official_ext.benchmarks.export_process PRESET LAYOUT SIZE FORMAT DIR
 
 One process for each export, since converters do not give their memory back.
 Prints the path of the export as its last line.
@@ -16,7 +16,7 @@ from official_ext.command_line import errors
 from official_ext.command_line import library_logs
 
 
-def run(model_name: str, layout: str, image_size: int, form: str,
+def run(model_name: str, layout: str, image_size: int, export_format: str,
         folder: str) -> str:
   """Exports an untrained model in a process of its own.
 
@@ -24,7 +24,7 @@ def run(model_name: str, layout: str, image_size: int, form: str,
     model_name: the preset.
     layout: the layout.
     image_size: px.
-    form: 'saved_model', 'tflite' or 'onnx'.
+    export_format: one of names.FORMATS.
     folder: where to.
 
   Returns:
@@ -35,11 +35,11 @@ def run(model_name: str, layout: str, image_size: int, form: str,
   """
   done = subprocess.run(
       [sys.executable, '-m', __name__, model_name, layout, str(image_size),
-       form, folder], capture_output=True, text=True, check=False)
+       export_format, folder], capture_output=True, text=True, check=False)
   if done.returncode:
     said = done.stderr.strip().removeprefix('error: ')
     reason = said or f'its process ended with status {done.returncode}'
-    raise ValueError(f'{form} of {layout}: {reason}')
+    raise ValueError(f'{export_format} of {layout}: {reason}')
   return done.stdout.splitlines()[-1]
 
 
@@ -49,11 +49,10 @@ def main(argv: Sequence[str]) -> None:
   from official.core import task_factory
 
   from official_ext.params import experiment
-  from official_ext.serving import exporter
-  from official_ext.serving import single_file
+  from official_ext.serving.formats import write
   from official_ext.trained import trained_model
   # pylint: enable=g-import-not-at-top
-  model_name, layout, image_size, form, folder = argv[1:]
+  model_name, layout, image_size, export_format, folder = argv[1:]
   try:
     with library_logs.without_prints():
       params = experiment.load('funnel_vit_imagenet', params_override=str({
@@ -64,10 +63,7 @@ def main(argv: Sequence[str]) -> None:
       trained = trained_model.TrainedModel(
           params, task_factory.get_task(params.task).build_model(),
           checkpoint='untrained', step=None, is_ema=False)
-      if form == 'saved_model':
-        path = exporter.write_saved_model(trained, folder)
-      else:
-        path = single_file.write(trained, folder, form)
+      path = write.export(trained, export_format, folder)
   except (ValueError, OSError) as error:
     errors.fail(error)
   print(path)

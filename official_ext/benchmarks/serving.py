@@ -3,9 +3,9 @@
   python -m official_ext.benchmarks.serving --layouts=B12,B6-6,B4-4-4
 
 Builds each layout of the ImageNet experiment with untrained weights, exports
-it in every form that is asked for and loads all exports in this process, where
-they take turns. A SavedModel is given the bytes of JPEG files and decodes them;
-the other forms are given resized images.
+it in every format that is asked for and loads all exports in this process,
+where they take turns. A SavedModel is given the bytes of JPEG files and decodes
+them; the other formats are given resized images.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from absl import flags
 from official_ext.command_line import errors
 from official_ext.command_line import flag_types
 from official_ext.command_line import library_logs
-
-_FORMS = ('saved_model', 'tflite', 'onnx')
+from official_ext.serving import thread_flag
+from official_ext.serving.formats import names
 
 _LAYOUTS = flags.DEFINE_string(
     'layouts', 'B12,B6-6,B4-4-4',
     'Layouts, separated by commas outside of parentheses; the first is what '
     'the others are compared with.')
 _FORMATS = flags.DEFINE_list(
-    'formats', ['saved_model'], f'Any of {", ".join(_FORMS)}.')
+    'formats', [names.SAVED_MODEL], f'Any of {", ".join(names.FORMATS)}.')
 _BATCH_SIZES = flag_types.define_positive_integers(
     'batch_sizes', [1, 16], 'Images in a call.')
 _IMAGE_SIZE = flags.DEFINE_integer(
@@ -36,20 +36,18 @@ _IMAGE_SIZE = flags.DEFINE_integer(
 _MODEL_NAME = flags.DEFINE_string('model_name', 'vit-b16', 'The preset.')
 _ROUNDS = flags.DEFINE_integer(
     'rounds', 5, 'Timed calls of each export and batch size.', lower_bound=1)
-_NUM_THREADS = flags.DEFINE_integer(
-    'num_threads', os.cpu_count() or 1,
-    'Threads of the LiteRT and ONNX runtimes.', lower_bound=1)
-# So that --help shows it.
+# So that --help shows them.
+flags.adopt_module_key_flags(thread_flag)
 flags.adopt_module_key_flags(library_logs)
 
 
 def main(argv: Sequence[str]) -> None:
   if len(argv) > 1:
     raise app.UsageError(f'unexpected argument {argv[1]!r}')
-  unknown = sorted(set(_FORMATS.value) - set(_FORMS))
+  unknown = sorted(set(_FORMATS.value) - set(names.FORMATS))
   if unknown or not _FORMATS.value:
     raise app.UsageError(
-        f'--formats={",".join(_FORMATS.value)}: use {", ".join(_FORMS)}')
+        f'--formats={",".join(_FORMATS.value)}: use {", ".join(names.FORMATS)}')
   library_logs.silence()
   # pylint: disable=g-import-not-at-top
   import tensorflow as tf
@@ -57,18 +55,18 @@ def main(argv: Sequence[str]) -> None:
   from official_ext.benchmarks import export_process
   from official_ext.benchmarks import serving_rows
   from official_ext.benchmarks import settings
-  from official_ext.serving import runners as runners_lib
+  from official_ext.serving.runtimes import loading
   # pylint: enable=g-import-not-at-top
   try:
     with tempfile.TemporaryDirectory() as folder, (
         library_logs.without_prints()):
       rows = []
-      for form in _FORMATS.value:
+      for export_format in _FORMATS.value:
         for layout in settings.split_layouts(_LAYOUTS.value):
           path = export_process.run(
-              _MODEL_NAME.value, layout, _IMAGE_SIZE.value, form,
-              os.path.join(folder, form, layout))
-          runner, = runners_lib.load_all(path, _NUM_THREADS.value)
+              _MODEL_NAME.value, layout, _IMAGE_SIZE.value,
+              export_format, os.path.join(folder, export_format, layout))
+          runner, = loading.load_all(path, thread_flag.NUM_THREADS.value)
           rows.append(serving_rows.Row(layout, runner, _IMAGE_SIZE.value))
       serving_rows.measure(rows, _BATCH_SIZES.value, _ROUNDS.value)
   except (ValueError, OSError, tf.errors.OpError) as error:

@@ -1,4 +1,4 @@
-"""Exports, timed in turns, and the table of them."""
+"""Times exports in turns, and formats the table of them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from official_ext.serving import runners as runners_lib
-from official_ext.serving import verification
+from official_ext.serving import comparison
+from official_ext.serving.runtimes import runner as runner_lib
 
 # A JPEG of about the size of ImageNet's photographs, height and width.
 _PHOTOGRAPH_SIZE = (375, 500)
@@ -30,7 +30,7 @@ class Row:
     seconds: of each call, by batch size.
   """
   layout: str
-  runner: runners_lib.Runner
+  runner: runner_lib.Runner
   image_size: int
   seconds: dict[int, list[float]] = dataclasses.field(default_factory=dict)
 
@@ -60,7 +60,7 @@ def measure(rows: list[Row], batch_sizes: list[int], rounds: int,
 
 
 def _batch(row: Row, batch_size: int) -> Any:
-  """What the export takes, from one image."""
+  """Returns what the export takes, from one image."""
   generator = np.random.default_rng(0)
   if not row.runner.takes_bytes:
     return generator.uniform(0, 255, (
@@ -74,10 +74,10 @@ def _batch(row: Row, batch_size: int) -> Any:
 
 
 def format_table(rows: list[Row], batch_sizes: list[int]) -> str:
-  """The rows as a Markdown table.
+  """Formats the rows as a Markdown table.
 
   Args:
-    rows: timed; the first of each form is what the others are compared with.
+    rows: timed; the first of each format is what the others are compared with.
     batch_sizes: images in a call.
 
   Returns:
@@ -91,15 +91,15 @@ def format_table(rows: list[Row], batch_sizes: list[int]) -> str:
   for row in rows:
     first = firsts.setdefault(row.runner.name, row)
     cells = [row.layout, row.runner.name,
-             verification.significant(row.runner.num_bytes / 1e6)]
+             comparison.significant(row.runner.num_bytes / 1e6)]
     for size in batch_sizes:
       seconds = row.seconds[size]
       median = statistics.median(seconds)
-      milliseconds = [verification.significant(1e3 * value)
+      milliseconds = [comparison.significant(1e3 * value)
                       for value in (median, min(seconds), max(seconds))]
       cells += [
           '{} ({} to {})'.format(*milliseconds),
-          verification.significant(size / median),
+          comparison.significant(size / median),
           f'{statistics.median(first.seconds[size]) / median:.2f}x']
     lines.append(cells)
   return '\n'.join(f'| {" | ".join(line)} |' for line in lines)

@@ -20,6 +20,8 @@ COMMANDS = {
     'official_ext.describe_checkpoint': 'official_ext.checkpoints.describe',
     'official_ext.describe_layouts': 'official_ext.layouts.describe',
     'official_ext.plan_layouts': 'official_ext.layouts.plan',
+    'official_ext.serving.export_saved_model': 'official_ext.serving.export',
+    'official_ext.serving.verify_export': 'official_ext.serving.verify',
 }
 
 

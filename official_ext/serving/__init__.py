@@ -1,1 +1,1 @@
-"""From a checkpoint to a SavedModel, and predictions from it."""
+"""From a checkpoint to its exports, and predictions from them."""

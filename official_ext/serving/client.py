@@ -23,6 +23,7 @@ from absl import flags
 
 from official_ext.command_line import errors
 from official_ext.command_line import library_logs
+from official_ext.serving.formats import names
 
 _SERVER = flags.DEFINE_string(
     'server', None,
@@ -37,15 +38,15 @@ _TIMEOUT = flags.DEFINE_float(
 flags.adopt_module_key_flags(library_logs)
 
 _PORTS = {'rest': 8501, 'grpc': 8500}
-_OUTPUTS = ('top_classes', 'top_probs')
+_OUTPUTS = (names.TOP_CLASSES, names.TOP_PROBS)
 
 
 class RequestError(Exception):
-  """What the server said, or that it said nothing."""
+  """Says what the server answered, or that it did not."""
 
 
 def rest_body(images: Sequence[bytes]) -> dict[str, Any]:
-  """The body of a REST request.
+  """Builds the body of a REST request.
 
   Args:
     images: the bytes of JPEG, PNG or BMP files.
@@ -54,9 +55,9 @@ def rest_body(images: Sequence[bytes]) -> dict[str, Any]:
     What to send as JSON to /v1/models/MODEL:predict.
   """
   return {
-      'signature_name': 'serving_default',
+      'signature_name': names.DEFAULT_SIGNATURE,
       'instances': [
-          {'image_bytes': {'b64': base64.b64encode(image).decode('ascii')}}
+          {names.IMAGE_BYTES: {'b64': base64.b64encode(image).decode('ascii')}}
           for image in images],
   }
 
@@ -72,7 +73,7 @@ def ask_rest(server: str, model: str, images: Sequence[bytes],
     timeout: to wait at most, s.
 
   Returns:
-    For each image its likeliest classes with their probabilities.
+    For each image its most probable classes with their probabilities.
 
   Raises:
     RequestError: if the server cannot be reached or refuses the request.
@@ -100,7 +101,7 @@ def ask_rest(server: str, model: str, images: Sequence[bytes],
 
 
 def grpc_request(model: str, images: Sequence[bytes]):
-  """The PredictRequest of a gRPC request.
+  """Builds the PredictRequest of a gRPC request.
 
   Args:
     model: its name.
@@ -115,8 +116,8 @@ def grpc_request(model: str, images: Sequence[bytes]):
   # pylint: enable=g-import-not-at-top
   request = predict_pb2.PredictRequest()
   request.model_spec.name = model
-  request.model_spec.signature_name = 'serving_default'
-  request.inputs['image_bytes'].CopyFrom(
+  request.model_spec.signature_name = names.DEFAULT_SIGNATURE
+  request.inputs[names.IMAGE_BYTES].CopyFrom(
       tf.make_tensor_proto(list(images), shape=[len(images)]))
   request.output_filter.extend(_OUTPUTS)
   return request
@@ -124,7 +125,7 @@ def grpc_request(model: str, images: Sequence[bytes]):
 
 def ask_grpc(server: str, model: str, images: Sequence[bytes],
              timeout: float) -> list[list[tuple[str, float]]]:
-  """As `ask_rest`, over gRPC."""
+  """Does as `ask_rest`, over gRPC."""
   # pylint: disable=g-import-not-at-top
   import grpc
   import tensorflow as tf

@@ -18,6 +18,7 @@ from absl import flags
 
 from official_ext.command_line import errors
 from official_ext.command_line import library_logs
+from official_ext.serving.formats import names
 
 _MODEL = flags.DEFINE_string(
     'model', None,
@@ -39,7 +40,7 @@ def main(argv: Sequence[str]) -> None:
   # pylint: disable=g-import-not-at-top
   import tensorflow as tf
 
-  from official_ext.serving import classifier as classifier_lib
+  from official_ext.serving.runtimes import classifier as classifier_lib
   # pylint: enable=g-import-not-at-top
   try:
     with tempfile.TemporaryDirectory() as folder:
@@ -64,14 +65,18 @@ def main(argv: Sequence[str]) -> None:
 
 
 def _export(folder: str) -> str:
-  """The export to use: --model, or one made of it in a folder."""
+  """Returns the export to use: --model, or one made of it in a folder."""
   import tensorflow as tf  # pylint: disable=g-import-not-at-top
   if not tf.io.gfile.exists(os.path.join(_MODEL.value, _PARAMS_FILE)):
     return _MODEL.value
-  # Only here: an export needs none of what this imports.
-  from official_ext.serving import exporter  # pylint: disable=g-import-not-at-top
+  # Only here: an export needs none of what these import.
+  # pylint: disable=g-import-not-at-top
+  from official_ext.serving.formats import write
+  from official_ext.trained import trained_model
+  # pylint: enable=g-import-not-at-top
   with library_logs.without_prints():
-    return exporter.export(_MODEL.value, folder)
+    return write.export(
+        trained_model.find(_MODEL.value), names.SAVED_MODEL, folder)
 
 
 if __name__ == '__main__':

@@ -3,15 +3,30 @@
 import pytest
 import tensorflow as tf
 
-from official_ext.serving import exporter
+from official_ext.serving.formats import names
+from official_ext.serving.formats import write
+from official_ext.trained import trained_model
+
+
+@pytest.fixture(name='trained', scope='session')
+def _trained(trained_dir):
+  """The model of a short training."""
+  return trained_model.find(trained_dir)
 
 
 @pytest.fixture(name='export_dir', scope='session')
-def _export_dir(trained_dir, tmp_path_factory):
+def _export_dir(trained, tmp_path_factory):
   """A folder with one version of it."""
   base = tmp_path_factory.mktemp('exports')
-  assert exporter.export(trained_dir, str(base)) == str(base / '1')
+  assert write.export(trained, names.SAVED_MODEL, str(base)) == str(base / '1')
   return str(base)
+
+
+@pytest.fixture(name='litert_path', scope='session')
+def _litert_path(trained, tmp_path_factory):
+  """It as a LiteRT file in float32."""
+  return write.export(
+      trained, names.LITERT, str(tmp_path_factory.mktemp('litert')))
 
 
 @pytest.fixture(name='serve', scope='session')

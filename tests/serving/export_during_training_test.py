@@ -7,9 +7,9 @@ import short_runs
 import tensorflow as tf
 
 from official_ext.params import experiment
-from official_ext.serving import description
-from official_ext.serving import exporter
-from official_ext.serving import training_export
+from official_ext.serving import export_during_training
+from official_ext.serving.formats import description
+from official_ext.serving.formats import write
 from official_ext.training import session
 
 BEST = {
@@ -23,7 +23,7 @@ def run(digits_dir, model_dir, mode='train_and_eval', **settings):
   """As train.py does; returns the export."""
   model_dir = str(model_dir)
   params = short_runs.parameters(digits_dir, **settings)
-  export = training_export.TrainingExport(params, model_dir)
+  export = export_during_training.TrainingExport(params, model_dir)
   trainer = session.prepare(params, mode, model_dir).execute(export.at_best)
   return export, export.at_end(
       int(trainer.global_step.numpy()), bool(trainer.train_logs))
@@ -39,7 +39,7 @@ def test_at_a_new_best_and_at_the_end(digits_dir, tmp_path):
                          (tmp_path / 'export/best/1', 'best/best_ckpt-')):
     source = description.read(str(folder))['source']
     assert source.pop('checkpoint').startswith(f'{tmp_path}/{prefix}')
-    assert source == {'step': 10, 'averaged': False}
+    assert source == {'step': 10, 'ema': False}
     # In float32, and outside the strategy of the training.
     dtypes = tf.train.load_checkpoint(
         f'{folder}/variables/variables').get_variable_to_dtype_map()
@@ -71,10 +71,10 @@ def test_a_failed_export_does_not_end_the_training(
     digits_dir, tmp_path, monkeypatch, caplog):
   def fail(*unused_args, **unused_kwargs):
     raise OSError('disk full')
-  monkeypatch.setattr(exporter, 'export', fail)
+  monkeypatch.setattr(write, 'export', fail)
   model_dir = str(tmp_path)
   params = short_runs.parameters(digits_dir, **BEST)
-  export = training_export.TrainingExport(params, model_dir)
+  export = export_during_training.TrainingExport(params, model_dir)
   trainer = session.prepare(params, 'train_and_eval', model_dir).execute(
       export.at_best, enable_async_checkpointing=False)
   assert int(trainer.global_step.numpy()) == 10
@@ -86,11 +86,11 @@ def test_a_failed_export_does_not_end_the_training(
 def test_elsewhere_or_not_at_all(trained_dir, digits_dir, tmp_path):
   params = short_runs.parameters(
       digits_dir, **{'trainer.export.export_dir': str(tmp_path / 'served')})
-  export = training_export.TrainingExport(params, trained_dir)
+  export = export_during_training.TrainingExport(params, trained_dir)
   assert export.at_end(10, True) == str(tmp_path / 'served' / 'last' / '1')
   params = short_runs.parameters(
       digits_dir, **{'trainer.export.at_end': False})
-  export = training_export.TrainingExport(params, trained_dir)
+  export = export_during_training.TrainingExport(params, trained_dir)
   assert export.at_end(10, True) is None
 
 

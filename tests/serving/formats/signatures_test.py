@@ -11,13 +11,7 @@ import short_runs
 import tensorflow as tf
 
 from official_ext.params import experiment
-from official_ext.serving import serving_module
-from official_ext.trained import trained_model
-
-
-@pytest.fixture(name='trained', scope='module')
-def _trained(trained_dir):
-  return trained_model.find(trained_dir)
+from official_ext.serving.formats import signatures
 
 
 def encode(image, image_format='JPEG', **options):
@@ -134,10 +128,10 @@ def test_a_batch_is_its_images(serve):
         rtol=0, atol=1e-5)
 
 
-def test_several_labels_an_image(trained_dir, trained):
+def test_several_labels_per_image(trained_dir, trained):
   params = experiment.load_saved(trained_dir)
   params.task.train_data.is_multilabel = True
-  module = serving_module.ServingModule(
+  module = signatures.ServingModule(
       params, trained.model, [str(digit) for digit in range(10)], top_k=2)
   function = module.get_inference_signatures({'image_bytes': 'a'})['a']
   output = function(tf.constant([IMAGES['square']]))

@@ -1,4 +1,4 @@
-"""An exported model, ready to classify; needs nothing but TensorFlow."""
+"""Classifies images with a SavedModel; needs nothing but TensorFlow."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ import os
 
 import tensorflow as tf
 
-# Where `export_saved_model` puts the names, inside a SavedModel.
-_CLASS_NAMES = os.path.join('assets', 'class_names.txt')
+from official_ext.serving.formats import names
 
 
 class Classifier:
@@ -26,15 +25,16 @@ class Classifier:
     path = find_version(path)
     # Kept: the signature does not keep its model alive.
     self._loaded = tf.saved_model.load(path)
-    self._serve = self._loaded.signatures.get('serving_default')
-    names = (self._serve.structured_input_signature[1]
-             if self._serve is not None else {})
-    if list(names) != ['image_bytes']:
+    self._serve = self._loaded.signatures.get(names.DEFAULT_SIGNATURE)
+    inputs = list(self._serve.structured_input_signature[1]
+                  if self._serve is not None else {})
+    if inputs != [names.IMAGE_BYTES]:
       raise ValueError(
-          f"{path} has no signature 'serving_default' that takes "
-          f"'image_bytes' alone; it takes {list(names)}. Export it with "
-          'official_ext.serving.export_saved_model.')
-    self._class_names = _read_lines(os.path.join(path, _CLASS_NAMES))
+          f'{path} has no signature {names.DEFAULT_SIGNATURE!r} that takes '
+          f'{names.IMAGE_BYTES!r} alone; it takes {inputs}. Export it with '
+          'official_ext.serving.export.')
+    self._class_names = _read_lines(
+        os.path.join(path, 'assets', names.CLASS_NAMES_FILE))
 
   def classify(self, encoded: bytes, top_k: int
                ) -> Iterator[tuple[str, float]]:
@@ -45,17 +45,17 @@ class Classifier:
       top_k: how many classes to return at most.
 
     Yields:
-      Name and probability, the likeliest class first.
+      Name and probability, the most probable class first.
 
     Raises:
       ValueError: if the bytes are not an image that can be decoded.
     """
     try:
-      output = self._serve(image_bytes=tf.constant([encoded]))
+      output = self._serve(**{names.IMAGE_BYTES: tf.constant([encoded])})
     except tf.errors.InvalidArgumentError as error:
       raise ValueError(
           'not a JPEG, PNG or BMP image that can be decoded') from error
-    probs = output['probs'][0].numpy()
+    probs = output[names.PROBS][0].numpy()
     for index in probs.argsort()[::-1][:top_k]:
       yield self._name(int(index)), float(probs[index])
 
@@ -66,7 +66,7 @@ class Classifier:
 
 
 def find_version(path: str) -> str:
-  """The folder of a SavedModel: itself, or the newest version in it.
+  """Finds the folder of a SavedModel: itself, or the newest version in it.
 
   Args:
     path: folder of a SavedModel, or of numbered versions of it.

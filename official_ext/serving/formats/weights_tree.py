@@ -1,4 +1,4 @@
-"""The variables of a Keras model by their paths, without its layers.
+"""Mirrors the variables of a Keras model by their paths, without its layers.
 
 TensorFlow saves a Keras layer with everything that Keras needs to build it
 again: for each layer it traces several functions that no server calls, which
@@ -28,7 +28,7 @@ def mirror(root: tf.Module) -> tf.Module:
   """
   nodes: dict[int, Any] = {}
 
-  def visit(trackable):
+  def build(trackable):
     if isinstance(trackable, tf.Variable):
       return trackable
     if id(trackable) not in nodes:
@@ -36,7 +36,7 @@ def mirror(root: tf.Module) -> tf.Module:
       nodes[id(trackable)] = node = _Node()
       for name, child in tf.train.TrackableView(
           trackable).children(trackable).items():
-        setattr(node, name, visit(child))
+        setattr(node, name, build(child))
     return nodes[id(trackable)]
 
-  return visit(root)
+  return build(root)

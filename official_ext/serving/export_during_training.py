@@ -1,4 +1,4 @@
-"""What train.py exports by itself: each new best model, and the last one."""
+"""Exports what a training makes: each new best model, and the last one."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from absl import logging
 from official.core import config_definitions as cfg
 import tensorflow as tf
 
-from official_ext.serving import description
-from official_ext.serving import exporter
+from official_ext.configs import image_classification
+from official_ext.serving.formats import description
+from official_ext.serving.formats import names
+from official_ext.serving.formats import write
 from official_ext.trained import trained_model
 
 _END_DIR = 'last'
@@ -79,12 +81,14 @@ class TrainingExport:
     except (ValueError, OSError, tf.errors.OpError) as error:
       logging.warning(
           'The best checkpoint was not exported: %s It is kept; export it with '
-          'python -m official_ext.serving.export_saved_model '
+          'python -m official_ext.serving.export '
           '--checkpoint=best.', error)
     else:
       logging.info('exported the best checkpoint to %s', path)
 
   def _export(self, subdir: str, checkpoint: str) -> str:
-    return exporter.export(
-        self._model_dir, os.path.join(self._base, subdir),
-        trained_model.Selection(checkpoint=checkpoint))
+    export_dir = os.path.join(self._base, subdir)
+    write.prepare(names.SAVED_MODEL, export_dir)
+    trained = trained_model.find(
+        self._model_dir, trained_model.Selection(checkpoint=checkpoint))
+    return write.export(trained, names.SAVED_MODEL, export_dir)

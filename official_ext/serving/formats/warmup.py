@@ -1,4 +1,4 @@
-"""Requests that a server answers before it takes its first one.
+"""Writes requests that a server answers before it takes its first one.
 
 TensorFlow Serving replays them when it loads a version, so that the first user
 does not wait for the kernels to be prepared.
@@ -13,7 +13,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 
-from official_ext.serving import serving_module
+from official_ext.serving.formats import names
 
 # Where TensorFlow Serving looks for them, inside a SavedModel.
 FILE = os.path.join('assets.extra', 'tf_serving_warmup_requests')
@@ -49,10 +49,10 @@ def write(saved_model_dir: str, example_key: str, side: int,
 
 
 def _request(kind: str, batch: tf.Tensor) -> bytes:
-  """A serialised PredictionLog."""
+  """Returns a serialised PredictionLog."""
   request = predict_pb2.PredictRequest()
   # The server replays it on the model that the file belongs to.
-  request.model_spec.signature_name = serving_module.SIGNATURES[kind]
+  request.model_spec.signature_name = names.SIGNATURES[kind]
   request.inputs[kind].CopyFrom(tf.make_tensor_proto(batch))
   return prediction_log_pb2.PredictionLog(
       predict_log=prediction_log_pb2.PredictLog(request=request)

@@ -1,6 +1,6 @@
 """Compares exports with the checkpoint they are of, on a validation set.
 
-  python -m official_ext.serving.verify_export exports/digits \
+  python -m official_ext.serving.verify exports/digits \
     --data='data/digits/validation-*'
 
 Prints one table of the SavedModel, LiteRT and ONNX files: accuracy beside the
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import itertools
-import os
 
 from absl import app
 from absl import flags
@@ -20,6 +19,7 @@ from absl import flags
 from official_ext.command_line import errors
 from official_ext.command_line import flag_types
 from official_ext.command_line import library_logs
+from official_ext.serving import thread_flag
 
 _DATA = flags.DEFINE_string(
     'data', None,
@@ -36,10 +36,8 @@ _BATCH_SIZES = flag_types.define_positive_integers(
 _TOLERANCE = flags.DEFINE_float(
     'tolerance', 1e-4, 'Largest difference of a logit in float32.',
     lower_bound=0)
-_NUM_THREADS = flags.DEFINE_integer(
-    'num_threads', os.cpu_count() or 1,
-    'Threads of the LiteRT and ONNX runtimes.', lower_bound=1)
-# So that --help shows it.
+# So that --help shows them.
+flags.adopt_module_key_flags(thread_flag)
 flags.adopt_module_key_flags(library_logs)
 
 
@@ -51,32 +49,33 @@ def main(argv: Sequence[str]) -> None:
   # pylint: disable=g-import-not-at-top
   import tensorflow as tf
 
-  from official_ext.serving import runners as runners_lib
-  from official_ext.serving import verification
+  from official_ext.serving import comparison
+  from official_ext.serving.runtimes import loading
   from official_ext.trained import trained_model
   from official_ext.trained import validation_data
   # pylint: enable=g-import-not-at-top
   try:
     with library_logs.without_prints():
-      runners = [runner for path in argv[1:]
-                 for runner in runners_lib.load_all(path, _NUM_THREADS.value)]
-      source = verification.common_source(runners)
-      checkpoint, model_dir = verification.locate(
+      runners = [
+          runner for path in argv[1:]
+          for runner in loading.load_all(path, thread_flag.NUM_THREADS.value)]
+      source = comparison.common_source(runners)
+      checkpoint, model_dir = comparison.locate(
           source['checkpoint'], _MODEL_DIR.value)
       trained = trained_model.find(
           model_dir, trained_model.Selection(
-              checkpoint, source['averaged'],
+              checkpoint, source['ema'],
               runners[0].description['preprocessing']['image_size']))
       batches = validation_data.read_records(
           trained, _DATA.value, _NUM_IMAGES.value)
       first = next(batches)
-      rows = verification.compare(
+      rows = comparison.compare(
           trained, runners, itertools.chain([first], batches))
-      verification.time_calls(rows[1:], runners, first, _BATCH_SIZES.value)
+      comparison.time_calls(rows[1:], runners, first, _BATCH_SIZES.value)
   except (ValueError, OSError, tf.errors.OpError) as error:
     errors.fail(error)
   print(f'{rows[0].accuracy.num_images} images, {checkpoint}:\n')
-  print(verification.format_table(rows, _BATCH_SIZES.value))
+  print(comparison.format_table(rows, _BATCH_SIZES.value))
   wrong = [row.name for row in rows[1:] if row.is_exact and
            not row.accuracy.max_difference <= _TOLERANCE.value]
   if wrong:

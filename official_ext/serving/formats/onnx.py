@@ -1,10 +1,10 @@
-"""A trained model as one ONNX file; needs the extra `onnx`."""
+"""Converts a trained model to ONNX; needs the extra `onnx`."""
 
 from __future__ import annotations
 
 from official_ext.command_line import library_logs
-from official_ext.serving import description
-from official_ext.serving import plain_function
+from official_ext.serving.formats import inference_function
+from official_ext.serving.formats import names
 from official_ext.trained import trained_model
 
 # What onnxruntime 1.14 and later run; LayerNorm and GELU need no more.
@@ -33,9 +33,9 @@ def convert(trained: trained_model.TrainedModel, metadata: str) -> bytes:
     raise ValueError(
         f'--format=onnx needs the extra onnx ({error.name} is missing). '
         "Install it: pip install '.[onnx]'.") from error
-  function = plain_function.build(trained)
+  function = inference_function.build(trained)
   with library_logs.without_native_messages():
     model, _ = tf2onnx.convert.from_function(
         function, input_signature=function.input_signature, opset=OPSET)
-  onnx.helper.set_model_props(model, {description.KEY: metadata})
+  onnx.helper.set_model_props(model, {names.DESCRIPTION_KEY: metadata})
   return model.SerializeToString()

@@ -22,7 +22,7 @@ _MODEL_FILE = 'saved_model.pb'
 
 
 def numbers(base: str) -> list[int]:
-  """The versions in a folder, the newest first."""
+  """Lists the versions in a folder, the newest first."""
   if not tf.io.gfile.isdir(base):
     return []
   names = [name.rstrip('/') for name in tf.io.gfile.listdir(base)]
@@ -32,7 +32,7 @@ def numbers(base: str) -> list[int]:
 
 @contextlib.contextmanager
 def unfinished(base: str) -> Iterator[str]:
-  """A folder for a version that is being written.
+  """Gives a folder for a version that is being written.
 
   Args:
     base: folder of the versions; made if missing.

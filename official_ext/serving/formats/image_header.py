@@ -1,4 +1,4 @@
-"""What an encoded image says of itself, read before it is decoded.
+"""Reads what an encoded image claims to be, before it is decoded.
 
 A few bytes can claim 65,535 x 65,535 pixels, for which a decoder would
 allocate 12 GiB: a server refuses them by their header.
@@ -46,7 +46,7 @@ def check(encoded: tf.Tensor, max_pixels: int = MAX_PIXELS) -> tf.Tensor:
 
 
 def _sides(encoded: tf.Tensor) -> tf.Tensor:
-  """Two sides in px, int32 [2]; zeros if this is no image."""
+  """Returns two sides in px, int32 [2]; zeros if this is no image."""
   is_long = tf.strings.length(encoded) >= _HEADER
   return tf.case([
       (tf.io.is_jpeg(encoded),
@@ -59,7 +59,7 @@ def _sides(encoded: tf.Tensor) -> tf.Tensor:
 
 
 def _bmp_sides(encoded: tf.Tensor) -> tf.Tensor:
-  """Two sides in px, int32 [2]; zeros for a BMP with a palette.
+  """Returns two sides in px, int32 [2]; zeros for a BMP with a palette.
 
   TensorFlow would take the numbers of the palette's colours for grey values.
   """
@@ -76,7 +76,7 @@ def _begins_with(encoded: tf.Tensor, start: bytes) -> tf.Tensor:
 
 def _two_integers(encoded: tf.Tensor, position: int,
                   little_endian: bool) -> tf.Tensor:
-  """The two int32 at a position."""
+  """Returns the two int32 at a position."""
   return tf.io.decode_raw(
       tf.strings.substr(encoded, position, 8), tf.int32,
       little_endian=little_endian)

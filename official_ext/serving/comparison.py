@@ -1,4 +1,4 @@
-"""Does an export answer as the checkpoint does? On a validation set, exactly.
+"""Compares exports with their checkpoint, image by image, and times them.
 
 Legend: B images, C classes.
 """
@@ -16,8 +16,8 @@ import numpy as np
 import tensorflow as tf
 
 from official_ext.params import experiment
-from official_ext.serving import plain_function
-from official_ext.serving import runners as runners_lib
+from official_ext.serving.runtimes import runner as runner_lib
+from official_ext.tasks import normalization
 from official_ext.trained import trained_model
 from official_ext.trained import validation_data
 
@@ -31,8 +31,8 @@ class Accuracy:
 
   Attributes:
     num_images: how many.
-    num_top_1: of them the likeliest class is the label.
-    num_top_5: the label is among the five likeliest.
+    num_top_1: of them the most probable class is the label.
+    num_top_5: the label is among the five most probable.
     max_difference: largest difference of a logit from the checkpoint's; None
       of the checkpoint itself.
   """
@@ -76,7 +76,7 @@ class Row:
 
 
 def compare(trained: trained_model.TrainedModel,
-            runners: list[runners_lib.Runner],
+            runners: list[runner_lib.Runner],
             batches: Iterator[validation_data.Batch]) -> list[Row]:
   """Runs exports beside the checkpoint.
 
@@ -97,14 +97,14 @@ def compare(trained: trained_model.TrainedModel,
   for batch in batches:
     expected = tf.cast(classify(batch.images), tf.float32).numpy()
     rows[0].accuracy.add(expected, batch.labels, None)
-    resized = plain_function.resized(batch.images)
+    resized = normalization.denormalize(batch.images)
     for row, runner in zip(rows[1:], runners, strict=True):
       logits = runner.logits(batch.encoded if runner.takes_bytes else resized)
       row.accuracy.add(logits, batch.labels, expected)
   return rows
 
 
-def time_calls(rows: list[Row], runners: list[runners_lib.Runner],
+def time_calls(rows: list[Row], runners: list[runner_lib.Runner],
                example: validation_data.Batch, batch_sizes: list[int]) -> None:
   """Times the exports, each at every batch size, and adds it to the rows.
 
@@ -119,14 +119,14 @@ def time_calls(rows: list[Row], runners: list[runners_lib.Runner],
       if runner.takes_bytes:
         batch = np.resize(example.encoded, [batch_size])
       else:
-        resized = plain_function.resized(example.images)
+        resized = normalization.denormalize(example.images)
         batch = resized[np.arange(batch_size) % len(resized)]
       row.seconds[batch_size] = median_seconds(
           lambda runner=runner, batch=batch: runner.logits(batch))
 
 
 def median_seconds(call: Callable[[], object]) -> float:
-  """The median time of a call that has been made twice before, s."""
+  """Returns the median time of a call that is made twice before, s."""
   call()
   call()
   seconds = []
@@ -140,7 +140,7 @@ def median_seconds(call: Callable[[], object]) -> float:
 
 
 def format_table(rows: list[Row], batch_sizes: list[int]) -> str:
-  """The rows as a Markdown table."""
+  """Formats the rows as a Markdown table."""
   header = ['', 'top-1', 'top-5', 'largest logit difference', 'size, MB',
             'takes', *(f'ms at batch {size}' for size in batch_sizes),
             *(f'images/s at batch {size}' for size in batch_sizes)]
@@ -164,7 +164,7 @@ def format_table(rows: list[Row], batch_sizes: list[int]) -> str:
 
 
 def significant(value: float) -> str:
-  """Three digits of a positive number, or all of a large one."""
+  """Formats three digits of a positive number, or all of a large one."""
   return f'{value:.3g}' if value < 999.5 else f'{value:,.0f}'
 
 
@@ -200,8 +200,8 @@ def locate(checkpoint: str, model_dir: str | None) -> tuple[str, str]:
       'is. Name the folder of its training.')
 
 
-def common_source(runners: list[runners_lib.Runner]) -> dict[str, Any]:
-  """The checkpoint that all exports are of.
+def common_source(runners: list[runner_lib.Runner]) -> dict[str, Any]:
+  """Returns the checkpoint that all exports are of.
 
   Args:
     runners: the exports.

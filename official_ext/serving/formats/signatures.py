@@ -1,4 +1,4 @@
-"""What a SavedModel does with a request.
+"""The signatures of a SavedModel: what it does with a request.
 
 The preprocessing is the input pipeline's own parser with the experiment's
 validation settings, so that a served image is cropped, resized and normalised
@@ -7,7 +7,7 @@ exactly as an evaluated one.
 A request is answered whole or not at all: one image that cannot be decoded
 makes an error of it, since a row that only looks like an answer is worse.
 
-Legend: B images of a request, C classes, K likeliest classes.
+Legend: B images of a request, C classes, K most probable classes.
 """
 
 from __future__ import annotations
@@ -19,16 +19,11 @@ from official.core import export_base
 import tensorflow as tf
 import tf_keras
 
-from official_ext.serving import image_bytes as image_bytes_lib
-from official_ext.serving import weights_tree
+from official_ext.serving.formats import image_header
+from official_ext.serving.formats import names
+from official_ext.serving.formats import weights_tree
 from official_ext.tasks import parsing
 
-# Kinds of input, and the signatures that take them.
-SIGNATURES = {
-    'image_bytes': tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY,
-    'image_tensor': 'image_tensor',
-    'tf_example': 'tf_example',
-}
 EMPTY_BATCH = 'the request has no images'
 NO_IMAGE = 'a tf.Example has no image: it needs the bytes feature'
 # Images that are decoded at once.
@@ -36,7 +31,7 @@ _PARALLEL_IMAGES = 32
 
 
 class ServingModule(export_base.ExportModule):
-  """Images in, logits, probabilities and the likeliest classes out."""
+  """Images in, logits, probabilities and the most probable classes out."""
 
   def __init__(self, params: cfg.ExperimentConfig, keras_model: tf_keras.Model,
                class_names: Sequence[str], top_k: int = 5):
@@ -76,18 +71,18 @@ class ServingModule(export_base.ExportModule):
     Returns:
       float32 [height, width, 3].
     """
-    encoded = image_bytes_lib.check(encoded)
+    encoded = image_header.check(encoded)
     return tf.cond(
         tf.io.is_jpeg(encoded),
         lambda: self._parse(self._parse_jpeg, encoded),
         lambda: self._parse(self._parse_any, encoded))
 
   def preprocess_tensor(self, image: tf.Tensor) -> tf.Tensor:
-    """As `preprocess`, for uint8 [height, width, 3], RGB."""
+    """Does as `preprocess`, for uint8 [height, width, 3], RGB."""
     return self._parse(self._parse_any, image)
 
   def preprocess_example(self, serialized: tf.Tensor) -> tf.Tensor:
-    """As `preprocess`, for a serialised tf.Example, string []."""
+    """Does as `preprocess`, for a serialised tf.Example, string []."""
     features = tf.io.parse_single_example(serialized, {
         self._example_key: tf.io.FixedLenFeature([], tf.string, '')})
     encoded = features[self._example_key]
@@ -111,7 +106,7 @@ class ServingModule(export_base.ExportModule):
     Returns:
       `logits` and `probs`, float32 [B, C]; `top_classes`, string [B, K],
       `top_indices`, int32 [B, K], and `top_probs`, float32 [B, K], the
-      likeliest class first.
+      most probable class first.
     """
     with tf.control_dependencies([tf.debugging.Assert(
         tf.size(images) > 0, [EMPTY_BATCH])]):
@@ -128,20 +123,21 @@ class ServingModule(export_base.ExportModule):
       probs = tf.nn.softmax(logits)
     top_probs, top_indices = tf.math.top_k(probs, self._top_k)
     return {
-        'logits': logits,
-        'probs': probs,
-        'top_classes': tf.gather(tf.constant(self._class_names), top_indices),
-        'top_indices': top_indices,
-        'top_probs': top_probs,
+        names.LOGITS: logits,
+        names.PROBS: probs,
+        names.TOP_CLASSES: tf.gather(
+            tf.constant(self._class_names), top_indices),
+        names.TOP_INDICES: top_indices,
+        names.TOP_PROBS: top_probs,
     }
 
   def get_inference_signatures(
       self, function_keys: Mapping[str, str]
   ) -> Mapping[str, tf.types.experimental.ConcreteFunction]:
-    """The signatures of the SavedModel.
+    """Builds the signatures of the SavedModel.
 
     Args:
-      function_keys: kind of input, of SIGNATURES, to signature name.
+      function_keys: kind of input, of names.SIGNATURES, to signature name.
 
     Returns:
       Concrete functions by signature name.
@@ -171,7 +167,7 @@ class ServingModule(export_base.ExportModule):
 
   def _function(self, preprocess: Callable[[tf.Tensor], tf.Tensor],
                 spec: tf.TensorSpec) -> tf.types.experimental.GenericFunction:
-    """`serve` for one kind of input."""
+    """Returns `serve` for one kind of input."""
     return tf.function(
         lambda images: self.serve(images, preprocess),
         input_signature=[spec])

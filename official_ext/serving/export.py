@@ -1,8 +1,8 @@
 """Exports a trained model: as a versioned SavedModel, for LiteRT or as ONNX.
 
-  python -m official_ext.serving.export_saved_model \
+  python -m official_ext.serving.export \
     --model_dir=runs/digits --export_dir=exports/digits
-  python -m official_ext.serving.export_saved_model \
+  python -m official_ext.serving.export \
     --model_dir=runs/digits --export_dir=exports/digits \
     --format=tflite --precision=int8
 
@@ -21,8 +21,7 @@ from absl import flags
 
 from official_ext.command_line import errors
 from official_ext.command_line import library_logs
-
-_FORMATS = ('saved_model', 'tflite', 'onnx')
+from official_ext.serving.formats import names
 
 _MODEL_DIR = flags.DEFINE_string(
     'model_dir', None,
@@ -33,27 +32,29 @@ _CONFIG_FILE = flags.DEFINE_string(
 _CHECKPOINT = flags.DEFINE_string(
     'checkpoint', 'latest',
     'latest or best of the --model_dir, or the prefix of a checkpoint.')
-_AVERAGED = flags.DEFINE_bool(
-    'averaged', None,
-    'Whether to export the moving averages of the weights; by default where '
-    'the training keeps them, as its evaluation does.')
+_EMA = flags.DEFINE_bool(
+    'ema', None,
+    'Whether to export the exponential moving averages of the weights (EMA); '
+    'by default where the training keeps them, as its evaluation does. '
+    '--averaged is its former name.')
+flags.DEFINE_alias('averaged', 'ema')
 _IMAGE_SIZE = flags.DEFINE_integer(
     'image_size', None,
     'Side in px that images are resized to; by default as trained. The '
     'position embedding is resampled.', lower_bound=1)
 _EXPORT_DIR = flags.DEFINE_string(
     'export_dir', None, 'Where to write to; made if missing.', required=True)
-_FORMAT = flags.DEFINE_enum('format', 'saved_model', _FORMATS, 'What to write.')
+_FORMAT = flags.DEFINE_enum(
+    'format', names.SAVED_MODEL, names.FORMATS, 'What to write.')
 _VERSION = flags.DEFINE_integer(
     'version', None,
     'Number of the SavedModel; by default one more than the largest there.',
     lower_bound=1)
 _TOP_K = flags.DEFINE_integer(
-    'top_k', 5, 'How many of the likeliest classes a SavedModel names.',
+    'top_k', 5, 'How many of the most probable classes a SavedModel names.',
     lower_bound=1)
 _PRECISION = flags.DEFINE_enum(
-    'precision', 'float32', ('float32', 'float16', 'dynamic_range', 'int8'),
-    'Of a tflite file.')
+    'precision', names.FLOAT32, names.PRECISIONS, 'Of a tflite file.')
 _CALIBRATION_IMAGES = flags.DEFINE_integer(
     'calibration_images', 100,
     "How many of the experiment's validation images int8 is calibrated on.",
@@ -75,26 +76,25 @@ def main(argv: Sequence[str]) -> None:
   # pylint: disable=g-import-not-at-top
   import tensorflow as tf
 
-  from official_ext.serving import exporter
-  from official_ext.serving import single_file
+  from official_ext.serving.formats import calibration
+  from official_ext.serving.formats import write
   from official_ext.trained import trained_model
   # pylint: enable=g-import-not-at-top
   selection = trained_model.Selection(
-      _CHECKPOINT.value, _AVERAGED.value,
+      _CHECKPOINT.value, _EMA.value,
       _IMAGE_SIZE.value and [_IMAGE_SIZE.value] * 2)
+  options = write.Options(
+      version=_VERSION.value, top_k=_TOP_K.value, precision=_PRECISION.value,
+      calibration=calibration.Calibration(
+          _CALIBRATION_IMAGES.value, _CALIBRATION_DATA.value),
+      overwrite=_OVERWRITE.value)
   try:
     with library_logs.without_prints():
-      if _FORMAT.value == 'saved_model':
-        path = exporter.export(
-            _MODEL_DIR.value, _EXPORT_DIR.value, selection, _VERSION.value,
-            _TOP_K.value, _CONFIG_FILE.value)
-      else:
-        path = single_file.export(
-            _MODEL_DIR.value, _EXPORT_DIR.value, _FORMAT.value,
-            _PRECISION.value, selection, _CONFIG_FILE.value,
-            single_file.Calibration(
-                _CALIBRATION_IMAGES.value, _CALIBRATION_DATA.value),
-            _OVERWRITE.value)
+      write.prepare(_FORMAT.value, _EXPORT_DIR.value, options)
+      trained = trained_model.find(
+          _MODEL_DIR.value, selection, _CONFIG_FILE.value)
+      path = write.export(
+          trained, _FORMAT.value, _EXPORT_DIR.value, options)
   except (ValueError, OSError, tf.errors.OpError) as error:
     errors.fail(error)
   print(f'exported to {path}')
@@ -110,16 +110,17 @@ def _check_flags() -> None:
         f'--checkpoint={_CHECKPOINT.value} is looked for in a --model_dir; '
         'with --config_file, give the prefix of a checkpoint')
   formats = {
-      'version': ('saved_model',), 'top_k': ('saved_model',),
-      'overwrite': ('tflite', 'onnx'), 'precision': ('tflite',),
-      'calibration_images': ('tflite',), 'calibration_data': ('tflite',)}
+      'version': (names.SAVED_MODEL,), 'top_k': (names.SAVED_MODEL,),
+      'overwrite': (names.LITERT, names.ONNX), 'precision': (names.LITERT,),
+      'calibration_images': (names.LITERT,),
+      'calibration_data': (names.LITERT,)}
   for name, allowed in formats.items():
     if flags.FLAGS[name].present and _FORMAT.value not in allowed:
       raise app.UsageError(
           f'--{name} is for --format={" or ".join(allowed)}, not '
           f'{_FORMAT.value}')
   for name in ('calibration_images', 'calibration_data'):
-    if flags.FLAGS[name].present and _PRECISION.value != 'int8':
+    if flags.FLAGS[name].present and _PRECISION.value != names.INT8:
       raise app.UsageError(f'--{name} is for --precision=int8')
 
 

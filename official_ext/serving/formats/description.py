@@ -1,4 +1,4 @@
-"""What an export says of itself: its model, preprocessing and origin.
+"""Describes an export in JSON: its model, preprocessing and origin.
 
 The same JSON is an asset of a SavedModel and the metadata inside a LiteRT or
 an ONNX file, so that a client needs nothing else to prepare an image.
@@ -10,17 +10,14 @@ import json
 import os
 from typing import Any
 
-from official.vision.ops import preprocess_ops
 import tensorflow as tf
 
 from official_ext.checkpoints import metadata
-from official_ext.serving import versions
+from official_ext.serving.formats import names
+from official_ext.serving.formats import versions
+from official_ext.tasks import normalization
 from official_ext.trained import class_names
 from official_ext.trained import trained_model
-
-# Its name in the assets, and its key in the metadata of a file.
-FILE = 'model.json'
-KEY = 'funnel_vit'
 
 
 def describe(trained: trained_model.TrainedModel) -> dict[str, Any]:
@@ -44,23 +41,40 @@ def describe(trained: trained_model.TrainedModel) -> dict[str, Any]:
               data.center_crop_fraction if data.aug_crop else None),
           'image_size': list(task.model.input_size[:2]),
           'resize_method': data.tf_resize_method,
-          'mean': list(preprocess_ops.MEAN_RGB),
-          'stddev': list(preprocess_ops.STDDEV_RGB),
+          'mean': list(normalization.MEAN),
+          'stddev': list(normalization.STDDEV),
       },
       'source': {
           'checkpoint': os.path.abspath(trained.checkpoint)
                         if '://' not in trained.checkpoint
                         else trained.checkpoint,
           'step': trained.step,
-          'averaged': trained.is_ema,
+          'ema': trained.is_ema,
       },
       'classes': class_names.of_task(task),
   }
 
 
 def as_json(described: dict[str, Any]) -> str:
-  """The description as text, one value a line."""
+  """Returns the description as text, one value per line."""
   return json.dumps(described, indent=2) + '\n'
+
+
+def parse(text: str) -> dict[str, Any]:
+  """Reads a description from its text.
+
+  Args:
+    text: what `as_json` returned, of this version or one before.
+
+  Returns:
+    The description, by the names of this version.
+  """
+  described = json.loads(text)
+  source = described['source']
+  # Its name up to version 0.1.
+  if 'averaged' in source:
+    source['ema'] = source.pop('averaged')
+  return described
 
 
 def read(saved_model_dir: str) -> dict[str, Any]:
@@ -75,16 +89,16 @@ def read(saved_model_dir: str) -> dict[str, Any]:
   Raises:
     ValueError: if it has none: it is not an export of this project.
   """
-  path = os.path.join(saved_model_dir, 'assets', FILE)
+  path = os.path.join(saved_model_dir, 'assets', names.DESCRIPTION_FILE)
   if not tf.io.gfile.exists(path):
     raise ValueError(
-        f'{saved_model_dir} has no assets/{FILE}. Export it with '
-        'official_ext.serving.export_saved_model.')
+        f'{saved_model_dir} has no assets/{names.DESCRIPTION_FILE}. Export it '
+        'with official_ext.serving.export.')
   with tf.io.gfile.GFile(path) as file:
-    return json.loads(file.read())
+    return parse(file.read())
 
 
 def read_newest(base: str) -> dict[str, Any] | None:
-  """As `read`, of the newest version in a folder; None if there is none."""
+  """Reads that of the newest version in a folder; None if there is none."""
   newest = versions.numbers(base)
   return read(os.path.join(base, str(newest[0]))) if newest else None

@@ -1,0 +1,1 @@
+"""What a trained model is written as: SavedModel, LiteRT, ONNX."""

@@ -1,0 +1,1 @@
+"""What runs an export: TensorFlow, LiteRT, ONNX Runtime."""
