@@ -53,19 +53,16 @@ def main(argv: Sequence[str]) -> None:
   from official_ext.trained import trained_model
   # pylint: enable=g-import-not-at-top
   model_name, layout, image_size, export_format, folder = argv[1:]
-  try:
-    with library_logs.without_prints():
-      params = experiment.load('funnel_vit_imagenet', params_override=str({
-          'task': {'model': {
-              'input_size': [int(image_size), int(image_size), 3],
-              'backbone': {'funnel_vit': {
-                  'model_name': model_name, 'layout': layout}}}}}))
-      trained = trained_model.TrainedModel(
-          params, task_factory.get_task(params.task).build_model(),
-          checkpoint='untrained', step=None, is_ema=False)
-      path = write.export(trained, export_format, folder)
-  except (ValueError, OSError) as error:
-    errors.fail(error)
+  with errors.reported(ValueError, OSError), library_logs.without_prints():
+    params = experiment.load('funnel_vit_imagenet', params_override=str({
+        'task': {'model': {
+            'input_size': [int(image_size), int(image_size), 3],
+            'backbone': {'funnel_vit': {
+                'model_name': model_name, 'layout': layout}}}}}))
+    trained = trained_model.TrainedModel(
+        params, task_factory.get_task(params.task).build_model(),
+        checkpoint='untrained', step=None, is_ema=False)
+    path = write.export(trained, export_format, folder)
   print(path)
 
 

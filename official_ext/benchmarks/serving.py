@@ -57,20 +57,17 @@ def main(argv: Sequence[str]) -> None:
   from official_ext.benchmarks import settings
   from official_ext.serving.runtimes import loading
   # pylint: enable=g-import-not-at-top
-  try:
-    with tempfile.TemporaryDirectory() as folder, (
-        library_logs.without_prints()):
-      rows = []
-      for export_format in _FORMATS.value:
-        for layout in settings.split_layouts(_LAYOUTS.value):
-          path = export_process.run(
-              _MODEL_NAME.value, layout, _IMAGE_SIZE.value,
-              export_format, os.path.join(folder, export_format, layout))
-          runner, = loading.load_all(path, thread_flag.NUM_THREADS.value)
-          rows.append(serving_rows.Row(layout, runner, _IMAGE_SIZE.value))
-      serving_rows.measure(rows, _BATCH_SIZES.value, _ROUNDS.value)
-  except (ValueError, OSError, tf.errors.OpError) as error:
-    errors.fail(error)
+  with errors.reported(), library_logs.without_prints(), (
+      tempfile.TemporaryDirectory()) as folder:
+    rows = []
+    for export_format in _FORMATS.value:
+      for layout in settings.split_layouts(_LAYOUTS.value):
+        path = export_process.run(
+            _MODEL_NAME.value, layout, _IMAGE_SIZE.value,
+            export_format, os.path.join(folder, export_format, layout))
+        runner, = loading.load_all(path, thread_flag.NUM_THREADS.value)
+        rows.append(serving_rows.Row(layout, runner, _IMAGE_SIZE.value))
+    serving_rows.measure(rows, _BATCH_SIZES.value, _ROUNDS.value)
   print(f'{_MODEL_NAME.value}, {_IMAGE_SIZE.value} px, {os.cpu_count()} CPU '
         f'cores, TensorFlow {tf.__version__}; median (minimum to maximum) of '
         f'{_ROUNDS.value} calls\n')

@@ -152,11 +152,9 @@ def main(argv: Sequence[str]) -> None:
   library_logs.silence()
   server = _SERVER.value or f'localhost:{_PORTS[_PROTOCOL.value]}'
   ask = ask_rest if _PROTOCOL.value == 'rest' else ask_grpc
-  try:
+  with errors.reported(RequestError, OSError):
     images = [pathlib.Path(path).read_bytes() for path in argv[1:]]
     answers = ask(server, _MODEL.value, images, _TIMEOUT.value)
-  except (RequestError, OSError) as error:
-    errors.fail(error)
   for path, classes in zip(argv[1:], answers, strict=True):
     print(path)
     for name, probability in classes:

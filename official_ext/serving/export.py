@@ -74,8 +74,6 @@ def main(argv: Sequence[str]) -> None:
   _check_flags()
   library_logs.silence()
   # pylint: disable=g-import-not-at-top
-  import tensorflow as tf
-
   from official_ext.serving.formats import calibration
   from official_ext.serving.formats import write
   from official_ext.trained import trained_model
@@ -88,15 +86,11 @@ def main(argv: Sequence[str]) -> None:
       calibration=calibration.Calibration(
           _CALIBRATION_IMAGES.value, _CALIBRATION_DATA.value),
       overwrite=_OVERWRITE.value)
-  try:
-    with library_logs.without_prints():
-      write.prepare(_FORMAT.value, _EXPORT_DIR.value, options)
-      trained = trained_model.find(
-          _MODEL_DIR.value, selection, _CONFIG_FILE.value)
-      path = write.export(
-          trained, _FORMAT.value, _EXPORT_DIR.value, options)
-  except (ValueError, OSError, tf.errors.OpError) as error:
-    errors.fail(error)
+  with errors.reported(), library_logs.without_prints():
+    write.prepare(_FORMAT.value, _EXPORT_DIR.value, options)
+    trained = trained_model.find(
+        _MODEL_DIR.value, selection, _CONFIG_FILE.value)
+    path = write.export(trained, _FORMAT.value, _EXPORT_DIR.value, options)
   print(f'exported to {path}')
 
 

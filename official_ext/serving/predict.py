@@ -42,11 +42,8 @@ def main(argv: Sequence[str]) -> None:
 
   from official_ext.serving.runtimes import classifier as classifier_lib
   # pylint: enable=g-import-not-at-top
-  try:
-    with tempfile.TemporaryDirectory() as folder:
-      classifier = classifier_lib.Classifier(_export(folder))
-  except (ValueError, OSError, tf.errors.OpError) as error:
-    errors.fail(error)
+  with errors.reported(), tempfile.TemporaryDirectory() as folder:
+    classifier = classifier_lib.Classifier(_export(folder))
   failed = 0
   for path in argv[1:]:
     try:

@@ -47,33 +47,28 @@ def main(argv: Sequence[str]) -> None:
         'name at least one export: a folder, a .tflite or an .onnx file')
   library_logs.silence()
   # pylint: disable=g-import-not-at-top
-  import tensorflow as tf
-
   from official_ext.serving import comparison
   from official_ext.serving.runtimes import loading
   from official_ext.trained import trained_model
   from official_ext.trained import validation_data
   # pylint: enable=g-import-not-at-top
-  try:
-    with library_logs.without_prints():
-      runners = [
-          runner for path in argv[1:]
-          for runner in loading.load_all(path, thread_flag.NUM_THREADS.value)]
-      source = comparison.common_source(runners)
-      checkpoint, model_dir = comparison.locate(
-          source['checkpoint'], _MODEL_DIR.value)
-      trained = trained_model.find(
-          model_dir, trained_model.Selection(
-              checkpoint, source['ema'],
-              runners[0].description['preprocessing']['image_size']))
-      batches = validation_data.read_records(
-          trained, _DATA.value, _NUM_IMAGES.value)
-      first = next(batches)
-      rows = comparison.compare(
-          trained, runners, itertools.chain([first], batches))
-      comparison.time_calls(rows[1:], runners, first, _BATCH_SIZES.value)
-  except (ValueError, OSError, tf.errors.OpError) as error:
-    errors.fail(error)
+  with errors.reported(), library_logs.without_prints():
+    runners = [
+        runner for path in argv[1:]
+        for runner in loading.load_all(path, thread_flag.NUM_THREADS.value)]
+    source = comparison.common_source(runners)
+    checkpoint, model_dir = comparison.locate(
+        source['checkpoint'], _MODEL_DIR.value)
+    trained = trained_model.find(
+        model_dir, trained_model.Selection(
+            checkpoint, source['ema'],
+            runners[0].description['preprocessing']['image_size']))
+    batches = validation_data.read_records(
+        trained, _DATA.value, _NUM_IMAGES.value)
+    first = next(batches)
+    rows = comparison.compare(
+        trained, runners, itertools.chain([first], batches))
+    comparison.time_calls(rows[1:], runners, first, _BATCH_SIZES.value)
   print(f'{rows[0].accuracy.num_images} images, {checkpoint}:\n')
   print(comparison.format_table(rows, _BATCH_SIZES.value))
   wrong = [row.name for row in rows[1:] if row.is_exact and
