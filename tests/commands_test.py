@@ -95,26 +95,6 @@ def test_errors_are_for_the_person_who_typed(
   assert not pathlib.Path(tmp_path, 'run').exists()
 
 
-@pytest.mark.parametrize('arguments, message', [
-    ([], 'give --model_dir, or --config_file'),
-    (['--config_file=a'], 'give the prefix of a checkpoint'),
-    (['--model_dir=a', '--precision=int8'],
-     '--precision is for --format=tflite'),
-    (['--model_dir=a', '--format=onnx', '--version=1'],
-     '--version is for --format=saved_model, not onnx'),
-    (['--model_dir=a', '--format=tflite', '--calibration_images=1'],
-     '--calibration_images is for --precision=int8'),
-    (['--model_dir=nowhere'], 'there is no params.yaml in nowhere'),
-])
-def test_an_export_of_nothing(repository, tmp_path, arguments, message):
-  result = commands.run(
-      '-m', 'official_ext.serving.export',
-      f'--export_dir={tmp_path}/exports', *arguments, cwd=repository)
-  assert result.returncode == 1 and result.stdout == ''
-  assert message in result.stderr.replace('\n', ' ')
-  assert 'Traceback' not in result.stderr
-
-
 @pytest.mark.long
 def test_library_logs_come_back(repository, digits_dir, tmp_path):
   result = train(

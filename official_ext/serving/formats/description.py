@@ -71,7 +71,7 @@ def parse(text: str) -> dict[str, Any]:
   """
   described = json.loads(text)
   source = described['source']
-  # Its name up to version 0.1.
+  # Its name in exports written before it was called EMA.
   if 'averaged' in source:
     source['ema'] = source.pop('averaged')
   return described
