@@ -7,8 +7,9 @@ standard deviation ("normalised"); a figure takes values from 0 to 1.
 from __future__ import annotations
 
 import numpy as np
-from official.vision.ops import preprocess_ops
 import tensorflow as tf
+
+from official_ext.tasks import normalization
 
 # What red, green and blue give to the luminance (ITU-R BT.601).
 _LUMINANCE = np.array([0.299, 0.587, 0.114])
@@ -16,21 +17,17 @@ _LUMINANCE = np.array([0.299, 0.587, 0.114])
 
 def normalize(images: tf.Tensor) -> tf.Tensor:
   """Returns images of RGB values from 0 to 1, [..., 3], normalised."""
-  return preprocess_ops.normalize_image(
-      255 * images, offset=preprocess_ops.MEAN_RGB,
-      scale=preprocess_ops.STDDEV_RGB)
+  return normalization.normalize(255 * images)
 
 
 def displayable(images: np.ndarray) -> np.ndarray:
   """Returns normalised images [..., 3] as RGB values from 0 to 1."""
-  values = (images * np.array(preprocess_ops.STDDEV_RGB, np.float32)
-            + np.array(preprocess_ops.MEAN_RGB, np.float32))
-  return np.clip(values / 255, 0, 1)
+  return np.clip(normalization.denormalize(images) / 255, 0, 1)
 
 
 def black(shape: tuple[int, ...]) -> np.ndarray:
   """Returns normalised black images, float32 of a shape [..., 3]."""
-  value = -np.array(preprocess_ops.MEAN_RGB) / preprocess_ops.STDDEV_RGB
+  value = -np.array(normalization.MEAN) / normalization.STDDEV
   return np.broadcast_to(value.astype(np.float32), shape)
 
 
