@@ -9,7 +9,6 @@ from absl import logging
 from official.core import config_definitions as cfg
 import tensorflow as tf
 
-from official_ext.configs import image_classification
 from official_ext.serving.formats import description
 from official_ext.serving.formats import names
 from official_ext.serving.formats import write
