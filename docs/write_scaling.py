@@ -109,7 +109,7 @@ NOTES = """
   last two dimensions to multiples of 8 and 128, so a close case is decided by
   trying.
   The values of a plain backward pass in bfloat16 would be
-  {ideal} (`costs.count_kept_activations`).
+  {ideal} (`costs.count_saved_activations`).
 
 Assumed:
 
@@ -207,7 +207,7 @@ def page():
     shares.append(
         6 * multiply_adds * ASSUMPTIONS.batch_size *
         PAPER_STEPS_PER_S[model.name] / peak)
-  kept = [2 * costs.count_kept_activations(spec) / 2**20
+  kept = [2 * costs.count_saved_activations(spec) / 2**20
           for spec, _ in resolved]
   return (
       HEAD.format(batch_size=ASSUMPTIONS.batch_size,

@@ -30,9 +30,9 @@ ORDER = {
         'backbones', 'image_classification',
     ],
     'official_ext.modeling': [
-        'layout', 'fused_ops', 'token_ops', 'hardware', 'specs',
-        'token_windows', 'transformer_layer', 'costs', 'funnel_encoder',
-        'funnel_vit',
+        'layout', 'gelu', 'specs', 'costs', 'token_ops', 'token_windows',
+        'hardware', 'custom_gradients', 'rematerialization', 'attention',
+        'options', 'transformer_layer', 'funnel_encoder', 'funnel_vit',
     ],
     'official_ext.params': [
         'derive', 'overrides', 'former_settings', 'experiment',

@@ -116,7 +116,7 @@ def layer_matrix(trace: funnel_encoder.LayerTrace, spec: specs.ModelSpec,
     [B, num_outputs, S], float64; rows sum to one.
   """
   attention = np.asarray(
-      trace.attention_scores(), np.float64).mean(axis=1)  # [B, T, S]
+      trace.attention_weights(), np.float64).mean(axis=1)  # [B, T, S]
   if trace.pool is None:
     return _mix(attention, np.eye(attention.shape[-1]), residual)
   pool = pooling_matrix(trace.pool, spec.pooling, spec.has_class_token)

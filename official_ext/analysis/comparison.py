@@ -114,10 +114,8 @@ def summarise(run: runs_lib.Run) -> Result:
   pooling = parameters = multiply_adds = None
   if spec:
     num_classes = run.params.task.model.num_classes
-    config = run.params.task.model.backbone.funnel_vit
     pooling = _pooling(spec)
-    parameters = costs.count_parameters(
-        spec, num_classes, bool(config.layer_scale_init_value))
+    parameters = costs.count_parameters(spec, num_classes)
     multiply_adds = costs.count_multiply_adds(spec, num_classes)
   accuracies = history.validation.get(runs_lib.ACCURACY)
   num_images = _last(history.validation.get(event_tags.NUM_IMAGES))

@@ -111,7 +111,7 @@ def begin(settings: Sequence[settings_lib.Settings]) -> list[report.Row]:
         multiply_adds=costs.count_multiply_adds(
             spec, num_classes, not is_garden and
             config.fast_path.class_token_only),
-        saved_activations=costs.count_kept_activations(spec)))
+        saved_activations=costs.count_saved_activations(spec)))
   return rows
 
 

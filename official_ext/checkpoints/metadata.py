@@ -28,7 +28,12 @@ _FORMAT_VERSION = 1
 ARCHITECTURE_KEYS = (
     'backbone', 'layout', 'hidden_sizes', 'mlp_dims', 'num_heads',
     'patch_size', 'grid', 'pooler', 'pooling', 'pool_axes', 'pool_query_only',
-    'representation_size', 'num_classes')
+    'representation_size', 'has_layer_scale', 'activation', 'norm_epsilon',
+    'num_classes')
+
+# What the metadata of version 0.1.0 does not say, because there was no choice.
+_FORMERLY = {'activation': 'gelu_tanh', 'norm_epsilon': 1e-6}
+_LAYER_SCALE_KEY = '/_layer_scale_attn/'
 
 
 class CheckpointMetadata(tf.train.experimental.PythonState):
@@ -86,6 +91,9 @@ def describe(params: cfg.ExperimentConfig) -> dict[str, Any]:
         'pool_axes': spec.pool_axes,
         'pool_query_only': spec.pool_query_only,
         'representation_size': spec.representation_size,
+        'has_layer_scale': spec.has_layer_scale,
+        'activation': spec.activation,
+        'norm_epsilon': spec.norm_epsilon,
     }
   return described
 
@@ -97,7 +105,8 @@ def read(checkpoint: str) -> dict[str, Any] | None:
     checkpoint: prefix of the checkpoint, such as 'model_dir/ckpt-100'.
 
   Returns:
-    The metadata, or None if the checkpoint carries none.
+    The metadata, completed where an earlier version wrote less, or None if
+    the checkpoint carries none.
 
   Raises:
     ValueError: if there is no readable checkpoint.
@@ -106,7 +115,12 @@ def read(checkpoint: str) -> dict[str, Any] | None:
     reader = tf.train.load_checkpoint(checkpoint)
     if not reader.has_tensor(_KEY):
       return None
-    return json.loads(reader.get_tensor(_KEY))
+    found = json.loads(reader.get_tensor(_KEY))
+    if found.get('backbone') == 'funnel_vit' and 'activation' not in found:
+      found |= _FORMERLY | {'has_layer_scale': any(
+          _LAYER_SCALE_KEY in key
+          for key in reader.get_variable_to_shape_map())}
+    return found
 
 
 def check_same_architecture(

@@ -18,11 +18,16 @@ class FunnelTransformer(hyperparams.Config):
     num_heads: attention heads.
     attention_dropout_rate: dropout of the attention weights.
     dropout_rate: dropout of the embeddings and of each layer's two outputs.
+    activation: the MLP's GELU: 'gelu_tanh', which Model Garden and JAX's ViT
+      take, 'gelu_erf' or 'gelu_quick'.
+    norm_epsilon: added to the variance in every LayerNorm.
   """
   mlp_dim: int | None = None
   num_heads: int | None = None
   attention_dropout_rate: float = 0.0
   dropout_rate: float = 0.0
+  activation: str = 'gelu_tanh'
+  norm_epsilon: float = 1e-6
 
 
 @dataclasses.dataclass
@@ -31,20 +36,16 @@ class FastPath(hyperparams.Config):
 
   Attributes:
     fused_layers: query, key and value from one matrix product; LayerNorm and
-      GELU computed again in the backward pass instead of kept.
+      GELU rematerialised in the backward pass instead of saved.
     class_token_only: the last layer computes the class token alone, where the
       pooler is 'token'.
-    bfloat16_gelu: under mixed bfloat16, fused layers compute GELU in bfloat16;
-      Model Garden computes it in float32. Off by default: no faster on CPU,
-      and not measured elsewhere.
-    float32_products: under mixed bfloat16, fused layers multiply and sum in
-      float32 and round the result. None: where TensorFlow has nothing but a
-      CPU, one without a matrix unit for bfloat16 (AMX).
+    float32_matmuls: under mixed bfloat16, layers multiply and sum in float32
+      and round the result. None: where TensorFlow has nothing but a CPU, one
+      without a matrix unit for bfloat16 (AMX).
   """
   fused_layers: bool = True
   class_token_only: bool = True
-  bfloat16_gelu: bool = False
-  float32_products: bool | None = None
+  float32_matmuls: bool | None = None
 
 
 @dataclasses.dataclass
@@ -71,8 +72,9 @@ class FunnelViT(hyperparams.Config):
     layer_scale_init_value: initial LayerScale (arXiv 2103.17239), 0 for none.
     original_init: ViT's initialisers, or else truncated normal (DeiT).
     fast_path: how the model is computed.
-    recompute_layers: whether training keeps only the inputs of every layer and
-      computes the layer again in the backward pass: less memory, more time.
+    gradient_checkpointing: whether training saves only the inputs of every
+      layer and computes the layer again in the backward pass: less memory,
+      more time.
   """
   model_name: str = 'vit-b16'
   layout: str | None = None
@@ -89,7 +91,7 @@ class FunnelViT(hyperparams.Config):
   layer_scale_init_value: float = 0.0
   original_init: bool = True
   fast_path: FastPath = dataclasses.field(default_factory=FastPath)
-  recompute_layers: bool = False
+  gradient_checkpointing: bool = False
 
 
 @dataclasses.dataclass

@@ -49,7 +49,7 @@ def main(argv: Sequence[str]) -> None:
   for spec in resolved:
     parameters = costs.count_parameters(spec, num_classes)
     multiply_adds = costs.count_multiply_adds(spec, num_classes)
-    saved = costs.count_kept_activations(spec) * tf.float32.size / search.MIB
+    saved = costs.count_saved_activations(spec) * tf.float32.size / search.MIB
     print(f'{spec.layout_with_tokens:{width}}{parameters / 1e6:14.1f}'
           f'{multiply_adds / 1e9:8.2f}{100 * multiply_adds / first:12.0f} %'
           f'{saved:12.1f}')

@@ -49,7 +49,7 @@ class Budgets:
     max_gmacs: multiply-adds of one image's forward pass, 1e9.
     max_parameters_millions: trainable parameters, 1e6.
     max_activations_mib: activations saved for the backward pass of a batch, as
-      `costs.count_kept_activations` counts them, MiB.
+      `costs.count_saved_activations` counts them, MiB.
     batch_size: images in the batch.
     bytes_per_value: 4 for float32, 2 for bfloat16.
   """
@@ -227,7 +227,7 @@ def _costs(spec: specs.ModelSpec, num_classes: int) -> tuple[int, int, int]:
   """Returns the costs of a model, in the order of `Plan`."""
   return (costs.count_multiply_adds(spec, num_classes),
           costs.count_parameters(spec, num_classes),
-          costs.count_kept_activations(spec))
+          costs.count_saved_activations(spec))
 
 
 def _costs_of(spec: specs.ModelSpec, layers: np.ndarray,

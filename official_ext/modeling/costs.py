@@ -1,4 +1,4 @@
-"""What a layout costs: parameters, multiply-adds and kept activations.
+"""What a layout costs: parameters, multiply-adds and saved activations.
 
 Multiply-adds count the matrix products of one forward pass (patch embedding,
 projections, attention, MLP, head); LayerNorm, softmax and GELU are left out.
@@ -16,14 +16,12 @@ from official_ext.modeling import specs
 _CHANNELS = 3
 
 
-def count_parameters(spec: specs.ModelSpec, num_classes: int = 0,
-                     has_layer_scale: bool = False) -> int:
+def count_parameters(spec: specs.ModelSpec, num_classes: int = 0) -> int:
   """Counts the trainable parameters of a model.
 
   Args:
     spec: the sizes of the model.
     num_classes: outputs of the head; 0 counts the backbone alone.
-    has_layer_scale: whether the layers have LayerScale.
 
   Returns:
     The number of parameters.
@@ -42,7 +40,7 @@ def count_parameters(spec: specs.ModelSpec, num_classes: int = 0,
     layer = 4 * _dense(size, size)  # Query, key, value, output.
     layer += _dense(size, block.mlp_dim) + _dense(block.mlp_dim, size)
     layer += 2 * 2 * size  # Two LayerNorms.
-    if has_layer_scale:
+    if spec.has_layer_scale:
       layer += 2 * size
     total += block.num_layers * layer
     previous_size = size
@@ -96,11 +94,11 @@ def count_multiply_adds(spec: specs.ModelSpec, num_classes: int = 0,
   return total + features * num_classes
 
 
-def count_kept_activations(spec: specs.ModelSpec) -> int:
-  """Counts the values that one image's backward pass needs kept.
+def count_saved_activations(spec: specs.ModelSpec) -> int:
+  """Counts the values that one image's backward pass needs saved.
 
   An ideal: each value once, nothing recomputed, no dropout and no padding. A
-  framework keeps more, and variables and gradients come on top. Kept are
+  framework saves more, and variables and gradients come on top. Saved are
 
   - for the embedding, 3 T D: the patches, and the tokens with the class token
     and with the position embedding;

@@ -18,6 +18,7 @@ import tf_keras
 from official_ext.configs import backbones
 from official_ext.modeling import funnel_encoder
 from official_ext.modeling import hardware
+from official_ext.modeling import options as options_lib
 from official_ext.modeling import specs
 
 
@@ -33,34 +34,20 @@ class FunnelViT(tf_keras.Model):
       self,
       spec: specs.ModelSpec,
       input_specs: tf_keras.layers.InputSpec,
-      dropout_rate: float = 0.0,
-      attention_dropout_rate: float = 0.0,
-      init_stochastic_depth_rate: float = 0.0,
-      layer_scale_init_value: float = 0.0,
-      original_init: bool = True,
+      options: options_lib.EncoderOptions,
       kernel_regularizer: tf_keras.regularizers.Regularizer | None = None,
-      fast_path: backbones.FastPath | None = None,
-      recompute_layers: bool = False,
   ):
     """Builds the model.
 
     Args:
       spec: the sizes of the model.
       input_specs: shape of the images, [B, height, width, 3].
-      dropout_rate: dropout of the embeddings and of each layer's two outputs.
-      attention_dropout_rate: dropout of the attention weights.
-      init_stochastic_depth_rate: drop rate of the last layer's residual
-        branches; the others grow linearly up to it.
-      layer_scale_init_value: initial LayerScale, 0 for none.
-      original_init: ViT's initialisers, or else truncated normal (DeiT).
+      options: of the encoder.
       kernel_regularizer: regulariser of every kernel.
-      fast_path: how to compute; None for the default.
-      recompute_layers: whether to keep only the inputs of every layer and
-        compute the layer again in the backward pass.
     """
-    fast_path = fast_path or backbones.FastPath()
     hidden_size = spec.blocks[0].hidden_size
-    dense_initializer = 'lecun_normal' if original_init else 'he_uniform'
+    dense_initializer = (
+        'lecun_normal' if options.original_init else 'he_uniform')
     images = tf_keras.Input(shape=input_specs.shape[1:])
     # [B, height, width, 3] -> [B, H, W, D]
     x = tf_keras.layers.Conv2D(
@@ -75,28 +62,7 @@ class FunnelViT(tf_keras.Model):
     if spec.has_class_token:
       x = vit.TokenLayer(name='cls')(x)  # [B, N, D] -> [B, N + 1, D]
     x = funnel_encoder.FunnelEncoder(
-        blocks=spec.blocks,
-        pooling=spec.pooling,
-        pool_query_only=spec.pool_query_only,
-        has_class_token=spec.has_class_token,
-        dropout_rate=dropout_rate,
-        attention_dropout_rate=attention_dropout_rate,
-        kernel_initializer=(
-            'glorot_uniform' if original_init else
-            dict(class_name='TruncatedNormal', config=dict(stddev=0.02))),
-        kernel_regularizer=kernel_regularizer,
-        init_stochastic_depth_rate=init_stochastic_depth_rate,
-        layer_scale_init_value=layer_scale_init_value,
-        class_token_only=(
-            spec.pooler == 'token' and fast_path.class_token_only),
-        fused_layers=fast_path.fused_layers,
-        bfloat16_gelu=fast_path.bfloat16_gelu,
-        float32_products=(
-            hardware.multiplies_faster_in_float32()
-            if fast_path.float32_products is None
-            else fast_path.float32_products),
-        recompute_layers=recompute_layers,
-        name='encoder')(x)
+        spec.blocks, options, kernel_regularizer, name='encoder')(x)
     if spec.pooler == 'token':
       x = x[:, 0]  # [B, T', D'] -> [B, D']
     elif spec.pooler == 'gap':
@@ -174,13 +140,28 @@ def build_funnel_vit(
   config = backbone_config.get()
   spec = specs.resolve(config, tuple(input_specs.shape[1:3]))
   return FunnelViT(
-      spec=spec,
-      input_specs=input_specs,
-      dropout_rate=config.transformer.dropout_rate,
-      attention_dropout_rate=config.transformer.attention_dropout_rate,
+      spec, input_specs, encoder_options(config), l2_regularizer)
+
+
+def encoder_options(config: backbones.FunnelViT) -> options_lib.EncoderOptions:
+  """Returns what the configuration of a backbone says of its encoder."""
+  fast_path, transformer = config.fast_path, config.transformer
+  float32_matmuls = fast_path.float32_matmuls
+  if float32_matmuls is None:
+    float32_matmuls = hardware.multiplies_faster_in_float32()
+  return options_lib.EncoderOptions(
+      pooling=config.pooling,
+      pool_query_only=config.pool_query_only,
+      has_class_token=config.pooler == 'token',
+      dropout_rate=transformer.dropout_rate,
+      attention_dropout_rate=transformer.attention_dropout_rate,
       init_stochastic_depth_rate=config.init_stochastic_depth_rate,
       layer_scale_init_value=config.layer_scale_init_value,
+      activation=transformer.activation,
+      norm_epsilon=transformer.norm_epsilon,
       original_init=config.original_init,
-      kernel_regularizer=l2_regularizer,
-      fast_path=config.fast_path,
-      recompute_layers=config.recompute_layers)
+      class_token_only=(
+          config.pooler == 'token' and fast_path.class_token_only),
+      fused_layers=fast_path.fused_layers,
+      float32_matmuls=float32_matmuls,
+      gradient_checkpointing=config.gradient_checkpointing)

@@ -34,7 +34,7 @@ _EXAMPLES = (
     "'B12', 'B6-6', 'B6(197)-6(99)', 'B6(197, m4096)-6(99)-2(50, m1536)'")
 _BLOCK = re.compile(r'(?P<layers>\d+)\s*(?:\((?P<options>[^()]*)\))?')
 _OPTION = re.compile(r'(?P<letter>[shma]?)(?P<number>\d+)')
-# Beyond these a number is a slip of the finger.
+# Beyond these a number is a typo.
 _LARGEST = {
     'num_layers': 1_000,
     'num_tokens': 1_000_000,

@@ -11,6 +11,7 @@ import dataclasses
 from official.vision.modeling.backbones import vit_specs
 
 from official_ext.configs import backbones
+from official_ext.modeling import gelu
 from official_ext.modeling import layout as layout_lib
 
 # 0.3 M parameters: six layers of width 64, patches of 4 x 4 px.
@@ -28,7 +29,7 @@ POOLINGS = ('mean', 'max')
 
 @dataclasses.dataclass(frozen=True)
 class ModelSpec:
-  """Everything that fixes the variables of a Funnel-ViT and its token counts.
+  """Everything that fixes the variables of a Funnel-ViT and what they compute.
 
   Attributes:
     model_name: the preset.
@@ -41,6 +42,9 @@ class ModelSpec:
     pool_axes: 'sequence' or 'grid'.
     pool_query_only: whether keys and values stay unpooled.
     representation_size: width of the pre-logits layer, 0 for none.
+    has_layer_scale: whether the layers have LayerScale.
+    activation: the MLP's GELU, a key of `gelu.BY_NAME`.
+    norm_epsilon: added to the variance in every LayerNorm.
   """
   model_name: str
   layout: layout_lib.Layout
@@ -52,6 +56,9 @@ class ModelSpec:
   pool_axes: str
   pool_query_only: bool
   representation_size: int
+  has_layer_scale: bool
+  activation: str
+  norm_epsilon: float
 
   @property
   def has_class_token(self) -> bool:
@@ -87,6 +94,12 @@ def resolve(config: backbones.FunnelViT,
   preset = PRESETS[config.model_name]
   _check_choice('pooler', config.pooler, POOLERS)
   _check_choice('pooling', config.pooling, POOLINGS)
+  _check_choice('transformer.activation', config.transformer.activation,
+                tuple(gelu.BY_NAME))
+  if not 0 < config.transformer.norm_epsilon < 1:
+    raise ValueError(
+        f'transformer.norm_epsilon is {config.transformer.norm_epsilon}, but '
+        'must be above 0 and below 1, such as 1e-6.')
   for name in ('hidden_size', 'patch_size'):
     _check_positive(name, getattr(config, name))
   for name in ('mlp_dim', 'num_heads'):
@@ -121,7 +134,10 @@ def resolve(config: backbones.FunnelViT,
       pooling=config.pooling,
       pool_axes=config.pool_axes,
       pool_query_only=config.pool_query_only,
-      representation_size=config.representation_size)
+      representation_size=config.representation_size,
+      has_layer_scale=bool(config.layer_scale_init_value),
+      activation=config.transformer.activation,
+      norm_epsilon=config.transformer.norm_epsilon)
 
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:

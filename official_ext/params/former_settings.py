@@ -36,7 +36,13 @@ class Former:
 
 
 # Remove an entry in the release after the one whose CHANGELOG lists it.
-SETTINGS: tuple[Former, ...] = ()
+_BACKBONE = 'task.model.backbone.funnel_vit'
+SETTINGS: tuple[Former, ...] = (
+    Former(f'{_BACKBONE}.recompute_layers', 'gradient_checkpointing'),
+    Former(f'{_BACKBONE}.fast_path.float32_products', 'float32_matmuls'),
+    Former(f'{_BACKBONE}.fast_path.bfloat16_gelu', default=False, reason=(
+        'A GELU in bfloat16 was no faster anywhere. Leave it out.')),
+)
 
 
 def apply(settings: Mapping[str, Any], source: str, tells: bool = True,

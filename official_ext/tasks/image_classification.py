@@ -73,9 +73,7 @@ class ImageClassificationTask(
     if model.backbone.type != 'funnel_vit':
       return f'backbone {model.backbone.type}'
     spec = specs.resolve(model.backbone.funnel_vit, tuple(model.input_size[:2]))
-    num_parameters = costs.count_parameters(
-        spec, model.num_classes,
-        bool(model.backbone.funnel_vit.layer_scale_init_value))
+    num_parameters = costs.count_parameters(spec, model.num_classes)
     multiply_adds = costs.count_multiply_adds(spec, model.num_classes)
     return (f'Funnel-ViT {spec.model_name}, {spec.layout_with_tokens}: '
             f'{num_parameters / 1e6:.1f} M parameters, '

@@ -41,6 +41,9 @@ def test_describes_the_model():
       'pool_axes': 'sequence',
       'pool_query_only': True,
       'representation_size': 768,
+      'has_layer_scale': False,
+      'activation': 'gelu_tanh',
+      'norm_epsilon': 1e-6,
       'num_classes': 1001,
       'input_size': [224, 224, 3],
   }
@@ -82,11 +85,36 @@ def test_restoring_keeps_the_metadata_of_this_run(tmp_path):
     ('task.model.input_size=[384,384,3]', r'grid is \[14, 14\] there'),
     ('task.model.backbone.funnel_vit.representation_size=0',
      'representation_size is 768 there and 0 here'),
+    # Resumed, its gammas would be fresh.
+    ('task.model.backbone.funnel_vit.layer_scale_init_value=0.1',
+     'has_layer_scale is False there and True here'),
+    ("task.model.backbone.funnel_vit.transformer.activation='gelu_erf'",
+     'activation is gelu_tanh there and gelu_erf here'),
+    ('task.model.backbone.funnel_vit.transformer.norm_epsilon=1e-5',
+     'norm_epsilon is 1e-06 there and 1e-05 here'),
 ])
 def test_another_architecture_is_refused(tmp_path, override, message):
   path = save(tmp_path, describe())
   with pytest.raises(ValueError, match=message):
     metadata.check_same_architecture(path, describe(override))
+
+
+@pytest.mark.parametrize('init_value', [0.0, 0.1])
+def test_metadata_from_before_layer_scale_was_in_it(tmp_path, init_value):
+  """What a checkpoint of an earlier version does not say, its variables do."""
+  setting = 'task.model.backbone.funnel_vit.layer_scale_init_value='
+  former = describe()
+  for key in ('has_layer_scale', 'activation', 'norm_epsilon'):
+    del former[key]
+  path = tf.train.Checkpoint(
+      model=models.build_backbone(
+          layout='B1', layer_scale_init_value=init_value),
+      **{metadata.CHECKPOINT_ITEM: metadata.CheckpointMetadata(former)}).save(
+          str(tmp_path / 'ckpt'))
+  metadata.check_same_architecture(path, describe(f'{setting}{init_value}'))
+  with pytest.raises(ValueError, match='has_layer_scale is'):
+    metadata.check_same_architecture(
+        path, describe(f'{setting}{0.1 - init_value}'))
 
 
 def test_a_checkpoint_without_metadata(tmp_path):

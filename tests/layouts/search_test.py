@@ -47,7 +47,7 @@ def test_costs_are_those_of_the_layout_as_printed(num_blocks, settings):
     classes = settings.get('num_classes', 1_000)
     assert plan.multiply_adds == costs.count_multiply_adds(spec, classes)
     assert plan.num_parameters == costs.count_parameters(spec, classes)
-    assert plan.saved_activations == costs.count_kept_activations(spec)
+    assert plan.saved_activations == costs.count_saved_activations(spec)
 
 
 def test_all_layouts_within_the_budgets_are_found_and_no_others():
@@ -61,7 +61,7 @@ def test_all_layouts_within_the_budgets_are_found_and_no_others():
             f'B{first}-{second}(s{strides[0]})-{third}(s{strides[1]})')
         gmacs = costs.count_multiply_adds(spec, 1_000) / 1e9
         # Of 16 images in bfloat16.
-        mib = costs.count_kept_activations(spec) * 16 * 2 / 2 ** 20
+        mib = costs.count_saved_activations(spec) * 16 * 2 / 2 ** 20
         if round(gmacs, 2) <= 8 and round(mib, 1) <= 570:
           expected[sizes(spec)] = max(gmacs / 8, mib / 570)
   settings = dict(max_gmacs=8, max_activations_mib=570, batch_size=16,

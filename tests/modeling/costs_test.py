@@ -86,8 +86,8 @@ def test_without_a_class_token_nothing_is_cut():
     ('B4-4-4', 384, 46.9),
 ])
 def test_saving_in_kept_activations(layout, image_size, saving):
-  kept = costs.count_kept_activations(spec_of(layout, image_size))
-  baseline = costs.count_kept_activations(spec_of('B12', image_size))
+  kept = costs.count_saved_activations(spec_of(layout, image_size))
+  baseline = costs.count_saved_activations(spec_of('B12', image_size))
   assert 100 * (1 - kept / baseline) == pytest.approx(saving, abs=0.2)
 
 
@@ -99,7 +99,7 @@ def test_kept_activations_by_hand(settings, keys):
   embedding = 3 * 5 * 8
   first = 4 * 5 * 8 + 5 * (4 * 8 + 2 * 16) + 2 * 2 * 5 * 5
   second = 4 * keys * 8 + 3 * (4 * 8 + 2 * 16) + 2 * 2 * 3 * keys
-  assert costs.count_kept_activations(small(**settings)) == (
+  assert costs.count_saved_activations(small(**settings)) == (
       embedding + first + second)
 
 
@@ -110,7 +110,7 @@ def test_kept_activations_of_blocks_of_different_widths():
   first = 4 * 17 * 64 + 17 * (4 * 64 + 2 * 256) + 2 * 4 * 17 * 17
   projection = 17 * 64
   second = 4 * 17 * 128 + 9 * (4 * 128 + 2 * 256) + 2 * 2 * 9 * 17
-  assert costs.count_kept_activations(spec) == (
+  assert costs.count_saved_activations(spec) == (
       embedding + first + projection + second)
 
 
@@ -124,6 +124,4 @@ def test_kept_activations_of_blocks_of_different_widths():
 ])
 def test_parameters_are_those_of_the_model(settings):
   backbone = models.build_backbone((20, 12), **settings)
-  assert costs.count_parameters(
-      backbone.spec, has_layer_scale='layer_scale_init_value' in settings
-  ) == backbone.count_params()
+  assert costs.count_parameters(backbone.spec) == backbone.count_params()

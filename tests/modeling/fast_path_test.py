@@ -9,22 +9,18 @@ import tensorflow as tf
 import tf_keras
 
 from official_ext.configs import backbones
-from official_ext.modeling import funnel_encoder
 
-OFF = dict(fused_layers=False, class_token_only=False, bfloat16_gelu=False,
-           float32_products=False)
-ON = dict(fused_layers=True, class_token_only=True, bfloat16_gelu=True,
-          float32_products=True)
+OFF = dict(fused_layers=False, class_token_only=False, float32_matmuls=False)
+ON = dict(fused_layers=True, class_token_only=True, float32_matmuls=True)
 SWITCHES = {
     'fused_layers': dict(fast_path=dict(OFF, fused_layers=True)),
     'class_token_only': dict(fast_path=dict(OFF, class_token_only=True)),
-    'bfloat16_gelu': dict(fast_path=dict(
-        OFF, fused_layers=True, bfloat16_gelu=True)),
-    'float32_products': dict(fast_path=dict(
-        OFF, fused_layers=True, float32_products=True)),
+    'float32_matmuls': dict(fast_path=dict(
+        OFF, fused_layers=True, float32_matmuls=True)),
     'all': dict(fast_path=ON),
-    'recompute_layers': dict(fast_path=OFF, recompute_layers=True),
-    'all, recompute_layers': dict(fast_path=ON, recompute_layers=True),
+    'gradient_checkpointing': dict(fast_path=OFF, gradient_checkpointing=True),
+    'all, gradient_checkpointing': dict(
+        fast_path=ON, gradient_checkpointing=True),
 }
 MODELS = {
     'one block': dict(layout='B2'),
@@ -87,7 +83,7 @@ def test_same_outputs_and_gradients(plain, switch):
 
 @pytest.mark.long
 def test_same_outputs_and_gradients_under_xla(plain):
-  assert_same(plain, SWITCHES['all, recompute_layers'], compiled=True)
+  assert_same(plain, SWITCHES['all, gradient_checkpointing'], compiled=True)
 
 
 @pytest.mark.parametrize('switch', SWITCHES)
@@ -115,12 +111,13 @@ def test_under_mixed_bfloat16(switch):
   assert error < 1.5 * garden_error
 
 
-@pytest.mark.parametrize('recompute_layers', [False, True])
-def test_a_model_leaves_nothing_behind(recompute_layers):
+@pytest.mark.parametrize('gradient_checkpointing', [False, True])
+def test_a_model_leaves_nothing_behind(gradient_checkpointing):
   # TensorFlow never lets go of a graph with a custom gradient in it.
   counts = []
   for _ in range(2):
-    build(layout='B1-1', fast_path=ON, recompute_layers=recompute_layers)
+    build(layout='B1-1', fast_path=ON,
+          gradient_checkpointing=gradient_checkpointing)
     tf_keras.backend.clear_session()
     gc.collect()
     counts.append(
@@ -145,21 +142,6 @@ def test_dropout_and_stochastic_depth_act_in_the_fused_layers():
     encoder[fused] = np.std(trained - still)
   # The same noise by size; the draws differ.
   assert encoder[True] == pytest.approx(encoder[False], rel=0.1)
-
-
-def test_class_token_only_needs_a_class_token():
-  with pytest.raises(ValueError, match='has_class_token is False'):
-    funnel_encoder.FunnelEncoder([], has_class_token=False,
-                                 class_token_only=True)
-
-
-@pytest.mark.parametrize('rate', [
-    dict(transformer=dict(dropout_rate=0.1)),
-    dict(transformer=dict(attention_dropout_rate=0.1)),
-    dict(init_stochastic_depth_rate=0.1)])
-def test_layers_with_dropout_are_not_recomputed(rate):
-  with pytest.raises(ValueError, match='recompute_layers would drop other'):
-    models.build_backbone(recompute_layers=True, **rate)
 
 
 def test_checkpoints_do_not_know_the_switches(tmp_path):

@@ -34,7 +34,7 @@ def test_accelerators_multiply_bfloat16(tmp_path, monkeypatch):
 def test_the_model_takes_the_setting(setting, expected):
   tf_keras.mixed_precision.set_global_policy('mixed_bfloat16')
   model = models.build_backbone(
-      layout='B1', fast_path=dict(float32_products=setting))
+      layout='B1', fast_path=dict(float32_matmuls=setting))
   graph = tf.function(model).get_concrete_function(
       models.random_images(1)).graph
   products = [operation for operation in graph.get_operations()

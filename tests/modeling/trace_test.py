@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from official_ext.modeling import funnel_encoder
 from official_ext.modeling import layout as layout_lib
+from official_ext.modeling import options as options_lib
 from official_ext.modeling import transformer_layer
 
 
@@ -17,8 +18,8 @@ def build(text='B1-2-1', grid=(3, 5), has_class_token=True, **settings):
   blocks = layout_lib.resolve(
       layout_lib.parse(text), grid=grid, hidden_size=8, mlp_dim=12,
       num_heads=2, has_class_token=has_class_token)
-  encoder = funnel_encoder.FunnelEncoder(
-      blocks, has_class_token=has_class_token, **settings)
+  encoder = funnel_encoder.FunnelEncoder(blocks, options_lib.EncoderOptions(
+      has_class_token=has_class_token, **settings))
   tokens = tf.random.normal([2, blocks[0].num_tokens, 8])
   encoder(tokens)
   models.randomize(encoder)
@@ -31,7 +32,7 @@ def build(text='B1-2-1', grid=(3, 5), has_class_token=True, **settings):
     dict(pool_query_only=False, pooling='max'),
     dict(has_class_token=False),
     dict(fused_layers=False),
-    dict(recompute_layers=True),
+    dict(gradient_checkpointing=True),
     dict(dropout_rate=0.5, attention_dropout_rate=0.5),
     dict(text='B1-1(h16, a4)-1'),
 ], ids=str)
@@ -43,9 +44,8 @@ def test_tracing_computes_what_calling_does(settings):
   assert len(encoder.variables) == num_variables
   assert [trace.layer for trace in traces] == encoder._encoder_layers
   for trace, after in zip(traces, [*traces[1:], None]):
-    inputs = (trace.query if trace.key_value is None
-              else [trace.query, trace.key_value, None])
-    result = trace.layer(inputs, output_range=trace.num_outputs)
+    result = trace.layer(
+        trace.query, trace.key_value, num_outputs=trace.num_outputs)
     if after is None:
       result = encoder._norm(result)
       np.testing.assert_allclose(result, outputs, atol=1e-6)
@@ -74,13 +74,13 @@ def test_what_layers_are_given():
 
 
 @pytest.mark.parametrize('fused_layers', [True, False])
-def test_attention_scores_against_numpy(fused_layers):
+def test_attention_weights_against_numpy(fused_layers):
   encoder, tokens = build(
       'B1-1(h16, a4)', fused_layers=fused_layers, class_token_only=True)
   traces, _ = encoder.trace(tokens)
   shapes = [(2, 2, 16, 16), (2, 4, 1, 16)]
   for trace, shape in zip(traces, shapes):
-    scores = trace.attention_scores()
+    scores = trace.attention_weights()
     assert scores.shape == shape
     for image in range(2):
       query = trace.query[image].numpy()
@@ -96,14 +96,9 @@ def test_there_is_nothing_to_see_before_the_first_call():
   fresh = funnel_encoder.FunnelEncoder.from_config(encoder.get_config())
   with pytest.raises(ValueError, match='no variables yet. Call it before'):
     fresh.trace(tf.zeros([1, 16, 8]))
-  layer = transformer_layer.TransformerLayer(
-      num_attention_heads=2, inner_dim=12, inner_activation='gelu',
-      fused=False, name='mine')
+  layer = transformer_layer.TransformerLayer(2, 12, name='mine')
   with pytest.raises(ValueError, match='mine has no variables yet'):
-    layer.attention_scores(tf.zeros([1, 3, 8]))
-  layer(tf.zeros([1, 3, 8]))
-  with pytest.raises(ValueError, match='Set norm_first=True'):
-    layer.attention_scores(tf.zeros([1, 3, 8]))
+    layer.attention_weights(tf.zeros([1, 3, 8]))
 
 
 def test_the_backbone_traces_images():
@@ -114,7 +109,7 @@ def test_the_backbone_traces_images():
   assert [trace.num_outputs for trace in traces] == [15, 8]
   last = traces[-1]
   tokens = backbone.get_layer('encoder')._norm(
-      last.layer([last.query, last.key_value, None]))
+      last.layer(last.query, last.key_value))
   np.testing.assert_allclose(
       tf.reduce_mean(tokens, axis=1),
       backbone(images)['pre_logits'][:, 0, 0], atol=1e-5)

@@ -25,7 +25,7 @@ task:
         fast_path:
           bfloat16_gelu: false
           class_token_only: true
-          float32_products: null
+          float32_products: true
           fused_layers: true
         hidden_size: null
         init_stochastic_depth_rate: 0.0
@@ -38,7 +38,7 @@ task:
         pool_query_only: true
         pooler: token
         pooling: mean
-        recompute_layers: false
+        recompute_layers: true
         representation_size: 0
         transformer:
           attention_dropout_rate: 0.0
@@ -142,6 +142,7 @@ def test_the_params_file_of_version_0_1(monkeypatch, tmp_path, caplog):
   params = experiment.load_saved(str(tmp_path))
   backbone = params.task.model.backbone.funnel_vit
   assert (backbone.layout, backbone.model_name) == ('B2-2-2', 'vit-nano4')
+  assert backbone.gradient_checkpointing and backbone.fast_path.float32_matmuls
   assert list(params.task.train_data.crop_area_range) == [0.08, 1.0]
   assert params.trainer.optimizer_config.warmup.get().warmup_steps == 100
   assert not caplog.messages

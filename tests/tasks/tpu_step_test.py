@@ -31,7 +31,8 @@ VARIANTS = {
     'B2, gap': 'task.model.backbone.funnel_vit.pooler=gap',
     'B1-1(h128), widths': '',
     'B1-1, microbatches': 'task.gradient_accumulation_steps=4',
-    'B1-1, recomputed': 'task.model.backbone.funnel_vit.recompute_layers=true',
+    'B1-1, checkpointed': (
+        'task.model.backbone.funnel_vit.gradient_checkpointing=true'),
     'B1-1, drops': (
         'task.model.backbone.funnel_vit.transformer.dropout_rate=0.1,'
         'task.model.backbone.funnel_vit.transformer.attention_dropout_rate=0.1,'

@@ -1,0 +1,81 @@
+"""The options of a funnel encoder, in one frozen object.
+
+It travels from the backbone's configuration to every layer, so that a new
+option is a field here and a line where it acts.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from official_ext.modeling import gelu
+
+
+@dataclasses.dataclass(frozen=True)
+class EncoderOptions:
+  """How a funnel encoder computes, beside the sizes of its blocks.
+
+  Attributes:
+    pooling: 'mean' or 'max'.
+    pool_query_only: whether the first layer after a pool takes its keys and
+      values from the unpooled tokens.
+    has_class_token: whether the first token is a class token.
+    dropout_rate: dropout of the embeddings and of each layer's two outputs.
+    attention_dropout_rate: dropout of the attention weights.
+    init_stochastic_depth_rate: drop rate of the last layer's residual
+      branches; the others grow linearly up to it.
+    layer_scale_init_value: initial LayerScale, 0 for none.
+    activation: the GELU of the MLPs, a key of `gelu.BY_NAME`.
+    norm_epsilon: added to the variance in every LayerNorm.
+    original_init: ViT's initialisers, or else truncated normal (DeiT).
+    class_token_only: whether the last layer computes the class token alone,
+      from all tokens; the encoder then returns [B, 1, D].
+    fused_layers: whether query, key and value come from one matrix product,
+      and LayerNorm and GELU are rematerialised; the result is the same up to
+      rounding.
+    float32_matmuls: whether the matrix products of bfloat16 layers are
+      computed in float32 and rounded.
+    gradient_checkpointing: whether only the inputs of every layer are saved,
+      and the layer is computed again in the backward pass.
+
+  Raises:
+    ValueError: if two options exclude each other, or a name is unknown.
+  """
+  pooling: str = 'mean'
+  pool_query_only: bool = True
+  has_class_token: bool = True
+  dropout_rate: float = 0.0
+  attention_dropout_rate: float = 0.0
+  init_stochastic_depth_rate: float = 0.0
+  layer_scale_init_value: float = 0.0
+  activation: str = 'gelu_tanh'
+  # As in Model Garden's ViT, to agree with the JAX implementation.
+  norm_epsilon: float = 1e-6
+  original_init: bool = True
+  class_token_only: bool = False
+  fused_layers: bool = True
+  float32_matmuls: bool = False
+  gradient_checkpointing: bool = False
+
+  def __post_init__(self):
+    if self.activation not in gelu.BY_NAME:
+      raise ValueError(
+          f'activation is {self.activation!r}, but must be one of '
+          f'{", ".join(gelu.BY_NAME)}.')
+    if self.class_token_only and not self.has_class_token:
+      raise ValueError(
+          'class_token_only needs a class token: has_class_token is False.')
+    if self.gradient_checkpointing and (
+        self.dropout_rate or self.attention_dropout_rate or
+        self.init_stochastic_depth_rate):
+      raise ValueError(
+          'gradient_checkpointing would drop other values the second time. Set '
+          'dropout_rate, attention_dropout_rate and init_stochastic_depth_rate '
+          'to 0, or gradient_checkpointing to false.')
+
+  @property
+  def kernel_initializer(self) -> str | dict:
+    """The initialiser of the kernels of layers, as Keras takes it."""
+    if self.original_init:
+      return 'glorot_uniform'
+    return dict(class_name='TruncatedNormal', config=dict(stddev=0.02))

@@ -1,0 +1,97 @@
+"""Parity of the transformer layer with Model Garden's own."""
+
+import models
+import numpy as np
+from official.modeling import activations
+from official.vision.modeling.layers import nn_blocks
+import pytest
+import tensorflow as tf
+
+from official_ext.modeling import options as options_lib
+from official_ext.modeling import transformer_layer
+
+SIZE = 16
+
+
+def build_pair(folder, **settings):
+  """Model Garden's layer and ours, with the same random weights."""
+  garden = nn_blocks.TransformerEncoderBlock(
+      num_attention_heads=4, inner_dim=24, inner_activation=activations.gelu,
+      norm_first=True, norm_epsilon=1e-6,
+      layer_scale_init_value=settings.get('layer_scale_init_value', 0.0))
+  ours = transformer_layer.TransformerLayer(
+      4, 24, options_lib.EncoderOptions(**settings))
+  tokens = tf.zeros([1, 3, SIZE])
+  garden([tokens, tokens, None])
+  ours(tokens)
+  models.randomize(garden)
+  path = tf.train.Checkpoint(layer=garden).write(str(folder / 'layer'))
+  status = tf.train.Checkpoint(layer=ours).read(path)
+  status.assert_existing_objects_matched().assert_consumed()
+  return garden, ours
+
+
+@pytest.mark.parametrize('training', [False, True])
+@pytest.mark.parametrize('settings', [
+    {}, dict(fused_layers=False), dict(layer_scale_init_value=0.5)], ids=str)
+@pytest.mark.parametrize('num_keys, num_outputs', [
+    (None, None), (None, 1), (9, None), (9, 1)])
+def test_agrees_with_model_gardens_layer(
+    tmp_path, settings, num_keys, num_outputs, training):
+  garden, ours = build_pair(tmp_path, **settings)
+  query = tf.random.normal([2, 5, SIZE])
+  key_value = num_keys and tf.random.normal([2, num_keys, SIZE])
+  with tf.GradientTape(persistent=True) as tape:
+    tape.watch(query)
+    theirs = garden(
+        query if key_value is None else [query, key_value, None],
+        output_range=num_outputs, training=training)
+    found = ours(query, key_value, num_outputs=num_outputs, training=training)
+    losses = [tf.reduce_sum(tf.sin(outputs)) for outputs in (theirs, found)]
+  assert found.shape == theirs.shape
+  np.testing.assert_allclose(found, theirs, rtol=1e-5, atol=1e-5)
+  expected = tape.gradient(losses[0], [query, *garden.trainable_variables])
+  gradients = tape.gradient(losses[1], [query, *ours.trainable_variables])
+  for theirs, mine in zip(expected, gradients, strict=True):
+    assert theirs.shape == mine.shape
+    np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-4)
+
+
+def test_epsilon_of_the_layer_norms_acts():
+  tokens = 1e-3 * tf.random.normal([1, 3, SIZE])
+  outputs = []
+  for epsilon in (1e-6, 1e-3):
+    layer = transformer_layer.TransformerLayer(
+        4, 24, options_lib.EncoderOptions(norm_epsilon=epsilon))
+    layer(tokens)
+    models.randomize(layer)
+    outputs.append(layer(tokens).numpy())
+  assert np.abs(outputs[0] - outputs[1]).max() > 0.1
+
+
+@pytest.mark.parametrize('activation', ['gelu_erf', 'gelu_quick'])
+@pytest.mark.parametrize('fused_layers', [False, True])
+def test_the_mlp_takes_the_chosen_gelu(activation, fused_layers):
+  layer = transformer_layer.TransformerLayer(
+      4, 24, options_lib.EncoderOptions(
+          activation=activation, fused_layers=fused_layers))
+  tokens = tf.random.normal([2, 3, SIZE])
+  layer(tokens)
+  models.randomize(layer)
+  attended = tokens + layer._attention(
+      *layer._query_key_value(tokens, None, False)[0], training=False)
+  hidden = layer._intermediate_dense(layer._output_layer_norm(attended))
+  activated = (tf.nn.gelu(hidden, approximate=False)
+               if activation == 'gelu_erf' else tf.nn.swish(hidden, 1.702))
+  np.testing.assert_allclose(
+      layer(tokens), attended + layer._output_dense(activated), rtol=1e-5,
+      atol=1e-5)
+
+
+def test_rebuilds_from_its_config():
+  layer = transformer_layer.TransformerLayer(
+      4, 24, options_lib.EncoderOptions(activation='gelu_erf'),
+      stochastic_depth_rate=0.1, name='mine')
+  copy = transformer_layer.TransformerLayer.from_config(layer.get_config())
+  assert copy.get_config() == layer.get_config()
+  assert copy.name == 'mine'
