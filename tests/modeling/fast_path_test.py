@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras
+import tolerances
 
 from official_ext.configs import backbones
 
@@ -72,8 +73,9 @@ def assert_same(plain, settings, compiled=False):
   names, found = run_model(name, settings, images, compiled)
   assert names == expected_names
   for got, wanted in zip(found, expected, strict=True):
-    np.testing.assert_allclose(
-        got, wanted, rtol=0, atol=3e-5 * max(1, np.abs(wanted).max()))
+    tolerances.assert_close(
+        got, wanted, depth=4, length=128,
+        scale=max(1, np.abs(wanted).max()))
 
 
 @pytest.mark.parametrize('switch', SWITCHES)
@@ -151,5 +153,6 @@ def test_checkpoints_do_not_know_the_switches(tmp_path):
   status = tf.train.Checkpoint(slow).read(path)
   status.assert_existing_objects_matched().assert_consumed()
   images = models.random_images(2, (12, 16))
-  np.testing.assert_allclose(
-      slow(images)['pre_logits'], fast(images)['pre_logits'], atol=2e-5)
+  tolerances.assert_close(
+      slow(images)['pre_logits'], fast(images)['pre_logits'], depth=4,
+      length=128)

@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+import tolerances
 
 from official_ext.modeling import gelu
 from official_ext.modeling import rematerialization
+
+pytestmark = pytest.mark.numerics
 
 
 def values(*shape, seed=0, dtype=tf.float32):
@@ -72,8 +75,9 @@ def test_agrees_with_tensorflows_gradient(case, compiled):
       lambda *a: plain(*a), [tf.cast(a, tf.float64) for a in arguments])
   for got, wanted in zip(run(fused, arguments), expected):
     assert got.dtype == tf.float32
-    scale = np.abs(wanted).max()
-    np.testing.assert_allclose(got, wanted, rtol=0, atol=2e-5 * scale)
+    # Subtracting the mean of rows at -20 leaves what their size rounds to.
+    tolerances.assert_close(
+        got, wanted, length=8, scale=20 * np.abs(wanted).max())
 
 
 def test_gelu_in_bfloat16_is_within_its_rounding():

@@ -7,6 +7,8 @@ import tensorflow as tf
 
 from official_ext.modeling import token_ops
 
+pytestmark = pytest.mark.numerics
+
 
 def sequence(*values):
   """One image with tokens of size 1."""
