@@ -7,7 +7,9 @@
 # make gallery      train two models on the digits, draw what they look at
 # make scaling      write docs/scaling.md
 # make structure    count the structure of the code
-# make proofs       the tests that are too long for make test
+# make test-cpus    the numerics tests as other CPUs would compute
+# make proofs       the tests that are too long for make test; all counts with
+#                   FULL=1
 # make benchmark    time the conversion of PHOTOGRAPHS, a folder of JPEG files
 # make lock         resolve the dependencies anew
 #
@@ -34,7 +36,7 @@ ADDONS_LOCK := requirements/addons.txt
 ADDONS_INSTALLED := $(ADDONS_VENV)/.installed
 FIND_PYTHON := $(PYTHON) requirements/find_python.py $(ADDONS_PYTHON)
 
-.PHONY: setup quickstart test structure proofs benchmark lint figures tables \
+.PHONY: setup quickstart test test-cpus structure proofs benchmark lint figures tables \
   gallery scaling lock clean addons addons-python test-addons addons-table lock-addons
 .DELETE_ON_ERROR:
 
@@ -66,8 +68,13 @@ structure:
 test: lint
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist worksteal
 
+test-cpus: $(INSTALLED)
+	$(BIN)/python scripts/test_cpu_settings.py -n $(TEST_PROCESSES)
+
+# FULL=1 takes the counts and the cases that take hours.
 proofs: $(INSTALLED)
-	$(BIN)/python -m pytest -m long -n $(TEST_PROCESSES) --dist worksteal
+	PROOFS=$(if $(FULL),full) $(BIN)/python -m pytest -m long \
+	  -n $(TEST_PROCESSES) --dist worksteal
 
 addons: $(ADDONS_INSTALLED)
 

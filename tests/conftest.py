@@ -4,6 +4,7 @@ import gc
 import importlib.util
 import os
 import pathlib
+import random
 import signal
 
 # Before TensorFlow, for one Keras on 2.15.
@@ -18,6 +19,7 @@ from absl import flags
 import pytest
 import short_runs
 import tensorflow as tf
+from tensorflow.python.framework import config as tf_config
 import tf_keras
 
 from data_prep import digits_to_tfrecord
@@ -45,12 +47,51 @@ def pytest_configure():
   signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.fixture(autouse=True)
-def _same_start():
-  """Every test begins from the same seed and in float32."""
+def pytest_addoption(parser):
+  parser.addoption(
+      '--order_seed', type=int, default=None,
+      help='Run the test modules, and the tests in each, in a random order.')
+
+
+def pytest_collection_modifyitems(config, items):
+  """Shuffles modules and their tests; all processes of xdist alike."""
+  seed = config.getoption('order_seed')
+  if seed is None:
+    return
+  generator = random.Random(seed)
+  modules = {}
+  for item in items:
+    modules.setdefault(item.path, []).append(item)
+  groups = list(modules.values())
+  generator.shuffle(groups)
+  for group in groups:
+    generator.shuffle(group)
+  items[:] = [item for group in groups for item in group]
+
+
+def _reset():
+  """What a test or a command may leave behind that changes another's sums."""
   tf_keras.backend.clear_session()
+  tf_keras.backend.set_floatx('float32')
   tf_keras.mixed_precision.set_global_policy('float32')
   tf_keras.utils.set_random_seed(0)
+  if tf_config.is_op_determinism_enabled():
+    tf_config.disable_op_determinism()
+  tf.config.optimizer.set_jit('')
+
+
+@pytest.fixture(autouse=True, scope='module')
+def _same_start_of_modules():
+  """The fixtures of a module run before those of its tests."""
+  _reset()
+
+
+@pytest.fixture(autouse=True)
+def _same_start(_same_start_of_modules):
+  """Every test begins from the same seed and in float32, and leaves it so."""
+  _reset()
+  yield
+  _reset()
 
 
 @pytest.fixture(autouse=True, scope='module')

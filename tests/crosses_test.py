@@ -4,14 +4,11 @@ ViT and Funnel-ViT are pretrained on the digits at 16 px, and each is
 fine-tuned as each at 24 px, through the command's own main.
 """
 
-import logging
 import pathlib
 
-from absl.testing import flagsaver
-import gin
+import commands
 import pytest
 
-from official_ext import train
 from official_ext.checkpoints import metadata
 from official_ext.training import session
 
@@ -19,8 +16,8 @@ LAYOUTS = {'vit': 'B4', 'funnel': 'B2-2'}
 CHANCE = 0.1
 
 
-def run(monkeypatch, model_dir, layout, overrides):
-  """Runs train.py's main; returns the trainer of the run."""
+def run(repository, monkeypatch, model_dir, layout, overrides):
+  """Runs train.py; returns the trainer of the run, and what was printed."""
   trainers = []
   original = session.Session.execute
 
@@ -28,7 +25,6 @@ def run(monkeypatch, model_dir, layout, overrides):
     trainers.append(original(*args, **kwargs))
     return trainers[0]
 
-  monkeypatch.setattr(session.Session, 'execute', keep)
   settings = [
       f"task.model.backbone.funnel_vit.layout='{layout}'",
       'task.validation_data.global_batch_size=360',
@@ -37,24 +33,24 @@ def run(monkeypatch, model_dir, layout, overrides):
       'task.losses.one_hot=true',
       'trainer.optimizer_config.learning_rate.cosine.initial_learning_rate='
       '0.002', 'trainer.export.at_end=false', *overrides]
-  gin.clear_config()  # Unlocks it; a process usually has one run.
-  with flagsaver.flagsaver(
-      experiment='funnel_vit_digits', mode='train_and_eval',
-      model_dir=str(model_dir), params_override=','.join(settings),
-      library_logs=True):
-    train.main(['train.py'])
-  monkeypatch.setattr(session.Session, 'execute', original)
-  return trainers[0]
+  with monkeypatch.context() as patch:
+    patch.setattr(session.Session, 'execute', keep)
+    done = commands.run(
+        'train.py', '--experiment=funnel_vit_digits', '--mode=train_and_eval',
+        f'--model_dir={model_dir}', f'--params_override={",".join(settings)}',
+        cwd=repository)
+  assert done.returncode == 0, done.stderr
+  return trainers[0], done.stdout + done.stderr
 
 
 @pytest.fixture(scope='module')
-def pretrained(digits_dir, tmp_path_factory):
+def pretrained(repository, digits_dir, tmp_path_factory):
   """The folders of both pretrainings."""
   folders = {}
   with pytest.MonkeyPatch.context() as monkeypatch:
     for name, layout in LAYOUTS.items():
       folders[name] = tmp_path_factory.mktemp(f'pretrained_{name}')
-      trainer = run(monkeypatch, folders[name], layout, [
+      trainer, _ = run(repository, monkeypatch, folders[name], layout, [
           f"task.data_dir='{digits_dir}'", 'trainer.train_steps=250',
           'task.model.backbone.funnel_vit.representation_size=64',
           'trainer.optimizer_config.warmup.linear.warmup_steps=50'])
@@ -66,9 +62,9 @@ def pretrained(digits_dir, tmp_path_factory):
 @pytest.mark.parametrize('source', LAYOUTS)
 @pytest.mark.parametrize('target', LAYOUTS)
 def test_a_cross(
-    pretrained, digits_dir, tmp_path, monkeypatch, caplog, source, target):
-  caplog.set_level(logging.INFO, logger='absl')
-  trainer = run(monkeypatch, tmp_path, LAYOUTS[target], [
+    repository, pretrained, digits_dir, tmp_path, monkeypatch, source,
+    target):
+  trainer, printed = run(repository, monkeypatch, tmp_path, LAYOUTS[target], [
       f"task.data_dir='{digits_dir}'", 'task.model.input_size=[24,24,3]',
       f"task.init_checkpoint='{pretrained[source]}'",
       "task.init_checkpoint_modules='backbone'", 'trainer.train_steps=60',
@@ -77,9 +73,7 @@ def test_a_cross(
   assert trainer.validation_logs['accuracy'] > 5 * CHANCE
   assert trainer.validation_logs['num_images'] == 360
 
-  report, = (record.getMessage() for record in caplog.records
-             if record.getMessage().startswith('initialised from'))
-  lines = report.splitlines()
+  lines = printed[printed.index('initialised from'):].splitlines()[:6]
   num_loaded = len(trainer.model.backbone.variables) - 1
   assert lines == [
       f'initialised from {pretrained[source]}/ckpt-250:',

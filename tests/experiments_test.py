@@ -2,6 +2,7 @@
 
 import numpy as np
 from official.core import task_factory
+import proofs
 import pytest
 import tensorflow as tf
 from tf_keras.src.dtensor import lazy_variable
@@ -107,11 +108,14 @@ def test_tokens_and_parameters(name):
 
 # The widest; the others are long proofs.
 STEPPED = ('table4/b6-6_h1024',)
+# Without `make proofs FULL=1`: of each kind of row one.
+DEEPEST = ('table2/b4-4-4_max', 'table3/funnel_to_funnel',
+           'table4/b6_m4096-6-2_m1536')
 
 
 @pytest.mark.parametrize('name', [
     name if name in STEPPED else pytest.param(name, marks=pytest.mark.long)
-    for name in ROWS])
+    for name in proofs.choose(STEPPED + DEEPEST, ROWS)])
 def test_one_step_of_training(name):
   params = experiment.load(ROWS[name][0], [name])
   task = task_factory.get_task(params.task)

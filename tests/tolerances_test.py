@@ -39,8 +39,7 @@ def _encoder():
   blocks = layout_lib.resolve(
       layout_lib.parse('B2-2'), grid=(4, 4), hidden_size=64, mlp_dim=256,
       num_heads=2)
-  encoder = funnel_encoder.FunnelEncoder(
-      blocks, pooling='mean', pool_query_only=True, has_class_token=True)
+  encoder = funnel_encoder.FunnelEncoder(blocks)
   tokens = np.random.default_rng(1).normal(size=(17, 64)).astype(np.float32)
   output = encoder(tokens[np.newaxis])[0]
 

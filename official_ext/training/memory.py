@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import pathlib
+import re
 import resource
 
 import tensorflow as tf
 
 _GIB = 2**30
-# ru_maxrss counts KiB on Linux.
-_RSS_UNIT = 2**10
+_KIB = 2**10
+# Where Linux tells of this process.
+_STATUS = pathlib.Path('/proc/self/status')
+_PEAK = re.compile(r'^VmHWM:\s*(\d+) kB$', re.MULTILINE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,5 +48,14 @@ def measure() -> PeakMemory:
       except (ValueError, tf.errors.OpError):
         gib = None
       return PeakMemory(gib, f'the fullest of {len(devices)} {kind}')
-  resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _RSS_UNIT
-  return PeakMemory(resident / _GIB, 'resident')
+  return PeakMemory(_peak_kib() * _KIB / _GIB, 'resident')
+
+
+def _peak_kib() -> int:
+  """Returns the most memory that this process had resident, KiB."""
+  match = _PEAK.search(_STATUS.read_text()) if _STATUS.exists() else None
+  if match:
+    return int(match[1])
+  # Elsewhere. On Linux it would begin with the peak of the process that
+  # started this one.
+  return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -11,6 +11,7 @@ import time
 import commands
 import conversions
 import image_trees
+import proofs
 import pytest
 
 COMMAND = ('-m', 'data_prep.imagenet_to_tfrecord')
@@ -34,7 +35,7 @@ def _folder(tmp_path_factory):
 
 
 @pytest.mark.parametrize('num_kills', [
-    4, pytest.param(40, marks=pytest.mark.long)])
+    4, pytest.param(proofs.choose(12, 40), marks=pytest.mark.long)])
 def test_killed_after_an_image(repository, folder, tmp_path, num_kills):
   conversions.convert(folder, tmp_path / 'expected')
   generator = random.Random(num_kills)
@@ -70,7 +71,7 @@ def test_killed_at_any_moment_with_workers(repository, folder, tmp_path):
   generator = random.Random(0)
   out = tmp_path / 'out'
   kills = finished = 0
-  while kills < 25:
+  while kills < proofs.choose(8, 25):
     process = subprocess.Popen(
         [sys.executable, *COMMAND, f'--input={folder}', f'--output_dir={out}',
          '--num_workers=2'], cwd=repository, start_new_session=True,

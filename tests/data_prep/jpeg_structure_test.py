@@ -5,6 +5,7 @@ import random
 
 import image_trees
 from PIL import Image
+import proofs
 import pytest
 import tensorflow as tf
 
@@ -128,7 +129,7 @@ def decodes(encoded):
 
 
 @pytest.mark.parametrize('count', [
-    2_000, pytest.param(60_000, marks=pytest.mark.long)])
+    2_000, pytest.param(proofs.choose(10_000, 60_000), marks=pytest.mark.long)])
 def test_what_passes_is_decoded_by_tensorflow(count):
   generator = random.Random(count)
   originals = [image_trees.encode(seed, width=64, height=48, **how)

@@ -11,6 +11,8 @@ import tolerances
 
 from official_ext.configs import backbones
 
+pytestmark = pytest.mark.numerics
+
 OFF = dict(fused_layers=False, class_token_only=False, float32_matmuls=False)
 ON = dict(fused_layers=True, class_token_only=True, float32_matmuls=True)
 SWITCHES = {

@@ -4,10 +4,13 @@ import models
 import numpy as np
 from official.vision.configs import backbones as garden_backbones
 from official.vision.modeling.backbones import factory
+from official.vision.modeling.backbones import vit_specs
 import pytest
 import tensorflow as tf
 import tf_keras
 import tolerances
+
+from official_ext.modeling import specs
 
 GARDEN = garden_backbones.VisionTransformer
 LAYOUTS = ['B12', 'B6-6', 'B4-4-4']
@@ -57,22 +60,38 @@ def test_checkpoints_go_both_ways(layout, settings, tmp_path):
     np.testing.assert_array_equal(theirs, ours)
 
 
-@pytest.mark.numerics
-@pytest.mark.parametrize('settings', [
-    pytest.param({}, marks=pytest.mark.addons), dict(representation_size=32),
-    dict(pooler='gap'), dict(pooler='none'), dict(layer_scale_init_value=0.1),
-    dict(original_init=False)])
-def test_one_block_is_model_gardens_vit(settings, tmp_path):
-  garden = build_garden_vit((64, 96), **settings)
-  funnel = build('B12', (64, 96), **settings)
+def assert_one_block_is_model_gardens_vit(settings, image_size, folder):
+  garden = build_garden_vit(image_size, **settings)
+  funnel = models.build_backbone(image_size, **settings)
   models.randomize(garden)
-  copy_through_checkpoint(garden, funnel, tmp_path)
-  images = models.random_images(2, (64, 96))
+  copy_through_checkpoint(garden, funnel, folder)
+  images = models.random_images(2, image_size)
   theirs, ours = garden(images), funnel(images)
   assert theirs.keys() == ours.keys()
+  block, = funnel.spec.blocks
   for key, value in theirs.items():
-    # 12 layers of sums over 768 hidden units.
-    tolerances.assert_close(ours[key], value, depth=12, length=768)
+    tolerances.assert_close(
+        ours[key], value, depth=block.num_layers, length=block.mlp_dim)
+
+
+@pytest.mark.numerics
+@pytest.mark.addons
+def test_one_block_is_model_gardens_vit(tmp_path):
+  assert_one_block_is_model_gardens_vit(
+      dict(model_name='vit-ti16'), (64, 96), tmp_path)
+
+
+@pytest.mark.numerics
+@pytest.mark.parametrize('settings', [
+    dict(representation_size=32), dict(pooler='gap'), dict(pooler='none'),
+    dict(layer_scale_init_value=0.1), dict(original_init=False)])
+def test_settings_are_those_of_model_gardens_vit(
+    settings, tmp_path, monkeypatch):
+  # Model Garden takes the sizes of its presets alone; ours is quicker.
+  monkeypatch.setitem(
+      vit_specs.VIT_SPECS, 'vit-nano4', specs.PRESETS['vit-nano4'])
+  assert_one_block_is_model_gardens_vit(
+      dict(model_name='vit-nano4', **settings), (16, 24), tmp_path)
 
 
 def test_initial_weights_have_model_gardens_spread():
