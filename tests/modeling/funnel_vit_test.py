@@ -4,7 +4,7 @@ import models
 import numpy as np
 from official.vision.configs import backbones as garden_backbones
 from official.vision.modeling.backbones import factory
-from official.vision.modeling.backbones import vit_specs
+from official.vision.modeling.backbones import vit
 import pytest
 import tensorflow as tf
 import tf_keras
@@ -88,8 +88,8 @@ def test_one_block_is_model_gardens_vit(tmp_path):
 def test_settings_are_those_of_model_gardens_vit(
     settings, tmp_path, monkeypatch):
   # Model Garden takes the sizes of its presets alone; ours is quicker.
-  monkeypatch.setitem(
-      vit_specs.VIT_SPECS, 'vit-nano4', specs.PRESETS['vit-nano4'])
+  monkeypatch.setattr(
+      vit, 'VIT_SPECS', {'vit-nano4': specs.PRESETS['vit-nano4']})
   assert_one_block_is_model_gardens_vit(
       dict(model_name='vit-nano4', **settings), (16, 24), tmp_path)
 
