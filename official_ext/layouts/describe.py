@@ -32,15 +32,13 @@ def main(argv: Sequence[str]) -> None:
   from official_ext.modeling import specs
   # pylint: enable=g-import-not-at-top
   image_size = (model_flags.IMAGE_SIZE.value, model_flags.IMAGE_SIZE.value)
-  try:
+  with errors.reported():
     resolved = [
         specs.resolve(
             backbones.FunnelViT(
                 model_name=model_flags.MODEL_NAME.value, layout=layout,
                 pool_axes=model_flags.POOL_AXES.value), image_size)
         for layout in argv[1:]]
-  except ValueError as error:
-    errors.fail(error)
   width = max(len(spec.layout_with_tokens) for spec in resolved)
   print(f'{"layout":{width}}{"parameters, M":>14}{"GMACs":>8}'
         f'{"of the first":>14}{"saved, MiB":>12}')

@@ -11,6 +11,7 @@ from absl import app
 from absl import flags
 
 from official_ext.command_line import errors
+from official_ext.command_line import flag_types
 from official_ext.command_line import library_logs
 from official_ext.layouts import model_flags
 
@@ -35,8 +36,8 @@ _HIDDEN_SIZE = flags.DEFINE_integer(
     'hidden_size', None, "Width of every block; the preset's if not set.")
 _MLP_DIM = flags.DEFINE_integer(
     'mlp_dim', None, "Width of the MLPs; the preset's if not set.")
-_STRIDES = flags.DEFINE_list(
-    'strides', ['2'], 'What a pool may shorten the tokens by, such as 2,4.')
+_STRIDES = flag_types.define_positive_integers(
+    'strides', [2], 'What a pool may shorten the tokens by, such as 2,4.')
 _MAX_LAYERS = flags.DEFINE_integer(
     'max_layers', None,
     "The most layers in total; three times the preset's if not set.")
@@ -60,7 +61,7 @@ def main(argv: Sequence[str]) -> None:
 
   from official_ext.layouts import search
   # pylint: enable=g-import-not-at-top
-  try:
+  with errors.reported():
     budgets = search.Budgets(
         max_gmacs=_MAX_GMACS.value,
         max_parameters_millions=_MAX_PARAMETERS.value,
@@ -71,12 +72,10 @@ def main(argv: Sequence[str]) -> None:
         budgets, _NUM_BLOCKS.value, model_name=model_flags.MODEL_NAME.value,
         image_size=(model_flags.IMAGE_SIZE.value, model_flags.IMAGE_SIZE.value),
         hidden_size=_HIDDEN_SIZE.value, mlp_dim=_MLP_DIM.value,
-        pool_axes=model_flags.POOL_AXES.value, strides=_strides(_STRIDES.value),
+        pool_axes=model_flags.POOL_AXES.value, strides=_STRIDES.value,
         max_layers=_MAX_LAYERS.value,
         min_layers_per_block=_MIN_LAYERS_PER_BLOCK.value,
         num_classes=model_flags.NUM_CLASSES.value, top=_TOP.value)
-  except ValueError as error:
-    errors.fail(error)
   lines = [
       f'{model_flags.MODEL_NAME.value} at {model_flags.IMAGE_SIZE.value} px, '
       f'{_NUM_BLOCKS.value} blocks, at most {plans.max_layers} layers',
@@ -86,41 +85,24 @@ def main(argv: Sequence[str]) -> None:
       *_table(plans.nearest, budgets.bytes_per_value),
       'saved: activations for the backward pass, of one image in '
       f'{_DTYPE.value}',
-      'a budget may be exceeded by half of the last digit printed']
+      f'a budget may be exceeded by {search.TOLERANCE:.2%}']
   print('\n'.join(lines))
-
-
-def _strides(typed: Sequence[str]) -> list[int]:
-  """Returns the strides as numbers."""
-  try:
-    strides = [int(stride) for stride in typed]
-  except ValueError:
-    strides = []
-  if not strides:
-    raise ValueError(
-        f'strides is {",".join(typed)!r}, but must be whole numbers separated '
-        'by commas, such as 2 or 2,4.')
-  return strides
 
 
 def _table(plans, bytes_per_value: int) -> list[str]:
   """Returns the lines of the table, of some `search.Plan`s."""
   from official_ext.layouts import search  # pylint: disable=g-import-not-at-top
-  layout = max(len(plan.layout) for plan in plans)
-  rows = [
-      (plan.num_parameters / 1e6, plan.multiply_adds / 1e9,
-       plan.saved_activations * bytes_per_value / search.MIB)
-      for plan in plans]
-  # As many decimals as the budgets are compared to.
-  formats = [
-      f'{width}.{search.num_decimals(max(column), fewest)}f'
-      for column, width, fewest in zip(zip(*rows), (14, 8, 12), (1, 2, 1))]
-  return [
-      f'{"layout":{layout}}{"parameters, M":>14}{"GMACs":>8}'
-      f'{"saved, MiB":>12}{"of the budget":>15}',
-      *(f'{plan.layout:{layout}}'
-        + ''.join(format(*pair) for pair in zip(row, formats))
-        + f'{100 * plan.used:13.1f} %' for plan, row in zip(plans, rows))]
+  width = max(len(plan.layout) for plan in plans)
+  lines = [f'{"layout":{width}}{"parameters, M":>14}{"GMACs":>8}'
+           f'{"saved, MiB":>12}{"of the budget":>15}']
+  for plan in plans:
+    saved = plan.saved_activations * bytes_per_value / search.MIB
+    lines.append(
+        f'{plan.layout:{width}}'
+        f'{search.four_digits(plan.num_parameters / 1e6):>14}'
+        f'{search.four_digits(plan.multiply_adds / 1e9):>8}'
+        f'{search.four_digits(saved):>12}{100 * plan.used:13.1f} %')
+  return lines
 
 
 if __name__ == '__main__':

@@ -27,18 +27,9 @@ _DEFAULT_DEPTH_FACTOR = 3
 _MOST_LAYERS = 1_000
 # A few seconds and some hundred MB.
 _MOST_CHOICES = 2_000_000
-
-
-class _Limit(NamedTuple):
-  """One budget: of which of `_costs`, and how many counts make its unit."""
-  cost: int
-  budget: float
-  scale: float
-  decimals: int
-  unit: str
-
-  def describe(self, value: float) -> str:
-    return f'{value:.{self.decimals}f} {self.unit}'
+# A budget is typed as the tables print costs, with four digits, and the layout
+# that printed it must meet it.
+TOLERANCE = 5e-4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,40 +50,50 @@ class Budgets:
   batch_size: int = 1
   bytes_per_value: int = 4
 
-  def limits(self) -> list[_Limit]:
-    """Returns the budgets that are set, or raises a ValueError."""
-    images = f' of {self.batch_size} images' if self.batch_size > 1 else ''
-    limits = []
-    for cost, (name, scale, fewest_decimals, unit) in enumerate((
-        ('max_gmacs', 1e9, 2, 'GMACs'),
-        ('max_parameters_millions', 1e6, 1, 'M parameters'),
-        ('max_activations_mib', MIB / self.batch_size / self.bytes_per_value, 1,
-         f'MiB of activations{images}'))):
-      budget = getattr(self, name)
-      if budget is None:
-        continue
-      if not 0 < budget < math.inf:
+  def limits(self) -> np.ndarray:
+    """Returns the limits, [3], in their units; infinite where none is set.
+
+    They are in the order of the costs of a `Plan`.
+
+    Raises:
+      ValueError: if no budget is set, or one is not a positive number.
+    """
+    budgets = {name: getattr(self, name) for name in (
+        'max_gmacs', 'max_parameters_millions', 'max_activations_mib')}
+    for name, budget in budgets.items():
+      if budget is not None and not 0 < budget < math.inf:
         raise ValueError(
             f'{name} is {budget}, but must be above 0 and finite, or not set.')
-      limits.append(_Limit(
-          cost, budget, scale, num_decimals(budget, fewest_decimals), unit))
-    if not limits:
+    if set(budgets.values()) == {None}:
       raise ValueError(
-          'no budget is set. Set at least one of max_gmacs, '
-          'max_parameters_millions and max_activations_mib, such as '
-          'max_gmacs=17.6.')
-    return limits
+          f'no budget is set. Set at least one of {", ".join(budgets)}, such '
+          'as max_gmacs=17.6.')
+    return np.array([math.inf if budget is None else budget
+                     for budget in budgets.values()])
+
+  def in_units(self, counts: np.ndarray) -> np.ndarray:
+    """Returns costs [..., 3] of one image in the units of the limits."""
+    return counts / np.array(
+        [1e9, 1e6, MIB / self.batch_size / self.bytes_per_value])
+
+  def describe(self, values: np.ndarray) -> str:
+    """Returns those of three values that are limited, with their units."""
+    images = f' of {self.batch_size} images' if self.batch_size > 1 else ''
+    units = ('GMACs', 'M parameters', f'MiB of activations{images}')
+    return ' and '.join(
+        f'{four_digits(value)} {unit}'
+        for value, unit, limit in zip(values, units, self.limits())
+        if limit < math.inf)
 
   def __str__(self) -> str:
-    return ' and '.join(
-        limit.describe(limit.budget) for limit in self.limits())
+    return self.describe(self.limits())
 
 
 class Plan(NamedTuple):
   """A layout that meets the budgets, such as 'B8(197)-8(99)', and its costs.
 
   `used` is the fraction of the tightest budget; a little above 1 where the
-  cost is printed as the budget.
+  cost rounds to the budget.
   """
   layout: str
   multiply_adds: int
@@ -108,9 +109,9 @@ class Plans(NamedTuple):
   nearest: tuple[Plan, ...]
 
 
-def num_decimals(value: float, fewest: int) -> int:
-  """Returns how many decimals show three digits of a value, or `fewest`."""
-  return max(fewest, 2 - math.floor(math.log10(value)))
+def four_digits(value: float) -> str:
+  """Formats four digits of a positive number, or all of a large one."""
+  return f'{value:#.4g}' if value < 999.95 else f'{value:,.0f}'
 
 
 def find(
@@ -167,23 +168,17 @@ def find(
   layers = _choices(num_blocks, min_layers_per_block, max_layers, len(pooled))
   # [pools, choices, 3], whole numbers.
   counts = np.stack([_costs_of(spec, layers, num_classes) for spec in pooled])
-  values = counts[..., [limit.cost for limit in limits]] / np.array(
-      [limit.scale for limit in limits])
-  budget = np.array([limit.budget for limit in limits])
-  # A budget is typed as the tables print it, so the layout that printed it
-  # must meet it: half a digit more is allowed.
-  half_digit = np.array([0.5 / 10 ** limit.decimals for limit in limits])
-  used = (values / budget).max(axis=-1)
-  pools, rows = np.nonzero((values <= budget + half_digit).all(axis=-1))
+  values = budgets.in_units(counts)
+  used = (values / limits).max(axis=-1)
+  pools, rows = np.nonzero(used <= 1 + TOLERANCE)
   if not pools.size:
     cheapest = np.unravel_index(used.argmin(), used.shape)
     smallest = _with_layers(pooled[cheapest[0]], layers[cheapest[1]])
-    needed = ' and '.join(
-        limit.describe(value) for limit, value in zip(limits, values[cheapest]))
     raise ValueError(
         f'no layout meets the budget of {budgets}: the smallest, '
-        f'{smallest.layout_with_tokens}, needs {needed}. Raise the budget, or '
-        'use fewer layers, larger strides, smaller images or a smaller model.')
+        f'{smallest.layout_with_tokens}, needs '
+        f'{budgets.describe(values[cheapest])}. Raise the budget, or use '
+        'fewer layers, larger strides, smaller images or a smaller model.')
   order = np.lexsort((counts[pools, rows, 0], -used[pools, rows]))
   return Plans(pools.size, max_layers, tuple(
       Plan(_with_layers(pooled[pool], layers[row]).layout_with_tokens,
