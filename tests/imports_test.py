@@ -20,7 +20,7 @@ ORDER = {
     ],
     'official_ext.legacy_keras': [],
     'official_ext.command_line': [
-        'former_names', 'flag_types', 'errors', 'library_logs',
+        'former_names', 'flag_types', 'tables', 'errors', 'library_logs',
     ],
     'official_ext': [],  # Its __init__.
     'official_ext.optimization': [

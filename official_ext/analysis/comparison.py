@@ -6,7 +6,7 @@ counted from the configuration. Whatever is not known is None, never 0.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import dataclasses
 import datetime
 
@@ -16,23 +16,12 @@ from official.core import config_definitions as cfg
 from official_ext.analysis import event_files
 from official_ext.analysis import models as models_lib
 from official_ext.analysis import runs as runs_lib
+from official_ext.command_line import tables
 from official_ext.modeling import costs
 from official_ext.modeling import specs
 from official_ext.training import event_tags
 
 MISSING = '-'
-
-
-@dataclasses.dataclass(frozen=True)
-class Point:
-  """A logged value.
-
-  Attributes:
-    step: when it was logged.
-    value: as it was logged.
-  """
-  step: int
-  value: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,9 +45,9 @@ class Result:
   run: runs_lib.Run
   layout: str
   pooling: str | None
-  train: dict[int, Point]
-  validation: dict[int, Point]
-  best: Point | None
+  train: dict[int, event_files.Point]
+  validation: dict[int, event_files.Point]
+  best: event_files.Point | None
   num_images: int | None
   parameters: int | None
   multiply_adds: int | None
@@ -117,16 +106,16 @@ def summarise(run: runs_lib.Run) -> Result:
     pooling = _pooling(spec)
     parameters = costs.count_parameters(spec, num_classes)
     multiply_adds = costs.count_multiply_adds(spec, num_classes)
-  accuracies = history.validation.get(runs_lib.ACCURACY)
-  num_images = _last(history.validation.get(event_tags.NUM_IMAGES))
+  accuracies = history.validation.get(event_tags.ACCURACY)
+  num_images = history.validation.get(event_tags.NUM_IMAGES)
   return Result(
       run=run,
       layout=models_lib.layout_name(run.params),
       pooling=pooling,
       train=_top_k(run, history.train),
       validation=_top_k(run, history.validation),
-      best=_best(accuracies),
-      num_images=int(num_images.value) if num_images else None,
+      best=accuracies and accuracies.best,
+      num_images=num_images and int(num_images.last.value),
       parameters=parameters,
       multiply_adds=multiply_adds,
       memory_gib=_of(history.train.get(event_tags.PEAK_MEMORY), np.max),
@@ -137,7 +126,7 @@ def summarise(run: runs_lib.Run) -> Result:
 
 
 def columns(results: Sequence[Result]) -> list[Column]:
-  """The columns of the table; a second accuracy for every k that is logged.
+  """Returns the columns of the table, an accuracy for every k that is logged.
 
   Args:
     results: the rows.
@@ -152,12 +141,11 @@ def columns(results: Sequence[Result]) -> list[Column]:
       Column('', 'Layout', '', lambda row, _: Cell(row.layout)),
       Column('', 'Pooling', '', lambda row, _: Cell(row.pooling or MISSING)),
       Column('', 'Steps', '', _steps),
-      *(Column('Train', f'top-{k}', '%', _accuracy(lambda row: row.train, k))
-        for k in ks),
-      *(Column('Validation', f'top-{k}', '%',
-               _accuracy(lambda row: row.validation, k))
-        for k in ks),
-      Column('Validation', 'best top-1', '%', _best_cell),
+      *(Column('Train', f'top-{k}', '%', _accuracy(
+          lambda row, k=k: row.train.get(k))) for k in ks),
+      *(Column('Validation', f'top-{k}', '%', _accuracy(
+          lambda row, k=k: row.validation.get(k))) for k in ks),
+      Column('Validation', 'best top-1', '%', _best),
       Column('', 'Parameters', 'M', lambda row, _: Cell(
           _amount(row.parameters, 1e6))),
       Column('', 'GMACs', '', _costs(
@@ -172,7 +160,7 @@ def columns(results: Sequence[Result]) -> list[Column]:
 
 
 def source_columns() -> list[Column]:
-  """The columns of the table that says where the figures are from.
+  """Returns the columns of the table that says where the figures are from.
 
   Returns:
     The columns, the name of the row first.
@@ -194,7 +182,7 @@ def source_columns() -> list[Column]:
 
 
 def format_date(seconds: float | None) -> str:
-  """A time in seconds since 1970 as a date and time of day."""
+  """Formats a time in seconds since 1970 as a date and time of day."""
   if seconds is None:
     return MISSING
   return datetime.datetime.fromtimestamp(
@@ -209,7 +197,7 @@ def _spec(params: cfg.ExperimentConfig) -> specs.ModelSpec | None:
 
 
 def _pooling(spec: specs.ModelSpec) -> str | None:
-  """How a model pools, with what differs from the paper."""
+  """Says how a model pools, with what differs from the paper."""
   if len(spec.blocks) == 1:
     return None
   return ', '.join([
@@ -218,26 +206,12 @@ def _pooling(spec: specs.ModelSpec) -> str | None:
       *([] if spec.pool_query_only else ['keys too'])])
 
 
-def _top_k(run: runs_lib.Run, logs) -> dict[int, Point]:
-  """The last accuracies, by k, of those that are logged."""
+def _top_k(run: runs_lib.Run, logs: Mapping[str, event_files.Series]
+           ) -> dict[int, event_files.Point]:
+  """Returns the last accuracies, by k, of those that are logged."""
   k = run.params.task.evaluation.top_k
-  last = {1: _last(logs.get(runs_lib.ACCURACY))}
-  if k != 1:
-    last[k] = _last(logs.get(f'top_{k}_accuracy'))
-  return {k: point for k, point in last.items() if point}
-
-
-def _last(series: event_files.Series | None) -> Point | None:
-  if series is None:
-    return None
-  return Point(int(series.steps[-1]), float(series.values[-1]))
-
-
-def _best(series: event_files.Series | None) -> Point | None:
-  if series is None or np.isnan(series.values).all():
-    return None
-  index = int(np.nanargmax(series.values))
-  return Point(int(series.steps[index]), float(series.values[index]))
+  tags = {k: event_tags.top_k_accuracy(k), 1: event_tags.ACCURACY}
+  return {k: logs[tag].last for k, tag in tags.items() if tag in logs}
 
 
 def _of(series: event_files.Series | None,
@@ -245,62 +219,53 @@ def _of(series: event_files.Series | None,
   return None if series is None else float(function(series.values))
 
 
-def _accuracy(points: Callable[[Result], dict[int, Point]],
-              k: int) -> Callable[[Result, Result], Cell]:
-  """Cells of an accuracy, with the difference in percentage points."""
+def _compared(value: Callable[[Result], float | None],
+              text: Callable[[float], str],
+              delta: Callable[[float, float], str]
+              ) -> Callable[[Result, Result], Cell]:
+  """Returns the cells of a value, with its difference to the first row's."""
 
   def cell(row: Result, first: Result) -> Cell:
-    point, reference = points(row).get(k), points(first).get(k)
-    if point is None:
+    own, reference = value(row), value(first)
+    if own is None:
       return Cell(MISSING)
-    return Cell(_percent(point), '' if row is first or reference is None
-                else _points(point, reference))
+    return Cell(text(own), '' if row is first or reference is None
+                else delta(own, reference))
 
   return cell
 
 
-def _best_cell(row: Result, first: Result) -> Cell:
-  if row.best is None:
-    return Cell(MISSING)
-  return Cell(_percent(row.best), '' if row is first or first.best is None
-              else _points(row.best, first.best), f'at step {row.best.step}')
+def _accuracy(point: Callable[[Result], event_files.Point | None]
+              ) -> Callable[[Result, Result], Cell]:
+  """Returns the cells of an accuracy; they differ by percentage points."""
+
+  def percent(row: Result) -> float | None:
+    found = point(row)
+    return None if found is None else 100 * found.value
+
+  return _compared(
+      percent, '{:.2f}'.format,
+      lambda own, reference: _without_minus_zero(f'{own - reference:+.2f}'))
 
 
-def _percent(point: Point) -> str:
-  return f'{100 * point.value:.2f}'
-
-
-def _points(point: Point, reference: Point) -> str:
-  return _without_minus_zero(f'{100 * (point.value - reference.value):+.2f}')
+def _best(row: Result, first: Result) -> Cell:
+  cell = _accuracy(lambda row: row.best)(row, first)
+  return dataclasses.replace(
+      cell, note=f'at step {row.best.step}' if row.best else '')
 
 
 def _costs(value: Callable[[Result], float | None],
            text: Callable[[float], str]) -> Callable[[Result, Result], Cell]:
-  """Cells of a cost, with the difference in per cent."""
-
-  def cell(row: Result, first: Result) -> Cell:
-    own, reference = value(row), value(first)
-    if own is None:
-      return Cell(MISSING)
-    return Cell(text(own), '' if row is first or not reference
-                else _without_minus_zero(
-                    f'{100 * (own / reference - 1):+.1f}') + ' %')
-
-  return cell
+  """Returns the cells of a cost; they differ by per cent."""
+  return _compared(value, text, lambda own, reference: _without_minus_zero(
+      f'{100 * (own / reference - 1):+.1f}') + ' %')
 
 
 def _speed(value: Callable[[Result], float | None]
            ) -> Callable[[Result, Result], Cell]:
-  """Cells of a speed, with how many times as fast it is."""
-
-  def cell(row: Result, first: Result) -> Cell:
-    own, reference = value(row), value(first)
-    if own is None:
-      return Cell(MISSING)
-    return Cell(_significant(own), '' if row is first or not reference
-                else f'{own / reference:.2f}x')
-
-  return cell
+  """Returns the cells of a speed, with how many times as fast it is."""
+  return _compared(value, tables.significant,
+                   lambda own, reference: f'{own / reference:.2f}x')
 
 
 def _steps(row: Result, _: Result) -> Cell:
@@ -319,21 +284,16 @@ def _integer(value: int | None) -> str:
 
 
 def _amount(value: int | None, unit: float) -> str:
-  """Two decimals, and more of what is below 1."""
+  """Formats two decimals, and more of what is below 1."""
   if value is None:
     return MISSING
   amount = value / unit
   return f'{amount:.2f}' if amount >= 1 else f'{amount:#.3g}'
 
 
-def _significant(value: float) -> str:
-  """Three digits, and all before the point."""
-  return f'{value:.0f}' if value >= 100 else f'{value:#.3g}'
-
-
 def _time(hours: float | None) -> str:
   if hours is None:
     return MISSING
   if hours < 0.05:
-    return f'{_significant(3600 * hours)} s'
+    return f'{tables.significant(3600 * hours)} s'
   return f'{60 * hours:.0f} min' if hours < 2 else f'{hours:.1f} h'

@@ -19,6 +19,7 @@ from official_ext.analysis import event_files
 from official_ext.analysis import figures
 from official_ext.analysis import runs as runs_lib
 from official_ext.analysis import smoothing as smoothing_lib
+from official_ext.training import event_tags
 
 # Okabe and Ito's colours, which the colour-blind can tell apart, without the
 # yellow, which is hard to see on white.
@@ -90,8 +91,9 @@ def draw(runs: Sequence[runs_lib.Run], smoothing: float = 0.0,
 
 
 def _panels(runs: Sequence[runs_lib.Run]) -> list[_Panel]:
-  losses = [run.history.train.get(runs_lib.TRAIN_LOSS) for run in runs]
-  accuracies = [run.history.validation.get(runs_lib.ACCURACY) for run in runs]
+  losses = [run.history.train.get(event_tags.TRAIN_LOSS) for run in runs]
+  accuracies = [run.history.validation.get(event_tags.ACCURACY)
+                for run in runs]
   return [
       _Panel(title, label, empty, series, scale, by_time)
       for title, label, empty, series, scale in (

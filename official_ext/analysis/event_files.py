@@ -1,8 +1,8 @@
 """Reads what a training logged: the scalars of its event files.
 
-TensorBoard's reader does the reading: a record that is not written to its end
-yet, of a training in progress, ends a file without an error. Several starts of
-a training leave several files; this module makes one history of them.
+A record that is not written to its end yet, of a training in progress, ends a
+file without an error. Several starts of a training leave several files; this
+module makes one history of them.
 
 - A start goes on from a checkpoint, and so repeats the steps after it. What
   was logged before of a step that is logged again, or of a later one, does not
@@ -23,8 +23,7 @@ import os
 
 from absl import logging
 import numpy as np
-from tensorboard.backend.event_processing import event_file_loader
-from tensorboard.util import tensor_util
+from tensorboard.compat.proto import event_pb2
 import tensorflow as tf
 
 # Where Model Garden's driver writes the logs of the training.
@@ -38,8 +37,20 @@ _SECONDS_PER_HOUR = 3600
 
 
 @dataclasses.dataclass(frozen=True)
+class Point:
+  """A logged value.
+
+  Attributes:
+    step: when it was logged.
+    value: as it was logged.
+  """
+  step: int
+  value: float
+
+
+@dataclasses.dataclass(frozen=True)
 class Series:
-  """The values of one name, by step.
+  """The values of one name, by step; at least one.
 
   Attributes:
     steps: int64 [N], ascending.
@@ -50,6 +61,21 @@ class Series:
 
   def __len__(self) -> int:
     return len(self.steps)
+
+  @property
+  def last(self) -> Point:
+    """The newest value."""
+    return self._point(-1)
+
+  @property
+  def best(self) -> Point | None:
+    """The first of the largest values; None if all are NaN."""
+    if np.isnan(self.values).all():
+      return None
+    return self._point(np.nanargmax(self.values))
+
+  def _point(self, index: int) -> Point:
+    return Point(int(self.steps[index]), float(self.values[index]))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,8 +153,6 @@ def read(model_dir: str,
         f'there are no event files in {folders[0]} or {folders[1]}: the '
         'training has not begun, or its logs are elsewhere. Name the '
         '--model_dir of a training that logs.')
-  for path in (*train_paths, *validation_paths):
-    _warn_of_damage(path)
   starts = sorted((list(_load(path)) for path in train_paths),
                   key=lambda records: records[0][0] if records else 0)
   values, hours = [], 0.0
@@ -154,34 +178,28 @@ def _find(folder: str) -> list[str]:
           if name.startswith(_PREFIX) and not name.endswith(_EMPTY_SUFFIX)]
 
 
-def _warn_of_damage(path: str) -> None:
-  """Says so if a file cannot be read to its end; the reader would stop there.
+def _load(path: str) -> Iterator[tuple[float, list[tuple[int, str, float]]]]:
+  """Yields the records of a file: when, and (step, name, value) of its scalars.
 
-  A record that is cut short is none: it is being written.
+  Says so if the file cannot be read to its end. A record that is cut short is
+  none: it is being written.
   """
-  count = 0
+  count, time = 0, 0.0
   try:
-    for _ in tf.data.TFRecordDataset(path):
+    for record in tf.data.TFRecordDataset(path).as_numpy_iterator():
+      event = event_pb2.Event.FromString(record)
+      # A clock that was set back must not look like a restart.
+      time = max(time, event.wall_time)
+      yield time, [
+          (event.step, value.tag, float(tf.make_ndarray(value.tensor).item()))
+          for value in event.summary.value
+          if value.metadata.plugin_data.plugin_name == _SCALARS]
       count += 1
   except tf.errors.DataLossError as error:
-    if 'truncated' in error.message and count:
-      return
-    logging.warning(
-        '%s is damaged after %d records; what follows is not read.', path,
-        count)
-
-
-def _load(path: str) -> Iterator[tuple[float, list[tuple[int, str, float]]]]:
-  """The records of a file: when, and (step, name, value) of its scalars."""
-  time = 0.0
-  for event in event_file_loader.EventFileLoader(path).Load():
-    # A clock that was set back must not look like a restart.
-    time = max(time, event.wall_time)
-    yield time, [
-        (event.step, value.tag,
-         float(tensor_util.make_ndarray(value.tensor).item()))
-        for value in event.summary.value
-        if value.metadata.plugin_data.plugin_name == _SCALARS]
+    if 'truncated' not in error.message or not count:
+      logging.warning(
+          '%s is damaged after %d records; what follows is not read.', path,
+          count)
 
 
 def _join(values: list[_Value], total_hours: float | None,

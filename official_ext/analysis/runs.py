@@ -16,9 +16,6 @@ from official_ext.analysis import event_files
 from official_ext.analysis import models as models_lib
 from official_ext.params import experiment
 
-ACCURACY = 'accuracy'
-TRAIN_LOSS = 'training_loss'
-
 
 @dataclasses.dataclass(frozen=True)
 class Run:

@@ -17,6 +17,7 @@ import tqdm
 from official_ext.analysis import examples as examples_lib
 from official_ext.analysis import models as models_lib
 from official_ext.analysis import saliency_maps
+from official_ext.command_line import tables
 from official_ext.trained import validation_data
 
 # Parts of the saliency, a half of it and nearly all.
@@ -105,7 +106,7 @@ def format_areas(names: Sequence[str], areas: np.ndarray) -> str:
                   for fraction in FRACTIONS),
             *(f'difference at {100 * fraction:.0f} %, points'
               for fraction in FRACTIONS)]
-  lines = [header, ['---'] * len(header)]
+  rows = []
   for name, own in zip(names, areas):
     cells = [f'{own[index].mean():.2f} % of the pixels'
              for index in range(len(FRACTIONS))]
@@ -115,11 +116,10 @@ def format_areas(names: Sequence[str], areas: np.ndarray) -> str:
                 if count > 1 else math.nan)
       cells.append('' if own is areas[0] or name == names[0]
                    else f'{difference.mean():+.2f} ± {margin:.2f}')
-    lines.append([name, *cells])
-  text = '\n'.join(f'| {" | ".join(line)} |' for line in lines)
+    rows.append([name, *cells])
   left_out = int((~complete).sum())
   note = f'; {left_out} without any saliency left out' if left_out else ''
-  return f'{count} images{note}\n\n{text}'
+  return f'{count} images{note}\n\n{tables.markdown(header, rows)}'
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from official_ext.serving import comparison
+from official_ext.command_line import tables
 from official_ext.serving.runtimes import runner as runner_lib
 
 # A JPEG of about the size of ImageNet's photographs, height and width.
@@ -86,20 +86,20 @@ def format_table(rows: list[Row], batch_sizes: list[int]) -> str:
   header = ['layout', 'export', 'size, MB']
   for size in batch_sizes:
     header += [f'ms at batch {size}', 'images/s', 'as fast as the first']
-  lines = [header, ['---'] * len(header)]
+  lines = []
   firsts: dict[str, Row] = {}
   for row in rows:
     first = firsts.setdefault(row.runner.name, row)
     cells = [row.layout, row.runner.name,
-             comparison.significant(row.runner.num_bytes / 1e6)]
+             tables.significant(row.runner.num_bytes / 1e6)]
     for size in batch_sizes:
       seconds = row.seconds[size]
       median = statistics.median(seconds)
-      milliseconds = [comparison.significant(1e3 * value)
+      milliseconds = [tables.significant(1e3 * value)
                       for value in (median, min(seconds), max(seconds))]
       cells += [
           '{} ({} to {})'.format(*milliseconds),
-          comparison.significant(size / median),
+          tables.significant(size / median),
           f'{statistics.median(first.seconds[size]) / median:.2f}x']
     lines.append(cells)
-  return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
+  return tables.markdown(header, lines)

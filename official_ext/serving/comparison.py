@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from official_ext.command_line import tables
 from official_ext.params import experiment
 from official_ext.serving.runtimes import runner as runner_lib
 from official_ext.tasks import normalization
@@ -144,28 +145,22 @@ def format_table(rows: list[Row], batch_sizes: list[int]) -> str:
   header = ['', 'top-1', 'top-5', 'largest logit difference', 'size, MB',
             'takes', *(f'ms at batch {size}' for size in batch_sizes),
             *(f'images/s at batch {size}' for size in batch_sizes)]
-  lines = [header, ['---'] * len(header)]
+  lines = []
   for row in rows:
     accuracy = row.accuracy
-    lines.append([
-        row.name,
-        f'{100 * accuracy.num_top_1 / accuracy.num_images:.2f} %',
-        f'{100 * accuracy.num_top_5 / accuracy.num_images:.2f} %',
-        '' if accuracy.max_difference is None
-        else f'{accuracy.max_difference:.1e}',
-        '' if row.num_bytes is None else significant(row.num_bytes / 1e6),
-        '' if row.num_bytes is None
-        else 'image files' if row.takes_bytes else 'resized images',
-        *(significant(1e3 * row.seconds[size]) if row.seconds else ''
-          for size in batch_sizes),
-        *(significant(size / row.seconds[size]) if row.seconds else ''
-          for size in batch_sizes)])
-  return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
-
-
-def significant(value: float) -> str:
-  """Formats three digits of a positive number, or all of a large one."""
-  return f'{value:.3g}' if value < 999.5 else f'{value:,.0f}'
+    cells = [row.name,
+             f'{100 * accuracy.num_top_1 / accuracy.num_images:.2f} %',
+             f'{100 * accuracy.num_top_5 / accuracy.num_images:.2f} %']
+    if row.num_bytes is not None:
+      cells += [f'{accuracy.max_difference:.1e}',
+                tables.significant(row.num_bytes / 1e6),
+                'image files' if row.takes_bytes else 'resized images',
+                *(tables.significant(1e3 * row.seconds[size])
+                  for size in batch_sizes),
+                *(tables.significant(size / row.seconds[size])
+                  for size in batch_sizes)]
+    lines.append(cells + [''] * (len(header) - len(cells)))
+  return tables.markdown(header, lines)
 
 
 def locate(checkpoint: str, model_dir: str | None) -> tuple[str, str]:

@@ -1,10 +1,17 @@
-"""The names under which a training writes what it measures of itself.
+"""The names under which a training writes what it measures of itself."""
 
-The others, such as training_loss and accuracy, are Model Garden's.
-"""
+# Model Garden's.
+TRAIN_LOSS = 'training_loss'
+ACCURACY = 'accuracy'
 
+# Ours.
 STEPS_PER_SECOND = 'throughput/steps_per_second'
 IMAGES_PER_SECOND = 'throughput/images_per_second'
 PEAK_MEMORY = 'memory/peak_gib'
 # Images that an evaluation counted.
 NUM_IMAGES = 'num_images'
+
+
+def top_k_accuracy(k: int) -> str:
+  """Returns Model Garden's name of a top-k accuracy other than top-1."""
+  return f'top_{k}_accuracy'

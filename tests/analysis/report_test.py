@@ -31,7 +31,7 @@ def _texts(two_runs, tmp_path_factory):
 
 
 def significant(value):
-  return f'{value:.0f}' if value >= 100 else f'{value:#.3g}'
+  return f'{value:,.0f}' if value >= 99.95 else f'{value:#.3g}'
 
 
 def expected_row(name, layout, folder, first=None):

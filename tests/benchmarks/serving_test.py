@@ -40,8 +40,8 @@ def test_the_table():
   rows[1].seconds = {16: [0.1, 0.2, 0.15]}
   lines = serving_rows.format_table(rows, [16]).splitlines()
   assert lines[2:] == [
-      '| B2 | SavedModel | 4.2 | 300 (200 to 400) | 53.3 | 1.00x |',
-      '| B1-1 | SavedModel | 4.2 | 150 (100 to 200) | 107 | 2.00x |']
+      '| B2 | SavedModel | 4.20 | 300 (200 to 400) | 53.3 | 1.00x |',
+      '| B1-1 | SavedModel | 4.20 | 150 (100 to 200) | 107 | 2.00x |']
 
 
 @pytest.mark.long

@@ -1,0 +1,17 @@
+"""Tests of the tables that commands print."""
+
+import pytest
+
+from official_ext.command_line import tables
+
+
+def test_a_table():
+  assert tables.markdown(['', 'top-1'], [['vit', '75 %'], ['B4-4', '-']]) == (
+      '|  | top-1 |\n| --- | --- |\n| vit | 75 % |\n| B4-4 | - |')
+
+
+@pytest.mark.parametrize('value, text', [
+    (0.012345, '0.0123'), (1.2, '1.20'), (99.94, '99.9'), (99.96, '100'),
+    (543.21, '543'), (12345.6, '12,346')])
+def test_three_digits(value, text):
+  assert tables.significant(value) == text
