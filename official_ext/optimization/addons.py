@@ -44,21 +44,29 @@ class _DecayedConfig(optimizer_config.BaseOptimizerConfig):
 
 
 @dataclasses.dataclass
-class RectifiedAdamConfig(_DecayedConfig):
+class _AdaptiveConfig(_DecayedConfig):
+  """The settings of those that follow Adam, with its values.
+
+  Attributes:
+    beta_1: decay of the first moment.
+    beta_2: decay of the second moment.
+    epsilon: added to the root of the second moment.
+  """
+  beta_1: float = 0.9
+  beta_2: float = 0.999
+  epsilon: float = 1e-7
+
+
+@dataclasses.dataclass
+class RectifiedAdamConfig(_AdaptiveConfig):
   """RAdam (arXiv 1908.03265).
 
   Attributes:
     name: of the optimizer.
-    beta_1: decay of the first moment.
-    beta_2: decay of the second moment.
-    epsilon: added to the root of the second moment.
     sma_threshold: how many steps the second moment must stand for before it is
       used; until then the step is that of momentum alone.
   """
   name: str = 'RectifiedAdam'
-  beta_1: float = 0.9
-  beta_2: float = 0.999
-  epsilon: float = 1e-7
   sma_threshold: float = 5.0
 
 
@@ -77,14 +85,11 @@ class LookaheadConfig(RectifiedAdamConfig):
 
 
 @dataclasses.dataclass
-class NovoGradConfig(_DecayedConfig):
+class NovoGradConfig(_AdaptiveConfig):
   """NovoGrad (arXiv 1905.11286): one second moment per variable.
 
   Attributes:
     name: of the optimizer.
-    beta_1: decay of the first moment.
-    beta_2: decay of the second moment.
-    epsilon: added to the root of the second moment.
     grad_averaging: whether the first moment is an average, as Adam's, or a
       sum.
   """
@@ -96,19 +101,14 @@ class NovoGradConfig(_DecayedConfig):
 
 
 @dataclasses.dataclass
-class YogiConfig(_DecayedConfig):
+class YogiConfig(_AdaptiveConfig):
   """Yogi (Zaheer et al., NeurIPS 2018): Adam whose second moment moves slowly.
 
   Attributes:
     name: of the optimizer.
-    beta_1: decay of the first moment.
-    beta_2: decay of the second moment.
-    epsilon: added to the root of the second moment.
     initial_accumulator_value: the second moment at the start.
   """
   name: str = 'Yogi'
-  beta_1: float = 0.9
-  beta_2: float = 0.999
   epsilon: float = 1e-3
   initial_accumulator_value: float = 1e-6
 

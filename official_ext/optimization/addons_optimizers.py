@@ -15,17 +15,12 @@ from typing import Any
 from official.modeling.optimization import optimizer_factory
 import tensorflow as tf
 import tensorflow_addons as tfa
+import tf_keras
 
 # What only the outermost optimizer does.
 _GRADIENT_SETTINGS = (
     'clipnorm', 'clipvalue', 'global_clipnorm', 'gradient_aggregator',
     'gradient_transformers')
-
-
-def _check_rate(weight_decay_rate: float) -> None:
-  if weight_decay_rate < 0:
-    raise ValueError(
-        f'weight_decay_rate is {weight_decay_rate}, but must not be negative.')
 
 
 class _WeightDecay:
@@ -45,13 +40,16 @@ class _WeightDecay:
     Raises:
       ValueError: if the rate is negative.
     """
-    _check_rate(weight_decay_rate)
+    if weight_decay_rate < 0:
+      raise ValueError(
+          f'weight_decay_rate is {weight_decay_rate}, but must not be '
+          'negative.')
     super().__init__(*args, **kwargs)
     self.weight_decay_rate = weight_decay_rate
     self._exclude_from_weight_decay = tuple(exclude_from_weight_decay or ())
 
   def _do_use_weight_decay(self, name: str) -> bool:
-    """Says whether a variable of this name is decayed."""
+    """Returns whether a variable of this name is decayed."""
     return self.weight_decay_rate > 0 and not any(
         re.search(pattern, name)
         for pattern in self._exclude_from_weight_decay)
@@ -115,31 +113,12 @@ class Yogi(_WeightDecay, _Yogi):
   """Yogi with weight decay as AdamW's."""
 
 
-class SGDW(tfa.optimizers.SGDW):
-  """SGD with weight decay as AdamW's.
+class SGDW(_WeightDecay, tf_keras.optimizers.legacy.SGD):
+  """SGD with weight decay as AdamW's (arXiv 1711.05101).
 
-  tensorflow-addons decays by the rate alone, at the end of a schedule as much
-  as at its peak.
+  Not tensorflow-addons' SGDW, which decays by the rate alone, at the end of a
+  schedule as much as at its peak.
   """
-
-  def __init__(self, *args, weight_decay_rate: float = 0.0, **kwargs):
-    """Initialises the optimizer.
-
-    Args:
-      *args: of tensorflow-addons' SGDW, after its weight decay.
-      weight_decay_rate: fraction taken of a variable, times the learning rate.
-      **kwargs: of tensorflow-addons' SGDW.
-
-    Raises:
-      ValueError: if the rate is negative.
-    """
-    _check_rate(weight_decay_rate)
-    super().__init__(weight_decay_rate, *args, **kwargs)
-
-  def _prepare_local(self, var_device, var_dtype, apply_state):
-    super()._prepare_local(var_device, var_dtype, apply_state)
-    coefficients = apply_state[var_device, var_dtype]
-    coefficients['wd_t'] = coefficients['lr_t'] * coefficients['wd_t']
 
 
 def radam_lookahead(sync_period: int = 6, slow_step_size: float = 0.5,
