@@ -10,6 +10,7 @@ that the program was compiled for.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import glob
 import os
 import re
@@ -38,11 +39,12 @@ class Activations:
   backend: str
 
 
+@functools.cache
 def measure(settings: settings_lib.Settings) -> Activations:
   """Compiles a step in a process of its own and reads XLA's buffers.
 
   Args:
-    settings: what to compile.
+    settings: what to compile; the same is compiled once.
 
   Returns:
     Its temporary memory.

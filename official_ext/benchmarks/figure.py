@@ -31,8 +31,7 @@ def draw(path: str, rows: Sequence[report.Row], title: str) -> None:
                              for group in groups.values())),
       height_ratios=[1.6 + len(group) for group in groups.values()])
   for (speed, memory), (name, group) in zip(axes, groups.items()):
-    comparisons = [
-        report.compare(row, report.find_baseline(row, rows)) for row in group]
+    comparisons = [report.compare(row) for row in group]
     names = [row.name for row in group]
     _bars(speed, names, [c.speed_up for c in comparisons],
           [c.ceiling for c in comparisons], '{:.2f}', [

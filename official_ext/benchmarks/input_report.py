@@ -11,11 +11,10 @@ import tensorflow as tf
 
 from official_ext.benchmarks import csv_file
 from official_ext.benchmarks import input_rows
+from official_ext.benchmarks import settings as settings_lib
 from official_ext.command_line import errors
 
 _COLUMNS = ('layout', 'images_per_second')
-# Columns that tell lines of one layout apart.
-_CIRCUMSTANCES = ('model_name', 'batch_size', 'dtype', 'xla', 'mode')
 # Below this fraction of the cores, others used them or the pipeline waited.
 _BUSY = 0.9
 
@@ -24,13 +23,13 @@ _BUSY = 0.9
 class Summary:
   """The windows of a row in figures; speeds in images/s.
 
-  Attributes:
-    name: the row's.
-    median: of the windows, as are the figures below.
-    slowest: window.
-    fastest: window.
-    per_core: `median` divided by the cores the row may use.
-    cpu_ms: CPU time per image, over all cores.
+  Attributes: the columns of the CSV file.
+    row: its name.
+    images_per_second: median of the windows, as are the figures below.
+    images_per_second_min: of the slowest window.
+    images_per_second_max: of the fastest window.
+    images_per_second_per_core: of each core that the row may use.
+    cpu_ms_per_image: CPU time, over all cores.
     busy_cores: cores that were busy on average.
     first_batch_seconds: from nothing to the first batch.
     of_pipeline: speed as a fraction of the whole pipeline's in the same turn.
@@ -38,12 +37,12 @@ class Summary:
     threads: size of the row's own thread pool; None for TensorFlow's.
     error: why there are no windows; empty if there are.
   """
-  name: str
-  median: float | None = None
-  slowest: float | None = None
-  fastest: float | None = None
-  per_core: float | None = None
-  cpu_ms: float | None = None
+  row: str
+  images_per_second: float | None = None
+  images_per_second_min: float | None = None
+  images_per_second_max: float | None = None
+  images_per_second_per_core: float | None = None
+  cpu_ms_per_image: float | None = None
   busy_cores: float | None = None
   first_batch_seconds: float | None = None
   of_pipeline: float | None = None
@@ -67,59 +66,45 @@ def summarize(measured: input_rows.Measured, pipeline: input_rows.Measured,
   row, windows = measured.row, measured.windows
   if measured.error:
     return Summary(row.name, threads=row.threads, error=measured.error)
-  speeds = [_speed(window) for window in windows]
+  speeds = [window.images_per_second for window in windows]
   median = statistics.median(speeds)
   return Summary(
-      name=row.name,
-      median=median,
-      slowest=min(speeds),
-      fastest=max(speeds),
-      per_core=median / min(row.threads or num_cores, num_cores),
-      cpu_ms=statistics.median(
+      row=row.name,
+      images_per_second=median,
+      images_per_second_min=min(speeds),
+      images_per_second_max=max(speeds),
+      images_per_second_per_core=(
+          median / min(row.threads or num_cores, num_cores)),
+      cpu_ms_per_image=statistics.median(
           1e3 * window.cpu_seconds / window.num_images for window in windows),
       busy_cores=statistics.median(
           window.cpu_seconds / window.seconds for window in windows),
       first_batch_seconds=statistics.median(
           window.first_batch_seconds for window in windows),
       of_pipeline=statistics.median(
-          speed / _speed(beside)
+          speed / beside.images_per_second
           for speed, beside in zip(speeds, pipeline.windows)),
       num_images=sum(window.num_images for window in windows),
       threads=row.threads)
 
 
 def format_table(summaries: Sequence[Summary]) -> Iterator[str]:
-  """The table, line by line."""
-  width = max(len(summary.name) for summary in summaries)
+  """Formats the table, line by line."""
+  width = max(len(summary.row) for summary in summaries)
   yield (f'{"":{width}}{"images/s":>9}{"":16}{"per":>7}{"CPU ms":>8}'
          f'{"times":>7}{"first":>7}')
   yield (f'{"":{width}}{"median":>9}{"min":>8}{"max":>8}{"core":>7}'
          f'{"/image":>8}{"whole":>7}{"batch":>7}')
   for one in summaries:
     if one.error:
-      yield f'{one.name:{width}}  does not run: {one.error}'
+      yield f'{one.row:{width}}  does not run: {one.error}'
     else:
-      yield (f'{one.name:{width}}{one.median:>9,.0f}{one.slowest:>8,.0f}'
-             f'{one.fastest:>8,.0f}{one.per_core:>7,.0f}{one.cpu_ms:>8.2f}'
-             f'{one.of_pipeline:>6.3g}x'
+      yield (f'{one.row:{width}}{one.images_per_second:>9,.0f}'
+             f'{one.images_per_second_min:>8,.0f}'
+             f'{one.images_per_second_max:>8,.0f}'
+             f'{one.images_per_second_per_core:>7,.0f}'
+             f'{one.cpu_ms_per_image:>8.2f}{one.of_pipeline:>6.3g}x'
              f'{one.first_batch_seconds:>5.1f} s')
-
-
-def columns(summary: Summary,
-            settings: Mapping[str, str | int]) -> Mapping[str, object]:
-  """Returns a line of the CSV file.
-
-  Args:
-    summary: of a row.
-    settings: what holds for all rows, in columns of its own.
-  """
-  names = {
-      'name': 'row', 'median': 'images_per_second',
-      'slowest': 'images_per_second_min', 'fastest': 'images_per_second_max',
-      'per_core': 'images_per_second_per_core', 'cpu_ms': 'cpu_ms_per_image'}
-  return {**{names.get(key, key): value
-             for key, value in dataclasses.asdict(summary).items()},
-          **settings}
 
 
 def read_consumers(path: str,
@@ -158,8 +143,10 @@ def read_consumers(path: str,
     wanted = ', '.join(f'{name} {value}' for name, value in only.items())
     raise ValueError(
         f'--train_step_csv={path} has no figure for {wanted}. {instead}')
-  varied = [name for name in _CIRCUMSTANCES
-            if len({line.get(name) for line in lines}) > 1]
+  varied = [
+      field.name for field in dataclasses.fields(settings_lib.Settings)
+      if field.name != 'layout'
+      and len({line.get(field.name) for line in lines}) > 1]
   return [(', '.join([line['layout'], *(f'{name} {line[name]}'
                                         for name in varied)]),
            _parse_speed(line['images_per_second'], path)) for line in lines]
@@ -178,7 +165,7 @@ def _parse_speed(text: str, path: str) -> float:
 
 
 def cores_needed(consumed: float, per_core: float) -> int:
-  """How many cores the input needs to keep up with a model.
+  """Returns how many cores the input needs to keep up with a model.
 
   Args:
     consumed: images/s of the model.
@@ -205,15 +192,16 @@ def verdict(consumer: str, consumed: float, pipeline: Summary,
     The two figures and the limit; then the cores, and how many they would be
     if the pipeline had its cores to itself and never waited.
   """
-  needed = cores_needed(consumed, pipeline.per_core)
+  needed = cores_needed(consumed, pipeline.images_per_second_per_core)
   compared = (
       f'{consumer} consumes {consumed:,.0f} images/s, the input gives '
-      f'{pipeline.median:,.0f} on {_cores(num_cores)}')
-  at = f'at {pipeline.per_core:,.0f} images/s per core'
-  by_cpu = cores_needed(consumed, 1e3 / pipeline.cpu_ms)
+      f'{pipeline.images_per_second:,.0f} on {_cores(num_cores)}')
+  at = f'at {pipeline.images_per_second_per_core:,.0f} images/s per core'
+  by_cpu = cores_needed(consumed, 1e3 / pipeline.cpu_ms_per_image)
   if by_cpu != needed:
-    at += f' ({by_cpu:,} at {pipeline.cpu_ms:.2f} ms of CPU time per image)'
-  if consumed > pipeline.median:
+    at += (f' ({by_cpu:,} at {pipeline.cpu_ms_per_image:.2f} ms of CPU time '
+           'per image)')
+  if consumed > pipeline.images_per_second:
     return (f'{compared}: the input is the limit. It needs {_cores(needed)} '
             f'to keep up, {at}.')
   return (f'{compared}: the model is the limit. For the input '
@@ -221,7 +209,7 @@ def verdict(consumer: str, consumed: float, pipeline: Summary,
 
 
 def busy_note(pipeline: Summary, num_cores: int) -> str | None:
-  """A warning if the whole pipeline did not have all cores to itself."""
+  """Returns a note if the whole pipeline had not all cores to itself."""
   if pipeline.busy_cores >= _BUSY * num_cores:
     return None
   return (
@@ -232,8 +220,3 @@ def busy_note(pipeline: Summary, num_cores: int) -> str | None:
 
 def _cores(number: int) -> str:
   return f'{number:,} core' if number == 1 else f'{number:,} cores'
-
-
-def _speed(window: input_rows.Window) -> float:
-  """Images/s."""
-  return window.num_images / window.seconds

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 import dataclasses
+import sys
 import time
 from typing import Any
 
@@ -18,7 +19,10 @@ from official.core import input_reader
 from official.core import task_factory
 from official.vision.dataloaders import classification_input
 import tensorflow as tf
+import tqdm
 
+from official_ext.benchmarks import settings as settings_lib
+from official_ext.command_line import errors
 from official_ext.configs import image_classification as configs
 from official_ext.tasks import preflight
 
@@ -38,7 +42,7 @@ _TRIED = {
     'decode_jpeg_only': {'true': True, 'false': False},
     'tf_resize_method': {
         name: name for name in ('bilinear', 'bicubic', 'area', 'nearest')},
-    'dtype': {'float32': 'float32', 'bfloat16': 'bfloat16'},
+    'dtype': {name: name for name in settings_lib.DTYPES},
     'cycle_length': {'1': 1, '10': 10, '32': 32, 'null': None},
     'block_length': {'1': 1, '16': 16},
     'prefetch_buffer_size': {'null': None, '1': 1, '8': 8},
@@ -53,6 +57,9 @@ _TRIED_IN_TRAINING = {
     'mixup_and_cutmix': {'null': None, 'on': {}},
 }
 SETTINGS = (*_TRIED, *_TRIED_IN_TRAINING)
+
+# A bar that is gone after a blink tells nothing.
+_QUIET_SECONDS = 3
 
 # Files with at least so many images are counted, and fill the cache where that
 # is timed: its speed does not depend on how much is in it, its memory does.
@@ -87,6 +94,10 @@ class Window:
   seconds: float
   cpu_seconds: float
   first_batch_seconds: float
+
+  @property
+  def images_per_second(self) -> float:
+    return self.num_images / self.seconds
 
 
 @dataclasses.dataclass
@@ -145,13 +156,27 @@ class Source:
         counted * self.num_bytes / _size(self._few_files))
     self._task = task_factory.get_task(config)
 
+  def cache_gib(self, image_size: Sequence[int]) -> float:
+    """Returns the memory that all images take in a cache, GiB.
+
+    Args:
+      image_size: (height, width) of the model's images, px.
+    """
+    height, width = image_size
+    return (self.num_images * height * width * 3 *
+            tf.as_dtype(self.data.dtype).size / 2**30)
+
+  def explain(self, error: tf.errors.OpError) -> str | None:
+    """Returns what was wrong with which record, if that is what was wrong."""
+    return self._task.explain(error)
+
   def count(self, files: Sequence[str]) -> int:
-    """How many records files hold; reads them all."""
+    """Returns how many records files hold; reads them all."""
     opened = dataset_fn.pick_dataset_fn(self.data.file_type)(list(files))
     return int(opened.reduce(tf.constant(0, tf.int64), lambda n, _: n + 1))
 
   def settings(self, row: Row) -> configs.DataConfig:
-    """The data settings of a row."""
+    """Returns the data settings of a row."""
     data = self.data.replace(**row.settings)
     if row.name in (READING, DECODING):
       # In evaluation no image is left out, as in the task.
@@ -161,7 +186,7 @@ class Source:
     return data
 
   def build(self, row: Row) -> tf.data.Dataset:
-    """The pipeline of a row; in evaluation, one pass after the other.
+    """Builds the pipeline of a row; in evaluation, one pass follows another.
 
     Args:
       row: what to build.
@@ -185,7 +210,7 @@ class Source:
     return dataset if data.is_training else dataset.repeat()
 
   def _decode(self, serialized: tf.Tensor) -> tf.Tensor:
-    """The last pixel of an image, which takes all others to be decoded."""
+    """Returns the last pixel of an image: it takes all to be decoded."""
     train_data = self._task.task_config.train_data
     decoder = classification_input.Decoder(
         image_field_key=train_data.image_field_key,
@@ -198,13 +223,13 @@ class Source:
 
 
 def stages() -> list[Row]:
-  """What reading, decoding and the whole cost, with today's settings."""
+  """Returns the rows of reading, decoding and the whole, as it is set."""
   return [Row(READING), Row(DECODING), Row(PIPELINE), Row(AGAIN)]
 
 
 def variants(data: configs.DataConfig,
              names: Sequence[str] | None = None) -> list[Row]:
-  """The whole pipeline with one setting changed at a time.
+  """Returns rows of the whole pipeline with one setting changed at a time.
 
   Args:
     data: the experiment's data settings.
@@ -235,12 +260,51 @@ def variants(data: configs.DataConfig,
   return rows
 
 
-def turns(rows: Sequence[Row], num_windows: int) -> list[Row]:
-  """The order of the windows: all rows in turn, there and back again."""
+def turns(rows: Sequence[Any], num_windows: int) -> list[Any]:
+  """Returns the order of the windows: all rows in turn, there and back."""
   order = []
   for index in range(num_windows):
     order.extend(rows if index % 2 == 0 else reversed(rows))
   return order
+
+
+def measure_all(source: Source, rows: Sequence[Row], num_windows: int,
+                warm_up_seconds: float, seconds: float,
+                num_images: int | None = None) -> list[Measured]:
+  """Times all windows of all rows, with a bar on a terminal.
+
+  Args:
+    source: the data.
+    rows: what to time; one with settings of its own that fails keeps its error.
+    num_windows: of each row.
+    warm_up_seconds: how long to read before each window.
+    seconds: length of a window; see `measure`.
+    num_images: how many images a window has at least, in its place.
+
+  Returns:
+    What was measured of each row.
+
+  Raises:
+    tf.errors.OpError: if a record cannot be read or decoded.
+    RuntimeError: if other images came than the batches should hold.
+  """
+  measured = [Measured(row) for row in rows]
+  order = tqdm.tqdm(
+      turns(measured, num_windows), file=sys.stderr, leave=False,
+      disable=not sys.stderr.isatty(), delay=_QUIET_SECONDS, unit='window',
+      dynamic_ncols=True)
+  for one in order:
+    order.set_description(one.row.name)
+    if one.error:
+      continue
+    try:
+      one.windows.append(measure(
+          source, one.row, warm_up_seconds, seconds, num_images))
+    except tf.errors.OpError as error:
+      if not one.row.settings:
+        raise
+      one.error = errors.reason(error)
+  return measured
 
 
 def measure(source: Source, row: Row, warm_up_seconds: float,
@@ -296,7 +360,7 @@ def measure(source: Source, row: Row, warm_up_seconds: float,
 
 def expected_images(num_batches: int, batch_size: int,
                     num_records: int | None = None) -> int:
-  """How many images the first batches of a stream hold.
+  """Returns how many images the first batches of a stream hold.
 
   Args:
     num_batches: how many batches.
@@ -315,12 +379,12 @@ def expected_images(num_batches: int, batch_size: int,
 
 
 def _size(files: Sequence[str]) -> int:
-  """Bytes."""
+  """Returns the size of files together, bytes."""
   return sum(tf.io.gfile.stat(file).length for file in files)
 
 
 def _counts(dataset: tf.data.Dataset) -> Iterator[int]:
-  """The number of images of each batch, without what only fills it up."""
+  """Yields the number of images of each batch, without what fills it up."""
   for batch in dataset:
     if isinstance(batch, tuple) and isinstance(batch[1], tuple):
       _, (_, weights) = batch

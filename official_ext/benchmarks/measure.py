@@ -14,6 +14,7 @@ import tqdm
 
 from official_ext import registry_imports  # noqa: F401
 from official_ext.benchmarks import activations
+from official_ext.benchmarks import machine
 from official_ext.benchmarks import report
 from official_ext.benchmarks import settings as settings_lib
 from official_ext.benchmarks import step_process
@@ -50,10 +51,10 @@ class Plan:
 
 
 def may_live_together(choice: str | None, has_tpu: bool) -> bool:
-  """Whether the processes of all layouts share the machine's memory.
+  """Returns whether the processes of all layouts live at the same time.
 
-  On an accelerator they would take memory from each other, and a TPU belongs
-  to one process.
+  They then share the machine's memory: on an accelerator they would take it
+  from each other, and a TPU belongs to one process.
 
   Args:
     choice: 'together', 'in_turn' or None for what suits the device.
@@ -74,10 +75,10 @@ def may_live_together(choice: str | None, has_tpu: bool) -> bool:
 
 
 def begin(settings: Sequence[settings_lib.Settings]) -> list[report.Row]:
-  """Rows with all that is known before anything runs.
+  """Returns rows with all that is known before anything runs.
 
   Args:
-    settings: what to measure.
+    settings: what to measure; the layouts follow their baseline.
 
   Returns:
     A row for each.
@@ -85,7 +86,7 @@ def begin(settings: Sequence[settings_lib.Settings]) -> list[report.Row]:
   Raises:
     ValueError: if a layout, size or override does not fit.
   """
-  rows = []
+  rows, baseline = [], None
   # Alone first, so that an error names what was typed.
   for override in {one.params_override for one in settings}:
     experiment.load('funnel_vit_imagenet', params_override=override)
@@ -104,36 +105,35 @@ def begin(settings: Sequence[settings_lib.Settings]) -> list[report.Row]:
       config = type(config)(model_name=one.model_name)
     spec = specs.resolve(config, (one.image_size, one.image_size))
     num_classes = params.task.model.num_classes
-    rows.append(report.Row(
+    row = report.Row(
         settings=one,
         layout_with_tokens=spec.layout_with_tokens,
         parameters=costs.count_parameters(spec, num_classes),
         multiply_adds=costs.count_multiply_adds(
             spec, num_classes, not is_garden and
             config.fast_path.class_token_only),
-        saved_activations=costs.count_saved_activations(spec)))
+        saved_activations=costs.count_saved_activations(spec),
+        baseline=None if is_garden else baseline)
+    if is_garden:
+      baseline = row
+    rows.append(row)
   return rows
 
 
 def run(rows: Sequence[report.Row], plan: Plan, stream: TextIO,
-        done: Callable[[Sequence[report.Row], str], None]) -> str:
+        done: Callable[[Sequence[report.Row]], None]) -> None:
   """Measures rows, group by group; a group has the same circumstances.
 
   Args:
     rows: what `begin` returned; filled in.
     plan: how.
     stream: where to show the progress, if it is a terminal.
-    done: told of each group that is measured, and on what device.
-
-  Returns:
-    What the device is called; empty if nothing ran.
+    done: told of each group that is measured.
 
   Raises:
     ValueError: if a model cannot be built.
     worker.WorkerError: if a process fails, other than for want of memory.
   """
-  device = ''
-  compiled = {}
   groups = [list(group) for _, group in itertools.groupby(
       rows, lambda row: row.settings.circumstances)]
   num_turns = plan.rounds + plan.together + plan.activations + plan.find_batch
@@ -148,26 +148,21 @@ def run(rows: Sequence[report.Row], plan: Plan, stream: TextIO,
             _find_batch(row, plan, bar)
       time_group = _time_together if plan.together and (
           not plan.find_batch) else _time_in_turn
-      device = time_group(group, plan, bar) or device
+      time_group(group, plan, bar)
       if plan.activations:
         for row in group:
           with _turn(row, bar, 'compiled memory'):
             # The compiled program is the same, whether XLA is on or off.
-            key = row.settings.replace(xla=True)
-            if key not in compiled:
-              compiled[key] = activations.measure(row.settings)
-            found = compiled[key]
+            found = activations.measure(row.settings.replace(xla=True))
             row.activations_mib = found.mib
             row.activations_backend = found.backend
       bar.clear()
-      done(group, device)
-  return device
+      done(group)
 
 
 def _time_together(group: Sequence[report.Row], plan: Plan,
-                   bar: tqdm.tqdm) -> str:
-  """One process a row for all rounds, one of them running at a time."""
-  device = ''
+                   bar: tqdm.tqdm) -> None:
+  """Times with one process per row for all rounds, one running at a time."""
   with contextlib.ExitStack() as stack:
     processes = {}
     for index, row in enumerate(group):
@@ -175,20 +170,16 @@ def _time_together(group: Sequence[report.Row], plan: Plan,
         process = stack.enter_context(worker.Worker(row.settings))
         process.run_steps(plan.warmup_steps)
         processes[index] = process
-        device = process.machine['device_name']
     for _ in range(plan.rounds):
       for index, row in enumerate(group):
         with _turn(row, bar):
           if row.status == 'ok':
-            row.times_ms += processes[index].run_steps(plan.steps)
-            _note_peak(row, processes[index])
-  return device
+            _time(row, processes[index], plan)
 
 
 def _time_in_turn(group: Sequence[report.Row], plan: Plan,
-                  bar: tqdm.tqdm) -> str:
-  """A process for each turn, alone on the machine."""
-  device = ''
+                  bar: tqdm.tqdm) -> None:
+  """Times with a process for each turn, alone on the machine."""
   for _ in range(plan.rounds):
     for row in group:
       with _turn(row, bar):
@@ -196,13 +187,13 @@ def _time_in_turn(group: Sequence[report.Row], plan: Plan,
           continue
         with worker.Worker(row.settings) as process:
           process.run_steps(plan.warmup_steps)
-          row.times_ms += process.run_steps(plan.steps)
-          _note_peak(row, process)
-          device = process.machine['device_name']
-  return device
+          _time(row, process, plan)
 
 
-def _note_peak(row: report.Row, process: worker.Worker) -> None:
+def _time(row: report.Row, process: worker.Worker, plan: Plan) -> None:
+  """Runs the steps of a turn and notes what they took."""
+  row.device = process.machine['device_name']
+  row.times_ms += process.run_steps(plan.steps)
   answer = process.peak_memory()
   row.peak_of = answer['peak_of']
   if answer['peak_gib'] is not None:
@@ -212,8 +203,7 @@ def _note_peak(row: report.Row, process: worker.Worker) -> None:
 @contextlib.contextmanager
 def _turn(row: report.Row, bar: tqdm.tqdm, what: str = '') -> Iterator[None]:
   """Shows whose turn it is; notes it if the memory does not suffice."""
-  text = (f'{row.name}, {row.settings.dtype}, XLA '
-          f'{"on" if row.settings.xla else "off"} {what}').rstrip()
+  text = f'{row.name}, {row.settings.arithmetic} {what}'.rstrip()
   bar.set_description_str(text)
   if bar.disable:
     # No bar in a pipe, but a line, so that it does not seem to hang.
@@ -241,48 +231,25 @@ def _find_batch(row: report.Row, plan: Plan, bar: tqdm.tqdm) -> None:
   if not settings.memory_limit_gib and not settings.tpu and (
       not tf.config.list_physical_devices('GPU')):
     settings = settings.replace(
-        memory_limit_gib=_FRACTION_OF_FREE_MEMORY * _free_gib())
+        memory_limit_gib=_FRACTION_OF_FREE_MEMORY * machine.proc_gib(
+            '/proc/meminfo', 'MemAvailable'))
 
-  def fits(batch_size, num_steps=2):
+  def fits(batch_size):
     bar.set_description_str(f'{row.name}: does batch {batch_size} fit?')
     try:
       with worker.Worker(settings.replace(batch_size=batch_size)) as process:
-        # The second step holds what the first one left behind.
-        process.run_steps(num_steps)
+        # As many as a turn has: a later one may need a little more memory.
+        process.run_steps(plan.warmup_steps + plan.steps)
     except worker.OutOfMemoryError:
       return False
     return True
 
-  found = largest_batch(settings.batch_size, fits)
-  # A turn takes more steps than a try, and a later one may need a little more
-  # memory than the second.
-  row.settings = settings.replace(batch_size=next_that_fits(
-      found, lambda batch_size: fits(
-          batch_size, plan.warmup_steps + plan.steps)))
-
-
-def next_that_fits(batch_size: int, fits: Callable[[int], bool]) -> int:
-  """A batch, or the next smaller one by sixteenths that fits.
-
-  Args:
-    batch_size: the first to try.
-    fits: whether a batch does.
-
-  Returns:
-    A batch that fits.
-
-  Raises:
-    worker.OutOfMemoryError: if not even one image fits.
-  """
-  while not fits(batch_size):
-    if batch_size == 1:
-      raise worker.OutOfMemoryError('not even one image fits')
-    batch_size -= max(1, batch_size // _BATCH_PRECISION)
-  return batch_size
+  row.settings = settings.replace(
+      batch_size=largest_batch(settings.batch_size, fits))
 
 
 def largest_batch(start: int, fits: Callable[[int], bool]) -> int:
-  """The largest batch that fits, to a sixteenth of itself.
+  """Returns the largest batch that fits, to a sixteenth of itself.
 
   Args:
     start: where to begin.
@@ -311,14 +278,3 @@ def largest_batch(start: int, fits: Callable[[int], bool]) -> int:
   if not largest:
     raise worker.OutOfMemoryError('not even one image fits')
   return largest
-
-
-def _free_gib() -> float:
-  """Memory of the host that is free for new processes, GiB."""
-  with open('/proc/meminfo', encoding='utf-8') as lines:
-    for line in lines:
-      if line.startswith('MemAvailable:'):
-        return int(line.split()[1]) / 2**20
-  raise ValueError(
-      '/proc/meminfo does not say how much memory is free. Give '
-      '--memory_limit_gib.')

@@ -1,4 +1,4 @@
-"""Rows of measurements as tables, CSV and a figure."""
+"""What was measured, as tables and as the columns of a CSV file."""
 
 from __future__ import annotations
 
@@ -29,6 +29,9 @@ class Row:
     activations_backend: what that was compiled for.
     saved_activations: values that the backward pass of one image needs, if
       nothing is computed again.
+    baseline: Model Garden's ViT under the same circumstances, but with the
+      largest batch of its own where that was looked for; None if it is this.
+    device: what the step ran on; empty if it did not.
   """
   settings: settings_lib.Settings
   layout_with_tokens: str
@@ -41,6 +44,9 @@ class Row:
   peak_of: str = ''
   activations_mib: float | None = None
   activations_backend: str = ''
+  baseline: Row | None = dataclasses.field(
+      default=None, repr=False, compare=False)
+  device: str = ''
 
   @property
   def name(self) -> str:
@@ -80,8 +86,9 @@ class Comparison:
     return self.speed_up and self.speed_up / self.ceiling
 
 
-def compare(row: Row, baseline: Row) -> Comparison:
-  """Compares a row with the baseline of the same circumstances."""
+def compare(row: Row, baseline: Row | None = None) -> Comparison:
+  """Compares a row with another one, by default with its baseline."""
+  baseline = baseline or row.baseline or row
   speed_up = memory_saved = None
   # By images, for where the batches differ.
   if row.times_ms and baseline.times_ms:
@@ -95,29 +102,18 @@ def compare(row: Row, baseline: Row) -> Comparison:
       1 - row.saved_activations / baseline.saved_activations)
 
 
-def find_baseline(row: Row, rows: Sequence[Row]) -> Row:
-  """The row of Model Garden's ViT under the circumstances of `row`.
-
-  Where the largest batches were looked for, that row has another batch.
-  """
-  wanted = row.settings.replace(layout=settings_lib.MODEL_GARDEN)
-  for other in rows:
-    if other.settings == wanted:
-      return other
-  return next(
-      other for other in rows
-      if other.settings.replace(
-          batch_size=wanted.batch_size,
-          memory_limit_gib=wanted.memory_limit_gib) == wanted)
-
-
-def columns(row: Row, rows: Sequence[Row]) -> Mapping[str, object]:
-  """All columns of a row, by name; None is "not known"."""
-  comparison = compare(row, find_baseline(row, rows))
+def columns(row: Row) -> Mapping[str, object]:
+  """Returns all columns of a row, by name; None is "not known"."""
+  comparison = compare(row)
   return {
       'layout': row.settings.layout,
       'tokens': row.layout_with_tokens,
-      **settings_lib.describe(row.settings),
+      'model_name': row.settings.model_name,
+      'image_size': row.settings.image_size,
+      'batch_size': row.settings.batch_size,
+      'dtype': row.settings.dtype,
+      'xla': 'on' if row.settings.xla else 'off',
+      'mode': row.settings.mode,
       'status': row.status,
       'parameters': row.parameters,
       'gmacs': row.multiply_adds / 1e9,
@@ -139,7 +135,7 @@ def columns(row: Row, rows: Sequence[Row]) -> Mapping[str, object]:
 
 
 def format_tables(rows: Sequence[Row]) -> str:
-  """Speed and memory of the rows of one set of circumstances, as text."""
+  """Formats speed and memory of rows under one set of circumstances."""
   width = max(len(row.name) for row in rows)
   # Each its own where the largest that fits was looked for.
   batches = {row.settings.batch_size for row in rows}
@@ -147,7 +143,7 @@ def format_tables(rows: Sequence[Row]) -> str:
   lines = [f'{"":{width}}{" batch" * differ} {"GMACs":>6} {"ms per step":>20} '
            f'{"images/s":>9} {"speed-up":>8} {"ceiling":>7} {"of it":>6}']
   for row in rows:
-    comparison = compare(row, find_baseline(row, rows))
+    comparison = compare(row)
     batch = f' {row.settings.batch_size:5}' if differ else ''
     start = f'{row.name:{width}}{batch} {row.multiply_adds / 1e9:6.2f} '
     if not row.times_ms:
@@ -166,7 +162,7 @@ def format_tables(rows: Sequence[Row]) -> str:
   lines += ['', f'{"":{width}} {"parameters, M":>13} {"peak, GiB":>9} '
             f'{title:>22} {"saved":>6} {"ideal":>6}']
   for row in rows:
-    comparison = compare(row, find_baseline(row, rows))
+    comparison = compare(row)
     lines.append(
         f'{row.name:{width}} {row.parameters / 1e6:13.1f} '
         f'{_known(row.peak_gib, "{:.2f}"):>9} '
@@ -180,7 +176,7 @@ def format_tables(rows: Sequence[Row]) -> str:
 
 
 def _effect_of_pooling(rows: Sequence[Row]) -> list[str]:
-  """The layouts beside the one of a single block, computed the same way."""
+  """Returns lines on layouts beside one of a single block, computed alike."""
   whole = next((row for row in rows if '-' not in row.settings.layout and (
       row.settings.layout != settings_lib.MODEL_GARDEN)), None)
   lines = []
@@ -197,18 +193,17 @@ def _effect_of_pooling(rows: Sequence[Row]) -> list[str]:
 
 
 def format_fastest(rows: Sequence[Row]) -> str:
-  """Every layout where it runs fastest beside the ViT where it does."""
+  """Formats each layout where it runs fastest beside the ViT where it does."""
   fastest = {}
   for row in rows:
-    # Rows differ in their circumstances; only of the same work is one fastest.
-    key = (row.settings.layout, row.settings.model_name,
-           row.settings.image_size, row.settings.batch_size, row.settings.mode)
+    # Only of the same work is one the fastest.
+    work = row.settings.replace(dtype='', xla=False)
     if row.times_ms and (
-        key not in fastest or row.median_ms < fastest[key].median_ms):
-      fastest[key] = row
+        work not in fastest or row.median_ms < fastest[work].median_ms):
+      fastest[work] = row
   lines = ['each where it runs fastest:']
-  for key, row in fastest.items():
-    baseline = fastest.get((settings_lib.MODEL_GARDEN, *key[1:]))
+  for work, row in fastest.items():
+    baseline = fastest.get(work.replace(layout=settings_lib.MODEL_GARDEN))
     ratio = f', {baseline.median_ms / row.median_ms:.2f}x' if (
         baseline and baseline is not row) else ''
     lines.append(f'  {row.name}: {_ms(row.median_ms)} ms '

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 import dataclasses
 import itertools
 import json
 import math
+import re
 from typing import Any
 
 from official_ext.modeling import layout as layout_lib
@@ -57,30 +58,23 @@ class Settings:
     return cls(**json.loads(text))
 
   @property
+  def arithmetic(self) -> str:
+    """What the step computes in, in words."""
+    return f'{self.dtype}, XLA {"on" if self.xla else "off"}'
+
+  @property
   def circumstances(self) -> str:
     """Everything but the model, in words."""
     return (f'{self.mode}, {self.image_size} px, batch {self.batch_size}, '
-            f'{self.dtype}, XLA {"on" if self.xla else "off"}')
+            f'{self.arithmetic}')
 
   def replace(self, **changes: Any) -> Settings:
     return dataclasses.replace(self, **changes)
 
 
-def describe(settings: Settings) -> Mapping[str, Any]:
-  """The settings as columns of a table."""
-  return {
-      'model_name': settings.model_name,
-      'image_size': settings.image_size,
-      'batch_size': settings.batch_size,
-      'dtype': settings.dtype,
-      'xla': 'on' if settings.xla else 'off',
-      'mode': settings.mode,
-  }
-
-
 def combine(common: Settings, layouts: str, batch_sizes: Sequence[int],
             dtypes: Sequence[str], xla: Sequence[str]) -> list[Settings]:
-  """Every combination of what the flags of a benchmark name.
+  """Combines all that the flags of a benchmark name.
 
   Args:
     common: the settings that all share.
@@ -110,9 +104,6 @@ def combine(common: Settings, layouts: str, batch_sizes: Sequence[int],
     raise ValueError(
         f'--memory_limit_gib={common.memory_limit_gib}: must be a number of '
         'GiB, or 0 for no limit.')
-  repeated = {name for name in names if names.count(name) > 1}
-  if repeated:
-    raise ValueError(f'--layouts names {", ".join(sorted(repeated))} twice.')
   for name, values, allowed in (
       ('dtype', dtypes, DTYPES), ('xla', xla, ('off', 'on'))):
     if not values or not set(values) <= set(allowed):
@@ -124,16 +115,9 @@ def combine(common: Settings, layouts: str, batch_sizes: Sequence[int],
                      xla=is_on == 'on')
       for batch_size, dtype, is_on, layout in itertools.product(
           dict.fromkeys(batch_sizes), dict.fromkeys(dtypes),
-          dict.fromkeys(xla), [MODEL_GARDEN, *names])]
+          dict.fromkeys(xla), [MODEL_GARDEN, *dict.fromkeys(names)])]
 
 
 def split_layouts(text: str) -> list[str]:
-  """Splits at commas outside of parentheses."""
-  layouts, depth = [''], 0
-  for character in text:
-    depth += {'(': 1, ')': -1}.get(character, 0)
-    if character == ',' and not depth:
-      layouts.append('')
-    else:
-      layouts[-1] += character
-  return [layout.strip() for layout in layouts]
+  """Returns the layouts of a text, split at commas outside of parentheses."""
+  return [layout.strip() for layout in re.split(r',(?![^(]*\))', text)]

@@ -24,6 +24,7 @@ from official_ext.command_line import errors
 
 # The step of this name is what is looked for in the files that XLA writes.
 DUMPED_FUNCTION = 'benchmark_gradients'
+# Of what a process may allocate.
 _CLOSE_TO_LIMIT = 0.4
 
 
@@ -180,7 +181,7 @@ def _step_of_a_replica(settings: settings_lib.Settings
 
 
 def _targets(task: Any, labels: Any) -> Any:
-  """Labels as the losses of a task want them."""
+  """Returns labels as the losses of a task want them."""
   import tensorflow as tf  # pylint: disable=g-import-not-at-top
   losses = task.task_config.losses
   if losses.one_hot or losses.soft_labels:
@@ -189,7 +190,7 @@ def _targets(task: Any, labels: Any) -> Any:
 
 
 def experiment_override(settings: settings_lib.Settings) -> str:
-  """The settings of the experiment, in the syntax of `--params_override`."""
+  """Returns the settings of an experiment, as `--params_override` takes."""
   size = settings.image_size
   backbone = 'task.model.backbone'
   values = [
@@ -215,7 +216,7 @@ def experiment_override(settings: settings_lib.Settings) -> str:
 
 
 def _device_name(kind: str) -> str:
-  """What the device calls itself."""
+  """Returns what the device calls itself."""
   import tensorflow as tf  # pylint: disable=g-import-not-at-top
   if kind == 'GPU':
     details = tf.config.experimental.get_device_details(
@@ -228,7 +229,7 @@ def _device_name(kind: str) -> str:
 
 def _as_answer(error: Exception, memory_limit_gib: float
                ) -> Mapping[str, Any]:
-  """An error in words; out of memory is told apart."""
+  """Returns an error in words; out of memory is told apart."""
   text = errors.message(error)
   if (isinstance(error, MemoryError) or
       type(error).__name__ == 'ResourceExhaustedError' or
@@ -236,17 +237,11 @@ def _as_answer(error: Exception, memory_limit_gib: float
       'OOM when allocating' in text or 'bad_alloc' in text or
       # Close to a limit, anything may fail in any way.
       (memory_limit_gib and not isinstance(error, ValueError) and
-      _allocated_gib() > _CLOSE_TO_LIMIT * memory_limit_gib)):
+      machine.proc_gib('/proc/self/status', 'VmData') >
+      _CLOSE_TO_LIMIT * memory_limit_gib)):
     return {'out_of_memory': text.splitlines()[0]}
   return {'error': text, 'is_value_error': isinstance(
       error, ValueError), 'type': type(error).__name__}
-
-
-def _allocated_gib() -> float:
-  """What counts against the limit of this process."""
-  with open('/proc/self/status', encoding='utf-8') as lines:
-    return next(int(line.split()[1]) for line in lines
-                if line.startswith('VmData:')) / 2**20
 
 
 def _answer(answers: TextIO, values: Mapping[str, Any]) -> None:

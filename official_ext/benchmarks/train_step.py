@@ -16,15 +16,16 @@ from absl import app
 from absl import flags
 
 from official_ext.benchmarks import csv_file
+from official_ext.benchmarks import figure
 from official_ext.benchmarks import machine
+from official_ext.benchmarks import report
 from official_ext.benchmarks import settings as settings_lib
 from official_ext.command_line import errors
 from official_ext.command_line import flag_types
 from official_ext.command_line import library_logs
 
 _MODULE = 'official_ext.benchmarks.train_step'
-_CSV_FILE = 'train_step.csv'
-_FIGURE_FILE = 'train_step.png'
+_OUTPUT_FILES = ('train_step.csv', 'train_step.png')
 _LAYOUTS = flags.DEFINE_string(
     'layouts', 'B12,B6-6,B4-4-4',
     "Layouts, separated by commas outside of parentheses; Model Garden's own "
@@ -90,66 +91,58 @@ def main(argv: Sequence[str]) -> None:
       raise ValueError(
           '--find_batch begins at one --batch_size; several were given.')
     rows = measure.begin(settings)
-    _make_output_dir()
+    for path in _output_files():
+      csv_file.check_writable(path, '--output_dir')
     plan = measure.Plan(
         rounds=_ROUNDS.value, steps=_STEPS.value,
         warmup_steps=_WARMUP_STEPS.value, activations=_ACTIVATIONS.value,
         find_batch=_FIND_BATCH.value, together=measure.may_live_together(
             _PROCESSES.value, bool(_TPU.value)))
     measured = []
-    device = measure.run(
-        rows, plan, sys.stderr,
-        lambda group, device: _show(group, measured, device))
-  _finish(rows, '; '.join(filter(None, [device, machine.versions()])))
+    measure.run(rows, plan, sys.stderr, lambda group: _show(group, measured))
+  if len({row.settings.circumstances for row in rows}) > 1:
+    print(report.format_fastest(rows) + '\n')
+  print(_measured_on(rows))
+  if _OUTPUT_DIR.value:
+    print(f'wrote {" and ".join(_output_files())}')
 
 
-def _make_output_dir() -> None:
-  if not _OUTPUT_DIR.value:
-    return
-  for name in (_CSV_FILE, _FIGURE_FILE):
-    csv_file.check_writable(
-        os.path.join(_OUTPUT_DIR.value, name), '--output_dir')
+def _output_files() -> list[str]:
+  """Returns the paths of the CSV file and the figure, if there is a folder."""
+  return [os.path.join(_OUTPUT_DIR.value, name)
+          for name in _OUTPUT_FILES if _OUTPUT_DIR.value]
 
 
-def _show(rows, measured, device: str) -> None:
+def _show(rows, measured) -> None:
   """Prints what was measured under one set of circumstances.
 
   Args:
     rows: these.
-    measured: all rows so far; they are added, and written to the CSV file.
-    device: what they were measured on.
+    measured: all rows so far; they are added, and written to the files.
   """
-  from official_ext.benchmarks import report  # pylint: disable=g-import-not-at-top
   title = rows[0].settings.circumstances
   if len({row.settings.batch_size for row in rows}) > 1:
     title = 'the largest batches that fit'
+  measured += rows
   if _OUTPUT_DIR.value:
     # Before anything is printed: the reader of a pipe may be gone by then.
-    figure = os.path.join(_OUTPUT_DIR.value, _FIGURE_FILE)
-    if not measured and os.path.exists(figure):
-      os.remove(figure)  # Of an earlier run.
-    measured += rows
+    table, drawing = _output_files()
     csv_file.write(
-        os.path.join(_OUTPUT_DIR.value, _CSV_FILE),
-        [report.columns(row, measured) for row in measured],
-        csv_file.describe_run(_MODULE, device))
+        table, [report.columns(row) for row in measured],
+        csv_file.describe_run(_MODULE, _device(measured)))
+    figure.draw(drawing, measured, _measured_on(measured))
   print(f'{rows[0].settings.model_name}, {title}\n'
         f'{report.format_tables(rows)}\n', flush=True)
 
 
-def _finish(rows, title: str) -> None:
-  """Prints what holds for all rows and writes the files."""
-  # pylint: disable=g-import-not-at-top
-  from official_ext.benchmarks import figure
-  from official_ext.benchmarks import report
-  # pylint: enable=g-import-not-at-top
-  if len({row.settings.circumstances for row in rows}) > 1:
-    print(report.format_fastest(rows) + '\n')
-  print(title)
-  if _OUTPUT_DIR.value:
-    path = os.path.join(_OUTPUT_DIR.value, _FIGURE_FILE)
-    figure.draw(path, rows, title)
-    print(f'wrote {path} and {_CSV_FILE} beside it')
+def _device(rows) -> str:
+  """Returns what the steps of rows ran on; empty if none did."""
+  return next((row.device for row in rows if row.device), '')
+
+
+def _measured_on(rows) -> str:
+  """Returns the device and the versions of the libraries."""
+  return '; '.join(filter(None, [_device(rows), machine.versions()]))
 
 
 if __name__ == '__main__':

@@ -73,11 +73,11 @@ def test_a_variant_that_does_not_run_is_a_row(repository, tmp_path):
      '--output_dir=/nowhere, or name the folder that holds them.\n'),
     (['--data_dir=/nowhere', '--experiment=retinanet',
       '--params_override='], '--experiment=retinanet does not classify'),
-    ([], '--data_dir must be given'),
+    ([], 'Flag --data_dir must have a value'),
     (['--data_dir=a', '--seconds=1'], 'give --seconds or --num_images'),
     (['--data_dir=a', '--consumes=1', '--train_step_csv=b'],
      'give --consumes or --train_step_csv'),
-    (['--data_dir=a', '--consumes=0'], '--consumes is 0, but must be above 0'),
+    (['--data_dir=a', '--consumes=0'], '--consumes=0.0: must be above 0'),
     (['--data_dir=a', '--threads=2,0'], '--threads=2,0: must be positive'),
     (['--data_dir=a', 'b'], "unexpected argument 'b'"),
 ])

@@ -18,9 +18,10 @@ PIPELINE = measured(
 def test_a_row_in_figures():
   summary = input_report.summarize(PIPELINE, PIPELINE, num_cores=4)
   assert summary == input_report.Summary(
-      name='whole', median=400.0, slowest=300.0, fastest=500.0, per_core=100.0,
-      cpu_ms=4.0, busy_cores=1.5, first_batch_seconds=2.0, of_pipeline=1.0,
-      num_images=1500)
+      row='whole', images_per_second=400.0, images_per_second_min=300.0,
+      images_per_second_max=500.0, images_per_second_per_core=100.0,
+      cpu_ms_per_image=4.0, busy_cores=1.5, first_batch_seconds=2.0,
+      of_pipeline=1.0, num_images=1500)
 
 
 @pytest.mark.parametrize('threads, num_cores, per_core', [
@@ -29,15 +30,17 @@ def test_per_core(threads, num_cores, per_core):
   row = measured('mine', (300, 1.0, 1.0, 1.0), (900, 3.0, 1.0, 1.0),
                  (100, 1.0, 1.0, 1.0), threads=threads)
   summary = input_report.summarize(row, PIPELINE, num_cores)
-  assert summary.per_core == per_core
+  assert summary.images_per_second_per_core == per_core
   # Turn by turn: 300/300, 300/400, 100/500.
   assert summary.of_pipeline == 0.75
 
 
 def pipeline(median, num_cores, cpu_ms=None, busy_cores=None):
   return input_report.Summary(
-      'whole', median=median, per_core=median / num_cores,
-      cpu_ms=cpu_ms or 1e3 * num_cores / median, busy_cores=busy_cores)
+      'whole', images_per_second=median,
+      images_per_second_per_core=median / num_cores,
+      cpu_ms_per_image=cpu_ms or 1e3 * num_cores / median,
+      busy_cores=busy_cores)
 
 
 @pytest.mark.parametrize('consumed, median, num_cores, expected', [

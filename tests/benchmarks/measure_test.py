@@ -47,13 +47,13 @@ def test_a_run_from_end_to_end():
       settings_lib.Settings(layout=layout, **SMALL)
       for layout in ('vit', 'B4-4-4')])
   groups = []
-  device = measure.run(
+  measure.run(
       rows, measure.Plan(rounds=2, steps=2, warmup_steps=1, activations=True,
                          find_batch=False, together=True),
-      io.StringIO(), lambda group, device: groups.append((group, device)))
-  assert groups == [(rows, device)]
-  assert device.endswith(' cores')
+      io.StringIO(), groups.append)
+  assert groups == [rows]
   for row in rows:
+    assert row.device.endswith(' cores')
     assert row.status == 'ok'
     assert len(row.times_ms) == 4
     assert row.peak_gib > 0.1
@@ -80,17 +80,15 @@ def test_not_even_one_image():
     measure.largest_batch(8, lambda batch_size: False)
 
 
-def test_a_batch_that_fits_only_for_a_while():
-  tried = []
-
-  def fits(batch_size):
-    tried.append(batch_size)
-    return batch_size <= 30
-
-  assert measure.next_that_fits(36, fits) == 30
-  assert tried == [36, 34, 32, 30]
-  with pytest.raises(worker.OutOfMemoryError, match='not even one'):
-    measure.next_that_fits(3, lambda batch_size: False)
+def test_a_baseline_is_of_the_same_circumstances():
+  rows = measure.begin(settings_lib.combine(
+      settings_lib.Settings(layout='', **SMALL), 'B12,B6-6', [2, 4],
+      ['float32', 'bfloat16'], ['off', 'on']))
+  assert len(rows) == 2 * 2 * 2 * 3
+  for row in rows:
+    expected = row.settings.replace(layout='vit')
+    assert (row.baseline or row).settings == expected
+    assert bool(row.baseline) == (row.settings.layout != 'vit')
 
 
 def test_a_tpu_belongs_to_one_process():
