@@ -79,15 +79,14 @@ ORDER = {
     'official_ext.analysis': [
         'arguments',
         # What is computed.
-        'event_files', 'models', 'runs', 'pixels', 'smoothing', 'examples',
+        'event_files', 'models', 'runs', 'pixels', 'examples',
         'attention_rollout', 'saliency_maps', 'gradient_ascent', 'validation',
         'comparison',
         # Figures and the report.
         'figures', 'activation_grid', 'curves', 'footprints_figure',
         'rollout_figure', 'saliency_grid', 'report',
         # What commands share.
-        'command', 'image_flags', 'model_flags', 'saliency_flags',
-        'smoothing_flag', 'validation_flags',
+        'command', 'shared_flags',
         # Commands.
         'activation_maximization', 'compare', 'disagreement', 'footprints',
         'rollout', 'saliency', 'salient_area', 'training_curves',

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-import dataclasses
 
 from matplotlib import figure as figure_lib
 
@@ -11,9 +10,6 @@ from official_ext.analysis import figures
 from official_ext.analysis import gradient_ascent
 from official_ext.analysis import models as models_lib
 from official_ext.analysis import pixels
-
-# The default jitter is this part of the side of an image.
-_JITTER_PART = 16
 
 
 def draw(models: Sequence[models_lib.NamedModel], classes: Sequence[int],
@@ -24,7 +20,7 @@ def draw(models: Sequence[models_lib.NamedModel], classes: Sequence[int],
   Args:
     models: a row for each.
     classes: a column for each.
-    settings: of the ascent; a jitter of None is a sixteenth of the image.
+    settings: of the ascent.
     on_step: called after every step of every model.
 
   Returns:
@@ -34,12 +30,8 @@ def draw(models: Sequence[models_lib.NamedModel], classes: Sequence[int],
       len(models), len(classes), [model.name for model in models])
   names = models[0].class_names
   for model, cells in zip(models, axes):
-    own = settings
-    if settings.jitter is None:
-      own = dataclasses.replace(
-          settings, jitter=min(model.image_size) // _JITTER_PART)
     images = gradient_ascent.maximize(
-        model.logits, model.image_size, classes, own, on_step)
+        model.logits, model.image_size, classes, settings, on_step)
     probabilities = models_lib.softmax(model.logits(pixels.normalize(images)))
     for index, cell in enumerate(cells):
       cell.imshow(images[index])

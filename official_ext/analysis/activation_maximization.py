@@ -16,10 +16,11 @@ from absl import flags
 
 from official_ext.analysis import arguments
 from official_ext.analysis import command
-from official_ext.analysis import model_flags
+from official_ext.analysis import shared_flags
 from official_ext.command_line import flag_types
 from official_ext.command_line import library_logs
 
+_MODELS = shared_flags.Models()
 _CLASSES = flags.DEFINE_list(
     'classes', None, 'Names or numbers of classes.', required=True)
 _STEPS = flags.DEFINE_integer(
@@ -43,8 +44,6 @@ _COLOR = flags.DEFINE_bool(
     'color', True, 'Whether to colour; not, for a data set without colours.')
 _SEED = flags.DEFINE_integer('seed', 0, 'Of the noise and the jitter.')
 _OUTPUT = flag_types.define_figures('output', 'classes.png')
-# So that --help shows it.
-flags.adopt_module_key_flags(model_flags)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -57,7 +56,7 @@ def main(argv: Sequence[str]) -> None:
     from official_ext.analysis import gradient_ascent
     from official_ext.trained import class_names
     # pylint: enable=g-import-not-at-top
-    models = model_flags.load(model_arguments)
+    models = _MODELS.load(model_arguments)
     classes = [class_names.find(models[0].class_names, text)
                for text in _CLASSES.value]
     settings = gradient_ascent.Settings(

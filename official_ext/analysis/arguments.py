@@ -14,6 +14,9 @@ from absl import app
 
 # How saliency is computed; `saliency_maps` explains them.
 SALIENCY_METHODS = ('gradient', 'smoothgrad', 'integrated_gradients')
+# Whose score saliency explains.
+PREDICTION = 'prediction'
+LABEL = 'label'
 
 
 @dataclasses.dataclass(frozen=True)

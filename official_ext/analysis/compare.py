@@ -18,18 +18,14 @@ from absl import flags
 
 from official_ext.analysis import arguments
 from official_ext.analysis import command
-from official_ext.analysis import image_flags
-from official_ext.analysis import saliency_flags
-from official_ext.analysis import smoothing_flag
+from official_ext.analysis import shared_flags
 from official_ext.command_line import library_logs
 
+_IMAGES = shared_flags.Images()
+_SALIENCY = shared_flags.Saliency()
+_SMOOTHING = shared_flags.define_smoothing()
 _OUTPUT_DIR = flags.DEFINE_string(
     'output_dir', 'report', 'Folder to write report.html and report.md to.')
-# So that --help shows them.
-flags.adopt_module_key_flags(image_flags)
-flags.adopt_module_key_flags(library_logs)
-flags.adopt_module_key_flags(saliency_flags)
-flags.adopt_module_key_flags(smoothing_flag)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -41,9 +37,9 @@ def main(argv: Sequence[str]) -> None:
     # pylint: enable=g-import-not-at-top
     arguments.make_folder(_OUTPUT_DIR.value)
     runs = runs_lib.load(trainings)
-    figures = [_saliency(trainings)] if image_flags.IMAGES.value else []
+    figures = [_saliency(trainings)] if _IMAGES.patterns.value else []
     paths = report.write(
-        _OUTPUT_DIR.value, runs, smoothing_flag.SMOOTHING.value, figures)
+        _OUTPUT_DIR.value, runs, _SMOOTHING.value, figures)
     runs_lib.tell_progress(runs)
     command.tell_written(paths)
 
@@ -58,7 +54,7 @@ def _saliency(trainings: Sequence[arguments.ModelArgument]
   # pylint: enable=g-import-not-at-top
   with library_logs.without_prints():
     models = models_lib.load(trainings)
-  figure = saliency_flags.draw(models, image_flags.read(models[0]))
+  figure = _SALIENCY.draw(models, _IMAGES.read(models[0]))
   steps = ', '.join(
       f'{model.name} at step {model.trained.step}' for model in models)
   return ('Saliency',

@@ -14,11 +14,11 @@ from matplotlib import figure as figure_lib
 from matplotlib import lines
 from matplotlib import pyplot
 import numpy as np
+from scipy import signal
 
 from official_ext.analysis import event_files
 from official_ext.analysis import figures
 from official_ext.analysis import runs as runs_lib
-from official_ext.analysis import smoothing as smoothing_lib
 from official_ext.training import event_tags
 
 # Okabe and Ito's colours, which the colour-blind can tell apart, without the
@@ -55,7 +55,7 @@ def draw(runs: Sequence[runs_lib.Run], smoothing: float = 0.0,
 
   Args:
     runs: the trainings, at most MAX_RUNS.
-    smoothing: see `smoothing.smooth`; the values as logged stay visible.
+    smoothing: see `smooth`; the values as logged stay visible.
     num_columns: of panels, 2 or, for narrow pages, 1.
 
   Returns:
@@ -121,7 +121,7 @@ def _draw_panel(axes: axes_lib.Axes, panel: _Panel,
     if smoothing:
       axes.plot(positions, values, alpha=0.3, **look | {'linewidth': 1})
       look.pop('marker', None)
-      values = smoothing_lib.smooth(values, smoothing)
+      values = smooth(values, smoothing)
     # One point is no line.
     axes.plot(positions, values, **look | (
         {'marker': 'o', 'markersize': 4} if len(series) == 1 else {}))
@@ -136,6 +136,28 @@ def _draw_panel(axes: axes_lib.Axes, panel: _Panel,
   if is_empty:
     axes.text(0.5, 0.5, panel.empty, transform=axes.transAxes, ha='center',
               va='center', color='0.4')
+
+
+def smooth(values: np.ndarray, weight: float) -> np.ndarray:
+  """Smooths values as TensorBoard does.
+
+  An exponential moving average that begins at 0, over the weights that it has
+  summed up so far, so that the first values are not drawn to 0.
+
+  Args:
+    values: float [N]. What is not finite stays, and is left out of the
+      average.
+    weight: of the average so far, from 0 (nothing is smoothed) to below 1.
+
+  Returns:
+    Float [N].
+  """
+  smoothed = np.array(values, np.float64)
+  is_finite = np.isfinite(smoothed)
+  averages = signal.lfilter([1 - weight], [1, -weight], smoothed[is_finite])
+  counts = 1 + np.arange(len(averages))
+  smoothed[is_finite] = averages / (1 - weight ** counts)
+  return smoothed
 
 
 def _look(index: int) -> dict[str, object]:

@@ -17,20 +17,17 @@ from absl import flags
 
 from official_ext.analysis import arguments
 from official_ext.analysis import command
-from official_ext.analysis import model_flags
-from official_ext.analysis import saliency_flags
-from official_ext.analysis import validation_flags
+from official_ext.analysis import shared_flags
 from official_ext.command_line import flag_types
 from official_ext.command_line import library_logs
 
+_MODELS = shared_flags.Models()
+_SALIENCY = shared_flags.Saliency()
+_VALIDATION = shared_flags.ValidationSet()
 _NUM_DRAWN = flags.DEFINE_integer(
     'num_drawn', 4, 'How many images to draw at most, of each kind.',
     lower_bound=1)
 _OUTPUT = flag_types.define_figures('output', 'disagreement.png')
-# So that --help shows them.
-flags.adopt_module_key_flags(model_flags)
-flags.adopt_module_key_flags(saliency_flags)
-flags.adopt_module_key_flags(validation_flags)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -40,13 +37,13 @@ def main(argv: Sequence[str]) -> None:
     from official_ext.analysis import figures
     from official_ext.analysis import validation
     # pylint: enable=g-import-not-at-top
-    models = model_flags.load(model_arguments)
+    models = _MODELS.load(model_arguments)
     found = validation.disagreements(
-        *models, validation_flags.DATA.value,
-        validation_flags.NUM_IMAGES.value, _NUM_DRAWN.value)
+        *models, _VALIDATION.data.value,
+        _VALIDATION.num_images.value, _NUM_DRAWN.value)
     print(validation.format_disagreements(found))
     if found.examples:
-      command.save(saliency_flags.draw(
+      command.save(_SALIENCY.draw(
           models, found.examples, titles=[
               f'only {figures.shorten(name, 17)}\nis right'
               for name in found.only_right]), _OUTPUT.value)

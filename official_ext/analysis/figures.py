@@ -24,7 +24,7 @@ _LEAST_WIDTH = 3.8
 
 def grid(num_rows: int, num_columns: int,
          row_names: Sequence[str]) -> tuple[figure_lib.Figure, list[list]]:
-  """A grid of images, one name a row.
+  """Makes a grid of images, one name per row.
 
   Args:
     num_rows: how many rows.
@@ -48,6 +48,30 @@ def grid(num_rows: int, num_columns: int,
   return figure, [list(row) for row in axes]
 
 
+def grid_below_images(
+    images: Sequence, labels: Sequence[int | None],
+    class_names: Sequence[str], row_names: Sequence[str]
+) -> tuple[figure_lib.Figure, list[list]]:
+  """Makes a grid with images and their classes on top, and rows below them.
+
+  Args:
+    images: RGB from 0 to 1, [height, width, 3] each; one per column.
+    labels: the class of each image; None where it is not known.
+    class_names: a name for each class.
+    row_names: printed left of the rows below.
+
+  Returns:
+    The figure, and the axes by row and column, the images' row first.
+  """
+  figure, axes = grid(
+      1 + len(row_names), len(labels), ['image', *row_names])
+  for cell, image, label in zip(axes[0], images, labels):
+    cell.imshow(image)
+    if label is not None:
+      caption(cell, shorten(class_names[label]))
+  return figure, axes
+
+
 def caption(axes: axes_lib.Axes, text: str, is_right: bool | None = None
             ) -> None:
   """Writes below an image, marked if it is right or wrong.
@@ -63,12 +87,12 @@ def caption(axes: axes_lib.Axes, text: str, is_right: bool | None = None
 
 
 def percent(probability: float) -> str:
-  """A probability in per cent, with a decimal where it is small."""
+  """Formats a probability in per cent, with a decimal where it is small."""
   return f'{100 * probability:.{0 if probability >= 0.0995 else 1}f} %'
 
 
 def shorten(text: str, length: int = 22) -> str:
-  """A name that fits below an image."""
+  """Returns a name, cut to fit below an image."""
   return text if len(text) <= length else text[:length - 1].rstrip() + '\u2026'
 
 
@@ -80,7 +104,7 @@ def save(figure: figure_lib.Figure, paths: Sequence[str]) -> None:
 
 
 def png(figure: figure_lib.Figure) -> bytes:
-  """The bytes of a figure's PNG, which is closed."""
+  """Returns the bytes of a figure's PNG, and closes the figure."""
   buffer = io.BytesIO()
   figure.savefig(buffer, format='png', dpi=_DPI)
   pyplot.close(figure)

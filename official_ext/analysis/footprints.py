@@ -19,10 +19,11 @@ from absl import logging
 
 from official_ext.analysis import arguments
 from official_ext.analysis import command
-from official_ext.analysis import model_flags
+from official_ext.analysis import shared_flags
 from official_ext.command_line import flag_types
 from official_ext.command_line import library_logs
 
+_MODELS = shared_flags.Models()
 _LAYOUT = flags.DEFINE_string(
     'layout', None, "A layout such as 'B4-4-4', instead of a model.")
 _MODEL_NAME = flags.DEFINE_string(
@@ -33,19 +34,31 @@ _IMAGE_SIZE = flags.DEFINE_integer(
 _IMAGE = flags.DEFINE_string(
     'image', None, 'An image to lay under the tokens; by default none.')
 _OUTPUT = flag_types.define_figures('output', 'footprints.png')
-# So that --help shows them.
-flags.adopt_module_key_flags(model_flags)
 
 
 def main(argv: Sequence[str]) -> None:
   models = _parse(argv)
   with command.work(_OUTPUT.value):
-    from official_ext.analysis import footprints_figure  # pylint: disable=g-import-not-at-top
-    with library_logs.without_prints():
-      if models:
-        rows, image, notes = *_of_model(models), []
-      else:
-        rows, image, notes = _of_layout()
+    # pylint: disable=g-import-not-at-top
+    from official_ext.analysis import attention_rollout
+    from official_ext.analysis import examples as examples_lib
+    from official_ext.analysis import footprints_figure
+    from official_ext.analysis import pixels
+    # pylint: enable=g-import-not-at-top
+    image, notes = None, []
+    if models:
+      model, = _MODELS.load(models)
+      rows = [footprints_figure.Row(
+          model.name, attention_rollout.traceable(model).spec)]
+      if _IMAGE.value:
+        examples = examples_lib.read([_IMAGE.value], 1, model)
+        image, = pixels.displayable(examples_lib.prepare(examples, model))
+    else:
+      side_px = _IMAGE_SIZE.value or 224
+      rows, notes = footprints_figure.rows_of_layout(
+          _LAYOUT.value, _MODEL_NAME.value or 'vit-b16', side_px)
+      if _IMAGE.value:
+        image = footprints_figure.read_square(_IMAGE.value, side_px)
     figure = footprints_figure.draw(rows, image, notes)
     for note in notes:
       logging.warning(note)
@@ -71,36 +84,6 @@ def _parse(argv: Sequence[str]) -> list[arguments.ModelArgument]:
           f'--{name} belongs to --layout; {argv[1]} has its own. Leave it '
           'out')
   return models
-
-
-def _of_layout():
-  """The rows of a layout, the image, and what cannot be drawn."""
-  # pylint: disable=g-import-not-at-top
-  from official_ext.analysis import footprints_figure
-  # pylint: enable=g-import-not-at-top
-  side_px = _IMAGE_SIZE.value or 224
-  rows, notes = footprints_figure.rows_of_layout(
-      _LAYOUT.value, _MODEL_NAME.value or 'vit-b16', side_px)
-  image = (footprints_figure.read_square(_IMAGE.value, side_px)
-           if _IMAGE.value else None)
-  return rows, image, notes
-
-
-def _of_model(models: Sequence[arguments.ModelArgument]):
-  """The row of a trained model, and the image as its evaluation crops it."""
-  # pylint: disable=g-import-not-at-top
-  from official_ext.analysis import attention_rollout
-  from official_ext.analysis import examples as examples_lib
-  from official_ext.analysis import footprints_figure
-  from official_ext.analysis import pixels
-  # pylint: enable=g-import-not-at-top
-  model, = model_flags.load(models)
-  spec = attention_rollout.traceable(model).spec
-  image = None
-  if _IMAGE.value:
-    examples = examples_lib.read([_IMAGE.value], 1, model)
-    image, = pixels.displayable(examples_lib.prepare(examples, model))
-  return [footprints_figure.Row(model.name, spec)], image
 
 
 if __name__ == '__main__':

@@ -177,12 +177,13 @@ def _draw_tokens(cell: axes_lib.Axes, tokens: Sequence[Sequence[int]],
   fills = np.array([colors.to_rgb(color) for color in _colors(tokens, owners)])
   cell.imshow(_shade(fills[owners], image, spec.patch_size),
               extent=(0, width, height, 0), interpolation='nearest')
-  inner, between = _borders(owners)
   line_width = min(1.0, 12 / max(spec.grid))
+  look = dict(colors=_PATCH_BORDER, linewidths=0.4 * line_width, alpha=0.7)
+  cell.hlines(range(1, height), 0, width, **look)
+  cell.vlines(range(1, width), 0, height, **look)
   cell.add_collection(collections.LineCollection(
-      inner, colors=_PATCH_BORDER, linewidths=0.4 * line_width, alpha=0.7))
-  cell.add_collection(collections.LineCollection(
-      between, colors=_BORDER, linewidths=line_width, capstyle='projecting'))
+      _borders(owners), colors=_BORDER, linewidths=line_width,
+      capstyle='projecting'))
 
 
 def _shade(fills: np.ndarray, image: np.ndarray | None,
@@ -210,8 +211,8 @@ def _shade(fills: np.ndarray, image: np.ndarray | None,
   return np.clip(fills * shades[..., np.newaxis], 0, 1)
 
 
-def _borders(owners: np.ndarray) -> tuple[list, list]:
-  """Sides of patches: within a token, and between two or at the edge.
+def _borders(owners: np.ndarray) -> list:
+  """Finds the sides of patches between two tokens, or at the edge.
 
   Args:
     owners: the token of each patch, [H, W].
@@ -219,20 +220,13 @@ def _borders(owners: np.ndarray) -> tuple[list, list]:
   Returns:
     Lines ((x, y), (x, y)) in units of patches.
   """
+  # Row 0 is now above the grid, and column 0 left of it.
   padded = np.pad(owners, 1, constant_values=-1)
-  inner, between = [], []
-  for row, column in np.ndindex(padded.shape):
-    # The corner at the right and below; row 0 is left and above of the grid.
-    corner = (column, row)
-    for other, start in (((row, column + 1), (column, row - 1)),
-                         ((row + 1, column), (column - 1, row))):
-      if other[0] >= padded.shape[0] or other[1] >= padded.shape[1]:
-        continue
-      one, two = padded[row, column], padded[other]
-      if one == two == -1:
-        continue
-      (inner if one == two else between).append((start, corner))
-  return inner, between
+  upright = [((column, row - 1), (column, row)) for row, column
+             in np.argwhere(padded[:, 1:] != padded[:, :-1])]
+  level = [((column - 1, row), (column, row)) for row, column
+           in np.argwhere(padded[1:] != padded[:-1])]
+  return upright + level
 
 
 def _colors(tokens: Sequence[Sequence[int]], owners: np.ndarray) -> list[str]:

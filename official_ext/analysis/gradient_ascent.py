@@ -25,6 +25,8 @@ from official_ext.analysis import saliency_maps
 _GREY = 0.5
 _START_NOISE = 0.02
 _TINY = 1e-12
+# The default jitter is this part of the side of an image.
+_JITTER_PART = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,8 +37,8 @@ class Settings:
     steps: how many.
     step_size: the root mean square of the first step, as a fraction of the
       range from black to white. It falls linearly to a tenth.
-    jitter: largest shift before a step, px; 0 for none. None is for
-      `activation_grid` to choose.
+    jitter: largest shift before a step, px; 0 for none; None: a sixteenth of
+      the image.
     blur: standard deviation of the Gaussian blur, px; 0 for none.
     blur_every: steps from one blur to the next.
     l2: how strongly values are pulled to grey: the fraction of their distance
@@ -77,8 +79,11 @@ def maximize(logits_fn: saliency_maps.LogitsFn, image_size: Sequence[int],
   gradient = tf.function(
       lambda images: saliency_maps.gradient(
           lambda rgb: logits_fn(pixels.normalize(rgb)), images, targets))
+  jitter = settings.jitter
+  if jitter is None:
+    jitter = min(image_size) // _JITTER_PART
   for step in range(settings.steps):
-    shift = generator.integers(-settings.jitter, settings.jitter + 1, 2)
+    shift = generator.integers(-jitter, jitter + 1, 2)
     images = np.roll(images, shift, axis=(1, 2))
     ascent = gradient(tf.constant(images)).numpy()
     if not settings.is_colored:

@@ -55,7 +55,7 @@ def write(output_dir: str, runs: Sequence[runs_lib.Run],
   Args:
     output_dir: an existing folder.
     runs: the trainings; differences are to the first.
-    smoothing: of the curves, see `smoothing.smooth`.
+    smoothing: of the curves, see `curves.smooth`.
     figures: further figures of the page: title, caption and a PNG each.
 
   Returns:

@@ -18,24 +18,22 @@ from absl import flags
 
 from official_ext.analysis import arguments
 from official_ext.analysis import command
-from official_ext.analysis import image_flags
-from official_ext.analysis import model_flags
+from official_ext.analysis import shared_flags
 from official_ext.command_line import flag_types
 from official_ext.command_line import library_logs
 
+_MODELS = shared_flags.Models()
+_IMAGES = shared_flags.Images()
 _RESIDUAL = flags.DEFINE_float(
     'residual', 0.5,
     'How much of a token passes a layer by; the rest is what its attention '
     'gathers.', lower_bound=0, upper_bound=1)
 _OUTPUT = flag_types.define_figures('output', 'rollout.png')
-# So that --help shows them.
-flags.adopt_module_key_flags(image_flags)
-flags.adopt_module_key_flags(model_flags)
 
 
 def main(argv: Sequence[str]) -> None:
   model_arguments = arguments.parse_models(argv)
-  image_flags.require()
+  _IMAGES.require()
   if _RESIDUAL.value == 1:
     raise app.UsageError(
         '--residual=1 leaves nothing to the attention. Name a number below 1')
@@ -44,10 +42,10 @@ def main(argv: Sequence[str]) -> None:
     from official_ext.analysis import attention_rollout
     from official_ext.analysis import rollout_figure
     # pylint: enable=g-import-not-at-top
-    models = model_flags.load(model_arguments)
+    models = _MODELS.load(model_arguments)
     for model in models:
       attention_rollout.traceable(model)
-    examples = image_flags.read(models[0])
+    examples = _IMAGES.read(models[0])
     rows = [rollout_figure.make_row(model, examples, _RESIDUAL.value)
             for model in models]
     command.save(rollout_figure.draw(

@@ -81,16 +81,12 @@ def draw(rows: Sequence[Row], labels: Sequence[int | None],
   Returns:
     The figure; all rollouts are in the same colours.
   """
-  figure, axes = figures.grid(
-      1 + len(rows), len(labels), ['image', *(row.name for row in rows)])
+  figure, axes = figures.grid_below_images(
+      rows[0].images, labels, class_names, [row.name for row in rows])
   height, width = rows[0].images.shape[1:3]
   figure.set_size_inches(
       figures.CELL * len(labels) + _SIDES,
       (figures.CELL * height / width + _CAPTION) * (1 + len(rows)))
-  for cell, image, label in zip(axes[0], rows[0].images, labels):
-    cell.imshow(image)
-    if label is not None:
-      figures.caption(cell, figures.shorten(class_names[label]))
   scale = colors.Normalize(
       min(row.weights.min() for row in rows),
       max(row.weights.max() for row in rows))

@@ -16,30 +16,27 @@ from absl import flags
 
 from official_ext.analysis import arguments
 from official_ext.analysis import command
-from official_ext.analysis import image_flags
-from official_ext.analysis import model_flags
-from official_ext.analysis import saliency_flags
+from official_ext.analysis import shared_flags
 from official_ext.command_line import flag_types
 from official_ext.command_line import library_logs
 
+_MODELS = shared_flags.Models()
+_IMAGES = shared_flags.Images()
+_SALIENCY = shared_flags.Saliency()
 _TARGET = flags.DEFINE_enum(
-    'target', 'prediction', ['prediction', 'label'],
+    'target', arguments.PREDICTION, [arguments.PREDICTION, arguments.LABEL],
     'The class whose score is explained; an image without a label has its '
     'prediction explained.')
 _OUTPUT = flag_types.define_figures('output', 'saliency.png')
-# So that --help shows them.
-flags.adopt_module_key_flags(image_flags)
-flags.adopt_module_key_flags(model_flags)
-flags.adopt_module_key_flags(saliency_flags)
 
 
 def main(argv: Sequence[str]) -> None:
   model_arguments = arguments.parse_models(argv)
-  image_flags.require()
+  _IMAGES.require()
   with command.work(_OUTPUT.value):
-    models = model_flags.load(model_arguments)
-    command.save(saliency_flags.draw(
-        models, image_flags.read(models[0]), _TARGET.value), _OUTPUT.value)
+    models = _MODELS.load(model_arguments)
+    command.save(_SALIENCY.draw(
+        models, _IMAGES.read(models[0]), _TARGET.value), _OUTPUT.value)
 
 
 if __name__ == '__main__':

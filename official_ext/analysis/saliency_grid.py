@@ -8,14 +8,12 @@ import dataclasses
 from matplotlib import figure as figure_lib
 import numpy as np
 
+from official_ext.analysis import arguments
 from official_ext.analysis import examples as examples_lib
 from official_ext.analysis import figures
 from official_ext.analysis import models as models_lib
 from official_ext.analysis import pixels
 from official_ext.analysis import saliency_maps
-
-PREDICTION = 'prediction'
-LABEL = 'label'
 
 # Saliency is spiky: without it a few pixels would be all that is seen.
 _BRIGHTEST_PERCENTILE = 99.0
@@ -24,7 +22,7 @@ _BATCH_SIZE = 16
 
 
 @dataclasses.dataclass(frozen=True)
-class Row:
+class _Row:
   """What one model makes of N images.
 
   Attributes:
@@ -39,64 +37,38 @@ class Row:
   probabilities: np.ndarray
 
 
-def explain(model: models_lib.NamedModel, images: np.ndarray,
-            labels: Sequence[int | None], method: str, target: str = PREDICTION,
-            seed: int = 0) -> Row:
-  """Computes predictions and saliency of some images.
+def draw(models: Sequence[models_lib.NamedModel],
+         examples: Sequence[examples_lib.Example], method: str,
+         target: str = arguments.PREDICTION, seed: int = 0,
+         titles: Sequence[str] = ()) -> figure_lib.Figure:
+  """Draws the grid of some images.
 
   Args:
-    model: the model.
-    images: normalised, float32 [N, H, W, 3].
-    labels: of the images; None where they are not known.
-    method: of saliency.
-    target: whose score: PREDICTION, or LABEL where there is one.
+    models: at least one; the images on top are as the first one sees them.
+    examples: at least one.
+    method: of saliency, one of `arguments.SALIENCY_METHODS`.
+    target: whose score, PREDICTION, or LABEL where there is one.
     seed: of the noise.
-
-  Returns:
-    What the model makes of them.
-  """
-  saliency_of = saliency_maps.Saliency(model.logits, method, seed)
-  saliency, predictions, probabilities = [], [], []
-  for start in range(0, len(images), _BATCH_SIZE):
-    batch = images[start:start + _BATCH_SIZE]
-    probs = models_lib.softmax(model.logits(batch))
-    predicted = probs.argmax(axis=-1)
-    classes = predicted.copy()
-    if target == LABEL:
-      for index, label in enumerate(labels[start:start + len(batch)]):
-        classes[index] = predicted[index] if label is None else label
-    saliency.append(saliency_of(batch, classes))
-    predictions.append(predicted)
-    probabilities.append(probs.max(axis=-1))
-  return Row(model.name, *map(np.concatenate,
-                              (saliency, predictions, probabilities)))
-
-
-def draw(images: np.ndarray, labels: Sequence[int | None], rows: Sequence[Row],
-         class_names: Sequence[str], title: str,
-         column_titles: Sequence[str] = ()) -> figure_lib.Figure:
-  """Draws the grid.
-
-  Args:
-    images: as the first model sees them, normalised, [N, H, W, 3].
-    labels: of the images; None where they are not known.
-    rows: what the models make of them.
-    class_names: a name for each class.
-    title: of the figure.
-    column_titles: above the images, one for each; or none.
+    titles: above the images, one for each; or none.
 
   Returns:
     The figure.
+
+  Raises:
+    ValueError: if an image cannot be decoded.
   """
-  figure, axes = figures.grid(
-      1 + len(rows), len(images), ['image', *(row.name for row in rows)])
-  figure.suptitle(title, fontsize=9, color='0.3')
-  shown = pixels.displayable(images)
-  for cell, image, label in zip(axes[0], shown, labels):
-    cell.imshow(image)
-    figures.caption(
-        cell, '' if label is None else figures.shorten(class_names[label]))
-  for cell, text in zip(axes[0], column_titles):
+  labels = [example.label for example in examples]
+  class_names = models[0].class_names
+  prepared = [examples_lib.prepare(examples, model) for model in models]
+  rows = [_explain(model, images, labels if target == arguments.LABEL else (),
+                   saliency_maps.Saliency(model.logits, method, seed))
+          for model, images in zip(models, prepared)]
+  figure, axes = figures.grid_below_images(
+      pixels.displayable(prepared[0]), labels, class_names,
+      [row.name for row in rows])
+  figure.suptitle(f'saliency of the {target}: {method.replace("_", " ")}',
+                  fontsize=9, color='0.3')
+  for cell, text in zip(axes[0], titles):
     cell.set_title(text, fontsize=8)
   for cells, row in zip(axes[1:], rows):
     for index, cell in enumerate(cells):
@@ -112,31 +84,29 @@ def draw(images: np.ndarray, labels: Sequence[int | None], rows: Sequence[Row],
   return figure
 
 
-def explain_examples(
-    models: Sequence[models_lib.NamedModel],
-    examples: Sequence[examples_lib.Example], method: str,
-    target: str = PREDICTION, seed: int = 0,
-    titles: Sequence[str] = ()) -> figure_lib.Figure:
-  """Draws the grid of some examples.
+def _explain(model: models_lib.NamedModel, images: np.ndarray,
+             labels: Sequence[int | None],
+             saliency_of: saliency_maps.Saliency) -> _Row:
+  """Computes predictions and saliency of some images.
 
   Args:
-    models: at least one.
-    examples: at least one.
-    method: of saliency.
-    target: whose score.
-    seed: of the noise.
-    titles: above the images, one for each; or none.
+    model: the model.
+    images: normalised, float32 [N, H, W, 3].
+    labels: whose score to explain; where there is none, the prediction's.
+    saliency_of: the model's.
 
   Returns:
-    The figure.
-
-  Raises:
-    ValueError: if an image cannot be decoded.
+    What the model makes of them.
   """
-  labels = [example.label for example in examples]
-  prepared = [examples_lib.prepare(examples, model) for model in models]
-  rows = [explain(model, images, labels, method, target, seed)
-          for model, images in zip(models, prepared)]
-  return draw(
-      prepared[0], labels, rows, models[0].class_names,
-      f'saliency of the {target}: {method.replace("_", " ")}', titles)
+  batches = [slice(start, start + _BATCH_SIZE)
+             for start in range(0, len(images), _BATCH_SIZE)]
+  probabilities = np.concatenate([
+      models_lib.softmax(model.logits(images[batch])) for batch in batches])
+  predictions = probabilities.argmax(axis=-1)
+  classes = predictions.copy()
+  for index, label in enumerate(labels):
+    if label is not None:
+      classes[index] = label
+  saliency = np.concatenate([
+      saliency_of(images[batch], classes[batch]) for batch in batches])
+  return _Row(model.name, saliency, predictions, probabilities.max(axis=-1))

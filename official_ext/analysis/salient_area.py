@@ -14,32 +14,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from absl import app
-from absl import flags
 
 from official_ext.analysis import arguments
 from official_ext.analysis import command
-from official_ext.analysis import model_flags
-from official_ext.analysis import saliency_flags
-from official_ext.analysis import validation_flags
+from official_ext.analysis import shared_flags
 from official_ext.command_line import library_logs
 
-# So that --help shows them.
-flags.adopt_module_key_flags(model_flags)
-flags.adopt_module_key_flags(saliency_flags)
-flags.adopt_module_key_flags(validation_flags)
+_MODELS = shared_flags.Models()
+_SALIENCY = shared_flags.Saliency()
+_VALIDATION = shared_flags.ValidationSet()
 
 
 def main(argv: Sequence[str]) -> None:
   model_arguments = arguments.parse_models(argv)
-  if validation_flags.NUM_IMAGES.value == 1:
+  if _VALIDATION.num_images.value == 1:
     raise app.UsageError(
         '--num_images=1 has no confidence interval. Take 2 images or more')
   with command.work():
     from official_ext.analysis import validation  # pylint: disable=g-import-not-at-top
-    models = model_flags.load(model_arguments)
+    models = _MODELS.load(model_arguments)
     areas = validation.salient_areas(
-        models, validation_flags.DATA.value, validation_flags.NUM_IMAGES.value,
-        saliency_flags.METHOD.value, saliency_flags.SEED.value)
+        models, _VALIDATION.data.value, _VALIDATION.num_images.value,
+        _SALIENCY.method.value, _SALIENCY.seed.value)
   print(validation.format_areas([model.name for model in models], areas))
 
 

@@ -11,18 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from absl import flags
-
 from official_ext.analysis import arguments
 from official_ext.analysis import command
-from official_ext.analysis import smoothing_flag
+from official_ext.analysis import shared_flags
 from official_ext.command_line import flag_types
 from official_ext.command_line import library_logs
 
+_SMOOTHING = shared_flags.define_smoothing()
 _OUTPUT = flag_types.define_figures('output', 'curves.png')
-# So that --help shows them.
-flags.adopt_module_key_flags(library_logs)
-flags.adopt_module_key_flags(smoothing_flag)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -33,7 +29,7 @@ def main(argv: Sequence[str]) -> None:
     from official_ext.analysis import runs as runs_lib
     # pylint: enable=g-import-not-at-top
     runs = runs_lib.load(trainings)
-    figure = curves.draw(runs, smoothing_flag.SMOOTHING.value)
+    figure = curves.draw(runs, _SMOOTHING.value)
     runs_lib.tell_progress(runs)
     command.save(figure, _OUTPUT.value)
 

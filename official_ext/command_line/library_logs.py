@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 import contextlib
-import io
 import logging as python_logging
 import os
 import pathlib
@@ -70,7 +69,8 @@ def without_prints():
   if LIBRARY_LOGS.value:
     yield
     return
-  with contextlib.redirect_stdout(_Sink()):
+  with open(os.devnull, 'w', encoding='utf-8') as sink, (
+      contextlib.redirect_stdout(sink)):
     yield
 
 
@@ -95,13 +95,6 @@ def without_native_messages():
     os.close(sink)
 
 
-class _Sink(io.TextIOBase):
-  """Takes text and forgets it."""
-
-  def write(self, text: str) -> int:
-    return len(text)
-
-
 def run(main: Callable[[Sequence[str]], None],
         interrupted: str = 'interrupted') -> None:
   """Runs a command that may be stopped, or lose the reader of its output.
@@ -110,6 +103,9 @@ def run(main: Callable[[Sequence[str]], None],
     main: the command, as `absl.app.run` takes it.
     interrupted: what to say when Ctrl-C ends it.
   """
+  # So that --help of every command shows it.
+  flags.FLAGS.register_key_flag_for_module(
+      sys.argv[0], flags.FLAGS[LIBRARY_LOGS.name])
 
   def flushed(argv):
     main(argv)

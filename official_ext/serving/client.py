@@ -34,8 +34,6 @@ _PROTOCOL = flags.DEFINE_enum(
     'protocol', 'rest', ('rest', 'grpc'), 'How to ask.')
 _TIMEOUT = flags.DEFINE_float(
     'timeout', 30.0, 'Seconds to wait for the answer.', lower_bound=0.1)
-# So that --help shows it.
-flags.adopt_module_key_flags(library_logs)
 
 _PORTS = {'rest': 8501, 'grpc': 8500}
 _OUTPUTS = (names.TOP_CLASSES, names.TOP_PROBS)

@@ -64,8 +64,6 @@ _CALIBRATION_DATA = flags.DEFINE_string(
     "Pattern of TFRecords to calibrate on instead of the experiment's own.")
 _OVERWRITE = flags.DEFINE_bool(
     'overwrite', False, 'Whether to replace a tflite or onnx file.')
-# So that --help shows it.
-flags.adopt_module_key_flags(library_logs)
 
 
 def main(argv: Sequence[str]) -> None:

@@ -29,8 +29,6 @@ _TOP_K = flags.DEFINE_integer(
     'top_k', 5, 'How many classes to print.', lower_bound=1)
 # What Model Garden writes into the folder of a training.
 _PARAMS_FILE = 'params.yaml'
-# So that --help shows it.
-flags.adopt_module_key_flags(library_logs)
 
 
 def main(argv: Sequence[str]) -> None:

@@ -36,9 +36,8 @@ _BATCH_SIZES = flag_types.define_positive_integers(
 _TOLERANCE = flags.DEFINE_float(
     'tolerance', 1e-4, 'Largest difference of a logit in float32.',
     lower_bound=0)
-# So that --help shows them.
+# So that --help shows it.
 flags.adopt_module_key_flags(thread_flag)
-flags.adopt_module_key_flags(library_logs)
 
 
 def main(argv: Sequence[str]) -> None:
