@@ -58,7 +58,8 @@ ORDER = {
         'trainer', 'runner', 'session',
     ],
     'official_ext.serving.formats': [
-        'names', 'versions', 'image_header', 'weights_tree', 'description',
+        'names', 'extras', 'versions', 'image_header', 'weights_tree',
+        'description',
         'signatures', 'warmup', 'saved_model', 'calibration',
         'inference_function', 'litert', 'onnx', 'write',
     ],

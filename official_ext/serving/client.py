@@ -39,10 +39,6 @@ _PORTS = {'rest': 8501, 'grpc': 8500}
 _OUTPUTS = (names.TOP_CLASSES, names.TOP_PROBS)
 
 
-class RequestError(Exception):
-  """Says what the server answered, or that it did not."""
-
-
 def rest_body(images: Sequence[bytes]) -> dict[str, Any]:
   """Builds the body of a REST request.
 
@@ -74,7 +70,7 @@ def ask_rest(server: str, model: str, images: Sequence[bytes],
     For each image its most probable classes with their probabilities.
 
   Raises:
-    RequestError: if the server cannot be reached or refuses the request.
+    errors.UserError: if the server cannot be reached or refuses the request.
   """
   request = urllib.request.Request(
       f'http://{server}/v1/models/{model}:predict',
@@ -89,9 +85,10 @@ def ask_rest(server: str, model: str, images: Sequence[bytes],
       text = json.loads(text)['error']
     except (ValueError, KeyError, TypeError):
       pass
-    raise RequestError(f'the server answered {error.code}: {text}') from error
+    raise errors.UserError(
+        f'the server answered {error.code}: {text}') from error
   except OSError as error:
-    raise RequestError(
+    raise errors.UserError(
         f'{server} cannot be reached: '
         f'{getattr(error, "reason", error)}') from error
   return [list(zip(*(answer[name] for name in _OUTPUTS), strict=True))
@@ -134,7 +131,7 @@ def ask_grpc(server: str, model: str, images: Sequence[bytes],
     try:
       response = stub.Predict(grpc_request(model, images), timeout=timeout)
     except grpc.RpcError as error:
-      raise RequestError(
+      raise errors.UserError(
           f'the server answered {error.code().name}: {error.details()}'
       ) from error
   classes, probs = (tf.make_ndarray(response.outputs[name])
@@ -150,7 +147,7 @@ def main(argv: Sequence[str]) -> None:
   library_logs.silence()
   server = _SERVER.value or f'localhost:{_PORTS[_PROTOCOL.value]}'
   ask = ask_rest if _PROTOCOL.value == 'rest' else ask_grpc
-  with errors.reported(RequestError, OSError):
+  with errors.reported():
     images = [pathlib.Path(path).read_bytes() for path in argv[1:]]
     answers = ask(server, _MODEL.value, images, _TIMEOUT.value)
   for path, classes in zip(argv[1:], answers, strict=True):

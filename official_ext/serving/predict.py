@@ -27,8 +27,6 @@ _MODEL = flags.DEFINE_string(
     required=True)
 _TOP_K = flags.DEFINE_integer(
     'top_k', 5, 'How many classes to print.', lower_bound=1)
-# What Model Garden writes into the folder of a training.
-_PARAMS_FILE = 'params.yaml'
 
 
 def main(argv: Sequence[str]) -> None:
@@ -61,14 +59,23 @@ def main(argv: Sequence[str]) -> None:
 
 def _export(folder: str) -> str:
   """Returns the export to use: --model, or one made of it in a folder."""
-  import tensorflow as tf  # pylint: disable=g-import-not-at-top
-  if not tf.io.gfile.exists(os.path.join(_MODEL.value, _PARAMS_FILE)):
-    return _MODEL.value
-  # Only here: an export needs none of what these import.
   # pylint: disable=g-import-not-at-top
-  from official_ext.serving.formats import write
-  from official_ext.trained import trained_model
+  import tensorflow as tf
+
+  from official_ext.serving.runtimes import classifier as classifier_lib
   # pylint: enable=g-import-not-at-top
+  try:
+    return classifier_lib.find_version(_MODEL.value)
+  except ValueError:
+    # Only here: an export needs none of what these import.
+    # pylint: disable=g-import-not-at-top
+    from official_ext.params import experiment
+    from official_ext.serving.formats import write
+    from official_ext.trained import trained_model
+    # pylint: enable=g-import-not-at-top
+    if not tf.io.gfile.exists(
+        os.path.join(_MODEL.value, experiment.SAVED_FILE)):
+      raise
   with library_logs.without_prints():
     return write.export(
         trained_model.find(_MODEL.value), names.SAVED_MODEL, folder)

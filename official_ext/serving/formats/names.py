@@ -37,10 +37,3 @@ CLASS_NAMES_FILE = 'class_names.txt'
 DESCRIPTION_FILE = 'model.json'
 # Of the description, in the metadata of a LiteRT or ONNX file.
 DESCRIPTION_KEY = 'funnel_vit'
-
-
-def file_name(export_format: str, precision: str) -> str:
-  """Returns the name of the file of an export that is not a SavedModel."""
-  if export_format == LITERT:
-    return f'model_{precision}.tflite'
-  return 'model.onnx'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from official_ext.command_line import library_logs
+from official_ext.serving.formats import extras
 from official_ext.serving.formats import inference_function
 from official_ext.serving.formats import names
 from official_ext.trained import trained_model
@@ -24,15 +25,8 @@ def convert(trained: trained_model.TrainedModel, metadata: str) -> bytes:
   Raises:
     ValueError: if the extra is not installed.
   """
-  try:
-    # pylint: disable=g-import-not-at-top
-    import onnx
-    import tf2onnx
-    # pylint: enable=g-import-not-at-top
-  except ImportError as error:
-    raise ValueError(
-        f'--format=onnx needs the extra onnx ({error.name} is missing). '
-        "Install it: pip install '.[onnx]'.") from error
+  onnx = extras.load('onnx', 'onnx', '--format=onnx')
+  tf2onnx = extras.load('tf2onnx', 'onnx', '--format=onnx')
   function = inference_function.build(trained)
   with library_logs.without_native_messages():
     model, _ = tf2onnx.convert.from_function(

@@ -141,9 +141,6 @@ class ServingModule(export_base.ExportModule):
 
     Returns:
       Concrete functions by signature name.
-
-    Raises:
-      ValueError: if there is no such kind of input.
     """
     kinds = {
         'image_bytes': (
@@ -157,10 +154,6 @@ class ServingModule(export_base.ExportModule):
             self.preprocess_example,
             tf.TensorSpec([None], tf.string, name='tf_example')),
     }
-    unknown = sorted(set(function_keys) - set(kinds))
-    if unknown:
-      raise ValueError(
-          f'unknown kind of input {unknown}; use {", ".join(kinds)}.')
     return {
         name: self._function(*kinds[kind]).get_concrete_function()
         for kind, name in function_keys.items()}

@@ -18,7 +18,7 @@ import tensorflow as tf
 
 _PREFIX = '.unfinished'
 _UNFINISHED = re.compile(rf'\{_PREFIX}-(?P<host>.+)-(?P<process>\d+)')
-_MODEL_FILE = 'saved_model.pb'
+MODEL_FILE = 'saved_model.pb'
 
 
 def numbers(base: str) -> list[int]:
@@ -103,7 +103,7 @@ def _rename(path: str, final: str) -> None:
     return
   files = [os.path.join(folder, name)
            for folder, _, names in tf.io.gfile.walk(path) for name in names]
-  files.sort(key=lambda name: os.path.basename(name) == _MODEL_FILE)
+  files.sort(key=lambda name: os.path.basename(name) == MODEL_FILE)
   for name in files:
     target = final + name.removeprefix(path)
     tf.io.gfile.makedirs(os.path.dirname(target))

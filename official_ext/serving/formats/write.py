@@ -42,7 +42,7 @@ class Options:
 
 
 def prepare(export_format: str, export_dir: str,
-            options: Options | None = None) -> None:
+            options: Options = Options()) -> None:
   """Makes the folder of an export, before the time to load a model is spent.
 
   Args:
@@ -53,7 +53,6 @@ def prepare(export_format: str, export_dir: str,
   Raises:
     ValueError: if the export is there already.
   """
-  options = options or Options()
   if export_format == names.SAVED_MODEL:
     versions.check_free(export_dir, options.version)
   else:
@@ -65,7 +64,7 @@ def prepare(export_format: str, export_dir: str,
 
 
 def export(trained: trained_model.TrainedModel, export_format: str,
-           export_dir: str, options: Options | None = None) -> str:
+           export_dir: str, options: Options = Options()) -> str:
   """Exports a model. It appears whole or not at all.
 
   Args:
@@ -82,7 +81,6 @@ def export(trained: trained_model.TrainedModel, export_format: str,
   Raises:
     ValueError: if the export is there, or the model cannot be exported so.
   """
-  options = options or Options()
   prepare(export_format, export_dir, options)
   if export_format == names.SAVED_MODEL:
     return saved_model.write(
@@ -106,5 +104,6 @@ def export(trained: trained_model.TrainedModel, export_format: str,
 
 
 def _file(export_format: str, export_dir: str, options: Options) -> str:
-  return os.path.join(
-      export_dir, names.file_name(export_format, options.precision))
+  name = ('model.onnx' if export_format == names.ONNX
+          else f'model_{options.precision}.tflite')
+  return os.path.join(export_dir, name)

@@ -8,6 +8,7 @@ import os
 import tensorflow as tf
 
 from official_ext.serving.formats import names
+from official_ext.serving.formats import versions
 
 
 class Classifier:
@@ -77,18 +78,12 @@ def find_version(path: str) -> str:
   Raises:
     ValueError: if there is none.
   """
-  candidates = [path]
-  if tf.io.gfile.isdir(path):
-    versions = [name.rstrip('/') for name in tf.io.gfile.listdir(path)]
-    candidates += [
-        os.path.join(path, name)
-        for name in sorted(filter(str.isdigit, versions), key=int,
-                           reverse=True)]
-  for candidate in candidates:
-    if tf.io.gfile.exists(os.path.join(candidate, 'saved_model.pb')):
-      return candidate
+  newest_first = map(str, versions.numbers(path))
+  for folder in (path, *(os.path.join(path, name) for name in newest_first)):
+    if tf.io.gfile.exists(os.path.join(folder, versions.MODEL_FILE)):
+      return folder
   raise ValueError(
-      f'{path} holds no SavedModel: neither saved_model.pb nor a '
+      f'{path} holds no SavedModel: neither {versions.MODEL_FILE} nor a '
       'numbered version with one.')
 
 

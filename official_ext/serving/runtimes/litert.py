@@ -8,6 +8,7 @@ import numpy as np
 
 from official_ext.command_line import library_logs
 from official_ext.serving.formats import description
+from official_ext.serving.formats import extras
 from official_ext.serving.formats import litert
 from official_ext.serving.formats import names
 from official_ext.serving.runtimes import runner
@@ -27,12 +28,7 @@ class LiteRtRunner:
     Raises:
       ValueError: if the extra is missing, or the file is not an export.
     """
-    try:
-      from ai_edge_litert import interpreter  # pylint: disable=g-import-not-at-top
-    except ImportError as error:
-      raise ValueError(
-          f'{path} needs the extra litert (ai-edge-litert is missing). Install '
-          "it: pip install '.[litert]'.") from error
+    interpreter = extras.load('ai_edge_litert.interpreter', 'litert', path)
     self.path = path
     contents = pathlib.Path(path).read_bytes()
     self.num_bytes = len(contents)

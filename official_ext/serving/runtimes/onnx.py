@@ -7,6 +7,7 @@ import os
 import numpy as np
 
 from official_ext.serving.formats import description
+from official_ext.serving.formats import extras
 from official_ext.serving.formats import names
 from official_ext.serving.runtimes import runner
 
@@ -27,12 +28,7 @@ class OnnxRunner:
     Raises:
       ValueError: if the extra is missing, or the file is not an export.
     """
-    try:
-      import onnxruntime  # pylint: disable=g-import-not-at-top
-    except ImportError as error:
-      raise ValueError(
-          f'{path} needs the extra onnx (onnxruntime is missing). Install it: '
-          "pip install '.[onnx]'.") from error
+    onnxruntime = extras.load('onnxruntime', 'onnx', path)
     self.path = path
     self.num_bytes = os.path.getsize(path)
     options = onnxruntime.SessionOptions()
