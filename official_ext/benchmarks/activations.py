@@ -50,8 +50,8 @@ def measure(settings: settings_lib.Settings) -> Activations:
     Its temporary memory.
 
   Raises:
-    worker.OutOfMemoryError: if the model does not fit.
-    worker.WorkerError: if the process fails, or XLA wrote nothing.
+    step_process.OutOfMemoryError: if the model does not fit.
+    step_process.WorkerError: if the process fails, or XLA wrote nothing.
   """
   with tempfile.TemporaryDirectory(prefix='buffers-') as folder:
     with worker.Worker(settings.replace(xla=True, dump_dir=folder)) as process:
@@ -69,20 +69,20 @@ def read(folder: str) -> Activations:
     The temporary memory of the step.
 
   Raises:
-    worker.WorkerError: if there is not exactly one file about the step.
+    step_process.WorkerError: if there is not exactly one file about the step.
   """
   paths = [
       path for path in glob.glob(os.path.join(folder, '*'))
       if step_process.DUMPED_FUNCTION in os.path.basename(path)
       and _FILE.search(path)]
   if len(paths) != 1:
-    raise worker.WorkerError(
+    raise step_process.WorkerError(
         f'XLA was expected to describe the buffers of 1 program, but '
         f'described {len(paths)} in {folder}.')
   with open(paths[0], encoding='utf-8') as file:
     sizes = _TEMPORARY.findall(file.read())
   if not sizes:
-    raise worker.WorkerError(
+    raise step_process.WorkerError(
         f'{os.path.basename(paths[0])} names no temporary buffer. This '
         'version of XLA writes it in another way.')
   return Activations(

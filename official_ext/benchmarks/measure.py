@@ -40,7 +40,7 @@ class Plan:
     warmup_steps: steps that do not count, once for each process.
     activations: whether the activation memory is measured too.
     find_batch: whether the largest batch that fits is looked for.
-    together: whether the processes of a group live together.
+    together: whether the processes of a group live on, or each ends its turn.
   """
   rounds: int
   steps: int
@@ -132,11 +132,11 @@ def run(rows: Sequence[report.Row], plan: Plan, stream: TextIO,
 
   Raises:
     ValueError: if a model cannot be built.
-    worker.WorkerError: if a process fails, other than for want of memory.
+    step_process.WorkerError: if a process fails, other than for want of memory.
   """
   groups = [list(group) for _, group in itertools.groupby(
       rows, lambda row: row.settings.circumstances)]
-  num_turns = plan.rounds + plan.together + plan.activations + plan.find_batch
+  num_turns = plan.rounds + plan.activations + plan.find_batch
   with tqdm.tqdm(total=len(rows) * num_turns, file=stream, leave=False,
                  disable=not stream.isatty(),
                  bar_format='{percentage:3.0f}%|{bar:20}| {elapsed} {desc}'
@@ -146,9 +146,7 @@ def run(rows: Sequence[report.Row], plan: Plan, stream: TextIO,
         for row in group:
           with _turn(row, bar):
             _find_batch(row, plan, bar)
-      time_group = _time_together if plan.together and (
-          not plan.find_batch) else _time_in_turn
-      time_group(group, plan, bar)
+      _time_group(group, plan, bar)
       if plan.activations:
         for row in group:
           with _turn(row, bar, 'compiled memory'):
@@ -160,39 +158,29 @@ def run(rows: Sequence[report.Row], plan: Plan, stream: TextIO,
       done(group)
 
 
-def _time_together(group: Sequence[report.Row], plan: Plan,
-                   bar: tqdm.tqdm) -> None:
-  """Times with one process per row for all rounds, one running at a time."""
-  with contextlib.ExitStack() as stack:
+def _time_group(group: Sequence[report.Row], plan: Plan,
+                bar: tqdm.tqdm) -> None:
+  """Times rows in rounds, with one of their processes running at a time."""
+  # The largest batch that fits needs the memory for itself.
+  live_together = plan.together and not plan.find_batch
+  with contextlib.ExitStack() as living:
     processes = {}
-    for index, row in enumerate(group):
-      with _turn(row, bar, 'compiling'):
-        process = stack.enter_context(worker.Worker(row.settings))
-        process.run_steps(plan.warmup_steps)
-        processes[index] = process
     for _ in range(plan.rounds):
       for index, row in enumerate(group):
         with _turn(row, bar):
-          if row.status == 'ok':
-            _time(row, processes[index], plan)
-
-
-def _time_in_turn(group: Sequence[report.Row], plan: Plan,
-                  bar: tqdm.tqdm) -> None:
-  """Times with a process for each turn, alone on the machine."""
-  for _ in range(plan.rounds):
-    for row in group:
-      with _turn(row, bar):
-        if row.status != 'ok':
-          continue
-        with worker.Worker(row.settings) as process:
-          process.run_steps(plan.warmup_steps)
-          _time(row, process, plan)
+          if row.status != 'ok':
+            continue
+          if index not in processes:
+            processes[index] = living.enter_context(worker.Worker(row.settings))
+            processes[index].run_steps(plan.warmup_steps)
+          _time(row, processes[index], plan)
+          if not live_together:
+            processes.pop(index).close()
 
 
 def _time(row: report.Row, process: worker.Worker, plan: Plan) -> None:
   """Runs the steps of a turn and notes what they took."""
-  row.device = process.machine['device_name']
+  row.device = process.device_name
   row.times_ms += process.run_steps(plan.steps)
   answer = process.peak_memory()
   row.peak_of = answer['peak_of']
@@ -210,7 +198,7 @@ def _turn(row: report.Row, bar: tqdm.tqdm, what: str = '') -> Iterator[None]:
     print(text, file=sys.stderr, flush=True)
   try:
     yield
-  except worker.OutOfMemoryError:
+  except step_process.OutOfMemoryError:
     row.status = report.OUT_OF_MEMORY
     row.times_ms.clear()
   bar.update()
@@ -225,7 +213,7 @@ def _find_batch(row: report.Row, plan: Plan, bar: tqdm.tqdm) -> None:
     bar: told of each try.
 
   Raises:
-    worker.OutOfMemoryError: if not even one image fits.
+    step_process.OutOfMemoryError: if not even one image fits.
   """
   settings = row.settings
   if not settings.memory_limit_gib and not settings.tpu and (
@@ -240,7 +228,7 @@ def _find_batch(row: report.Row, plan: Plan, bar: tqdm.tqdm) -> None:
       with worker.Worker(settings.replace(batch_size=batch_size)) as process:
         # As many as a turn has: a later one may need a little more memory.
         process.run_steps(plan.warmup_steps + plan.steps)
-    except worker.OutOfMemoryError:
+    except step_process.OutOfMemoryError:
       return False
     return True
 
@@ -259,7 +247,7 @@ def largest_batch(start: int, fits: Callable[[int], bool]) -> int:
     A batch that fits, such that one larger by a sixteenth does not.
 
   Raises:
-    worker.OutOfMemoryError: if not even one image fits.
+    step_process.OutOfMemoryError: if not even one image fits.
   """
   if fits(start):
     largest, too_large = start, 2 * start
@@ -276,5 +264,5 @@ def largest_batch(start: int, fits: Callable[[int], bool]) -> int:
     else:
       too_large = middle
   if not largest:
-    raise worker.OutOfMemoryError('not even one image fits')
+    raise step_process.OutOfMemoryError('not even one image fits')
   return largest

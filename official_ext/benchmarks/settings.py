@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 import dataclasses
 import itertools
-import json
 import math
 import re
 from typing import Any
@@ -49,13 +48,6 @@ class Settings:
   tpu: str = ''
   memory_limit_gib: float = 0.0
   dump_dir: str = ''
-
-  def to_json(self) -> str:
-    return json.dumps(dataclasses.asdict(self))
-
-  @classmethod
-  def from_json(cls, text: str) -> Settings:
-    return cls(**json.loads(text))
 
   @property
   def arithmetic(self) -> str:

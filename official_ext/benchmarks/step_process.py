@@ -1,22 +1,20 @@
 """The process that holds one model and runs its step when it is told to.
 
-  python -m official_ext.benchmarks.step_process SETTINGS
-
-Reads one command per line, a JSON object, and answers each with another:
-`{"steps": 3}` runs that many steps, one after the other, and is answered with
-their times in ms; `{"memory": true}` with the peak memory so far. The first
-answer, before any command, is what the machine is.
+It takes one command after the other from a pipe and answers each: `{'steps':
+3}` runs that many steps, one after the other, and is answered with their times
+in ms; `{'memory': True}` with the peak memory so far. The first answer, before
+any command, is what the device is called. An answer may be an exception, and
+is then the last.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-import json
+from collections.abc import Callable
+from multiprocessing import connection as connection_lib
 import os
 import resource
-import sys
 import time
-from typing import Any, TextIO
+from typing import Any
 
 from official_ext.benchmarks import machine
 from official_ext.benchmarks import settings as settings_lib
@@ -26,14 +24,30 @@ from official_ext.command_line import errors
 DUMPED_FUNCTION = 'benchmark_gradients'
 # Of what a process may allocate.
 _CLOSE_TO_LIMIT = 0.4
+_OUT_OF_MEMORY = (
+    'RESOURCE_EXHAUSTED', 'Out of memory', 'OOM when allocating', 'bad_alloc')
 
 
-def main() -> None:
-  """Builds the model and obeys until its input ends."""
-  settings = settings_lib.Settings.from_json(sys.argv[1])
-  # Libraries print; the answers have a way out of their own.
-  answers = os.fdopen(os.dup(1), 'w')
-  os.dup2(2, 1)
+class OutOfMemoryError(Exception):
+  """The model does not fit."""
+
+
+class WorkerError(Exception):
+  """The process failed for another reason than memory."""
+
+
+def run(settings: settings_lib.Settings,
+        connection: connection_lib.Connection, log: str) -> None:
+  """Builds the model and obeys until it is ended; the whole of a process.
+
+  Args:
+    settings: what to build.
+    connection: where commands come from and answers go to.
+    log: file for what libraries print.
+  """
+  log_file = os.open(log, os.O_WRONLY | os.O_CREAT)
+  os.dup2(log_file, 1)
+  os.dup2(log_file, 2)
   # Before TensorFlow is imported, which reads these.
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
   os.environ.setdefault('TF_FORCE_GPU_ALLOW_GROWTH', 'true')
@@ -47,40 +61,34 @@ def main() -> None:
     limit = int(settings.memory_limit_gib * 2**30)
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
   try:
-    _obey(settings, sys.stdin, answers)
+    _obey(settings, connection)
   except Exception as error:  # pylint: disable=broad-except
-    _answer(answers, _as_answer(error, settings.memory_limit_gib))
+    connection.send(_as_answer(error, settings))
     # What is left of TensorFlow may hang or crash as it is taken apart.
     os._exit(1)  # pylint: disable=protected-access
 
 
-def _obey(settings: settings_lib.Settings, commands: TextIO,
-          answers: TextIO) -> None:
-  # pylint: disable=g-import-not-at-top
-  import tensorflow as tf
-
-  from official_ext.training import memory
-  # pylint: enable=g-import-not-at-top
-  run, count = build_step(settings)
-  devices = {device.device_type for device in tf.config.list_logical_devices()}
-  kind = next(name for name in ('TPU', 'GPU', 'CPU') if name in devices)
-  _answer(answers, {'device': kind, 'device_name': _device_name(kind)})
-  for line in commands:
-    command = json.loads(line)
+def _obey(settings: settings_lib.Settings,
+          connection: connection_lib.Connection) -> None:
+  from official_ext.training import memory  # pylint: disable=g-import-not-at-top
+  run_step, count = build_step(settings)
+  connection.send(_device_name())
+  while True:
+    command = connection.recv()
     if 'steps' in command:
       before, times = count(), []
       for _ in range(command['steps']):
         start = time.perf_counter()
-        run()
+        run_step()
         times.append(1e3 * (time.perf_counter() - start))
       if count() - before != command['steps']:
         raise AssertionError(
             f'{command["steps"]} steps were timed, but the optimizer counted '
             f'{count() - before}.')
-      _answer(answers, {'ms': times})
+      connection.send(times)
     else:
       peak = memory.measure()
-      _answer(answers, {'peak_gib': peak.gib, 'peak_of': peak.kind})
+      connection.send({'peak_gib': peak.gib, 'peak_of': peak.kind})
 
 
 def build_step(settings: settings_lib.Settings
@@ -215,38 +223,32 @@ def experiment_override(settings: settings_lib.Settings) -> str:
   return ','.join(filter(None, [*values, settings.params_override]))
 
 
-def _device_name(kind: str) -> str:
+def _device_name() -> str:
   """Returns what the device calls itself."""
   import tensorflow as tf  # pylint: disable=g-import-not-at-top
-  if kind == 'GPU':
-    details = tf.config.experimental.get_device_details(
-        tf.config.list_physical_devices('GPU')[0])
+  tpus = tf.config.list_logical_devices('TPU')
+  if tpus:
+    return f'TPU, {len(tpus)} cores'
+  gpus = tf.config.list_physical_devices('GPU')
+  if gpus:
+    details = tf.config.experimental.get_device_details(gpus[0])
     return details.get('device_name', 'GPU')
-  if kind == 'TPU':
-    return f'TPU, {len(tf.config.list_logical_devices("TPU"))} cores'
   return machine.cpu()
 
 
-def _as_answer(error: Exception, memory_limit_gib: float
-               ) -> Mapping[str, Any]:
-  """Returns an error in words; out of memory is told apart."""
+def _as_answer(error: Exception, settings: settings_lib.Settings) -> Exception:
+  """Returns an error to be raised at the other end."""
   text = errors.message(error)
+  limit = settings.memory_limit_gib
   if (isinstance(error, MemoryError) or
       type(error).__name__ == 'ResourceExhaustedError' or
-      'RESOURCE_EXHAUSTED' in text or 'Out of memory' in text or
-      'OOM when allocating' in text or 'bad_alloc' in text or
+      any(words in text for words in _OUT_OF_MEMORY) or
       # Close to a limit, anything may fail in any way.
-      (memory_limit_gib and not isinstance(error, ValueError) and
-      machine.proc_gib('/proc/self/status', 'VmData') >
-      _CLOSE_TO_LIMIT * memory_limit_gib)):
-    return {'out_of_memory': text.splitlines()[0]}
-  return {'error': text, 'is_value_error': isinstance(
-      error, ValueError), 'type': type(error).__name__}
-
-
-def _answer(answers: TextIO, values: Mapping[str, Any]) -> None:
-  print(json.dumps(values), file=answers, flush=True)
-
-
-if __name__ == '__main__':
-  main()
+      (limit and not isinstance(error, ValueError) and
+       machine.proc_gib('/proc/self/status', 'VmData') >
+       _CLOSE_TO_LIMIT * limit)):
+    return OutOfMemoryError(text.splitlines()[0])
+  if isinstance(error, ValueError):
+    return ValueError(text)
+  return WorkerError(
+      f'layout {settings.layout}, {type(error).__name__}: {text}')

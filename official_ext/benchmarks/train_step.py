@@ -20,6 +20,7 @@ from official_ext.benchmarks import figure
 from official_ext.benchmarks import machine
 from official_ext.benchmarks import report
 from official_ext.benchmarks import settings as settings_lib
+from official_ext.benchmarks import step_process
 from official_ext.command_line import errors
 from official_ext.command_line import flag_types
 from official_ext.command_line import library_logs
@@ -75,11 +76,8 @@ def main(argv: Sequence[str]) -> None:
         f'unexpected argument {argv[1]!r}: a layout with parentheses needs '
         "quotes, as in --layouts='B12,B6(197)-6(50)'")
   library_logs.silence()
-  # pylint: disable=g-import-not-at-top
-  from official_ext.benchmarks import measure
-  from official_ext.benchmarks import worker
-  # pylint: enable=g-import-not-at-top
-  with errors.reported(ValueError, worker.WorkerError):
+  from official_ext.benchmarks import measure  # pylint: disable=g-import-not-at-top
+  with errors.reported(ValueError, step_process.WorkerError):
     settings = settings_lib.combine(
         settings_lib.Settings(
             layout='', model_name=_MODEL_NAME.value,

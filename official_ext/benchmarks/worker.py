@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-import json
-import os
+import multiprocessing
 import pathlib
-import subprocess
 import sys
 import tempfile
 from typing import Any
 
 from official_ext.benchmarks import settings as settings_lib
+from official_ext.benchmarks import step_process
 
 # The last lines of what a process wrote before it died.
 _LAST_LINES = 15
-_ROOT = pathlib.Path(__file__).resolve().parents[2]
-
-
-class OutOfMemoryError(Exception):
-  """The model does not fit."""
-
-
-class WorkerError(Exception):
-  """The process failed for another reason than memory."""
 
 
 class Worker:
@@ -36,87 +26,75 @@ class Worker:
       settings: what to measure.
 
     Raises:
-      OutOfMemoryError: if the model does not fit.
-      WorkerError: if the process fails.
+      step_process.OutOfMemoryError: if the model does not fit.
+      step_process.WorkerError: if the process fails.
+      ValueError: if the settings do not fit together.
     """
     self.settings = settings
-    self._errors = tempfile.TemporaryFile()  # pylint: disable=consider-using-with
-    environment = {
-        **os.environ,
-        'PYTHONPATH': os.pathsep.join(filter(None, [
-            str(_ROOT), os.environ.get('PYTHONPATH')]))}
-    self._process = subprocess.Popen(  # pylint: disable=consider-using-with
-        [sys.executable, '-m', 'official_ext.benchmarks.step_process',
-         settings.to_json()],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors,
-        text=True, env=environment)
+    self._folder = tempfile.TemporaryDirectory()
+    self._log = pathlib.Path(self._folder.name, 'log')
+    # A fork would inherit the TensorFlow of this process.
+    context = multiprocessing.get_context('spawn')
+    self._connection, other_end = context.Pipe()
+    self._process = context.Process(
+        target=step_process.run, args=(settings, other_end, str(self._log)),
+        daemon=True)
+    self._process.start()
+    other_end.close()
     try:
-      self.machine = self._read()
+      self.device_name = self._receive()
     except BaseException:
       self.close()
       raise
 
   def run_steps(self, num_steps: int) -> list[float]:
     """Runs steps one after the other and returns the time of each, ms."""
-    times = self._ask({'steps': num_steps})['ms']
-    if len(times) != num_steps:
-      raise WorkerError(f'{num_steps} steps were asked for, {len(times)} run.')
-    return times
+    return self._ask({'steps': num_steps})
 
   def peak_memory(self) -> Mapping[str, Any]:
-    """Peak memory so far: `peak_gib`, which may be None, and `peak_of`."""
+    """Returns the peak so far: `peak_gib`, which may be None, and `peak_of`."""
     return self._ask({'memory': True})
 
-  def _ask(self, command: Mapping[str, Any]) -> Mapping[str, Any]:
+  def _ask(self, command: Mapping[str, Any]) -> Any:
     try:
-      self._process.stdin.write(json.dumps(command) + '\n')
-      self._process.stdin.flush()
+      self._connection.send(command)
     except BrokenPipeError:
       pass  # What the process said before it ended is still to be read.
-    return self._read()
+    return self._receive()
 
-  def _read(self) -> Mapping[str, Any]:
-    line = self._process.stdout.readline()
-    if not line:
-      return_code = self._process.wait()
-      last = self._last_lines()
-      was_refused = 'bad_alloc' in last or 'memory' in last.lower()
-      # Under a limit, libraries end the process in ways of their own.
-      if return_code == -9 or (return_code == -6 and was_refused) or (
-          self.settings.memory_limit_gib):
-        if return_code == -9:
-          print(f'the process of layout {self.settings.layout} was killed '
-                '(signal 9): taken for out of memory, as Linux ends a process '
-                'then', file=sys.stderr, flush=True)
-        raise OutOfMemoryError(f'the process ended with {return_code}')
-      raise WorkerError(
-          f'the process of layout {self.settings.layout} ended with '
-          f'{return_code}:\n{last}')
-    answer = json.loads(line)
-    if 'out_of_memory' in answer:
-      raise OutOfMemoryError(answer['out_of_memory'])
-    if 'error' in answer:
-      if answer['is_value_error']:
-        raise ValueError(answer['error'])
-      raise WorkerError(
-          f'layout {self.settings.layout}, {answer["type"]}: '
-          f'{answer["error"]}')
+  def _receive(self) -> Any:
+    try:
+      answer = self._connection.recv()
+    except (EOFError, ConnectionResetError):
+      self._process.join()
+      answer = self._cause_of_death()
+    if isinstance(answer, Exception):
+      raise answer
     return answer
 
-  def _last_lines(self) -> str:
-    self._errors.seek(0)
-    lines = self._errors.read().decode(errors='replace').splitlines()
-    return '\n'.join(lines[-_LAST_LINES:])
+  def _cause_of_death(self) -> Exception:
+    """Returns why the process ended without a word."""
+    code, layout = self._process.exitcode, self.settings.layout
+    log = self._log.read_text(errors='replace') if self._log.exists() else ''
+    last = '\n'.join(log.splitlines()[-_LAST_LINES:])
+    was_refused = 'bad_alloc' in last or 'memory' in last.lower()
+    if code == -9:
+      print(f'the process of layout {layout} was killed (signal 9): taken for '
+            'out of memory, as Linux ends a process then', file=sys.stderr,
+            flush=True)
+    # Under a limit, libraries end the process in ways of their own.
+    if code == -9 or (code == -6 and was_refused) or (
+        self.settings.memory_limit_gib):
+      return step_process.OutOfMemoryError(f'the process ended with {code}')
+    return step_process.WorkerError(
+        f'the process of layout {layout} ended with {code}:\n{last}')
 
   def close(self) -> None:
     """Ends the process, whatever it does."""
     self._process.kill()
-    self._process.wait()
-    for stream in (self._process.stdin, self._process.stdout, self._errors):
-      try:
-        stream.close()
-      except BrokenPipeError:
-        pass
+    self._process.join()
+    self._connection.close()
+    self._folder.cleanup()
 
   def __enter__(self) -> Worker:
     return self

@@ -4,7 +4,6 @@ import pytest
 
 from official_ext.benchmarks import activations
 from official_ext.benchmarks import step_process
-from official_ext.benchmarks import worker
 
 
 def test_buffers_are_read_from_xlas_words(tmp_path):
@@ -19,5 +18,5 @@ def test_buffers_are_read_from_xlas_words(tmp_path):
   assert found.mib == 3
   assert 'gpu' in found.backend
   (tmp_path / f'another.{name}').write_text('', encoding='utf-8')
-  with pytest.raises(worker.WorkerError, match='described 2'):
+  with pytest.raises(step_process.WorkerError, match='described 2'):
     activations.read(str(tmp_path))

@@ -7,7 +7,7 @@ import pytest
 from official_ext.benchmarks import measure
 from official_ext.benchmarks import report
 from official_ext.benchmarks import settings as settings_lib
-from official_ext.benchmarks import worker
+from official_ext.benchmarks import step_process
 
 SMALL = dict(model_name='vit-ti16', image_size=32, batch_size=2)
 
@@ -76,7 +76,7 @@ def test_the_largest_batch(start, limit):
 
 
 def test_not_even_one_image():
-  with pytest.raises(worker.OutOfMemoryError, match='not even one'):
+  with pytest.raises(step_process.OutOfMemoryError, match='not even one'):
     measure.largest_batch(8, lambda batch_size: False)
 
 
