@@ -52,23 +52,18 @@ def main(argv: Sequence[str]) -> None:
       name.removeprefix(_FOLDER) for name in experiment.shipped_config_files()
       if name.startswith(_FOLDER)]
   rows = {}
-  try:
+  with errors.reported():
     # All of them before the first one runs.
     for config_files in [[], *([_FOLDER + name] for name in names)]:
       trainings = [
           experiment.load(_EXPERIMENT, config_files, ','.join(
               filter(None, [f'trainer.seed={seed}', _PARAMS_OVERRIDE.value])))
           for seed in _SEEDS.value]
-      optimizer = trainings[0].trainer.optimizer_config.optimizer.type
-      rows[optimizer] = trainings
-    for trainings in rows.values():
-      for params in trainings:
-        task_factory.get_task(params.task).check_records(
-            modes.data_sets('train_and_eval'))
+      task_factory.get_task(trainings[0].task).check_records(
+          modes.data_sets('train_and_eval'))
+      rows[trainings[0].trainer.optimizer_config.optimizer.type] = trainings
     if _OUTPUT_CSV.value:
       csv_file.check_writable(_OUTPUT_CSV.value, '--output_csv')
-  except (ValueError, OSError, tf.errors.OpError) as error:
-    errors.fail(error)
   print(f'{_EXPERIMENT}, TensorFlow {tf.__version__}, seeds '
         f'{", ".join(map(str, _SEEDS.value))}\n', flush=True)
   print(_HEAD)

@@ -141,10 +141,8 @@ def radam_lookahead(sync_period: int = 6, slow_step_size: float = 0.5,
       RectifiedAdam(**settings), sync_period, slow_step_size, name, **outer)
 
 
-for _type, _optimizer in (
-    ('radam', RectifiedAdam),
-    ('radam_lookahead', radam_lookahead),
-    ('novograd', NovoGrad),
-    ('yogi', Yogi),
-    ('sgdw', SGDW)):
-  optimizer_factory.register_optimizer_cls(_type, _optimizer)
+optimizer_factory.register_optimizer_cls('radam', RectifiedAdam)
+optimizer_factory.register_optimizer_cls('radam_lookahead', radam_lookahead)
+optimizer_factory.register_optimizer_cls('novograd', NovoGrad)
+optimizer_factory.register_optimizer_cls('yogi', Yogi)
+optimizer_factory.register_optimizer_cls('sgdw', SGDW)

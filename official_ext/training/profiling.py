@@ -11,12 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import os
+from typing import Any
 
 from absl import logging
 from official.core import config_definitions as cfg
 import tensorflow as tf
 
 from official_ext.command_line import errors
+from official_ext.training import modes
 
 # Steps before the profile: the first one compiles, and the next ones are fed
 # from buffers that filled meanwhile.
@@ -44,7 +46,7 @@ class Profiler:
     self._has_run = False
 
   def chunk(self, step: int, remaining: int) -> int:
-    """Says whether the next chunk of a loop is the one with the profile.
+    """Chooses how many steps of a loop come next with a profile.
 
     A loop that holds all steps asked for is better than a long warm-up. Where
     the run has none, it is the longest of what is left.
@@ -92,7 +94,8 @@ class Profiler:
     before = self._written()
     is_on = False
     try:
-      is_on = self._start()
+      is_on = _succeeds(
+          'cannot start', tf.profiler.experimental.start, self._log_dir)
       for number in range(first, last + 1):
         with tf.profiler.experimental.Trace(STEP_NAME, step_num=number, _r=1):
           run_step()
@@ -118,31 +121,19 @@ class Profiler:
             'pip install tensorboard tensorboard-plugin-profile')
 
   def end(self) -> None:
-    """The training has come to its end; warns if nothing was profiled."""
+    """Warns at the end of the training if nothing was profiled."""
     if not self._has_run:
       logging.warning(
           'Nothing was profiled: a profile takes at least 3 steps, and 2 of '
           'them compile. Raise trainer.train_steps, or choose another '
           '--model_dir.')
 
-  def _start(self) -> bool:
-    try:
-      tf.profiler.experimental.start(self._log_dir)
-    except Exception as error:  # A profile is not worth a training.
-      _warn('cannot start', error)
-      return False
-    return True
-
   def _stop(self, save: bool) -> bool:
-    try:
-      tf.profiler.experimental.stop(save=save)
-    except Exception as error:
-      _warn('cannot write its profile', error)
-      return False
-    return True
+    return _succeeds('cannot write its profile', tf.profiler.experimental.stop,
+                     save=save)
 
   def _written(self) -> set[str]:
-    """The profiles in the folder, of earlier runs too."""
+    """Returns the profiles in the folder, of earlier runs too."""
     # Not a glob: the path may hold a bracket.
     root = os.path.join(self._log_dir, 'plugins', 'profile')
     try:
@@ -164,11 +155,7 @@ def check(params: cfg.ExperimentConfig, mode: str, num_steps: int) -> None:
   Raises:
     ValueError: naming the value, what was expected and what to type instead.
   """
-  if num_steps < 1:
-    raise ValueError(
-        f'--profile_steps={num_steps}: must be at least 1. Leave --profile out '
-        'to profile nothing.')
-  if 'train' not in mode:
+  if not modes.trains(mode):
     raise ValueError(
         f'--profile: --mode={mode} has no training step to profile. Leave '
         '--profile out, or use --mode=train.')
@@ -180,7 +167,7 @@ def check(params: cfg.ExperimentConfig, mode: str, num_steps: int) -> None:
         'profiled. Leave --profile out, or profile one machine with '
         'runtime.distribution_strategy=mirrored.')
   intervals = {'steps_per_loop': params.trainer.steps_per_loop}
-  if 'eval' in mode:
+  if modes.evaluates(mode):
     intervals['validation_interval'] = params.trainer.validation_interval
   name = min(intervals, key=intervals.get)
   # The step before the profile compiles.
@@ -193,6 +180,14 @@ def check(params: cfg.ExperimentConfig, mode: str, num_steps: int) -> None:
         f'evaluations. {lower} trainer.{name}.')
 
 
-def _warn(what: str, error: Exception) -> None:
-  logging.warning('The profiler of TensorFlow %s: %s. This run has no profile.',
-                  what, errors.reason(error))
+def _succeeds(what: str, call: Callable[..., None], *args: Any,
+              **kwargs: Any) -> bool:
+  """Returns whether a call of the profiler succeeds, and warns if not."""
+  try:
+    call(*args, **kwargs)
+  except Exception as error:  # A profile is not worth a training.
+    logging.warning(
+        'The profiler of TensorFlow %s: %s. This run has no profile.', what,
+        errors.reason(error))
+    return False
+  return True

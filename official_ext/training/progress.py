@@ -45,12 +45,14 @@ class LineProgress(Progress):
 
   def begin(self, step: int, train_steps: int) -> None:
     self._train_steps = train_steps
-    print(f'training from step {step} to {train_steps}', file=self._stream,
-          flush=True)
+    self._write(f'training from step {step} to {train_steps}')
 
   def interval(self, step: int, text: str) -> None:
     of_total = f'/{self._train_steps}' if self._train_steps else ''
-    print(f'step {step}{of_total}  {text}', file=self._stream, flush=True)
+    self._write(f'step {step}{of_total}  {text}')
+
+  def _write(self, line: str) -> None:
+    print(line, file=self._stream, flush=True)
 
 
 class BarProgress(LineProgress):
@@ -88,8 +90,7 @@ class BarProgress(LineProgress):
     self._bar.refresh()
 
   def interval(self, step: int, text: str) -> None:
-    of_total = f'/{self._train_steps}' if self._train_steps else ''
-    tqdm.tqdm.write(f'step {step}{of_total}  {text}', file=self._stream)
+    super().interval(step, text)
     self._describe('train')
 
   def evaluating(self) -> None:
@@ -99,6 +100,9 @@ class BarProgress(LineProgress):
     if self._bar:
       self._bar.close()
       self._bar = None
+
+  def _write(self, line: str) -> None:
+    tqdm.tqdm.write(line, file=self._stream)
 
   def _describe(self, what: str) -> None:
     if self._bar:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 import contextlib
+import dataclasses
 import functools
 import os
 import sys
@@ -66,24 +67,20 @@ def prepare(params: cfg.ExperimentConfig, mode: str, model_dir: str,
   return Session(params, task, mode, model_dir, profile_steps, strategy)
 
 
+@dataclasses.dataclass(frozen=True)
 class Session:
-  """A run that is ready; `prepare` makes one.
+  """A run that is ready; `prepare` makes one, and says what its values are."""
+  params: cfg.ExperimentConfig
+  task: protocol.Task
+  mode: str
+  model_dir: str
+  profile_steps: int | None
+  strategy: tf.distribute.Strategy
 
-  Attributes:
-    is_chief: whether this process is the one that writes for all.
-  """
-
-  def __init__(self, params: cfg.ExperimentConfig, task: protocol.Task,
-               mode: str, model_dir: str, profile_steps: int | None,
-               strategy: tf.distribute.Strategy):
-    """Initialises the run; see `prepare` for the arguments."""
-    self._params = params
-    self._task = task
-    self._mode = mode
-    self._model_dir = model_dir
-    self._profile_steps = profile_steps
-    self._strategy = strategy
-    self.is_chief = strategies.is_chief(strategy)
+  @property
+  def is_chief(self) -> bool:
+    """Whether this process is the one that writes for all."""
+    return strategies.is_chief(self.strategy)
 
   def execute(self, on_best: Callable[[], None] | None = None,
               enable_async_checkpointing: bool = True) -> trainer_lib.Trainer:
@@ -101,11 +98,11 @@ class Session:
       errors.UserError: if a checkpoint does not fit, a record or a file is
         damaged, another worker was lost, or the loss is no number any more.
     """
-    params, model_dir = self._params, self._model_dir
+    params, model_dir = self.params, self.model_dir
     with self._explained():
-      if isinstance(self._strategy, tf.distribute.MultiWorkerMirroredStrategy):
-        worker_folder.check_same_checkpoint(self._strategy, model_dir)
-      if modes.trains(self._mode) and self.is_chief:
+      if isinstance(self.strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        worker_folder.check_same_checkpoint(self.strategy, model_dir)
+      if modes.trains(self.mode) and self.is_chief:
         train_utils.serialize_config(params, model_dir)
       _seed(params)
       if params.runtime.mixed_precision_dtype:
@@ -116,11 +113,11 @@ class Session:
       progress = progress_lib.Progress()
       if self.is_chief:
         progress = progress_lib.create(terminal)
-        print(self._task.describe(), file=terminal, flush=True)
+        print(self.task.describe(), file=terminal, flush=True)
       profiler = None
-      if self._profile_steps is not None:
+      if self.profile_steps is not None:
         profiler = profiling.Profiler(
-            model_dir, self._profile_steps, params.trainer.train_steps)
+            model_dir, self.profile_steps, params.trainer.train_steps)
       try:
         with library_logs.without_prints(), worker_folder.enter(
             model_dir, params.trainer.best_checkpoint_export_subdir,
@@ -142,18 +139,18 @@ class Session:
       profiler: profiling.Profiler | None,
       on_best: Callable[[], None] | None) -> trainer_lib.Trainer:
     """Builds the trainer, and with it the model and the input pipelines."""
-    with self._strategy.scope():
+    with self.strategy.scope():
       trainer = train_utils.create_trainer(
-          self._params,
-          self._task,
-          train=modes.trains(self._mode),
-          evaluate=modes.evaluates(self._mode),
+          self.params,
+          self.task,
+          train=modes.trains(self.mode),
+          evaluate=modes.evaluates(self.mode),
           checkpoint_exporter=best_checkpoint.create(
-              self._params, write_dir, on_best),
+              self.params, write_dir, on_best),
           trainer_cls=functools.partial(
               trainer_lib.Trainer, progress=progress, profiler=profiler,
-              model_dir=self._model_dir))
-    checkpoint = tf.train.latest_checkpoint(self._model_dir)
+              model_dir=self.model_dir))
+    checkpoint = tf.train.latest_checkpoint(self.model_dir)
     if checkpoint and metadata.read(checkpoint) is None:
       try:
         metadata.check_same_variables(checkpoint, trainer.model)
@@ -166,10 +163,10 @@ class Session:
            enable_async_checkpointing: bool) -> None:
     """Hands over to Model Garden's runner."""
     runner = runner_lib.Runner(
-        distribution_strategy=self._strategy,
-        task=self._task,
-        mode=self._mode,
-        params=self._params,
+        distribution_strategy=self.strategy,
+        task=self.task,
+        mode=self.mode,
+        params=self.params,
         model_dir=write_dir,
         trainer=trainer,
         enable_async_checkpointing=enable_async_checkpointing,
@@ -179,7 +176,7 @@ class Session:
     except RuntimeError as error:
       if not str(error).startswith(_DIVERGED):
         raise
-      schedule = self._params.trainer.optimizer_config.learning_rate
+      schedule = self.params.trainer.optimizer_config.learning_rate
       raise errors.UserError(
           f'the training diverged: at step {int(trainer.global_step.numpy())} '
           f'the loss is {trainer.train_logs["training_loss"]:g}. Lower '
@@ -194,15 +191,15 @@ class Session:
       yield
     except tf.errors.DataLossError as error:
       raise errors.UserError(
-          f'a file is damaged, most likely the checkpoint in {self._model_dir} '
+          f'a file is damaged, most likely the checkpoint in {self.model_dir} '
           f'or a record: {errors.message(error)}') from error
     except tf.errors.OpError as error:
-      explained = self._task.explain(error)
+      explained = self.task.explain(error)
       lost = strategies.lost_worker_message(error)
       if lost is not None:
         explained = (
             f'{lost}. Start all workers again with the same command: they '
-            f'resume from the newest checkpoint in {self._model_dir}.')
+            f'resume from the newest checkpoint in {self.model_dir}.')
       if explained is None:
         raise
       raise errors.UserError(explained) from error
@@ -211,11 +208,11 @@ class Session:
     return summary.format_table(
         train_logs=trainer.train_logs,
         validation_logs=trainer.validation_logs,
-        metrics=self._task.metrics(),
+        metrics=self.task.metrics(),
         throughput=trainer.throughput,
         peak_memory=memory.measure(),
-        checkpoint=tf.train.latest_checkpoint(self._model_dir),
-        log_dir=os.path.normpath(self._model_dir))
+        checkpoint=tf.train.latest_checkpoint(self.model_dir),
+        log_dir=os.path.normpath(self.model_dir))
 
 
 def _task(params: cfg.ExperimentConfig) -> protocol.Task:
@@ -268,7 +265,7 @@ def _check(params: cfg.ExperimentConfig, task: protocol.Task, mode: str,
 
 
 def _latest_checkpoint(model_dir: str) -> str | None:
-  """The newest checkpoint; an error if there are some that it cannot name."""
+  """Returns the newest checkpoint; raises if there are some without a name."""
   if tf.io.gfile.exists(model_dir) and not tf.io.gfile.isdir(model_dir):
     raise ValueError(f'--model_dir={model_dir} is not a folder.')
   if any(character in model_dir for character in '[]*?'):

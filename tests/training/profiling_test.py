@@ -280,7 +280,6 @@ def test_several_workers_are_refused(digits_dir, tmp_path):
     (20, 20, 'steps=20: must be less than trainer.steps_per_loop=20, .* Lower '
      'it to 19, or raise trainer.steps_per_loop'),
     (1, 1, 'steps=1: must be .*evaluations. Raise trainer.steps_per_loop'),
-    (20, 0, 'steps=0: must be at least 1'),
 ])
 def test_a_number_of_steps_that_does_not_fit(
     digits_dir, tmp_path, interval, num_steps, message):
