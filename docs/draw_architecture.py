@@ -27,7 +27,7 @@ COUNTS = (197, 99, 50)
 
 
 def draw_tokens(axes, x, num_patches, color):
-  """A column of tokens, the class token on top; returns its half height."""
+  """Draws tokens in a column, the class token on top; returns half of it."""
   height = (num_patches + 1) * CELL
   top = height / 2
   for index in range(num_patches + 1):

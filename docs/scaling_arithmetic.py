@@ -17,7 +17,7 @@ _MIB = 2**20
 _STATE_BYTES = 4 * 4
 _GRADIENT_BYTES = 4
 # Multiply and add; the backward pass has two products for one of the forward.
-_FLOPS_PER_MULTIPLY_ADD = 2 * 3
+FLOPS_PER_MULTIPLY_ADD = 2 * 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,7 +120,7 @@ class Estimate:
 
 
 def traffic_gb(num_parameters: int, num_chips: int) -> float:
-  """What a chip sends in a ring all-reduce of the gradients.
+  """Returns what a chip sends in a ring all-reduce of the gradients.
 
   Args:
     num_parameters: of the model; a gradient is a float32.
@@ -154,7 +154,7 @@ def estimate(machine: Machine, model: Model,
         f'a batch of {batch_size} does not divide by the '
         f'{machine.num_replicas} replicas of {machine.name}. Use a multiple.')
   batch = batch_size // machine.num_replicas
-  flops = batch_size * model.multiply_adds * _FLOPS_PER_MULTIPLY_ADD
+  flops = batch_size * model.multiply_adds * FLOPS_PER_MULTIPLY_ADD
   flops_per_s = (
       machine.num_chips * machine.peak_tflops * 1e12 * assumptions.utilisation)
   input_per_s = machine.num_host_cpus * assumptions.images_per_cpu_s
@@ -171,12 +171,13 @@ def estimate(machine: Machine, model: Model,
 
 
 def largest_batch(machine: Machine, model: Model, usable_memory: float) -> int:
-  """Images that a replica can take at once; 0 if none."""
-  room_gib = _room_gib(machine, usable_memory) - _memory_gib(model, 0, 1)
-  return max(0, int(room_gib * _GIB / (model.activations_mib * _MIB)))
+  """Returns how many images a replica can take at once; 0 if none."""
+  left_gib = room_gib(machine, usable_memory) - _memory_gib(model, 0, 1)
+  return max(0, int(left_gib * _GIB / (model.activations_mib * _MIB)))
 
 
-def _room_gib(machine: Machine, usable_memory: float) -> float:
+def room_gib(machine: Machine, usable_memory: float) -> float:
+  """Returns the memory that a replica may fill, GiB."""
   return usable_memory * machine.memory_gib / machine.replicas_per_chip
 
 
@@ -185,18 +186,18 @@ def _activations_gib(model: Model, batch: int) -> float:
 
 
 def _memory_gib(model: Model, batch: int, num_microbatches: int) -> float:
-  """Of a replica; microbatches need the sum of their gradients too."""
+  """Returns the memory of a replica; microbatches need a sum of gradients."""
   state_bytes = _STATE_BYTES + (_GRADIENT_BYTES if num_microbatches > 1 else 0)
   return (model.num_parameters * state_bytes / _GIB +
           _activations_gib(model, batch // num_microbatches))
 
 
 def _num_microbatches(machine: Machine, model: Model, batch: int,
-               usable_memory: float) -> int | None:
-  """The fewest equal microbatches of which each fits."""
-  room_gib = _room_gib(machine, usable_memory)
+                      usable_memory: float) -> int | None:
+  """Returns the fewest equal microbatches of which each fits."""
+  usable_gib = room_gib(machine, usable_memory)
   for num_microbatches in range(1, batch + 1):
     if batch % num_microbatches == 0 and (
-        _memory_gib(model, batch, num_microbatches) <= room_gib):
+        _memory_gib(model, batch, num_microbatches) <= usable_gib):
       return num_microbatches
   return None

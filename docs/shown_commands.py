@@ -222,7 +222,7 @@ def check_code(text: str, known_flags: set[str]) -> list[str]:
 
 
 def _is_setting(name: str) -> bool:
-  """Whether a setting is one of a registered experiment."""
+  """Returns whether a setting is one of a registered experiment."""
   for base in image_classification.EXPERIMENTS:
     value = experiment.load(base)
     for part in name.split('.'):
@@ -235,7 +235,7 @@ def _is_setting(name: str) -> bool:
 
 
 def _is_module(name: str) -> bool:
-  """Whether a dotted name is a module, or stands for several of them."""
+  """Returns whether a dotted name is a module, or stands for several."""
   return name.split('.')[-1].isupper() or (
       REPOSITORY / name.replace('.', '/')).is_dir() or (
           REPOSITORY / (name.replace('.', '/') + '.py')).is_file()

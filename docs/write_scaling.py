@@ -124,13 +124,13 @@ Assumed:
 
 
 def activations():
-  """MiB of an image by layout: what a step was measured with, by its batch."""
+  """Returns MiB per image by layout: what a step took, over its batch."""
   return {row['layout']: float(row['activations_mib']) / int(row['batch_size'])
           for row in csv_file.read(str(MEASURED)).rows if row['xla'] == 'off'}
 
 
 def models():
-  """The layouts, as they are pretrained."""
+  """Returns the layouts, as they are pretrained."""
   result = []
   for name in LAYOUTS:
     params = experiment.load('funnel_vit_imagenet', params_override=(
@@ -146,10 +146,11 @@ def models():
 
 
 def row(machine, model):
-  """A row of the table."""
+  """Returns a row of the table."""
   found = scaling_arithmetic.estimate(machine, model, ASSUMPTIONS)
   images_per_s = 1e3 * ASSUMPTIONS.batch_size / found.step_ms
   hours = TRAIN_STEPS * found.step_ms / 1e3 / 3600
+  room_gib = scaling_arithmetic.room_gib(machine, ASSUMPTIONS.usable_memory)
   limit = found.limit
   if found.num_microbatches is None:
     limit = 'memory'
@@ -158,7 +159,7 @@ def row(machine, model):
   cells = [
       machine.name, model.name, found.batch_per_replica,
       f'{found.activations_gib:.1f}', f'{found.memory_gib:.1f}',
-      f'{room(machine):.1f}', found.num_microbatches or '-',
+      f'{room_gib:.1f}', found.num_microbatches or '-',
       f'{found.compute_ms:.0f}',
       f'{found.traffic_ms:.1f}', f'{images_per_s:,.0f}',
       f'{found.input_ms / found.step_ms:.0%}', f'{1e3 / found.step_ms:.2f}',
@@ -167,7 +168,7 @@ def row(machine, model):
 
 
 def machine_row(machine):
-  """What a machine is, as it is published."""
+  """Returns a row that says what a machine is, as it is published."""
   memory = f'{machine.memory_gib:.3g} GiB'
   return (f'| {machine.name} | {machine.num_chips} x '
           f'{machine.peak_tflops:.0f} TFLOP/s | {machine.num_chips} x {memory} '
@@ -176,7 +177,7 @@ def machine_row(machine):
 
 
 def largest_batches(all_models):
-  """A table of what fits at once."""
+  """Returns a table of what fits at once."""
   text = '| machine | needed | ' + ' | '.join(
       model.name for model in all_models) + ' |\n|---|---|---|---|---|\n'
   for machine in MACHINES:
@@ -189,14 +190,8 @@ def largest_batches(all_models):
   return text
 
 
-def room(machine):
-  """The memory that a replica may fill, GiB."""
-  return ASSUMPTIONS.usable_memory * machine.memory_gib / (
-      machine.replicas_per_chip)
-
-
 def page():
-  """The whole page."""
+  """Returns the whole page."""
   resolved = models()
   all_models = [model for _, model in resolved]
   peak = MACHINES[0].num_chips * MACHINES[0].peak_tflops * 1e12
@@ -205,9 +200,9 @@ def page():
     # The paper's models compute the whole last layer.
     multiply_adds = costs.count_multiply_adds(spec, 1_001)
     shares.append(
-        6 * multiply_adds * ASSUMPTIONS.batch_size *
-        PAPER_STEPS_PER_S[model.name] / peak)
-  kept = [2 * costs.count_saved_activations(spec) / 2**20
+        scaling_arithmetic.FLOPS_PER_MULTIPLY_ADD * multiply_adds *
+        ASSUMPTIONS.batch_size * PAPER_STEPS_PER_S[model.name] / peak)
+  saved = [2 * costs.count_saved_activations(spec) / 2**20
           for spec, _ in resolved]
   return (
       HEAD.format(batch_size=ASSUMPTIONS.batch_size,
@@ -224,7 +219,7 @@ def page():
           activations=listed(
               all_models, [model.activations_mib for model in all_models],
               '{:.0f} MiB'),
-          ideal=listed(all_models, kept, '{:.0f} MiB'),
+          ideal=listed(all_models, saved, '{:.0f} MiB'),
           utilisation=ASSUMPTIONS.utilisation,
           paper_rates=', '.join(map(str, PAPER_STEPS_PER_S.values())),
           paper_shares=', '.join(f'{share:.0%}' for share in shares),
@@ -233,7 +228,7 @@ def page():
 
 
 def listed(all_models, values, form):
-  """'B12 1 MiB, B6-6 2 MiB'."""
+  """Returns values with their layouts, such as 'B12 1 MiB, B6-6 2 MiB'."""
   return ', '.join(f'{model.name} {form.format(value)}'
                    for model, value in zip(all_models, values))
 

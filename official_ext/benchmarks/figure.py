@@ -19,7 +19,10 @@ def draw(path: str, rows: Sequence[report.Row], title: str) -> None:
   """
   import matplotlib  # pylint: disable=g-import-not-at-top
   matplotlib.use('Agg')
-  from matplotlib import pyplot  # pylint: disable=g-import-not-at-top
+  # pylint: disable=g-import-not-at-top
+  from matplotlib import pyplot
+  from matplotlib import ticker
+  # pylint: enable=g-import-not-at-top
 
   groups = {}
   for row in rows:
@@ -32,19 +35,17 @@ def draw(path: str, rows: Sequence[report.Row], title: str) -> None:
       height_ratios=[1.6 + len(group) for group in groups.values()])
   for (speed, memory), (name, group) in zip(axes, groups.items()):
     comparisons = [report.compare(row) for row in group]
-    names = [row.name for row in group]
+    names = [row.name if row.status == 'ok' else f'{row.name}, {row.status}'
+             for row in group]
     _bars(speed, names, [c.speed_up for c in comparisons],
-          [c.ceiling for c in comparisons], '{:.2f}', [
-              row.status for row in group])
-    _bars(memory, names, [
-        None if c.memory_saved is None else 100 * c.memory_saved
-        for c in comparisons], [
-            100 * c.ideal_memory_saved for c in comparisons], '{:.1f} %', [
-                '' for _ in group])
+          [c.ceiling for c in comparisons], '{:.2f}')
+    _bars(memory, names, [c.memory_saved for c in comparisons],
+          [c.ideal_memory_saved for c in comparisons], '{:.1%}')
     speed.invert_yaxis()
     speed.set_title(name, loc='left', fontsize=10)
   axes[-1, 0].set_xlabel("times as fast as Model Garden's vit")
-  axes[-1, 1].set_xlabel('activation memory saved, %')
+  axes[-1, 1].set_xlabel('activation memory saved')
+  axes[-1, 1].xaxis.set_major_formatter(ticker.PercentFormatter(xmax=1))
   handles = [
       pyplot.Rectangle((0, 0), 1, 1, color=_MEASURED),
       pyplot.Line2D([], [], color=_IDEAL, linewidth=2)]
@@ -55,17 +56,15 @@ def draw(path: str, rows: Sequence[report.Row], title: str) -> None:
   pyplot.close(figure)
 
 
-def _bars(axis, names, values, ideals, form, statuses) -> None:
-  """Horizontal bars with their values, and the ideals across them."""
+def _bars(axis, names, values, ideals, form) -> None:
+  """Draws horizontal bars with their values, and the ideals across them."""
   positions = range(len(names))
   axis.barh(positions, [value or 0 for value in values], color=_MEASURED,
             height=0.6)
-  for position, value, ideal, status in zip(
-      positions, values, ideals, statuses):
+  for position, value, ideal in zip(positions, values, ideals):
     axis.plot([ideal, ideal], [position - 0.4, position + 0.4], color=_IDEAL,
               linewidth=2)
-    text = form.format(value) if value is not None else (
-        status if status not in ('', 'ok') else 'not measured')
+    text = 'not measured' if value is None else form.format(value)
     axis.annotate(text, (max(value or 0, ideal), position), xytext=(6, 0),
                   textcoords='offset points', va='center', fontsize=9)
   axis.set_yticks(positions, names, fontsize=9)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 import dataclasses
 import math
-import statistics
 
+import numpy as np
 import tensorflow as tf
 
 from official_ext.benchmarks import csv_file
@@ -66,25 +66,23 @@ def summarize(measured: input_rows.Measured, pipeline: input_rows.Measured,
   row, windows = measured.row, measured.windows
   if measured.error:
     return Summary(row.name, threads=row.threads, error=measured.error)
-  speeds = [window.images_per_second for window in windows]
-  median = statistics.median(speeds)
+  num_images, seconds, cpu_seconds, first_batch_seconds = np.array(
+      [dataclasses.astuple(window) for window in windows]).T
+  speeds = num_images / seconds
+  median = np.median(speeds)
   return Summary(
       row=row.name,
       images_per_second=median,
-      images_per_second_min=min(speeds),
-      images_per_second_max=max(speeds),
+      images_per_second_min=speeds.min(),
+      images_per_second_max=speeds.max(),
       images_per_second_per_core=(
           median / min(row.threads or num_cores, num_cores)),
-      cpu_ms_per_image=statistics.median(
-          1e3 * window.cpu_seconds / window.num_images for window in windows),
-      busy_cores=statistics.median(
-          window.cpu_seconds / window.seconds for window in windows),
-      first_batch_seconds=statistics.median(
-          window.first_batch_seconds for window in windows),
-      of_pipeline=statistics.median(
-          speed / beside.images_per_second
-          for speed, beside in zip(speeds, pipeline.windows)),
-      num_images=sum(window.num_images for window in windows),
+      cpu_ms_per_image=np.median(1e3 * cpu_seconds / num_images),
+      busy_cores=np.median(cpu_seconds / seconds),
+      first_batch_seconds=np.median(first_batch_seconds),
+      of_pipeline=np.median(speeds / [
+          window.images_per_second for window in pipeline.windows]),
+      num_images=int(num_images.sum()),
       threads=row.threads)
 
 
@@ -157,7 +155,7 @@ def _parse_speed(text: str, path: str) -> float:
     speed = float(text)
   except ValueError:
     speed = math.nan
-  if not (speed > 0 and math.isfinite(speed)):
+  if not 0 < speed < math.inf:
     raise ValueError(
         f'--train_step_csv={path}: images_per_second is {text!r}, but must be '
         'a number above 0, or empty.')

@@ -170,7 +170,7 @@ def _step_of_a_replica(settings: settings_lib.Settings
     return tf.reduce_sum(tf.cast(logits, tf.float32))
 
   def benchmark_gradients():
-    """Loss and gradients as results, so that they are not activations."""
+    """Returns loss and gradients, so that they are not activations."""
     if settings.mode == 'eval':
       return [evaluate()]
     with tf.GradientTape() as tape:

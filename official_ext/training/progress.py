@@ -13,27 +13,30 @@ _BAR_FORMAT = (
 
 
 class Progress:
-  """Shows nothing; what the workers of a job but the first one use."""
+  """Shows nothing; what the workers of a job but the first one use.
+
+  Its methods are what a run tells as it goes.
+  """
 
   def begin(self, step: int, train_steps: int) -> None:
-    """Training is about to run from `step` to `train_steps`."""
+    """Shows that training begins at `step`, to end at `train_steps`."""
 
   def compiling(self) -> None:
-    """The first step, which compiles, is about to run."""
+    """Shows that the first step, which compiles, is about to run."""
 
   def trained(self, step: int, loss: float, learning_rate: float,
               steps_per_second: float | None,
               images_per_second: float | None) -> None:
-    """Training has reached `step`; the loss is the mean of this interval."""
+    """Shows that training has reached `step`; the loss is this interval's."""
 
   def interval(self, step: int, text: str) -> None:
-    """An interval is over; `text` sums it up on a line."""
+    """Shows that an interval is over, which `text` sums up on one line."""
 
   def evaluating(self) -> None:
-    """An evaluation is about to run."""
+    """Shows that an evaluation is about to run."""
 
   def close(self) -> None:
-    """The run is over, or failed."""
+    """Ends what is shown: the run is over, or failed."""
 
 
 class LineProgress(Progress):
