@@ -81,10 +81,9 @@ ORDER = {
         'arguments',
         # What is computed.
         'event_files', 'models', 'runs', 'pixels', 'examples',
-        'attention_rollout', 'saliency_maps', 'gradient_ascent', 'validation',
-        'comparison',
+        'attention_rollout', 'saliency_maps', 'validation', 'comparison',
         # Figures and the report.
-        'figures', 'activation_grid', 'curves', 'footprints_figure',
+        'figures', 'gradient_ascent', 'curves', 'footprints_figure',
         'rollout_figure', 'saliency_grid', 'report',
         # What commands share.
         'command', 'shared_flags',

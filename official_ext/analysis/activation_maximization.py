@@ -52,7 +52,6 @@ def main(argv: Sequence[str]) -> None:
     # pylint: disable=g-import-not-at-top
     import tqdm
 
-    from official_ext.analysis import activation_grid
     from official_ext.analysis import gradient_ascent
     from official_ext.trained import class_names
     # pylint: enable=g-import-not-at-top
@@ -65,7 +64,7 @@ def main(argv: Sequence[str]) -> None:
         is_colored=_COLOR.value, seed=_SEED.value)
     with tqdm.tqdm(total=_STEPS.value * len(models), unit='step',
                    disable=None) as bar:
-      figure = activation_grid.draw(models, classes, settings, bar.update)
+      figure = gradient_ascent.draw(models, classes, settings, bar.update)
     command.save(figure, _OUTPUT.value)
 
 

@@ -22,6 +22,7 @@ from official_ext.modeling import specs
 from official_ext.training import event_tags
 
 MISSING = '-'
+WORDS = 'text'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,11 +80,14 @@ class Column:
     heading: what is in it.
     unit: of the values; empty: none, or stated with them. One for a group.
     cell: the cell of a row, which the first row is given to as well.
+    style: the class of its cells in the style sheet: WORDS where they are not
+      numbers, 'steps' or none.
   """
   group: str
   heading: str
   unit: str
   cell: Callable[[Result, Result], Cell]
+  style: str = ''
 
 
 def summarise(run: runs_lib.Run) -> Result:
@@ -137,10 +141,11 @@ def columns(results: Sequence[Result]) -> list[Column]:
   ks = [1, *sorted({result.run.params.task.evaluation.top_k
                     for result in results} - {1})]
   return [
-      Column('', 'Model', '', lambda row, _: Cell(row.run.name)),
-      Column('', 'Layout', '', lambda row, _: Cell(row.layout)),
-      Column('', 'Pooling', '', lambda row, _: Cell(row.pooling or MISSING)),
-      Column('', 'Steps', '', _steps),
+      Column('', 'Model', '', lambda row, _: Cell(row.run.name), WORDS),
+      Column('', 'Layout', '', lambda row, _: Cell(row.layout), WORDS),
+      Column('', 'Pooling', '', lambda row, _: Cell(row.pooling or MISSING),
+             WORDS),
+      Column('', 'Steps', '', _steps, 'steps'),
       *(Column('Train', f'top-{k}', '%', _accuracy(
           lambda row, k=k: row.train.get(k))) for k in ks),
       *(Column('Validation', f'top-{k}', '%', _accuracy(
@@ -166,8 +171,8 @@ def source_columns() -> list[Column]:
     The columns, the name of the row first.
   """
   return [
-      Column('', 'Model', '', lambda row, _: Cell(row.run.name)),
-      Column('', 'Folder', '', lambda row, _: Cell(row.run.model_dir)),
+      Column('', 'Model', '', lambda row, _: Cell(row.run.name), WORDS),
+      Column('', 'Folder', '', lambda row, _: Cell(row.run.model_dir), WORDS),
       Column('', 'Train figures of step', '', lambda row, _: Cell(
           _integer(row.train[1].step if 1 in row.train else None))),
       Column('', 'Validation figures of step', '', lambda row, _: Cell(

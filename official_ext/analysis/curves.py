@@ -5,8 +5,9 @@ The paper's Figure 4.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import dataclasses
+import itertools
 import textwrap
 
 from matplotlib import axes as axes_lib
@@ -39,14 +40,20 @@ _TIME_UNITS = (('s', 3600, 180), ('min', 60, 180), ('h', 1, np.inf))
 
 
 @dataclasses.dataclass(frozen=True)
-class _Panel:
-  """One of the four panels."""
+class _Quantity:
+  """What is drawn, by steps and by training time."""
   title: str
   label: str
   empty: str
-  series: list[event_files.Series | None]
   scale: float
-  by_time: bool
+  of: Callable[[runs_lib.Run], event_files.Series | None]
+
+
+_QUANTITIES = (
+    _Quantity('Training loss', 'loss', 'nothing logged yet', 1,
+              lambda run: run.history.train.get(event_tags.TRAIN_LOSS)),
+    _Quantity('Validation top-1', 'top-1, %', 'no evaluation yet', 100,
+              lambda run: run.history.validation.get(event_tags.ACCURACY)))
 
 
 def draw(runs: Sequence[runs_lib.Run], smoothing: float = 0.0,
@@ -69,20 +76,19 @@ def draw(runs: Sequence[runs_lib.Run], smoothing: float = 0.0,
         f'{len(runs)} trainings are too many for one figure: at most '
         f'{MAX_RUNS} lines can be told apart. Name fewer.')
   unit, per_hour = _time_unit(runs)
-  panels = _panels(runs)
+  panels = list(itertools.product(_QUANTITIES, (False, True)))
   num_rows = len(panels) // num_columns
   is_wide = num_columns == 2
   figure, axes = pyplot.subplots(
       num_rows, num_columns, squeeze=False, layout='constrained',
       sharex='col' if is_wide else False, sharey='row' if is_wide else False,
       figsize=(_WIDTHS[num_columns], _PANEL_HEIGHT * num_rows + 0.6))
-  for panel, cell in zip(panels, axes.flat, strict=True):
-    _draw_panel(cell, panel, runs, smoothing, per_hour)
-    is_first_column = not is_wide or cell in axes[:, 0]
-    if is_first_column:
-      cell.set_ylabel(panel.label)
+  for (quantity, by_time), cell in zip(panels, axes.flat, strict=True):
+    _draw_panel(cell, quantity, runs, smoothing, per_hour if by_time else None)
+    if not is_wide or cell in axes[:, 0]:
+      cell.set_ylabel(quantity.label)
     if not is_wide or cell in axes[-1]:
-      cell.set_xlabel(f'training time, {unit}' if panel.by_time else 'steps')
+      cell.set_xlabel(f'training time, {unit}' if by_time else 'steps')
   _add_legend(figure, runs, num_columns)
   if smoothing:
     figure.supxlabel(f'smoothed by {smoothing:g}, raw values pale',
@@ -90,30 +96,19 @@ def draw(runs: Sequence[runs_lib.Run], smoothing: float = 0.0,
   return figure
 
 
-def _panels(runs: Sequence[runs_lib.Run]) -> list[_Panel]:
-  losses = [run.history.train.get(event_tags.TRAIN_LOSS) for run in runs]
-  accuracies = [run.history.validation.get(event_tags.ACCURACY)
-                for run in runs]
-  return [
-      _Panel(title, label, empty, series, scale, by_time)
-      for title, label, empty, series, scale in (
-          ('Training loss', 'loss', 'nothing logged yet', losses, 1),
-          ('Validation top-1', 'top-1, %', 'no evaluation yet', accuracies,
-           100))
-      for by_time in (False, True)]
-
-
-def _draw_panel(axes: axes_lib.Axes, panel: _Panel,
+def _draw_panel(axes: axes_lib.Axes, quantity: _Quantity,
                 runs: Sequence[runs_lib.Run], smoothing: float,
-                per_hour: float) -> None:
+                per_hour: float | None) -> None:
+  """Draws a quantity by steps, or by time where its unit is given."""
   is_empty = True
-  for index, (run, series) in enumerate(zip(runs, panel.series, strict=True)):
+  for index, run in enumerate(runs):
+    series = quantity.of(run)
     if series is None:
       continue
     positions = series.steps
-    if panel.by_time:
+    if per_hour:
       positions = run.history.hours_at(series.steps) * per_hour
-    values = series.values * panel.scale
+    values = series.values * quantity.scale
     is_empty = is_empty and not np.isfinite(positions).any()
     look = _look(index)
     if len(series) <= _FEW_POINTS:
@@ -126,7 +121,7 @@ def _draw_panel(axes: axes_lib.Axes, panel: _Panel,
     axes.plot(positions, values, **look | (
         {'marker': 'o', 'markersize': 4} if len(series) == 1 else {}))
   axes.set_title(
-      f'{panel.title} by {"training time" if panel.by_time else "steps"}',
+      f'{quantity.title} by {"training time" if per_hour else "steps"}',
       loc='left', fontsize=10)
   axes.grid(color='0.9', linewidth=0.6)
   axes.set_axisbelow(True)
@@ -134,7 +129,7 @@ def _draw_panel(axes: axes_lib.Axes, panel: _Panel,
   for side in ('top', 'right'):
     axes.spines[side].set_visible(False)
   if is_empty:
-    axes.text(0.5, 0.5, panel.empty, transform=axes.transAxes, ha='center',
+    axes.text(0.5, 0.5, quantity.empty, transform=axes.transAxes, ha='center',
               va='center', color='0.4')
 
 
@@ -161,7 +156,7 @@ def smooth(values: np.ndarray, weight: float) -> np.ndarray:
 
 
 def _look(index: int) -> dict[str, object]:
-  """Colour and style of the line of a training, no two of them the same."""
+  """Returns the look of a training's line, no two of them the same."""
   return dict(color=_COLORS[index % len(_COLORS)],
               linestyle=_STYLES[index // len(_COLORS)], linewidth=1.8)
 
@@ -186,7 +181,7 @@ def _add_legend(figure: figure_lib.Figure, runs: Sequence[runs_lib.Run],
 
 
 def _time_unit(runs: Sequence[runs_lib.Run]) -> tuple[str, float]:
-  """The unit of the training times, and how many of it are an hour."""
+  """Returns the unit of training times, and how many of it are an hour."""
   longest = max((run.history.total_hours or 0 for run in runs), default=0)
   return next((unit, per_hour) for unit, per_hour, most in _TIME_UNITS
               if longest * per_hour <= most)

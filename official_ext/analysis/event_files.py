@@ -153,24 +153,23 @@ def read(model_dir: str,
         f'there are no event files in {folders[0]} or {folders[1]}: the '
         'training has not begun, or its logs are elsewhere. Name the '
         '--model_dir of a training that logs.')
-  starts = sorted((list(_load(path)) for path in train_paths),
-                  key=lambda records: records[0][0] if records else 0)
+  # The file of a training that has just begun may be empty.
+  starts = filter(None, (list(_load(path)) for path in train_paths))
   values, hours = [], 0.0
-  for records in starts:
-    begin = records[0][0] if records else 0.0
+  for records in sorted(starts, key=lambda records: records[0][0]):
+    begin, end = records[0][0], records[-1][0]
     for time, scalars in records:
       now = hours + (time - begin) / _SECONDS_PER_HOUR
       values += [_Value(time, *scalar, now) for scalar in scalars]
-    if records:
-      hours += (records[-1][0] - begin) / _SECONDS_PER_HOUR
+    hours += (end - begin) / _SECONDS_PER_HOUR
   for path in validation_paths:
     values += [_Value(time, *scalar)
                for time, scalars in _load(path) for scalar in scalars]
-  return _join(values, hours if starts else None, len(starts))
+  return _join(values, hours if train_paths else None, len(train_paths))
 
 
 def _find(folder: str) -> list[str]:
-  """The event files in a folder, which may be missing."""
+  """Returns the event files in a folder, which may be missing."""
   if not tf.io.gfile.isdir(folder):
     return []
   return [os.path.join(folder, name)
@@ -204,7 +203,7 @@ def _load(path: str) -> Iterator[tuple[float, list[tuple[int, str, float]]]]:
 
 def _join(values: list[_Value], total_hours: float | None,
           num_starts: int) -> History:
-  """One history of the values of all starts."""
+  """Makes one history of the values of all starts."""
   # By name, and then by step.
   train: dict[str, dict[int, float]] = {}
   validation: dict[str, dict[int, float]] = {}

@@ -6,7 +6,7 @@ The page is one file that asks for nothing else, and needs no JavaScript.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 import html
 import importlib.resources
 import itertools
@@ -18,13 +18,12 @@ import official_ext
 from official_ext.analysis import comparison
 from official_ext.analysis import curves
 from official_ext.analysis import runs as runs_lib
+from official_ext.command_line import tables
 
 HTML_FILE = 'report.html'
 MARKDOWN_FILE = 'report.md'
 _TEMPLATE = 'report_template.html'
 _TITLE = 'Comparison of trainings'
-# Columns of words, not of numbers.
-_WORDS = ('Model', 'Layout', 'Pooling', 'Folder')
 _NOTES = (
     'Train accuracies are those of the last interval that was logged, '
     'validation accuracies those of the last evaluation; the best evaluation '
@@ -78,7 +77,7 @@ def write(output_dir: str, runs: Sequence[runs_lib.Run],
 
 def _page(results: Sequence[comparison.Result], smoothing: float,
           figures: Sequence[tuple[str, str, bytes]]) -> str:
-  """The page."""
+  """Fills the template of the page in."""
   template = string.Template(
       importlib.resources.files('official_ext.analysis').joinpath(
           _TEMPLATE).read_text(encoding='utf-8'))
@@ -86,21 +85,19 @@ def _page(results: Sequence[comparison.Result], smoothing: float,
   for number, (title, caption, png) in enumerate(figures, start=1):
     sections.append(_section(
         f'figure-{number}', title,
-        f'<img src="{_data_uri(png)}" alt="{_text(title)}">', caption))
+        f'<img src="{_data_uri(png)}" alt="{html.escape(title)}">', caption))
   return template.substitute(
       title=_TITLE,
-      subtitle=_text(_subtitle(results)),
-      results=_html_table(
-          comparison.columns(results), results, 'results'),
-      deltas=_text(_deltas(results)),
+      subtitle=html.escape(_subtitle(results)),
+      results=_html_table(comparison.columns(results), results, 'results'),
+      deltas=html.escape(_deltas(results)),
       figures='\n'.join(sections),
-      notes='\n'.join(f'<li>{_text(note)}</li>' for note in _NOTES),
-      sources=_html_table(
-          comparison.source_columns(), results, 'sources'))
+      notes='\n'.join(f'<li>{html.escape(note)}</li>' for note in _NOTES),
+      sources=_html_table(comparison.source_columns(), results, 'sources'))
 
 
 def _curves(results: Sequence[comparison.Result], smoothing: float) -> str:
-  """The curves: two columns of panels, and one on narrow screens."""
+  """Draws the curves: two columns of panels, and one on narrow screens."""
   runs = [result.run for result in results]
   wide, narrow = (_data_uri(curves.png(runs, smoothing, num_columns))
                   for num_columns in (2, 1))
@@ -114,112 +111,97 @@ def _curves(results: Sequence[comparison.Result], smoothing: float) -> str:
   return _section(
       'curves', 'Curves',
       f'<picture><source media="(max-width: 760px)" srcset="{narrow}">'
-      f'<img src="{wide}" alt="{_text(alt)}"></picture>', caption)
+      f'<img src="{wide}" alt="{html.escape(alt)}"></picture>', caption)
 
 
 def _section(identifier: str, title: str, image: str, caption: str) -> str:
   return (
       f'<section aria-labelledby="{identifier}">\n'
-      f'<h2 id="{identifier}">{_text(title)}</h2>\n'
-      f'<figure>{image}\n<figcaption>{_text(caption)}</figcaption></figure>\n'
+      f'<h2 id="{identifier}">{html.escape(title)}</h2>\n'
+      f'<figure>{image}\n'
+      f'<figcaption>{html.escape(caption)}</figcaption></figure>\n'
       '</section>')
 
 
 def _html_table(columns: Sequence[comparison.Column],
                 results: Sequence[comparison.Result], label: str) -> str:
-  """A table in a box of its own, which scrolls where it is too narrow."""
+  """Makes a table in a box of its own, which scrolls where it is too narrow."""
   classes = _classes(columns)
-  lines = [f'<div class="scroll" role="region" aria-labelledby="{label}" '
-           'tabindex="0">', '<table>', '<thead>']
-  lines += _html_head(columns, classes)
-  lines += ['</thead>', '<tbody>']
-  for result in results:
-    lines.append('<tr>')
-    for index, column in enumerate(columns):
-      tag, scope = ('td', '') if index else ('th', ' scope="row"')
-      lines.append(f'<{tag}{scope}{classes[index]}>'
-                   f'{_html_cell(column, result, results[0])}</{tag}>')
-    lines.append('</tr>')
-  return '\n'.join([*lines, '</tbody>', '</table>', '</div>'])
+  rows = [''.join(_html_cell(column.cell(result, results[0]), name, not index)
+                  for index, (column, name) in enumerate(zip(columns, classes)))
+          for result in results]
+  return '\n'.join([
+      f'<div class="scroll" role="region" aria-labelledby="{label}" '
+      'tabindex="0">', '<table>', '<thead>',
+      *(f'<tr>{row}</tr>' for row in _html_head(columns, classes) if row),
+      '</thead>', '<tbody>', *(f'<tr>{row}</tr>' for row in rows),
+      '</tbody>', '</table>', '</div>'])
 
 
 def _html_head(columns: Sequence[comparison.Column],
-               classes: Sequence[str]) -> Iterator[str]:
-  """One row of headings, or two where some of them stand in groups."""
-  is_grouped = any(column.group for column in columns)
-  span = ' rowspan="2"' if is_grouped else ''
-  yield '<tr>'
+               classes: Sequence[str]) -> tuple[str, str]:
+  """Returns two rows of headings: groups, and what stands below them."""
+  top = below = ''
   for group, members in itertools.groupby(
       zip(columns, classes), lambda member: member[0].group):
     members = list(members)
     if group:
-      yield (f'<th scope="colgroup" colspan="{len(members)}"{members[0][1]}>'
-             f'{_text(_with_unit(group, members[0][0]))}</th>')
+      column, name = members[0]
+      top += (f'<th scope="colgroup" colspan="{len(members)}" class="{name}">'
+              f'{html.escape(_with_unit(group, column))}</th>')
+      below += ''.join(
+          f'<th scope="col" class="{name}">{html.escape(column.heading)}</th>'
+          for column, name in members)
     else:
-      for column, name in members:
-        heading = _text(_with_unit(column.heading, column))
-        yield f'<th scope="col"{span}{name}>{heading}</th>'
-  yield '</tr>'
-  if is_grouped:
-    yield '<tr>'
-    for column, name in zip(columns, classes):
-      if column.group:
-        yield f'<th scope="col"{name}>{_text(column.heading)}</th>'
-    yield '</tr>'
+      top += ''.join(
+          f'<th scope="col" rowspan="2" class="{name}">'
+          f'{html.escape(_with_unit(column.heading, column))}</th>'
+          for column, name in members)
+  return top, below
 
 
 def _classes(columns: Sequence[comparison.Column]) -> list[str]:
-  """The attribute of the cells of every column, for the style sheet."""
-  attributes = []
-  previous = ''
+  """Returns the classes of the cells of every column, for the style sheet."""
+  classes = []
+  group = ''
   for column in columns:
-    names = []
-    if column.heading in _WORDS:
-      names.append('text')
-    if column.heading == 'Steps':
-      names.append('steps')
-    if column.group != previous:
-      names.append('start')
-    previous = column.group
-    attributes.append(f' class="{" ".join(names)}"' if names else '')
-  return attributes
+    starts = 'start' if column.group != group else ''
+    classes.append(f'{column.style} {starts}'.strip())
+    group = column.group
+  return classes
 
 
-def _html_cell(column: comparison.Column, result: comparison.Result,
-               first: comparison.Result) -> str:
-  cell = column.cell(result, first)
-  text = _text(cell.text)
-  if column.heading in _WORDS:
+def _html_cell(cell: comparison.Cell, name: str, is_first: bool) -> str:
+  text = html.escape(cell.text)
+  if comparison.WORDS in name.split():
     text = _PART_END.sub(r'\1<wbr>', text)
   if cell.delta:
-    text += f' <span class="delta">{_text(cell.delta)}</span>'
+    text += f' <span class="delta">{html.escape(cell.delta)}</span>'
   if cell.note:
-    text += f' <span class="note">{_text(cell.note)}</span>'
-  return text
+    text += f' <span class="note">{html.escape(cell.note)}</span>'
+  tag, scope = ('th', ' scope="row"') if is_first else ('td', '')
+  return f'<{tag}{scope} class="{name}">{text}</{tag}>'
 
 
 def _markdown(results: Sequence[comparison.Result]) -> str:
-  """The tables and the notes as Markdown."""
+  """Writes the tables and the notes as Markdown."""
   return '\n'.join([
       f'# {_TITLE}', '', _subtitle(results), '',
-      *_markdown_table(comparison.columns(results), results), '',
+      _markdown_table(comparison.columns(results), results), '',
       _deltas(results), '', '## Where the figures are from', '',
       *(f'- {_escaped(note)}' for note in _NOTES), '',
-      *_markdown_table(comparison.source_columns(), results), ''])
+      _markdown_table(comparison.source_columns(), results), ''])
 
 
 def _markdown_table(columns: Sequence[comparison.Column],
-                    results: Sequence[comparison.Result]) -> Iterator[str]:
-  def row(cells):
-    return f'| {" | ".join(cells)} |'
-
-  yield row(_with_unit(f'{column.group} {column.heading}'.strip(), column)
-            for column in columns)
-  yield row('---' if column.heading in _WORDS else '---:'
-            for column in columns)
-  for result in results:
-    yield row(_markdown_cell(column.cell(result, results[0]))
-              for column in columns)
+                    results: Sequence[comparison.Result]) -> str:
+  return tables.markdown(
+      [_with_unit(f'{column.group} {column.heading}'.strip(), column)
+       for column in columns],
+      [[_markdown_cell(column.cell(result, results[0])) for column in columns]
+       for result in results],
+      ['---' if column.style == comparison.WORDS else '---:'
+       for column in columns])
 
 
 def _markdown_cell(cell: comparison.Cell) -> str:
@@ -249,12 +231,8 @@ def _with_unit(heading: str, column: comparison.Column) -> str:
   return f'{heading}, {column.unit}' if column.unit else heading
 
 
-def _text(text: str) -> str:
-  return html.escape(text)
-
-
 def _escaped(text: str) -> str:
-  """Text that Markdown must not take for anything else."""
+  """Escapes text that Markdown must not take for anything else."""
   return _MARKDOWN_SPECIAL.sub(r'\\\1', ' '.join(text.split()))
 
 

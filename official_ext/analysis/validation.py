@@ -27,7 +27,7 @@ FRACTIONS = (0.5, 0.9)
 def batches(models: Sequence[models_lib.NamedModel], pattern: str | None,
             num_images: int | None
             ) -> Iterator[tuple[validation_data.Batch, ...]]:
-  """The same images for each model, preprocessed as it evaluates them.
+  """Reads the same images for each model, preprocessed as it evaluates them.
 
   Args:
     models: at least one.
@@ -60,7 +60,7 @@ def batches(models: Sequence[models_lib.NamedModel], pattern: str | None,
 def salient_areas(models: Sequence[models_lib.NamedModel], pattern: str | None,
                   num_images: int | None, method: str,
                   seed: int = 0) -> np.ndarray:
-  """How much of every image is salient to each model.
+  """Computes how much of every image is salient to each model.
 
   Args:
     models: M of them.
@@ -90,7 +90,7 @@ def salient_areas(models: Sequence[models_lib.NamedModel], pattern: str | None,
 
 
 def format_areas(names: Sequence[str], areas: np.ndarray) -> str:
-  """The areas as a Markdown table.
+  """Formats the areas as a Markdown table.
 
   Args:
     names: of the M models.
@@ -108,14 +108,11 @@ def format_areas(names: Sequence[str], areas: np.ndarray) -> str:
               for fraction in FRACTIONS)]
   rows = []
   for name, own in zip(names, areas):
-    cells = [f'{own[index].mean():.2f} % of the pixels'
-             for index in range(len(FRACTIONS))]
-    for index in range(len(FRACTIONS)):
-      difference = own[index] - areas[0][index]
+    cells = [f'{area.mean():.2f} % of the pixels' for area in own]
+    for difference in own - areas[0]:
       margin = (stats.t.ppf(0.975, count - 1) * stats.sem(difference)
                 if count > 1 else math.nan)
-      cells.append('' if own is areas[0] or name == names[0]
-                   else f'{difference.mean():+.2f} ± {margin:.2f}')
+      cells.append(f'{difference.mean():+.2f} ± {margin:.2f}' if rows else '')
     rows.append([name, *cells])
   left_out = int((~complete).sum())
   note = f'; {left_out} without any saliency left out' if left_out else ''
@@ -128,19 +125,14 @@ class Disagreements:
 
   Attributes:
     names: of the two models.
-    num_both: both are right.
-    num_first: only the first is right.
-    num_second: only the second is right.
-    num_neither: both are wrong.
+    counts: int [2, 2], of images; whether the first is right, by whether the
+      second is.
     examples: images of which one only is right, the first's before the
       second's, each beginning with the one of which it is most confident.
     only_right: for each of the examples, the name of the model that is right.
   """
   names: tuple[str, str]
-  num_both: int
-  num_first: int
-  num_second: int
-  num_neither: int
+  counts: np.ndarray
   examples: list[examples_lib.Example]
   only_right: list[str]
 
@@ -180,10 +172,9 @@ def disagreements(first: models_lib.NamedModel, second: models_lib.NamedModel,
           f'image {index + position}', group[0].encoded[position], label)
       entry = (float(probabilities[who][position, label]),
                -(index + int(position)), example)
-      if len(most_confident[who]) < num_examples:
-        heapq.heappush(most_confident[who], entry)
-      else:
-        heapq.heappushpop(most_confident[who], entry)
+      heapq.heappush(most_confident[who], entry)
+      if len(most_confident[who]) > num_examples:
+        heapq.heappop(most_confident[who])
     index += len(labels)
   examples, only_right = [], []
   for model, entries in zip((first, second), most_confident):
@@ -191,13 +182,11 @@ def disagreements(first: models_lib.NamedModel, second: models_lib.NamedModel,
       examples.append(entry[2])
       only_right.append(model.name)
   return Disagreements(
-      (first.name, second.name), *map(int, (
-          counts[1, 1], counts[1, 0], counts[0, 1], counts[0, 0])),
-      examples, only_right)
+      (first.name, second.name), counts, examples, only_right)
 
 
 def format_disagreements(found: Disagreements) -> str:
-  """The counts as text, and whether chance explains them.
+  """Formats the counts, and whether chance explains them.
 
   Args:
     found: what `disagreements` returned.
@@ -208,18 +197,18 @@ def format_disagreements(found: Disagreements) -> str:
   first, second = found.names
   width = max(len('only  is right') + max(len(first), len(second)), 14)
   counts = {
-      'both are right': found.num_both,
-      f'only {first} is right': found.num_first,
-      f'only {second} is right': found.num_second,
-      'both are wrong': found.num_neither,
+      'both are right': found.counts[1, 1],
+      f'only {first} is right': found.counts[1, 0],
+      f'only {second} is right': found.counts[0, 1],
+      'both are wrong': found.counts[0, 0],
   }
-  total = sum(counts.values())
+  total = found.counts.sum()
   lines = [f'{name:{width}}{count:8}{100 * count / total:8.2f} %'
            for name, count in counts.items()]
-  differing = found.num_first + found.num_second
-  if differing:
+  num_first, num_second = found.counts[1, 0], found.counts[0, 1]
+  if num_first + num_second:
     # McNemar's test, exact: among the images of which one is right, who is?
-    chance = stats.binomtest(found.num_first, differing).pvalue
+    chance = stats.binomtest(num_first, num_first + num_second).pvalue
     lines.append(
         f'if both were as good, they would differ at least so much with '
         f'probability {chance:.2g}')

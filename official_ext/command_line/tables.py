@@ -5,10 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 
-def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-  """Returns a table; a cell must not hold what Markdown takes for its end."""
-  return '\n'.join(f'| {" | ".join(cells)} |'
-                   for cells in (header, ['---'] * len(header), *rows))
+def markdown(header: Sequence[str], rows: Iterable[Sequence[str]],
+             rules: Sequence[str] = ()) -> str:
+  """Formats a table.
+
+  Args:
+    header: the headings.
+    rows: the cells, which must not hold what Markdown takes for their end.
+    rules: below the headings, '---:' where a column is aligned to the right;
+      by default none is.
+
+  Returns:
+    Several lines.
+  """
+  rules = rules or ['---'] * len(header)
+  return '\n'.join(
+      f'| {" | ".join(cells)} |' for cells in (header, rules, *rows))
 
 
 def significant(value: float) -> str:

@@ -61,19 +61,13 @@ class Row:
   """What is known of an export, or of the checkpoint.
 
   Attributes:
-    name: what it is.
+    runner: the export; None of the checkpoint.
     accuracy: on the validation set.
-    num_bytes: of its files; None of the checkpoint.
-    takes_bytes: whether its times include decoding.
     seconds: of a call by batch size, the median.
-    is_exact: whether its arithmetic is the training's.
   """
-  name: str
-  accuracy: Accuracy
-  num_bytes: int | None = None
-  takes_bytes: bool = False
+  runner: runner_lib.Runner | None = None
+  accuracy: Accuracy = dataclasses.field(default_factory=Accuracy)
   seconds: dict[int, float] = dataclasses.field(default_factory=dict)
-  is_exact: bool = True
 
 
 def compare(trained: trained_model.TrainedModel,
@@ -92,41 +86,38 @@ def compare(trained: trained_model.TrainedModel,
   classify = tf.function(
       lambda images: trained.model(images, training=False),
       reduce_retracing=True)
-  rows = [Row('checkpoint', Accuracy())] + [
-      Row(runner.name, Accuracy(), runner.num_bytes, runner.takes_bytes,
-          is_exact=runner.is_exact) for runner in runners]
+  checkpoint = Row()
+  exports = [Row(runner) for runner in runners]
   for batch in batches:
     expected = tf.cast(classify(batch.images), tf.float32).numpy()
-    rows[0].accuracy.add(expected, batch.labels, None)
+    checkpoint.accuracy.add(expected, batch.labels, None)
     resized = normalization.denormalize(batch.images)
-    for row, runner in zip(rows[1:], runners, strict=True):
-      logits = runner.logits(batch.encoded if runner.takes_bytes else resized)
+    for row in exports:
+      logits = row.runner.logits(
+          batch.encoded if row.runner.takes_bytes else resized)
       row.accuracy.add(logits, batch.labels, expected)
-  return rows
+  return [checkpoint, *exports]
 
 
-def time_calls(rows: list[Row], runners: list[runner_lib.Runner],
-               example: validation_data.Batch, batch_sizes: list[int]) -> None:
+def time_calls(rows: list[Row], example: validation_data.Batch,
+               batch_sizes: list[int]) -> None:
   """Times the exports, each at every batch size, and adds it to the rows.
 
   Args:
-    rows: one for each runner.
-    runners: the exports.
+    rows: those of exports.
     example: images to repeat.
     batch_sizes: images in a call.
   """
-  for row, runner in zip(rows, runners, strict=True):
+  resized = normalization.denormalize(example.images)
+  for row in rows:
+    images = example.encoded if row.runner.takes_bytes else resized
     for batch_size in batch_sizes:
-      if runner.takes_bytes:
-        batch = np.resize(example.encoded, [batch_size])
-      else:
-        resized = normalization.denormalize(example.images)
-        batch = resized[np.arange(batch_size) % len(resized)]
-      row.seconds[batch_size] = median_seconds(
-          lambda runner=runner, batch=batch: runner.logits(batch))
+      batch = images[np.arange(batch_size) % len(images)]
+      row.seconds[batch_size] = _median_seconds(
+          lambda row=row, batch=batch: row.runner.logits(batch))
 
 
-def median_seconds(call: Callable[[], object]) -> float:
+def _median_seconds(call: Callable[[], object]) -> float:
   """Returns the median time of a call that is made twice before, s."""
   call()
   call()
@@ -148,13 +139,14 @@ def format_table(rows: list[Row], batch_sizes: list[int]) -> str:
   lines = []
   for row in rows:
     accuracy = row.accuracy
-    cells = [row.name,
+    runner = row.runner
+    cells = [runner.name if runner else 'checkpoint',
              f'{100 * accuracy.num_top_1 / accuracy.num_images:.2f} %',
              f'{100 * accuracy.num_top_5 / accuracy.num_images:.2f} %']
-    if row.num_bytes is not None:
+    if runner:
       cells += [f'{accuracy.max_difference:.1e}',
-                tables.significant(row.num_bytes / 1e6),
-                'image files' if row.takes_bytes else 'resized images',
+                tables.significant(runner.num_bytes / 1e6),
+                'image files' if runner.takes_bytes else 'resized images',
                 *(tables.significant(1e3 * row.seconds[size])
                   for size in batch_sizes),
                 *(tables.significant(size / row.seconds[size])

@@ -67,10 +67,10 @@ def main(argv: Sequence[str]) -> None:
     first = next(batches)
     rows = comparison.compare(
         trained, runners, itertools.chain([first], batches))
-    comparison.time_calls(rows[1:], runners, first, _BATCH_SIZES.value)
+    comparison.time_calls(rows[1:], first, _BATCH_SIZES.value)
   print(f'{rows[0].accuracy.num_images} images, {checkpoint}:\n')
   print(comparison.format_table(rows, _BATCH_SIZES.value))
-  wrong = [row.name for row in rows[1:] if row.is_exact and
+  wrong = [row.runner.name for row in rows[1:] if row.runner.is_exact and
            not row.accuracy.max_difference <= _TOLERANCE.value]
   if wrong:
     errors.fail(

@@ -40,15 +40,15 @@ def test_disagreements(pair):
   is_right = np.array([
       model.logits(images).numpy().argmax(-1) == labels for model in pair])
   found = validation.disagreements(*pair, None, None, 2)
-  assert (found.num_both, found.num_first, found.num_second,
-          found.num_neither) == tuple(
+  assert (found.counts[1, 1], found.counts[1, 0], found.counts[0, 1],
+          found.counts[0, 0]) == tuple(
               ((is_right[0] == a) & (is_right[1] == b)).sum()
               for a, b in ((1, 1), (1, 0), (0, 1), (0, 0)))
-  assert found.num_first > 2
+  assert found.counts[1, 0] > 2
   first = [example for example, name in zip(found.examples, found.only_right)
            if name == 'A']
   assert len(first) == 2
-  assert len(found.examples) == 2 + min(2, found.num_second)
+  assert len(found.examples) == 2 + min(2, found.counts[0, 1])
   # Of all images that A alone gets right, it is most confident of these.
   confidence = models_lib.softmax(pair[0].logits(images))[
       np.arange(len(labels)), labels]
@@ -59,7 +59,8 @@ def test_disagreements(pair):
 
 
 def test_how_disagreements_are_told():
-  found = validation.Disagreements(('A', 'B'), 90, 6, 1, 3, [], [])
+  found = validation.Disagreements(
+      ('A', 'B'), np.array([[3, 1], [6, 90]]), [], [])
   *counts, chance = validation.format_disagreements(found).splitlines()
   assert [line.split()[-3:] for line in counts] == [
       ['90', '90.00', '%'], ['6', '6.00', '%'], ['1', '1.00', '%'],
@@ -70,7 +71,7 @@ def test_how_disagreements_are_told():
 
 def test_models_that_agree(pair):
   found = validation.disagreements(pair[0], pair[0], None, 20, 3)
-  assert (found.num_first, found.num_second, found.examples) == (0, 0, [])
+  assert (found.counts[1, 0], found.counts[0, 1], found.examples) == (0, 0, [])
   assert 'probability' not in validation.format_disagreements(found)
 
 
