@@ -25,7 +25,6 @@ del FLAGS.mode
 flags.DEFINE_enum('mode', None, modes.MODES, 'What to do.')
 # So that --help shows them.
 flags.adopt_module_key_flags(tfm_flags)
-flags.adopt_module_key_flags(library_logs)
 _ASYNC_CHECKPOINTING = flags.DEFINE_bool(
     'enable_async_checkpointing', True,
     'Whether training goes on while a checkpoint is written.')

@@ -67,8 +67,8 @@ ORDER = {
         'runner', 'classifier', 'saved_model', 'litert', 'onnx', 'loading',
     ],
     'official_ext.serving': [
-        'thread_flag', 'comparison', 'export_during_training', 'export',
-        'verify', 'predict', 'client',
+        'comparison', 'export_during_training', 'export', 'verify',
+        'predict', 'client',
     ],
     'official_ext.train': [],
     'official_ext.benchmarks': [

@@ -39,7 +39,7 @@ DEFAULT_RESIDUAL = 0.5
 
 
 def traceable(model: models_lib.NamedModel) -> funnel_vit.FunnelViT:
-  """The backbone of a model, if its layers can be looked into.
+  """Returns the backbone of a model, if its layers can be looked into.
 
   Args:
     model: the model.
@@ -73,7 +73,7 @@ def traceable(model: models_lib.NamedModel) -> funnel_vit.FunnelViT:
 
 def pooling_matrix(pool: funnel_encoder.Pool, pooling: str,
                    has_class_token: bool) -> np.ndarray:
-  """What every pooled token is made of.
+  """Says what every pooled token is made of.
 
   Args:
     pool: the pool.
@@ -98,14 +98,14 @@ def pooling_matrix(pool: funnel_encoder.Pool, pooling: str,
 
 
 def _largest_fractions(tokens: np.ndarray) -> np.ndarray:
-  """In what part of the channels each is the largest: [B, S, D] to [B, S]."""
+  """Counts in which fraction of D each is largest, [B, S, D] -> [B, S]."""
   is_largest = tokens == tokens.max(axis=1, keepdims=True)
   return np.mean(is_largest / is_largest.sum(axis=1, keepdims=True), axis=-1)
 
 
 def layer_matrix(trace: funnel_encoder.LayerTrace, spec: specs.ModelSpec,
                  residual: float = DEFAULT_RESIDUAL) -> np.ndarray:
-  """What a layer's output tokens are made of, of what came before it.
+  """Says what a layer's output tokens are made of, of what came before it.
 
   Args:
     trace: the layer, and the pool before it if there is one.
@@ -127,14 +127,14 @@ def layer_matrix(trace: funnel_encoder.LayerTrace, spec: specs.ModelSpec,
 
 def _mix(attention: np.ndarray, itself: np.ndarray,
          residual: float) -> np.ndarray:
-  """The two ways into a layer's tokens; it may compute the first ones alone."""
+  """Mixes the two ways into a layer's tokens, of which it may compute few."""
   num_outputs = attention.shape[-2]
   return (1 - residual) * attention + residual * itself[..., :num_outputs, :]
 
 
 def rollout(backbone: funnel_vit.FunnelViT, images: tf.Tensor,
             residual: float = DEFAULT_RESIDUAL) -> np.ndarray:
-  """What the last tokens of a model are made of, of its first ones.
+  """Says what the last tokens of a model are made of, of its first ones.
 
   Args:
     backbone: the backbone.
@@ -158,7 +158,7 @@ def rollout(backbone: funnel_vit.FunnelViT, images: tf.Tensor,
 
 
 def patch_map(tokens: np.ndarray, spec: specs.ModelSpec) -> np.ndarray:
-  """What the image representation is made of, by patch.
+  """Says what the image representation is made of, by patch.
 
   Args:
     tokens: what `rollout` returned, [B, T, N].

@@ -108,7 +108,7 @@ class History:
     return int(max(last)) if last else None
 
   def hours_at(self, steps: np.ndarray) -> np.ndarray:
-    """The training time at steps, in between those that were logged too.
+    """Returns the training time at steps, also between those that were logged.
 
     Args:
       steps: int64 [N].

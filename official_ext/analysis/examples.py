@@ -103,7 +103,7 @@ def prepare(examples: Sequence[Example],
 
 
 def _files(pattern: str) -> list[str]:
-  """The files that a pattern means; of a folder, all below it."""
+  """Lists the files that a pattern means; of a folder, all below it."""
   if not tf.io.gfile.isdir(pattern):
     return sorted(path for path in tf.io.gfile.glob(pattern)
                   if not tf.io.gfile.isdir(path))
@@ -119,7 +119,7 @@ def _is_image(path: str) -> bool:
 
 
 def _spread(paths: list[str], count: int) -> list[str]:
-  """`count` of the paths, at even distances."""
+  """Takes `count` of the paths, at even distances."""
   if len(paths) <= count:
     return paths
   return [paths[index * len(paths) // count] for index in range(count)]
@@ -137,7 +137,7 @@ def _from_file(path: str, model: models_lib.NamedModel) -> Example:
 
 def _from_records(paths: list[str],
                   model: models_lib.NamedModel) -> Iterator[Example]:
-  """The images of TFRecords, with their labels."""
+  """Yields the images of TFRecords, with their labels."""
   task = model.trained.params.task
   data = task.train_data
   decoder = classification_input.Decoder(

@@ -53,7 +53,7 @@ class Row:
 
 def rows_of_layout(layout: str, model_name: str,
                    side_px: int) -> tuple[list[Row], list[str]]:
-  """A layout pooled along the sequence, and on the grid.
+  """Resolves a layout pooled along the sequence, and on the grid.
 
   Args:
     layout: as it is typed.
@@ -120,13 +120,13 @@ def draw(rows: Sequence[Row], image: np.ndarray | None,
 
 
 def count_split(tokens: Sequence[Sequence[int]], grid: tuple[int, int]) -> int:
-  """How many tokens have their patches in more than one piece."""
+  """Counts the tokens that have their patches in more than one piece."""
   return sum(
       token_windows.count_pieces(patches, grid) > 1 for patches in tokens)
 
 
 def describe(tokens: Sequence[Sequence[int]], grid: tuple[int, int]) -> str:
-  """How many patches tokens have, and whether all are in one piece.
+  """Says how many patches tokens have, and whether all are in one piece.
 
   Args:
     tokens: the patches of each token.
@@ -188,7 +188,7 @@ def _draw_tokens(cell: axes_lib.Axes, tokens: Sequence[Sequence[int]],
 
 def _shade(fills: np.ndarray, image: np.ndarray | None,
            patch_size: int) -> np.ndarray:
-  """Colours [H, W, 3], as dark as what lies under them.
+  """Makes colours [H, W, 3] as dark as what lies under them.
 
   Args:
     fills: of the patches, [H, W, 3].
@@ -230,7 +230,7 @@ def _borders(owners: np.ndarray) -> list:
 
 
 def _colors(tokens: Sequence[Sequence[int]], owners: np.ndarray) -> list[str]:
-  """A colour for each token, another than those of its neighbours."""
+  """Chooses a colour for each token, another than its neighbours have."""
   near = [set() for _ in tokens]
   for one, two in ((owners[1:], owners[:-1]), (owners[:, 1:], owners[:, :-1]),
                    (owners[1:, 1:], owners[:-1, :-1]),

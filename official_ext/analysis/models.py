@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 import dataclasses
 import os
 
@@ -36,7 +36,7 @@ class NamedModel:
     return tuple(self.trained.params.task.model.input_size[:2])
 
   def logits(self, images: tf.Tensor) -> tf.Tensor:
-    """The logits, float32 [B, C], of normalised images [B, H, W, 3]."""
+    """Returns the logits, float32 [B, C], of images as models take them."""
     return tf.cast(self.trained.model(images, training=False), tf.float32)
 
 
@@ -75,7 +75,7 @@ def load(models: Sequence[arguments.ModelArgument],
 def unique_names(models: Sequence[arguments.ModelArgument],
                  params: Sequence[experiment.cfg.ExperimentConfig]
                  ) -> list[str]:
-  """What to call models: as typed, by their layouts, or else by their paths.
+  """Names models as typed, by their layouts, or else by their paths.
 
   Args:
     models: as typed.
@@ -104,7 +104,7 @@ def unique_names(models: Sequence[arguments.ModelArgument],
 
 
 def layout_name(params: experiment.cfg.ExperimentConfig) -> str:
-  """The layout of a model with its token counts, or its backbone's name."""
+  """Returns the layout with its token counts, or the backbone's name."""
   model = params.task.model
   if model.backbone.type != 'funnel_vit':
     return model.backbone.type
@@ -115,7 +115,7 @@ def layout_name(params: experiment.cfg.ExperimentConfig) -> str:
 
 def _load(path: str, checkpoint: str, ema: bool | None,
           config_file: str | None) -> trained_model.TrainedModel:
-  """One model, by its model_dir or the prefix of a checkpoint."""
+  """Loads a model by its model_dir or the prefix of a checkpoint."""
   if tf.io.gfile.exists(os.path.join(path, experiment.SAVED_FILE)):
     return trained_model.find(
         path, trained_model.Selection(checkpoint, ema))
@@ -142,11 +142,8 @@ def check_same_classes(models: Sequence[NamedModel]) -> None:
     ValueError: if two have different classes.
   """
   first = models[0]
+  check_same_counts({model.name: len(model.class_names) for model in models})
   for other in models[1:]:
-    if len(first.class_names) != len(other.class_names):
-      raise ValueError(
-          f'{first.name} has {len(first.class_names)} classes and {other.name} '
-          f'{len(other.class_names)}. Compare models of the same data set.')
     for index, (mine, theirs) in enumerate(
         zip(first.class_names, other.class_names)):
       if mine != theirs:
@@ -155,6 +152,23 @@ def check_same_classes(models: Sequence[NamedModel]) -> None:
             f'{other.name}. Compare models of the same data set.')
 
 
+def check_same_counts(num_classes: Mapping[str, int]) -> None:
+  """Makes sure that models have as many classes.
+
+  Args:
+    num_classes: by the name of the model.
+
+  Raises:
+    ValueError: if two have different numbers of classes.
+  """
+  (first, expected), *others = num_classes.items()
+  for name, count in others:
+    if count != expected:
+      raise ValueError(
+          f'{first} has {expected} classes and {name} {count}. Compare models '
+          'of the same data set.')
+
+
 def softmax(logits: tf.Tensor) -> np.ndarray:
-  """Probabilities, float64 [B, C], of logits [B, C]."""
+  """Returns the probabilities, float64 [B, C], of logits [B, C]."""
   return tf.nn.softmax(tf.cast(logits, tf.float64)).numpy()

@@ -66,12 +66,8 @@ def load(models: Sequence[arguments.ModelArgument]) -> list[Run]:
   """
   params = [experiment.load_saved(model.path) for model in models]
   names = models_lib.unique_names(models, params)
-  counts = [item.task.model.num_classes for item in params]
-  for name, count in zip(names, counts, strict=True):
-    if count != counts[0]:
-      raise ValueError(
-          f'{names[0]} has {counts[0]} classes and {name} {count}. Compare '
-          'models of the same data set.')
+  models_lib.check_same_counts({
+      name: item.task.model.num_classes for name, item in zip(names, params)})
   return [
       Run(name, model.path, item, event_files.read(
           model.path, item.trainer.validation_summary_subdir))

@@ -74,7 +74,7 @@ class Saliency:
     return np.abs(attributed).max(axis=-1)
 
   def attribute(self, images: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """As the call, of every channel and with its sign: [B, H, W, 3]."""
+    """Does as the call, but keeps channels and signs: [B, H, W, 3]."""
     images = np.asarray(images, np.float32)
     classes = np.asarray(classes, np.int32)
     if self._method == 'gradient':
@@ -88,12 +88,12 @@ class Saliency:
     return (images - black) * self._mean(points, _NUM_POINTS, classes)
 
   def _mean(self, variants, count: int, classes: np.ndarray) -> np.ndarray:
-    """The mean gradient at some variants of the images."""
+    """Returns the mean gradient at some variants of the images."""
     return sum(self._gradient(tf.constant(variant), classes).numpy()
                for variant in variants) / np.float32(count)
 
   def _noisy(self, images: np.ndarray):
-    """The images with noise, again and again."""
+    """Yields the images with noise, again and again."""
     # Every image has noise of its own, whatever the batch it is in.
     generators = [np.random.default_rng([self._seed, 0]) for _ in images]
     spans = images.max(axis=(1, 2, 3)) - images.min(axis=(1, 2, 3))

@@ -66,8 +66,6 @@ _OUTPUT_DIR = flags.DEFINE_string(
 flags.register_validator(
     'consumes', lambda speed: speed is None or speed > 0,
     'must be above 0 images/s')
-# So that --help shows it.
-flags.adopt_module_key_flags(library_logs)
 
 _MODULE = 'official_ext.benchmarks.input_pipeline'
 _CSV_FILE = 'input_pipeline.csv'

@@ -32,8 +32,6 @@ _PARAMS_OVERRIDE = flags.DEFINE_string(
 _OUTPUT_CSV = flags.DEFINE_string(
     'output_csv', None, 'Where to write the table as CSV; by default nowhere.')
 _MODULE = 'official_ext.benchmarks.optimizers'
-# So that --help shows it.
-flags.adopt_module_key_flags(library_logs)
 
 
 def main(argv: Sequence[str]) -> None:

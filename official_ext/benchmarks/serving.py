@@ -20,7 +20,6 @@ from absl import flags
 from official_ext.command_line import errors
 from official_ext.command_line import flag_types
 from official_ext.command_line import library_logs
-from official_ext.serving import thread_flag
 from official_ext.serving.formats import names
 
 _LAYOUTS = flags.DEFINE_string(
@@ -36,9 +35,7 @@ _IMAGE_SIZE = flags.DEFINE_integer(
 _MODEL_NAME = flags.DEFINE_string('model_name', 'vit-b16', 'The preset.')
 _ROUNDS = flags.DEFINE_integer(
     'rounds', 5, 'Timed calls of each export and batch size.', lower_bound=1)
-# So that --help shows them.
-flags.adopt_module_key_flags(thread_flag)
-flags.adopt_module_key_flags(library_logs)
+_NUM_THREADS = flag_types.define_num_threads()
 
 
 def main(argv: Sequence[str]) -> None:
@@ -65,7 +62,7 @@ def main(argv: Sequence[str]) -> None:
         path = export_process.run(
             _MODEL_NAME.value, layout, _IMAGE_SIZE.value,
             export_format, os.path.join(folder, export_format, layout))
-        runner, = loading.load_all(path, thread_flag.NUM_THREADS.value)
+        runner, = loading.load_all(path, _NUM_THREADS.value)
         rows.append(serving_rows.Row(layout, runner, _IMAGE_SIZE.value))
     serving_rows.measure(rows, _BATCH_SIZES.value, _ROUNDS.value)
   print(f'{_MODEL_NAME.value}, {_IMAGE_SIZE.value} px, {os.cpu_count()} CPU '

@@ -67,7 +67,6 @@ _TPU = flags.DEFINE_string('tpu', '', "The TPU's address, such as 'local'.")
 _OUTPUT_DIR = flags.DEFINE_string(
     'output_dir', None, 'Where to write train_step.csv and train_step.png; '
     'none by default.')
-flags.adopt_module_key_flags(library_logs)
 
 
 def main(argv: Sequence[str]) -> None:

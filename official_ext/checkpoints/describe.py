@@ -9,13 +9,9 @@ from collections.abc import Sequence
 import json
 
 from absl import app
-from absl import flags
 
 from official_ext.command_line import errors
 from official_ext.command_line import library_logs
-
-# So that --help shows it.
-flags.adopt_module_key_flags(library_logs)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -26,15 +22,13 @@ def main(argv: Sequence[str]) -> None:
   from official_ext.checkpoints import metadata
   from official_ext.checkpoints import object_graph
   # pylint: enable=g-import-not-at-top
-  try:
+  with errors.reported():
     checkpoint = object_graph.find(argv[1])
     found = metadata.read(checkpoint)
-  except ValueError as error:
-    errors.fail(error)
   if found is None:
     errors.fail(f'{checkpoint} carries no metadata of this project.')
   print(json.dumps(found, indent=2))
 
 
 if __name__ == '__main__':
-  app.run(main)
+  library_logs.run(main)

@@ -1,7 +1,8 @@
-"""Types of command-line flags that absl lacks."""
+"""Flags of a type that absl lacks, or that several packages define."""
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from absl import flags
@@ -46,16 +47,6 @@ def define_positive_integers(
       flag_values=flag_values, serializer=flags.ListSerializer(','))
 
 
-class _Figures(flags.ListParser):
-  """Files of figures, separated by commas."""
-
-  def parse(self, argument: Any) -> list[str]:
-    paths = [str(item).strip() for item in super().parse(argument)]
-    if not paths or not all(path.endswith(_FIGURES) for path in paths):
-      raise ValueError(f'name files that end in {" or ".join(_FIGURES)}')
-    return paths
-
-
 def define_figures(
     name: str, default: str, flag_values: flags.FlagValues = flags.FLAGS,
 ) -> flags.FlagHolder[list[str]]:
@@ -69,10 +60,23 @@ def define_figures(
   Returns:
     Holds the paths once the flags are parsed.
   """
-  return flags.DEFINE(
-      _Figures(), name, [default],
-      f'Files to draw, {" or ".join(_FIGURES)}; several with commas between.',
-      flag_values=flag_values, serializer=flags.ListSerializer(','))
+  endings = ' or '.join(_FIGURES)
+  holder = flags.DEFINE_list(
+      name, [default],
+      f'Files to draw, {endings}; several with commas between.',
+      flag_values=flag_values)
+  flags.register_validator(
+      name, lambda paths: paths and all(
+          path.endswith(_FIGURES) for path in paths),
+      f'name files that end in {endings}', flag_values=flag_values)
+  return holder
+
+
+def define_num_threads() -> flags.FlagHolder[int]:
+  """Defines the flag of the commands that run exports."""
+  return flags.DEFINE_integer(
+      'num_threads', os.cpu_count() or 1,
+      'Threads of the LiteRT and ONNX runtimes.', lower_bound=1)
 
 
 # --help lists a flag under the command that asked for it.

@@ -15,7 +15,6 @@ from official_ext.command_line import library_logs
 from official_ext.layouts import model_flags
 
 # So that --help shows it.
-flags.adopt_module_key_flags(library_logs)
 flags.adopt_module_key_flags(model_flags)
 
 

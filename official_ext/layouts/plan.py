@@ -46,7 +46,6 @@ _MIN_LAYERS_PER_BLOCK = flags.DEFINE_integer(
     lower_bound=1)
 _TOP = flags.DEFINE_integer('top', 20, 'How many to print.', lower_bound=1)
 # So that --help shows it.
-flags.adopt_module_key_flags(library_logs)
 flags.adopt_module_key_flags(model_flags)
 
 

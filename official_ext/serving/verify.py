@@ -19,7 +19,6 @@ from absl import flags
 from official_ext.command_line import errors
 from official_ext.command_line import flag_types
 from official_ext.command_line import library_logs
-from official_ext.serving import thread_flag
 
 _DATA = flags.DEFINE_string(
     'data', None,
@@ -36,8 +35,7 @@ _BATCH_SIZES = flag_types.define_positive_integers(
 _TOLERANCE = flags.DEFINE_float(
     'tolerance', 1e-4, 'Largest difference of a logit in float32.',
     lower_bound=0)
-# So that --help shows it.
-flags.adopt_module_key_flags(thread_flag)
+_NUM_THREADS = flag_types.define_num_threads()
 
 
 def main(argv: Sequence[str]) -> None:
@@ -54,7 +52,7 @@ def main(argv: Sequence[str]) -> None:
   with errors.reported(), library_logs.without_prints():
     runners = [
         runner for path in argv[1:]
-        for runner in loading.load_all(path, thread_flag.NUM_THREADS.value)]
+        for runner in loading.load_all(path, _NUM_THREADS.value)]
     source = comparison.common_source(runners)
     checkpoint, model_dir = comparison.locate(
         source['checkpoint'], _MODEL_DIR.value)

@@ -123,7 +123,9 @@ def load(params: cfg.ExperimentConfig, model_dir: str | None,
         '(trainer.optimizer_config.ema is not set). Leave --ema out.')
   with float32():
     model = task_factory.get_task(params.task).build_model()
-    _restore(model, checkpoint)
+    # Under the model's own keys.
+    tf.train.Checkpoint(model=model).read(
+        checkpoint).assert_existing_objects_matched().expect_partial()
     if keeps_ema and is_ema != _is_best(checkpoint):
       _swap_ema(model, checkpoint)
     if selection.image_size and (
@@ -172,14 +174,8 @@ def _find(params: cfg.ExperimentConfig, model_dir: str | None,
   return object_graph.find(checkpoint)
 
 
-def _restore(model: tf_keras.Model, checkpoint: str) -> None:
-  """Restores the weights under the model's own keys."""
-  tf.train.Checkpoint(model=model).read(
-      checkpoint).assert_existing_objects_matched().expect_partial()
-
-
 def _is_best(checkpoint: str) -> bool:
-  """Whether a checkpoint has weights and EMA swapped.
+  """Returns whether a checkpoint has weights and EMA swapped.
 
   Evaluation swaps the two, and the best checkpoint is written before they are
   swapped back.

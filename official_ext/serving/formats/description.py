@@ -99,6 +99,6 @@ def read(saved_model_dir: str) -> dict[str, Any]:
 
 
 def read_newest(base: str) -> dict[str, Any] | None:
-  """Reads that of the newest version in a folder; None if there is none."""
+  """Reads the description of the newest version in a folder, or None."""
   newest = versions.numbers(base)
   return read(os.path.join(base, str(newest[0]))) if newest else None
