@@ -107,9 +107,9 @@ def main(argv: Sequence[str]) -> None:
     except tf.errors.OpError as error:
       raise errors.UserError(
           source.explain(error) or errors.message(error)) from error
-    of_pipeline = next(one for one in measured
-                       if one.row.name == input_rows.PIPELINE)
-    summaries = [input_report.summarize(one, of_pipeline, num_cores)
+    pipeline = next(one for one in measured
+                    if one.row.name == input_rows.PIPELINE)
+    summaries = [input_report.summarize(one, pipeline, num_cores)
                  for one in measured]
     if _OUTPUT_DIR.value:
       # Before anything is printed: the reader of a pipe may be gone by then.
@@ -120,17 +120,12 @@ def main(argv: Sequence[str]) -> None:
       csv_file.write(
           path, [{**dataclasses.asdict(one), **settings} for one in summaries],
           csv_file.describe_run(_MODULE))
-  for line in input_report.format_table(summaries):
-    print(line)
+  print('\n'.join(input_report.format_table(summaries)))
   if any(row.settings.get('cache') for row in rows):
     print(f'cache: {source.cache_gib(image_size):,.1f} GiB of memory for all '
           'images; training then sees one crop of each for good')
-  pipeline = summaries[measured.index(of_pipeline)]
-  note = input_report.busy_note(pipeline, num_cores)
-  if note:
-    print(note)
-  for name, consumed in consumers:
-    print(input_report.verdict(name, consumed, pipeline, num_cores))
+  for line in input_report.notes(summaries, consumers, num_cores):
+    print(line)
   if _OUTPUT_DIR.value:
     print(f'written to {path}')
 

@@ -14,7 +14,6 @@ from official_ext.benchmarks import input_rows
 from official_ext.benchmarks import settings as settings_lib
 from official_ext.command_line import errors
 
-_COLUMNS = ('layout', 'images_per_second')
 # Below this fraction of the cores, others used them or the pipeline waited.
 _BUSY = 0.9
 
@@ -123,24 +122,21 @@ def read_consumers(path: str,
   """
   try:
     with tf.io.gfile.GFile(path) as file:
-      lines = csv_file.parse(file.read()).rows
+      rows = csv_file.parse(file.read()).rows
   except (tf.errors.OpError, UnicodeDecodeError) as error:
     raise ValueError(
         f'--train_step_csv={path} cannot be read: {errors.reason(error)}.'
     ) from error
-  instead = 'Or give the figure itself, such as --consumes=1000.'
-  missing = [name for name in _COLUMNS if name not in (lines or [{}])[0]]
-  if missing:
-    raise ValueError(
-        f'--train_step_csv={path} has no lines with the column '
-        f'{" and ".join(missing)}; it needs {" and ".join(_COLUMNS)}. '
-        f'{instead}')
-  lines = [line for line in lines if line['images_per_second'].strip() and all(
-      line.get(name, value) == value for name, value in only.items())]
+  lines = [line for line in rows
+           if line.get('layout') and line.get('images_per_second', '').strip()
+           and all(line.get(name, value) == value
+                   for name, value in only.items())]
   if not lines:
     wanted = ', '.join(f'{name} {value}' for name, value in only.items())
     raise ValueError(
-        f'--train_step_csv={path} has no figure for {wanted}. {instead}')
+        f'--train_step_csv={path} has no line with the columns layout and '
+        f'images_per_second for {wanted}. Or give the figure itself, such as '
+        '--consumes=1000.')
   varied = [
       field.name for field in dataclasses.fields(settings_lib.Settings)
       if field.name != 'layout'
@@ -206,14 +202,26 @@ def verdict(consumer: str, consumed: float, pipeline: Summary,
           f'{_cores(needed)} would do, {at}.')
 
 
-def busy_note(pipeline: Summary, num_cores: int) -> str | None:
-  """Returns a note if the whole pipeline had not all cores to itself."""
-  if pipeline.busy_cores >= _BUSY * num_cores:
-    return None
-  return (
-      f'note: the whole pipeline kept {pipeline.busy_cores:.1f} of '
-      f'{_cores(num_cores)} busy: others used them, or it waited for its '
-      'files. Compare the CPU time rather than the speed.')
+def notes(summaries: Sequence[Summary], consumers: Sequence[tuple[str, float]],
+          num_cores: int) -> Iterator[str]:
+  """Says what the table means, line by line.
+
+  Args:
+    summaries: of all rows.
+    consumers: (name, images/s) of the models that are fed.
+    num_cores: CPU cores that the rows ran on.
+
+  Yields:
+    A warning if the whole pipeline had not all cores to itself, and a verdict
+    for each model.
+  """
+  pipeline = next(one for one in summaries if one.row == input_rows.PIPELINE)
+  if pipeline.busy_cores < _BUSY * num_cores:
+    yield (f'note: the whole pipeline kept {pipeline.busy_cores:.1f} of '
+           f'{_cores(num_cores)} busy: others used them, or it waited for its '
+           'files. Compare the CPU time rather than the speed.')
+  for name, consumed in consumers:
+    yield verdict(name, consumed, pipeline, num_cores)
 
 
 def _cores(number: int) -> str:

@@ -286,7 +286,6 @@ def measure_all(source: Source, rows: Sequence[Row], num_windows: int,
 
   Raises:
     tf.errors.OpError: if a record cannot be read or decoded.
-    RuntimeError: if other images came than the batches should hold.
   """
   measured = [Measured(row) for row in rows]
   order = tqdm.tqdm(
@@ -324,19 +323,17 @@ def measure(source: Source, row: Row, warm_up_seconds: float,
 
   Raises:
     tf.errors.OpError: if a record cannot be read or decoded.
-    RuntimeError: if other images came than the batches should hold.
   """
   data = source.settings(row)
-  num_records = None
-  if data.cache or not data.is_training:
-    num_records = source.count(input_reader.match_files(data.input_path))
+  # A cache is full after one pass.
+  least = 0
+  if data.cache:
+    least = source.count(input_reader.match_files(data.input_path))
   counts = _counts(source.build(row))
   start = time.perf_counter()
   warm_up = [next(counts)]
   now = time.perf_counter()
   first_batch_seconds, start = now - start, now
-  # A cache is full after one pass.
-  least = num_records if data.cache else 0
   while now - start < warm_up_seconds or sum(warm_up) < least:
     warm_up.append(next(counts))
     now = time.perf_counter()
@@ -348,34 +345,7 @@ def measure(source: Source, row: Row, warm_up_seconds: float,
     window.append(next(counts))
     now = time.perf_counter()
   cpu_seconds = time.process_time() - cpu_start
-  expected = expected_images(
-      len(warm_up) + len(window), data.global_batch_size,
-      None if data.is_training else num_records)
-  if sum(warm_up) + sum(window) != expected:
-    raise RuntimeError(
-        f'{row.name}: {len(warm_up) + len(window)} batches held '
-        f'{sum(warm_up) + sum(window)} images instead of {expected}.')
   return Window(sum(window), now - start, cpu_seconds, first_batch_seconds)
-
-
-def expected_images(num_batches: int, batch_size: int,
-                    num_records: int | None = None) -> int:
-  """Returns how many images the first batches of a stream hold.
-
-  Args:
-    num_batches: how many batches.
-    batch_size: images in a full one.
-    num_records: images of a pass, whose last batch may not be full; None for
-      training, where one pass flows into the next.
-
-  Returns:
-    The number of images.
-  """
-  if num_records is None:
-    return num_batches * batch_size
-  batches_of_pass = -(-num_records // batch_size)
-  passes, rest = divmod(num_batches, batches_of_pass)
-  return passes * num_records + min(rest * batch_size, num_records)
 
 
 def _size(files: Sequence[str]) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 import dataclasses
 import itertools
-import math
 import re
 from typing import Any
 
@@ -92,10 +91,6 @@ def combine(common: Settings, layouts: str, batch_sizes: Sequence[int],
       layout_lib.parse(name)
     except ValueError as error:
       raise ValueError(f'--layouts: {error}') from error
-  if not math.isfinite(common.memory_limit_gib):
-    raise ValueError(
-        f'--memory_limit_gib={common.memory_limit_gib}: must be a number of '
-        'GiB, or 0 for no limit.')
   for name, values, allowed in (
       ('dtype', dtypes, DTYPES), ('xla', xla, ('off', 'on'))):
     if not values or not set(values) <= set(allowed):

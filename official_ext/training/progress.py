@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TextIO
 
 import tqdm
@@ -124,23 +124,27 @@ def create(stream: TextIO) -> Progress:
   return BarProgress(stream) if stream.isatty() else LineProgress(stream)
 
 
-def format_metrics(logs: Mapping[str, float]) -> str:
+def format_metric(label: str, value: float) -> str:
+  """Returns a loss as a number, any other metric in percent."""
+  return f'{value:.4f}' if label == 'loss' else f'{100 * value:.2f} %'
+
+
+def format_metrics(logs: Mapping[str, float],
+                   metrics: Sequence[tuple[str, str, str]]) -> str:
   """Puts the metrics of training or evaluation on a line.
 
   Args:
     logs: values by Model Garden's metric names.
+    metrics: which to show: a label, the metric of training, that of
+      validation.
 
   Returns:
-    Such as 'loss 0.1234  top-1 97.5 %  top-5 100.0 %'.
+    Such as 'loss 0.1234  top-1 97.50 %  top-5 100.00 %'.
   """
-  parts = []
-  for name, value in sorted(logs.items(), key=lambda item: item[0] != 'loss'):
-    if name in ('training_loss', 'validation_loss'):
-      parts.insert(0, f'loss {value:.4f}')
-    elif name == 'accuracy':
-      parts.append(f'top-1 {100 * value:.2f} %')
-    elif name.startswith('top_') and name.endswith('_accuracy'):
-      parts.append(f'top-{name.split("_")[1]} {100 * value:.2f} %')
-    elif name == 'learning_rate':
-      parts.append(f'lr {value:.2e}')
+  values = {label: logs[name] for label, *names in metrics for name in names
+            if name in logs}
+  parts = [f'{label} {format_metric(label, value)}' for label, value in sorted(
+      values.items(), key=lambda item: item[0] != 'loss')]
+  if 'learning_rate' in logs:
+    parts.append(f'lr {logs["learning_rate"]:.2e}')
   return '  '.join(parts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from official_ext.training import memory
+from official_ext.training import progress
 from official_ext.training import throughput as throughput_lib
 
 
@@ -35,9 +36,11 @@ def format_table(
   """
   lines = [f'{"":12}{"train":>12}{"validation":>12}']
   for label, train_name, validation_name in metrics:
-    values = (_format(train_logs.get(train_name), label),
-              _format(validation_logs.get(validation_name), label))
-    lines.append(f'{label:12}{values[0]:>12}{values[1]:>12}')
+    texts = [
+        progress.format_metric(label, logs[name]) if name in logs else '-'
+        for logs, name in ((train_logs, train_name),
+                           (validation_logs, validation_name))]
+    lines.append(f'{label:12}{texts[0]:>12}{texts[1]:>12}')
   steps_per_second = throughput.run_steps_per_second
   if steps_per_second:
     images_per_second = throughput.images_per_second(steps_per_second)
@@ -49,9 +52,3 @@ def format_table(
   lines.append(f'{"checkpoint":12}{checkpoint or "none"}')
   lines.append(f'{"logs":12}tensorboard --logdir={log_dir}')
   return '\n'.join(lines)
-
-
-def _format(value: float | None, label: str) -> str:
-  if value is None:
-    return '-'
-  return f'{value:.4f}' if label == 'loss' else f'{100 * value:.2f} %'

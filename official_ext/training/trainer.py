@@ -142,7 +142,7 @@ class Trainer(base_trainer.Trainer):
   def train_loop_end(self) -> dict[str, Any]:
     logs = super().train_loop_end()
     self.train_logs = _as_floats(logs)
-    text = progress_lib.format_metrics(self.train_logs)
+    text = progress_lib.format_metrics(self.train_logs, self.task.metrics())
     steps_per_second = self.throughput.loop_steps_per_second
     if steps_per_second:
       images_per_second = self.throughput.images_per_second(steps_per_second)
@@ -194,9 +194,10 @@ class Trainer(base_trainer.Trainer):
       logging.warning(
           'Evaluation counted %d images, but '
           'task.validation_data.num_examples is %d.', counted, expected)
+    text = progress_lib.format_metrics(
+        self.validation_logs, self.task.metrics())
     self._progress.interval(
-        int(self.global_step.numpy()),
-        f'validation: {progress_lib.format_metrics(self.validation_logs)}')
+        int(self.global_step.numpy()), f'validation: {text}')
     return output
 
   def _learning_rate(self) -> float:

@@ -37,7 +37,7 @@ def test_per_core(threads, num_cores, per_core):
 
 def pipeline(median, num_cores, cpu_ms=None, busy_cores=None):
   return input_report.Summary(
-      'whole', images_per_second=median,
+      input_rows.PIPELINE, images_per_second=median,
       images_per_second_per_core=median / num_cores,
       cpu_ms_per_image=cpu_ms or 1e3 * num_cores / median,
       busy_cores=busy_cores)
@@ -78,9 +78,11 @@ def test_the_verdict_where_cores_were_idle_or_taken():
 
 def test_a_note_if_cores_were_idle_or_taken():
   busy = pipeline(790, 2, busy_cores=1.9)
-  assert input_report.busy_note(busy, 2) is None
-  shared = pipeline(450, 2, busy_cores=1.2)
-  assert 'kept 1.2 of 2 cores busy' in input_report.busy_note(shared, 2)
+  verdict, = input_report.notes([busy], [('B12', 300)], 2)
+  assert verdict == input_report.verdict('B12', 300, busy, 2)
+  note, _ = input_report.notes(
+      [pipeline(450, 2, busy_cores=1.2)], [('B12', 300)], 2)
+  assert 'kept 1.2 of 2 cores busy' in note
 
 
 def read_consumers(path, text):
@@ -105,11 +107,11 @@ def test_consumers_in_other_circumstances(tmp_path):
 
 
 @pytest.mark.parametrize('text, message', [
-    ('', 'no lines with the column layout and images_per_second'),
-    ('layout,images_per_second\n', 'no lines with the column layout'),
-    ('layout,steps\nB12,3\n', 'no lines with the column images_per_second;'),
-    ('layout,images_per_second\nB12,\n', 'no figure for image_size 224'),
-    ('layout,mode,images_per_second\nB12,eval,5\n', 'no figure for .*train'),
+    *((text, 'no line with the columns layout and images_per_second for '
+       'image_size 224, mode train. Or give the figure') for text in (
+           '', 'layout,images_per_second\n', 'layout,steps\nB12,3\n',
+           'layout,images_per_second\nB12,\n',
+           'layout,mode,images_per_second\nB12,eval,5\n')),
     ('layout,images_per_second\nB12,fast\n', "is 'fast', but must be a number"),
     ('layout,images_per_second\nB12,0\n', "is '0', but must be a number above"),
     ('layout,images_per_second\nB12,nan\n', "is 'nan', but must be a number"),

@@ -21,15 +21,6 @@ def make_source(data_dir, split='train', override=input_shards.OVERRIDE):
       load(override).task, str(data_dir), split, input_shards.BATCH_SIZE)
 
 
-@pytest.mark.parametrize('num_batches, batch_size, num_records, expected', [
-    (5, 4, None, 20), (1, 4, 15, 4), (4, 4, 15, 15), (5, 4, 15, 19),
-    (9, 4, 15, 34), (3, 5, 5, 15), (2, 8, 3, 6)])
-def test_images_in_the_first_batches_of_a_stream(
-    num_batches, batch_size, num_records, expected):
-  assert input_rows.expected_images(
-      num_batches, batch_size, num_records) == expected
-
-
 @pytest.mark.parametrize('row', [*input_rows.stages(), input_rows.Row(
     'one thread', threads=1), input_rows.Row('cache', {'cache': True})],
                          ids=lambda row: row.name)
@@ -52,14 +43,6 @@ def test_a_window_by_time_has_whole_batches(data_dir):
       make_source(data_dir), input_rows.Row(input_rows.PIPELINE),
       warm_up_seconds=0, seconds=0)
   assert window.num_images == input_shards.BATCH_SIZE
-
-
-def test_other_images_than_expected_are_an_error(data_dir, monkeypatch):
-  monkeypatch.setattr(input_rows, 'expected_images', lambda *_: 9)
-  with pytest.raises(RuntimeError, match='2 batches held 8 images instead of 9'
-                     ):
-    input_rows.measure(make_source(data_dir), input_rows.Row('mine'), 0,
-                       num_images=1)
 
 
 def test_the_source_knows_its_files(data_dir):

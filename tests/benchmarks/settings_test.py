@@ -35,9 +35,3 @@ def test_bad_flags(flag, message):
   with pytest.raises(ValueError, match=message):
     settings_lib.combine(
         settings_lib.Settings(layout=''), **{**GOOD, **flag})
-
-
-def test_a_limit_that_is_no_number():
-  with pytest.raises(ValueError, match='--memory_limit_gib=nan'):
-    settings_lib.combine(settings_lib.Settings(
-        layout='', memory_limit_gib=float('nan')), **GOOD)

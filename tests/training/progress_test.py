@@ -50,10 +50,16 @@ def test_evaluation_alone_has_no_total():
   assert stream.getvalue() == 'step 60  validation: loss 1.0000\n'
 
 
+METRICS = [('top-1', 'accuracy', 'accuracy'),
+           ('top-5', 'top_5_accuracy', 'top_5_accuracy'),
+           ('loss', 'training_loss', 'validation_loss')]
+
+
 def test_metrics_on_a_line():
   assert progress_lib.format_metrics({
       'accuracy': 0.975, 'top_5_accuracy': 1.0, 'validation_loss': 0.125,
-      'something_else': 3}) == 'loss 0.1250  top-1 97.50 %  top-5 100.00 %'
+      'something_else': 3}, METRICS) == (
+          'loss 0.1250  top-1 97.50 %  top-5 100.00 %')
   assert progress_lib.format_metrics(
-      {'training_loss': 1.0, 'learning_rate': 3e-3}) == (
+      {'training_loss': 1.0, 'learning_rate': 3e-3}, METRICS) == (
           'loss 1.0000  lr 3.00e-03')
