@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from absl import app
 from absl import flags
 from official.common import flags as tfm_flags
 
@@ -40,10 +39,9 @@ flags.register_validator(
 
 
 def main(argv: Sequence[str]) -> None:
-  if len(argv) > 1:
-    raise app.UsageError(
-        f'unexpected argument {argv[1]!r}: flags begin with --, and a '
-        '--params_override that holds spaces or parentheses needs quotes')
+  errors.refuse_arguments(argv, (
+      'flags begin with --, and a --params_override that holds spaces or '
+      'parentheses needs quotes'))
   library_logs.silence()
   # pylint: disable=g-import-not-at-top
   import gin

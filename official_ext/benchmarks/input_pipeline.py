@@ -72,9 +72,7 @@ _CSV_FILE = 'input_pipeline.csv'
 
 
 def main(argv: Sequence[str]) -> None:
-  if len(argv) > 1:
-    raise app.UsageError(f'unexpected argument {argv[1]!r}: flags begin '
-                         'with --')
+  errors.refuse_arguments(argv)
   for one, other in ((_SECONDS, _NUM_IMAGES), (_CONSUMES, _TRAIN_STEP_CSV)):
     if one.present and other.present:
       raise app.UsageError(f'give --{one.name} or --{other.name}, not both')

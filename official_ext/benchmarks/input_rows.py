@@ -17,7 +17,6 @@ from typing import Any
 from official.common import dataset_fn
 from official.core import input_reader
 from official.core import task_factory
-from official.vision.dataloaders import classification_input
 import tensorflow as tf
 import tqdm
 
@@ -211,14 +210,11 @@ class Source:
 
   def _decode(self, serialized: tf.Tensor) -> tf.Tensor:
     """Returns the last pixel of an image: it takes all to be decoded."""
-    train_data = self._task.task_config.train_data
-    decoder = classification_input.Decoder(
-        image_field_key=train_data.image_field_key,
-        label_field_key=train_data.label_field_key,
-        is_multilabel=train_data.is_multilabel)
+    key = self._task.task_config.train_data.image_field_key
+    features = tf.io.parse_single_example(
+        serialized, {key: tf.io.FixedLenFeature([], tf.string)})
     image = tf.io.decode_image(
-        decoder.decode(serialized)[train_data.image_field_key], channels=3,
-        expand_animations=False)
+        features[key], channels=3, expand_animations=False)
     return image[-1, -1]
 
 

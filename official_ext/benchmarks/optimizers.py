@@ -12,7 +12,6 @@ import statistics
 import tempfile
 from typing import Any
 
-from absl import app
 from absl import flags
 
 from official_ext.benchmarks import csv_file
@@ -35,8 +34,7 @@ _MODULE = 'official_ext.benchmarks.optimizers'
 
 
 def main(argv: Sequence[str]) -> None:
-  if len(argv) > 1:
-    raise app.UsageError(f'unexpected argument {argv[1]!r}')
+  errors.refuse_arguments(argv)
   library_logs.silence()
   # pylint: disable=g-import-not-at-top
   from official.core import task_factory

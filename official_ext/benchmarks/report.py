@@ -7,6 +7,7 @@ import dataclasses
 import statistics
 
 from official_ext.benchmarks import settings as settings_lib
+from official_ext.command_line import tables
 
 OUT_OF_MEMORY = 'out of memory'
 
@@ -136,43 +137,38 @@ def columns(row: Row) -> Mapping[str, object]:
 
 def format_tables(rows: Sequence[Row]) -> str:
   """Formats speed and memory of rows under one set of circumstances."""
-  width = max(len(row.name) for row in rows)
-  # Each its own where the largest that fits was looked for.
-  batches = {row.settings.batch_size for row in rows}
-  differ = len(batches) > 1
-  lines = [f'{"":{width}}{" batch" * differ} {"GMACs":>6} {"ms per step":>20} '
-           f'{"images/s":>9} {"speed-up":>8} {"ceiling":>7} {"of it":>6}']
-  for row in rows:
-    comparison = compare(row)
-    batch = f' {row.settings.batch_size:5}' if differ else ''
-    start = f'{row.name:{width}}{batch} {row.multiply_adds / 1e9:6.2f} '
-    if not row.times_ms:
-      lines.append(f'{start}{row.status:>20}')
-      continue
-    times = (f'{_ms(row.median_ms)} ({_ms(min(row.times_ms))} to '
-             f'{_ms(max(row.times_ms))})')
-    lines.append(
-        f'{start}{times:>20} {row.images_per_second:9.4g} '
-        f'{_known(comparison.speed_up, "{:.2f}"):>8} {comparison.ceiling:7.2f} '
-        f'{_known(comparison.of_ceiling, "{:.0%}"):>6}')
+  # Each has its own where the largest that fits was looked for.
+  differ = len({row.settings.batch_size for row in rows}) > 1
   backend = next((row.activations_backend for row in rows
                   if row.activations_backend), '')
   peak_of = next((row.peak_of for row in rows if row.peak_of), '')
-  title = f'activations, MiB ({backend})' if backend else 'activations, MiB'
-  lines += ['', f'{"":{width}} {"parameters, M":>13} {"peak, GiB":>9} '
-            f'{title:>22} {"saved":>6} {"ideal":>6}']
+  speed, memory = [], []
   for row in rows:
     comparison = compare(row)
-    lines.append(
-        f'{row.name:{width}} {row.parameters / 1e6:13.1f} '
-        f'{_known(row.peak_gib, "{:.2f}"):>9} '
-        f'{_known(row.activations_mib, "{:.0f}"):>22} '
-        f'{_known(comparison.memory_saved, "{:.1%}"):>6} '
-        f'{comparison.ideal_memory_saved:6.1%}')
+    batch = [str(row.settings.batch_size)] * differ
+    speed.append([row.name, *batch, f'{row.multiply_adds / 1e9:.2f}'])
+    if row.times_ms:
+      speed[-1] += [
+          f'{_ms(row.median_ms)} ({_ms(min(row.times_ms))} to '
+          f'{_ms(max(row.times_ms))})', f'{row.images_per_second:.4g}',
+          _known(comparison.speed_up, '{:.2f}'), f'{comparison.ceiling:.2f}',
+          _known(comparison.of_ceiling, '{:.0%}')]
+    else:
+      speed[-1].append(row.status)
+    memory.append([
+        row.name, f'{row.parameters / 1e6:.1f}', _known(row.peak_gib, '{:.2f}'),
+        _known(row.activations_mib, '{:.0f}'),
+        _known(comparison.memory_saved, '{:.1%}'),
+        f'{comparison.ideal_memory_saved:.1%}'])
+  title = f'activations, MiB ({backend})' if backend else 'activations, MiB'
+  lines = [
+      tables.aligned(['', *['batch'] * differ, 'GMACs', 'ms per step',
+                      'images/s', 'speed-up', 'ceiling', 'of it'], speed), '',
+      tables.aligned(
+          ['', 'params, M', 'peak, GiB', title, 'saved', 'ideal'], memory)]
   if peak_of:
     lines.append(f'peak: {peak_of}')
-  lines += _effect_of_pooling(rows)
-  return '\n'.join(lines)
+  return '\n'.join([*lines, *_effect_of_pooling(rows)])
 
 
 def _effect_of_pooling(rows: Sequence[Row]) -> list[str]:

@@ -39,8 +39,7 @@ _NUM_THREADS = flag_types.define_num_threads()
 
 
 def main(argv: Sequence[str]) -> None:
-  if len(argv) > 1:
-    raise app.UsageError(f'unexpected argument {argv[1]!r}')
+  errors.refuse_arguments(argv)
   unknown = sorted(set(_FORMATS.value) - set(names.FORMATS))
   if unknown or not _FORMATS.value:
     raise app.UsageError(

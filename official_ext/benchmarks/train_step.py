@@ -12,7 +12,6 @@ from collections.abc import Sequence
 import os
 import sys
 
-from absl import app
 from absl import flags
 
 from official_ext.benchmarks import csv_file
@@ -70,10 +69,9 @@ _OUTPUT_DIR = flags.DEFINE_string(
 
 
 def main(argv: Sequence[str]) -> None:
-  if len(argv) > 1:
-    raise app.UsageError(
-        f'unexpected argument {argv[1]!r}: a layout with parentheses needs '
-        "quotes, as in --layouts='B12,B6(197)-6(50)'")
+  errors.refuse_arguments(argv, (
+      'a layout with parentheses needs quotes, as in '
+      "--layouts='B12,B6(197)-6(50)'"))
   library_logs.silence()
   from official_ext.benchmarks import measure  # pylint: disable=g-import-not-at-top
   with errors.reported(ValueError, step_process.WorkerError):

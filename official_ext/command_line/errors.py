@@ -9,11 +9,13 @@ bug and keeps its traceback.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 import contextlib
 import re
 import sys
 from typing import NoReturn
+
+from absl import app
 
 # Where in a graph an error of TensorFlow was raised.
 _OPERATION = re.compile(
@@ -49,6 +51,21 @@ def fail(error: BaseException | str) -> NoReturn:
   text = error if isinstance(error, str) else message(error)
   print(f'error: {text}', file=sys.stderr)
   raise SystemExit(1)
+
+
+def refuse_arguments(argv: Sequence[str],
+                     hint: str = 'flags begin with --') -> None:
+  """Refuses what is no flag, for a command that takes flags alone.
+
+  Args:
+    argv: the command and its arguments without the flags.
+    hint: what to type instead.
+
+  Raises:
+    app.UsageError: if there is an argument.
+  """
+  if len(argv) > 1:
+    raise app.UsageError(f'unexpected argument {argv[1]!r}: {hint}')
 
 
 @contextlib.contextmanager

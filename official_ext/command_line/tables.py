@@ -1,8 +1,9 @@
-"""Formats tables as Markdown, and the numbers in them."""
+"""Formats tables as Markdown or for a terminal, and the numbers in them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+import itertools
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]],
@@ -21,6 +22,25 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[str]],
   rules = rules or ['---'] * len(header)
   return '\n'.join(
       f'| {" | ".join(cells)} |' for cells in (header, rules, *rows))
+
+
+def aligned(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+  """Formats a table for a terminal, with two spaces between the columns.
+
+  Args:
+    header: the headings.
+    rows: the cells; the first is aligned to the left, the others to the right.
+      What a row lacks at its end is left empty.
+
+  Returns:
+    Several lines.
+  """
+  columns = list(itertools.zip_longest(header, *rows, fillvalue=''))
+  for index, cells in enumerate(columns):
+    width = max(map(len, cells))
+    columns[index] = [cell.rjust(width) if index else cell.ljust(width)
+                      for cell in cells]
+  return '\n'.join('  '.join(cells).rstrip() for cells in zip(*columns))
 
 
 def significant(value: float) -> str:

@@ -12,6 +12,7 @@ from absl import flags
 
 from official_ext.command_line import errors
 from official_ext.command_line import library_logs
+from official_ext.command_line import tables
 from official_ext.layouts import model_flags
 
 # So that --help shows it.
@@ -38,18 +39,18 @@ def main(argv: Sequence[str]) -> None:
                 model_name=model_flags.MODEL_NAME.value, layout=layout,
                 pool_axes=model_flags.POOL_AXES.value), image_size)
         for layout in argv[1:]]
-  width = max(len(spec.layout_with_tokens) for spec in resolved)
-  print(f'{"layout":{width}}{"parameters, M":>14}{"GMACs":>8}'
-        f'{"of the first":>14}{"saved, MiB":>12}')
   num_classes = model_flags.NUM_CLASSES.value
   first = costs.count_multiply_adds(resolved[0], num_classes)
+  rows = []
   for spec in resolved:
     parameters = costs.count_parameters(spec, num_classes)
     multiply_adds = costs.count_multiply_adds(spec, num_classes)
     saved = costs.count_saved_activations(spec) * tf.float32.size / search.MIB
-    print(f'{spec.layout_with_tokens:{width}}{parameters / 1e6:14.1f}'
-          f'{multiply_adds / 1e9:8.2f}{100 * multiply_adds / first:12.0f} %'
-          f'{saved:12.1f}')
+    rows.append([spec.layout_with_tokens, f'{parameters / 1e6:.1f}',
+                 f'{multiply_adds / 1e9:.2f}',
+                 f'{100 * multiply_adds / first:.0f} %', f'{saved:.1f}'])
+  print(tables.aligned(
+      ['layout', 'parameters, M', 'GMACs', 'of the first', 'saved, MiB'], rows))
   print('saved: activations for the backward pass, of one image in float32')
 
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from absl import app
 from absl import flags
 
 from official_ext.command_line import errors
 from official_ext.command_line import flag_types
 from official_ext.command_line import library_logs
+from official_ext.command_line import tables
 from official_ext.layouts import model_flags
 
 _NUM_BLOCKS = flags.DEFINE_integer(
@@ -50,23 +50,21 @@ flags.adopt_module_key_flags(model_flags)
 
 
 def main(argv: Sequence[str]) -> None:
-  if len(argv) > 1:
-    raise app.UsageError(
-        f'unexpected argument {argv[1]!r}: everything is a flag, such as '
-        '--num_blocks=2')
+  errors.refuse_arguments(argv, 'everything is a flag, such as --num_blocks=2')
   library_logs.silence()
   # pylint: disable=g-import-not-at-top
   import tensorflow as tf
 
   from official_ext.layouts import search
   # pylint: enable=g-import-not-at-top
+  bytes_per_value = tf.as_dtype(_DTYPE.value).size
   with errors.reported():
     budgets = search.Budgets(
         max_gmacs=_MAX_GMACS.value,
         max_parameters_millions=_MAX_PARAMETERS.value,
         max_activations_mib=_MAX_ACTIVATIONS.value,
         batch_size=_BATCH_SIZE.value,
-        bytes_per_value=tf.as_dtype(_DTYPE.value).size)
+        bytes_per_value=bytes_per_value)
     plans = search.find(
         budgets, _NUM_BLOCKS.value, model_name=model_flags.MODEL_NAME.value,
         image_size=(model_flags.IMAGE_SIZE.value, model_flags.IMAGE_SIZE.value),
@@ -81,27 +79,18 @@ def main(argv: Sequence[str]) -> None:
       f'budget: {budgets}',
       f'layouts within it: {plans.num_layouts}; nearest to it, the first '
       f'{len(plans.nearest)}:',
-      *_table(plans.nearest, budgets.bytes_per_value),
+      tables.aligned(
+          ['layout', 'parameters, M', 'GMACs', 'saved, MiB', 'of the budget'],
+          [[plan.layout,
+            search.four_digits(plan.num_parameters / 1e6),
+            search.four_digits(plan.multiply_adds / 1e9),
+            search.four_digits(plan.saved_activations * bytes_per_value
+                               / search.MIB),
+            f'{100 * plan.used:.1f} %'] for plan in plans.nearest]),
       'saved: activations for the backward pass, of one image in '
       f'{_DTYPE.value}',
       f'a budget may be exceeded by {search.TOLERANCE:.2%}']
   print('\n'.join(lines))
-
-
-def _table(plans, bytes_per_value: int) -> list[str]:
-  """Returns the lines of the table, of some `search.Plan`s."""
-  from official_ext.layouts import search  # pylint: disable=g-import-not-at-top
-  width = max(len(plan.layout) for plan in plans)
-  lines = [f'{"layout":{width}}{"parameters, M":>14}{"GMACs":>8}'
-           f'{"saved, MiB":>12}{"of the budget":>15}']
-  for plan in plans:
-    saved = plan.saved_activations * bytes_per_value / search.MIB
-    lines.append(
-        f'{plan.layout:{width}}'
-        f'{search.four_digits(plan.num_parameters / 1e6):>14}'
-        f'{search.four_digits(plan.multiply_adds / 1e9):>8}'
-        f'{search.four_digits(saved):>12}{100 * plan.used:13.1f} %')
-  return lines
 
 
 if __name__ == '__main__':

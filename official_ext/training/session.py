@@ -229,6 +229,9 @@ def _task(params: cfg.ExperimentConfig) -> protocol.Task:
 def _check(params: cfg.ExperimentConfig, task: protocol.Task, mode: str,
            model_dir: str, profile_steps: int | None) -> None:
   """Checks what needs neither a device nor a record."""
+  if mode not in modes.MODES:
+    raise ValueError(
+        f'--mode={mode} is not supported. Use one of {", ".join(modes.MODES)}.')
   if (mode == 'continuous_eval' and
       params.runtime.distribution_strategy == 'multi_worker_mirrored'):
     raise ValueError(

@@ -1,5 +1,6 @@
 """Tests of what a user reads of an exception, and of the exit status."""
 
+from absl import app
 import pytest
 import tensorflow as tf
 
@@ -46,3 +47,9 @@ def test_other_kinds_are_reported_where_a_command_says_so(capsys):
   with pytest.raises(SystemExit), errors.reported(SyntaxError):
     raise SyntaxError('no bracket')
   assert capsys.readouterr().err == 'error: no bracket\n'
+
+
+def test_arguments_are_refused():
+  errors.refuse_arguments(['train.py'])
+  with pytest.raises(app.UsageError, match="argument 'x': use --y"):
+    errors.refuse_arguments(['train.py', 'x'], 'use --y')

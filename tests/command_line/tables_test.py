@@ -10,6 +10,14 @@ def test_a_table():
       '|  | top-1 |\n| --- | --- |\n| vit | 75 % |\n| B4-4 | - |')
 
 
+def test_a_table_for_a_terminal():
+  assert tables.aligned(['', 'top-1', 'ms'], [
+      ['vit', '75 %', '1,000'], ['B4-4', 'failed']]) == """\
+       top-1     ms
+vit     75 %  1,000
+B4-4  failed"""
+
+
 @pytest.mark.parametrize('value, text', [
     (0.012345, '0.0123'), (1.2, '1.20'), (99.94, '99.9'), (99.96, '100'),
     (543.21, '543'), (12345.6, '12,346')])

@@ -10,9 +10,9 @@ def test_the_table(repository):
   # The multiply-adds and parameters of B12 are those of ViT-B/16.
   assert (result.returncode, result.stderr) == (0, '')
   assert result.stdout == """\
-layout        parameters, M   GMACs  of the first  saved, MiB
-B12(197)               86.6   17.56         100 %       155.2
-B6(197)-6(99)          86.6   13.27          76 %       113.7
+layout         parameters, M  GMACs  of the first  saved, MiB
+B12(197)                86.6  17.56         100 %       155.2
+B6(197)-6(99)           86.6  13.27          76 %       113.7
 saved: activations for the backward pass, of one image in float32
 """
 

@@ -41,10 +41,10 @@ def test_the_table(plan):
 vit-b16 at 224 px, 2 blocks, at most 36 layers
 budget: 17.60 GMACs
 layouts within it: 129; nearest to it, the first 3:
-layout         parameters, M   GMACs  saved, MiB  of the budget
-B8(197)-8(99)          114.9   17.60       150.4        100.0 %
-B7(197)-10(99)         122.0   17.58       148.7         99.9 %
-B6(197)-12(99)         129.1   17.56       146.9         99.8 %
+layout          parameters, M  GMACs  saved, MiB  of the budget
+B8(197)-8(99)           114.9  17.60       150.4        100.0 %
+B7(197)-10(99)          122.0  17.58       148.7         99.9 %
+B6(197)-12(99)          129.1  17.56       146.9         99.8 %
 saved: activations for the backward pass, of one image in float32
 a budget may be exceeded by 0.05%
 """, '')
