@@ -36,7 +36,8 @@ def read(override: str) -> dict[str, Any]:
     content = None
     with tf.io.gfile.GFile(override) as file:
       try:
-        content = yaml.safe_load(file)
+        # As Model Garden reads it, which writes tuples into its params.yaml.
+        content = yaml.load(file, Loader=yaml.FullLoader)
       except yaml.YAMLError as error:
         raise ValueError(f'{override} is not YAML: {error}') from error
     if not isinstance(content, dict):

@@ -1,6 +1,7 @@
 """Tests of reading, checking and completing a configuration."""
 
 from official.core import exp_factory
+from official.core import train_utils
 from official.modeling import hyperparams
 import pytest
 
@@ -162,6 +163,14 @@ def test_files_come_before_the_override(tmp_path):
   params = experiment.load(
       'funnel_vit_digits', [str(first), str(second)], 'trainer.seed=3')
   assert (params.trainer.seed, params.trainer.train_steps) == (3, 20)
+
+
+@pytest.mark.parametrize('name', OURS)
+def test_the_settings_that_a_training_saves_are_a_file_too(tmp_path, name):
+  params = experiment.load(name)
+  train_utils.serialize_config(params, str(tmp_path))
+  again = experiment.load(name, [str(tmp_path / experiment.SAVED_FILE)])
+  assert again.as_dict() == params.as_dict()
 
 
 @pytest.mark.parametrize('name', ['runtime/tpu', 'runtime/gpu'])
