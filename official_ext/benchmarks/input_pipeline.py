@@ -93,7 +93,8 @@ def main(argv: Sequence[str]) -> None:
     consumers = _consumers(image_size)
     source = input_rows.Source(
         task, _DATA_DIR.value, _SPLIT.value, _BATCH_SIZE.value)
-    rows = _rows(source)
+    rows = input_rows.all_rows(
+        source.data, _THREADS.value, _VARIANTS.value)
     if _OUTPUT_DIR.value:
       path = os.path.join(_OUTPUT_DIR.value, _CSV_FILE)
       csv_file.check_writable(path, '--output_dir')
@@ -152,16 +153,6 @@ def _consumers(image_size: Sequence[int]) -> list[tuple[str, float]]:
         'image_size': str(image_size[0]),
         'mode': 'train' if _SPLIT.value == 'train' else 'eval'})
   return [('the model', _CONSUMES.value)] if _CONSUMES.value else []
-
-
-def _rows(source):
-  """Returns what to time: the stages, the thread pools and the variants."""
-  from official_ext.benchmarks import input_rows  # pylint: disable=g-import-not-at-top
-  threads = [
-      input_rows.Row(f'{number} thread{"s" * (number > 1)}', threads=number)
-      for number in _THREADS.value]
-  return [*input_rows.stages(), *threads,
-          *input_rows.variants(source.data, _VARIANTS.value)]
 
 
 def _describe(source, image_size: Sequence[int], version: str) -> str:

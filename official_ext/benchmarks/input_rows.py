@@ -256,6 +256,23 @@ def variants(data: configs.DataConfig,
   return rows
 
 
+def all_rows(data: configs.DataConfig, threads: Sequence[int],
+             names: Sequence[str] | None) -> list[Row]:
+  """Returns the stages, the pools of threads and the variants.
+
+  Args:
+    data: the experiment's data settings.
+    threads: sizes of thread pools.
+    names: the settings to change; see `variants`.
+
+  Raises:
+    ValueError: if a name is not one of SETTINGS.
+  """
+  pools = [Row(f'{number} thread{"s" * (number > 1)}', threads=number)
+           for number in threads]
+  return [*stages(), *pools, *variants(data, names)]
+
+
 def turns(rows: Sequence[Any], num_windows: int) -> list[Any]:
   """Returns the order of the windows: all rows in turn, there and back."""
   order = []

@@ -71,7 +71,7 @@ class Comparison:
   """A row beside Model Garden's ViT under the same circumstances.
 
   Attributes:
-    speed_up: how many times as many images a second, by the medians.
+    speed_up: how many times as many images per second, by the medians.
     ceiling: how many times fewer multiply-adds.
     memory_saved: fraction of the activation memory, per image.
     ideal_memory_saved: fraction of the values saved for the backward pass, if
