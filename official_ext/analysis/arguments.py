@@ -80,23 +80,19 @@ def make_folders(paths: Sequence[str]) -> None:
     if os.path.isdir(path):
       raise IsADirectoryError(
           f'--output={path} is a folder. Name a file in it.')
-    _make_folder(f'--output={path}', os.path.dirname(path) or '.')
+    make_folder(os.path.dirname(path) or '.', f'--output={path}')
 
 
-def make_folder(path: str) -> None:
-  """Makes the folder of --output_dir, before the work that it waits for.
+def make_folder(folder: str, flag: str) -> None:
+  """Makes a folder, and tries whether a file can be written there.
 
   Args:
-    path: of the folder.
+    folder: its path.
+    flag: as it was typed, for the error.
 
   Raises:
     OSError: if it cannot be made, or is not to be written to.
   """
-  _make_folder(f'--output_dir={path}', path)
-
-
-def _make_folder(flag: str, folder: str) -> None:
-  """Makes a folder, and tries whether a file can be written there."""
   if os.path.exists(folder) and not os.path.isdir(folder):
     raise NotADirectoryError(f'{flag}: {folder} is a file. Name a folder.')
   try:

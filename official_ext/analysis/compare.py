@@ -35,7 +35,8 @@ def main(argv: Sequence[str]) -> None:
     from official_ext.analysis import report
     from official_ext.analysis import runs as runs_lib
     # pylint: enable=g-import-not-at-top
-    arguments.make_folder(_OUTPUT_DIR.value)
+    arguments.make_folder(
+        _OUTPUT_DIR.value, f'--output_dir={_OUTPUT_DIR.value}')
     runs = runs_lib.load(trainings)
     figures = [_saliency(trainings)] if _IMAGES.patterns.value else []
     paths = report.write(

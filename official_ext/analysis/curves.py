@@ -112,14 +112,14 @@ def _draw_panel(axes: axes_lib.Axes, quantity: _Quantity,
     is_empty = is_empty and not np.isfinite(positions).any()
     look = _look(index)
     if len(series) <= _FEW_POINTS:
-      look |= dict(marker='o', markersize=4)
+      look |= {'marker': 'o', 'markersize': 4}
     if smoothing:
       axes.plot(positions, values, alpha=0.3, **look | {'linewidth': 1})
-      look.pop('marker', None)
       values = smooth(values, smoothing)
-    # One point is no line.
-    axes.plot(positions, values, **look | (
-        {'marker': 'o', 'markersize': 4} if len(series) == 1 else {}))
+      # One point is no line.
+      if len(series) > 1:
+        look.pop('marker', None)
+    axes.plot(positions, values, **look)
   axes.set_title(
       f'{quantity.title} by {"training time" if per_hour else "steps"}',
       loc='left', fontsize=10)

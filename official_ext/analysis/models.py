@@ -116,12 +116,11 @@ def layout_name(params: experiment.cfg.ExperimentConfig) -> str:
 def _load(path: str, checkpoint: str, ema: bool | None,
           config_file: str | None) -> trained_model.TrainedModel:
   """Loads a model by its model_dir or the prefix of a checkpoint."""
-  if tf.io.gfile.exists(os.path.join(path, experiment.SAVED_FILE)):
+  has_config = tf.io.gfile.exists(os.path.join(path, experiment.SAVED_FILE))
+  # Without one, a folder is an error that says so.
+  if has_config or (tf.io.gfile.isdir(path) and not config_file):
     return trained_model.find(
         path, trained_model.Selection(checkpoint, ema))
-  if tf.io.gfile.isdir(path) and not config_file:
-    # Says what is missing there.
-    experiment.load_saved(path)
   prefix = object_graph.find(path)
   model_dir = trained_model.model_dir_of(prefix)
   if not model_dir and not config_file:

@@ -151,13 +151,9 @@ def float32():
 def _find(params: cfg.ExperimentConfig, model_dir: str | None,
           checkpoint: str) -> str:
   """Returns the prefix of the checkpoint that is asked for."""
-  if checkpoint == LATEST:
-    newest = tf.train.latest_checkpoint(model_dir)
-    if not newest:
-      raise ValueError(
-          f'there is no checkpoint in {model_dir}; untrained weights are not '
-          'taken for trained ones.')
-    return newest
+  if checkpoint not in (LATEST, BEST):
+    return object_graph.find(checkpoint)
+  folder = model_dir
   if checkpoint == BEST:
     subdir = params.trainer.best_checkpoint_export_subdir
     if not subdir:
@@ -165,13 +161,13 @@ def _find(params: cfg.ExperimentConfig, model_dir: str | None,
           '--checkpoint=best: this training kept no best checkpoint; it does '
           'with trainer.best_checkpoint_export_subdir and '
           'best_checkpoint_eval_metric. Use --checkpoint=latest.')
-    best = tf.train.latest_checkpoint(os.path.join(model_dir, subdir))
-    if not best:
-      raise ValueError(
-          f'--checkpoint=best: there is none in {model_dir}/{subdir} yet. Use '
-          '--checkpoint=latest.')
-    return best
-  return object_graph.find(checkpoint)
+    folder = os.path.join(model_dir, subdir)
+  newest = tf.train.latest_checkpoint(folder)
+  if not newest:
+    raise ValueError(
+        f'--checkpoint={checkpoint}: there is no checkpoint in {folder} yet; '
+        'untrained weights are not taken for trained ones.')
+  return newest
 
 
 def _is_best(checkpoint: str) -> bool:

@@ -71,7 +71,7 @@ def test_what_a_training_did_not_keep(trained_dir, ema_run):
         params, trained_dir, trained_model.Selection(ema=True))
   with pytest.raises(ValueError, match='kept no best checkpoint'):
     trained_model.load(params, trained_dir, trained_model.Selection('best'))
-  with pytest.raises(ValueError, match='there is none in .*/best yet'):
+  with pytest.raises(ValueError, match='there is no checkpoint in .*/best yet'):
     trained_model.load(
         experiment.load_saved(ema_run[0]), trained_dir,
         trained_model.Selection('best'))
