@@ -1,10 +1,12 @@
 """Fixtures shared by the tests."""
 
+import fcntl
 import gc
 import importlib.util
 import os
 import pathlib
 import random
+import shutil
 import signal
 
 # Before TensorFlow, for one Keras on 2.15.
@@ -111,16 +113,40 @@ def repository():
 
 
 @pytest.fixture(scope='session')
-def digits_dir(tmp_path_factory):
+def make_once(tmp_path_factory):
+  """A function that fills a folder once for all processes of xdist.
+
+  It takes a name and a function of the folder, and returns the folder's path.
+  The tests only read such a folder.
+  """
+  root = tmp_path_factory.getbasetemp()
+  if 'PYTEST_XDIST_WORKER' in os.environ:
+    root = root.parent
+
+  def make(name, fill):
+    folder = root / name
+    with open(root / f'{name}.lock', 'w', encoding='utf-8') as lock:
+      fcntl.flock(lock, fcntl.LOCK_EX)
+      if not folder.exists():
+        unfinished = root / f'{name}.unfinished'
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir()
+        fill(unfinished)
+        unfinished.rename(folder)
+    return str(folder)
+
+  return make
+
+
+@pytest.fixture(scope='session')
+def digits_dir(make_once):
   """TFRecords of the digits."""
-  path = tmp_path_factory.mktemp('digits')
-  digits_to_tfrecord.convert(str(path), num_train_shards=4, num_samples=6)
-  return str(path)
+  return make_once('digits', lambda folder: digits_to_tfrecord.convert(
+      str(folder), num_train_shards=4, num_samples=6))
 
 
 @pytest.fixture(name='trained_dir', scope='session')
-def _trained_dir(digits_dir, tmp_path_factory):
+def _trained_dir(digits_dir, make_once):
   """The folder of a short training."""
-  model_dir = tmp_path_factory.mktemp('trained')
-  short_runs.train(digits_dir, model_dir)
-  return str(model_dir)
+  return make_once(
+      'trained', lambda folder: short_runs.train(digits_dir, folder))

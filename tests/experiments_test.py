@@ -8,6 +8,8 @@ import tensorflow as tf
 from tf_keras.src.dtensor import lazy_variable
 import write_experiments
 
+from official_ext.modeling import costs
+from official_ext.modeling import specs
 from official_ext.params import experiment
 
 PRETRAINING = 'funnel_vit_imagenet'
@@ -99,6 +101,27 @@ def test_a_row_holds_what_the_paper_varies_and_nothing_else(name):
 @pytest.mark.parametrize('name', ROWS)
 def test_tokens_and_parameters(name):
   base_name, _, tokens, parameters = ROWS[name]
+  model = experiment.load(base_name, [name]).task.model
+  spec = specs.resolve(model.backbone.get(), model.input_size[:2])
+  assert [block.num_tokens for block in spec.blocks] == tokens
+  assert costs.count_parameters(spec, model.num_classes) == parameters
+
+
+# The widest; the others are long proofs.
+BUILT = ('table4/b6-6_h1024',)
+# Without `make proofs FULL=1`: of each kind of row one.
+DEEPEST = ('table2/b4-4-4_max', 'table3/funnel_to_funnel',
+           'table4/b6_m4096-6-2_m1536')
+
+
+def _but_long(names):
+  return [name if name in BUILT else pytest.param(name, marks=pytest.mark.long)
+          for name in names]
+
+
+@pytest.mark.parametrize('name', _but_long(ROWS))
+def test_the_model_has_these_tokens_and_parameters(name):
+  base_name, _, tokens, parameters = ROWS[name]
   params = experiment.load(base_name, [name])
   with lazy_variable.lazy_init_scope():
     model = task_factory.get_task(params.task).build_model()
@@ -106,16 +129,8 @@ def test_tokens_and_parameters(name):
     assert model.count_params() == parameters
 
 
-# The widest; the others are long proofs.
-STEPPED = ('table4/b6-6_h1024',)
-# Without `make proofs FULL=1`: of each kind of row one.
-DEEPEST = ('table2/b4-4-4_max', 'table3/funnel_to_funnel',
-           'table4/b6_m4096-6-2_m1536')
-
-
-@pytest.mark.parametrize('name', [
-    name if name in STEPPED else pytest.param(name, marks=pytest.mark.long)
-    for name in proofs.choose(STEPPED + DEEPEST, ROWS)])
+@pytest.mark.parametrize('name', _but_long(
+    proofs.choose(BUILT + DEEPEST, ROWS)))
 def test_one_step_of_training(name):
   params = experiment.load(ROWS[name][0], [name])
   task = task_factory.get_task(params.task)

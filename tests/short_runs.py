@@ -14,10 +14,15 @@ PREPROCESSING = (
     'task.validation_data.center_crop_fraction=0.7,')
 
 
+# Small, with both poolings.
+LAYOUT = 'B1-1-1'
+
+
 def parameters(digits_dir, **settings):
   """Ten steps on the digits."""
   settings = {
       'task.data_dir': digits_dir,
+      'task.model.backbone.funnel_vit.layout': LAYOUT,
       'trainer.train_steps': 10,
       'trainer.optimizer_config.warmup.linear.warmup_steps': 1,
   } | settings

@@ -20,16 +20,16 @@ def test_out_of_memory_is_noticed():
 
 
 def test_a_killed_process_is_named(capsys):
-  settings = settings_lib.Settings(layout='B12', **SMALL)
+  settings = settings_lib.Settings(layout='B1', **SMALL)
   with worker.Worker(settings) as process:
     process._process.kill()
     with pytest.raises(step_process.OutOfMemoryError, match='ended with -9'):
       process.run_steps(1)
-  assert 'layout B12 was killed (signal 9)' in capsys.readouterr().err
+  assert 'layout B1 was killed (signal 9)' in capsys.readouterr().err
 
 
 def test_another_failure_is_not_taken_for_it():
   settings = settings_lib.Settings(
-      layout='B12', params_override='task.model.num_classes=-3', **SMALL)
+      layout='B1', params_override='task.model.num_classes=-3', **SMALL)
   with pytest.raises((step_process.WorkerError, ValueError)):
     worker.Worker(settings)

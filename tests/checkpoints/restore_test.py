@@ -165,10 +165,11 @@ def test_model_gardens_vit_from_224_to_384_px(tmp_path):
           num_classes=1001, input_size=[224, 224, 3],
           backbone=garden_backbones.Backbone(
               type='vit', vit=garden_backbones.VisionTransformer(
-                  model_name='vit-b16', representation_size=768))))
+                  model_name='vit-ti16', representation_size=192))))
   garden.build([None, 224, 224, 3])
   classifiers.save(tmp_path, garden)
-  params = experiment.load('funnel_vit_imagenet_finetune')
+  params = experiment.load('funnel_vit_imagenet_finetune', params_override=(
+      "task.model.backbone.funnel_vit.model_name='vit-ti16'"))
   model = task_factory.get_task(params.task).build_model()
   report = restore.load(
       model, str(tmp_path), params.task.init_checkpoint_modules)

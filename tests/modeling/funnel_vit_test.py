@@ -13,12 +13,19 @@ import tolerances
 from official_ext.modeling import specs
 
 GARDEN = garden_backbones.VisionTransformer
-LAYOUTS = ['B12', 'B6-6', 'B4-4-4']
+LAYOUTS = ['B6', 'B3-3', 'B2-2-2']
 
 
-def build_garden_vit(image_size=(64, 64), **settings):
+@pytest.fixture(autouse=True)
+def _small_model_garden_vit(monkeypatch):
+  # Model Garden takes the sizes of its presets alone; ours is quicker.
+  monkeypatch.setattr(vit, 'VIT_SPECS', {
+      **vit.VIT_SPECS, 'vit-nano4': specs.PRESETS['vit-nano4']})
+
+
+def build_garden_vit(image_size=(16, 16), **settings):
   """Model Garden's own ViT, built by its own factory."""
-  settings.setdefault('model_name', 'vit-ti16')
+  settings.setdefault('model_name', 'vit-nano4')
   return factory.build_backbone(
       input_specs=tf_keras.layers.InputSpec(shape=[None, *image_size, 3]),
       backbone_config=garden_backbones.Backbone(
@@ -26,9 +33,8 @@ def build_garden_vit(image_size=(64, 64), **settings):
       norm_activation_config=None)
 
 
-def build(layout, image_size=(64, 64), **settings):
-  return models.build_backbone(
-      image_size, model_name='vit-ti16', layout=layout, **settings)
+def build(layout, image_size=(16, 16), **settings):
+  return models.build_backbone(image_size, layout=layout, **settings)
 
 
 def copy_through_checkpoint(source, target, folder):
@@ -40,7 +46,7 @@ def copy_through_checkpoint(source, target, folder):
 
 
 @pytest.mark.parametrize('layout', [
-    'B12', pytest.param('B6-6', marks=pytest.mark.addons), 'B4-4-4'])
+    'B6', pytest.param('B3-3', marks=pytest.mark.addons), 'B2-2-2'])
 @pytest.mark.parametrize('settings', [
     {},
     pytest.param(dict(representation_size=32, layer_scale_init_value=0.1),
@@ -85,17 +91,13 @@ def test_one_block_is_model_gardens_vit(tmp_path):
 @pytest.mark.parametrize('settings', [
     dict(representation_size=32), dict(pooler='gap'), dict(pooler='none'),
     dict(layer_scale_init_value=0.1), dict(original_init=False)])
-def test_settings_are_those_of_model_gardens_vit(
-    settings, tmp_path, monkeypatch):
-  # Model Garden takes the sizes of its presets alone; ours is quicker.
-  monkeypatch.setattr(
-      vit, 'VIT_SPECS', {'vit-nano4': specs.PRESETS['vit-nano4']})
+def test_settings_are_those_of_model_gardens_vit(settings, tmp_path):
   assert_one_block_is_model_gardens_vit(
       dict(model_name='vit-nano4', **settings), (16, 24), tmp_path)
 
 
 def test_initial_weights_have_model_gardens_spread():
-  garden, funnel = build_garden_vit(), build('B12')
+  garden, funnel = build_garden_vit(), build('B6')
   for theirs, ours in zip(garden.variables, funnel.variables):
     assert theirs.shape == ours.shape
     np.testing.assert_allclose(
@@ -103,13 +105,13 @@ def test_initial_weights_have_model_gardens_spread():
 
 
 @pytest.mark.parametrize('pooler, key, shape', [
-    ('token', 'pre_logits', (2, 1, 1, 192)),
-    ('gap', 'pre_logits', (2, 1, 1, 192)),
-    ('none', 'encoded_tokens', (2, 4, 192)),
+    ('token', 'pre_logits', (2, 1, 1, 64)),
+    ('gap', 'pre_logits', (2, 1, 1, 64)),
+    ('none', 'encoded_tokens', (2, 4, 64)),
 ])
 def test_endpoints(pooler, key, shape):
   backbone = build('B1-1-1', pooler=pooler)
-  endpoints = backbone(models.random_images(2, (64, 64)))
+  endpoints = backbone(models.random_images(2))
   # The head reads the key that sorts last, so there is only one.
   assert list(endpoints) == [key]
   assert endpoints[key].shape == shape
@@ -121,7 +123,7 @@ def test_layouts_differ_in_their_output(tmp_path):
   for layout in LAYOUTS:
     funnel = build(layout)
     models.randomize(funnel)
-    outputs.append(funnel(models.random_images(1, (64, 64)))['pre_logits'])
+    outputs.append(funnel(models.random_images(1))['pre_logits'])
   assert np.abs(outputs[0] - outputs[1]).max() > 1e-2
   assert np.abs(outputs[1] - outputs[2]).max() > 1e-2
 

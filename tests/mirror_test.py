@@ -1,0 +1,130 @@
+"""The tests mirror the code: where the test of a module is, its name says.
+
+`official_ext/ROOM/NAME.py` is tested by `tests/ROOM/NAME_test.py`, and
+`data_prep/NAME.py` by `tests/data_prep/NAME_test.py`. The exceptions are named
+here, and only here.
+"""
+
+import pathlib
+import re
+
+import pytest
+
+from scripts import structure
+
+# Modules without a file of their own, under the test of what they are part of.
+THROUGH = {
+    'commands_test.py': [
+        'official_ext.checkpoints.describe', 'official_ext.train'],
+    'imports_test.py': ['official_ext.registry_imports'],
+    'analysis/compare_test.py': ['official_ext.analysis.comparison'],
+    'analysis/saliency_test.py': [
+        'official_ext.analysis.saliency_grid',
+        'official_ext.analysis.shared_flags'],
+    'benchmarks/csv_file_test.py': ['official_ext.benchmarks.machine'],
+    'benchmarks/serving_test.py': [
+        'official_ext.benchmarks.export_process',
+        'official_ext.benchmarks.serving_rows'],
+    'data_prep/conversion_test.py': [
+        'data_prep.manifest', 'data_prep.plan', 'data_prep.process_pool',
+        'data_prep.scan', 'data_prep.shards'],
+    'data_prep/imagenet_to_tfrecord_test.py': ['data_prep.verify_tfrecords'],
+    'data_prep/sources_test.py': ['data_prep.image_index'],
+    'layouts/plan_test.py': ['official_ext.layouts.model_flags'],
+    'optimization/layerwise_test.py': ['official_ext.optimization.configs'],
+    'params/experiment_test.py': [
+        'official_ext.configs.backbones', 'official_ext.params.derive',
+        'official_ext.params.overrides'],
+    'serving/formats/write_test.py': [
+        'official_ext.serving.formats.inference_function',
+        'official_ext.serving.formats.litert',
+        'official_ext.serving.formats.names',
+        'official_ext.serving.formats.onnx',
+        'official_ext.serving.formats.weights_tree',
+        'official_ext.serving.runtimes.litert',
+        'official_ext.serving.runtimes.onnx',
+        'official_ext.serving.runtimes.runner',
+        'official_ext.serving.runtimes.saved_model'],
+    'tasks/image_classification_test.py': [
+        'official_ext.tasks.parsing', 'official_ext.tasks.protocol',
+        'official_ext.tasks.reading'],
+    'training/session_test.py': [
+        'official_ext.training.event_tags', 'official_ext.training.modes',
+        'official_ext.training.runner', 'official_ext.training.trainer'],
+    'trained/trained_model_test.py': [
+        'official_ext.training.best_checkpoint'],
+    'training/summary_test.py': ['official_ext.training.memory'],
+}
+
+# Tests of what several modules of a room do together.
+TOGETHER = {
+    'analysis/commands_test.py', 'analysis/report_page_test.py',
+    'data_prep/conversion_faults_test.py',
+    'data_prep/conversion_fuzz_test.py', 'data_prep/conversion_lists_test.py',
+    'modeling/fast_path_test.py', 'modeling/trace_test.py',
+    'scripts/tpu_vm_test.py', 'tasks/tpu_step_test.py',
+    'tasks/train_step_test.py',
+    'training/data_service_test.py', 'training/lost_worker_test.py',
+    'training/same_steps_test.py',
+}
+
+TESTS = pathlib.Path(__file__).resolve().parent
+_PATHS = {name: path for path, name in structure.modules(TESTS.parent)
+          if path.name != '__init__.py'}
+_HELPER = re.compile(r'^import (\w+)$', re.MULTILINE)
+# A command that a test runs, such as 'official_ext.serving.predict'.
+_COMMAND = re.compile(rf'\b(?:{"|".join(structure.PACKAGES)})(?:\.\w+)+')
+
+
+def mirrored_by(module):
+  """Returns where the test of a module is, relative to the tests."""
+  *folders, name = module.removeprefix('official_ext.').split('.')
+  return '/'.join([*folders, f'{name}_test.py'])
+
+
+def reached(test):
+  """Returns the modules that a test imports or runs, and what these import."""
+  waiting, found = {str(test)}, set()
+  while waiting:
+    name = waiting.pop()
+    # What is imported may be a name in a module.
+    module = name if name in _PATHS else name.rpartition('.')[0]
+    path = _PATHS.get(module, pathlib.Path(name))
+    if path in found or not path.is_file():
+      continue
+    found.add(path)
+    waiting.update(structure.imported(path))
+    if TESTS in path.parents:
+      text = path.read_text(encoding='utf-8')
+      waiting.update(_COMMAND.findall(text))
+      waiting.update(str(TESTS / f'{helper}.py') for helper in
+                     _HELPER.findall(text))
+      if "'train.py'" in text:
+        waiting.add('official_ext.train')
+  return found
+
+
+@pytest.mark.parametrize('module', _PATHS)
+def test_a_module_has_its_test(module):
+  own = TESTS / mirrored_by(module)
+  named = [test for test, modules in THROUGH.items() if module in modules]
+  assert own.exists() + len(named) == 1, (
+      f'write tests/{mirrored_by(module)}, or name the test of {module} in THROUGH '
+      'of tests/mirror_test.py')
+  assert not named or _PATHS[module] in reached(TESTS / named[0])
+
+
+def test_nothing_is_named_that_is_not_there():
+  named = {module for modules in THROUGH.values() for module in modules}
+  assert named <= set(_PATHS)
+  assert all((TESTS / name).exists() for name in {*THROUGH, *TOGETHER})
+
+
+def test_a_test_has_its_module():
+  mirrored = {mirrored_by(module) for module in _PATHS} | {
+      f'{path.parent.name}/{path.stem}_test.py'
+      for folder in ('docs', 'scripts')
+      for path in (TESTS.parent / folder).glob('*.py')}
+  # Tests outside the folders are of the project as a whole.
+  found = {str(path.relative_to(TESTS)) for path in TESTS.glob('*/**/*_test.py')}
+  assert found - mirrored - TOGETHER == set()
