@@ -7,7 +7,8 @@ import commands
 import pytest
 
 ON_DIGITS = ('--experiment=funnel_vit_digits', '--mode=train_and_eval')
-SHORT = ('trainer.train_steps=6,trainer.steps_per_loop=3,'
+SHORT = ("task.model.backbone.funnel_vit.layout='B1-1',"
+         'trainer.train_steps=6,trainer.steps_per_loop=3,'
          'trainer.optimizer_config.warmup.linear.warmup_steps=1')
 
 
@@ -27,7 +28,7 @@ def test_train_export_predict(repository, digits_dir, tmp_path):
   assert result.stderr == ''
   lines = result.stdout.splitlines()
   assert lines[0] == (
-      'Funnel-ViT vit-nano4, B2(17)-2(9)-2(5): 0.3 M parameters, 0.00331 GMACs '
+      'Funnel-ViT vit-nano4, B1(17)-1(9): 0.1 M parameters, 0.00145 GMACs '
       'per image')
   assert lines[1] == 'training from step 0 to 6'
   assert [line.split('  ')[0] for line in lines[2:5]] == [
@@ -46,7 +47,7 @@ def test_train_export_predict(repository, digits_dir, tmp_path):
   result = commands.run(
       '-m', 'official_ext.checkpoints.describe', tmp_path / 'run',
       cwd=repository)
-  assert '"layout": "B2(17)-2(9)-2(5)"' in result.stdout
+  assert '"layout": "B1(17)-1(9)"' in result.stdout
   assert result.stderr == ''
 
   images = sorted(pathlib.Path(digits_dir, 'samples').iterdir())[:2]
