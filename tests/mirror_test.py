@@ -109,8 +109,8 @@ def test_a_module_has_its_test(module):
   own = TESTS / mirrored_by(module)
   named = [test for test, modules in THROUGH.items() if module in modules]
   assert own.exists() + len(named) == 1, (
-      f'write tests/{mirrored_by(module)}, or name the test of {module} in THROUGH '
-      'of tests/mirror_test.py')
+      f'write tests/{mirrored_by(module)}, or name the test of {module} in '
+      'THROUGH of tests/mirror_test.py')
   assert not named or _PATHS[module] in reached(TESTS / named[0])
 
 
@@ -126,5 +126,6 @@ def test_a_test_has_its_module():
       for folder in ('docs', 'scripts')
       for path in (TESTS.parent / folder).glob('*.py')}
   # Tests outside the folders are of the project as a whole.
-  found = {str(path.relative_to(TESTS)) for path in TESTS.glob('*/**/*_test.py')}
+  found = {str(path.relative_to(TESTS))
+           for path in TESTS.glob('*/**/*_test.py')}
   assert found - mirrored - TOGETHER == set()
