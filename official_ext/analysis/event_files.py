@@ -4,7 +4,7 @@ A record that is not written to its end yet, of a training in progress, ends a
 file without an error. Several starts of a training leave several files; this
 module makes one history of them.
 
-- A start goes on from a checkpoint, and so repeats the steps after it. What
+- A start resumes from a checkpoint, and so repeats the steps after it. What
   was logged before of a step that is logged again, or of a later one, does not
   count, evaluations included: it is of weights that were given up.
 - The training time is the time from the first to the last record of each file
