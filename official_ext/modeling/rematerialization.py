@@ -3,8 +3,8 @@
 What costs little to compute again (a LayerNorm's output, a GELU) is
 rematerialised in the backward pass rather than saved, as in selective
 activation recomputation (arXiv 2205.05198), with gradients written by hand.
-Each function has its plain form beside it, in which TensorFlow derives the
-gradient and saves what it likes. No weights live here.
+Without `rematerialize` TensorFlow derives the gradient and saves what it likes.
+No weights live here.
 
 Legend: B batch, T tokens, D hidden size, M any width, R = B * T rows.
 """
@@ -25,7 +25,7 @@ def dense(rows: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor,
 
 def layer_norm(inputs: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor,
                epsilon: float) -> tf.Tensor:
-  """LayerNorm in float32.
+  """Applies a LayerNorm in float32.
 
   Args:
     inputs: [R, D].
@@ -42,27 +42,13 @@ def layer_norm(inputs: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor,
 
 def _moments(inputs: tf.Tensor, epsilon: float
              ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-  """Centered rows [R, D], their deviation and mean [R, 1], in float32."""
+  """Returns rows less their mean [R, D], deviation, mean [R, 1], in float32."""
   rows = tf.cast(inputs, tf.float32)
   mean = tf.reduce_mean(rows, axis=-1, keepdims=True)
   centered = rows - mean
   deviation = tf.sqrt(
       tf.reduce_mean(tf.square(centered), axis=-1, keepdims=True) + epsilon)
   return centered, deviation, mean
-
-
-def plain_normalized_dense(
-    inputs: tf.Tensor,
-    gamma: tf.Tensor,
-    beta: tf.Tensor,
-    kernel: tf.Tensor,
-    bias: tf.Tensor,
-    epsilon: float,
-    matmul: custom_gradients.Matmul = tf.matmul,
-) -> tuple[tf.Tensor, tf.Tensor]:
-  """`normalized_dense` with the gradient that TensorFlow derives."""
-  rows = layer_norm(inputs, gamma, beta, epsilon)
-  return dense(rows, kernel, bias, matmul), inputs
 
 
 def normalized_dense(
@@ -73,8 +59,9 @@ def normalized_dense(
     bias: tf.Tensor,
     epsilon: float,
     matmul: custom_gradients.Matmul = tf.matmul,
+    rematerialize: bool = True,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-  """LayerNorm in float32, then a dense layer.
+  """Applies a LayerNorm in float32, then a dense layer.
 
   Saves the inputs and two numbers per row; the normalised rows are
   rematerialised.
@@ -90,10 +77,14 @@ def normalized_dense(
     bias: [M], of the type of `inputs`.
     epsilon: added to the variance.
     matmul: the matrix product.
+    rematerialize: whether the gradient is the one written here.
 
   Returns:
     [R, M], of the type of `inputs`, and the inputs.
   """
+  if not rematerialize:
+    rows = layer_norm(inputs, gamma, beta, epsilon)
+    return dense(rows, kernel, bias, matmul), inputs
 
   @custom_gradients.with_gradient
   def apply(inputs, gamma, beta, kernel, bias):
@@ -130,26 +121,15 @@ def normalized_dense(
   return apply(inputs, gamma, beta, kernel, bias)
 
 
-def plain_activated_dense(
-    inputs: tf.Tensor,
-    kernel: tf.Tensor,
-    bias: tf.Tensor,
-    activation: gelu.Activation = gelu.tanh,
-    matmul: custom_gradients.Matmul = tf.matmul,
-) -> tf.Tensor:
-  """`activated_dense` with the gradient that TensorFlow derives."""
-  rows, _ = activation(tf.cast(inputs, tf.float32))
-  return dense(tf.cast(rows, kernel.dtype), kernel, bias, matmul)
-
-
 def activated_dense(
     inputs: tf.Tensor,
     kernel: tf.Tensor,
     bias: tf.Tensor,
     activation: gelu.Activation = gelu.tanh,
     matmul: custom_gradients.Matmul = tf.matmul,
+    rematerialize: bool = True,
 ) -> tf.Tensor:
-  """GELU in float32, then a dense layer.
+  """Applies a GELU in float32, then a dense layer.
 
   Saves the inputs alone; the GELU is rematerialised.
 
@@ -159,14 +139,18 @@ def activated_dense(
     bias: [D], of the type of `inputs`.
     activation: which GELU, with its derivative.
     matmul: the matrix product.
+    rematerialize: whether the gradient is the one written here.
 
   Returns:
     [R, D], of the type of `inputs`.
   """
 
+  def forward(inputs, kernel, bias):
+    rows, _ = activation(tf.cast(inputs, tf.float32))
+    return dense(tf.cast(rows, kernel.dtype), kernel, bias, matmul)
+
   @custom_gradients.with_gradient
   def apply(inputs, kernel, bias):
-    outputs = plain_activated_dense(inputs, kernel, bias, activation, matmul)
 
     def gradient(upstream):
       rows, derivative = activation(
@@ -178,8 +162,10 @@ def activated_dense(
       return (tf.cast(back * derivative, inputs.dtype), kernel_gradient,
               _bias_gradient(upstream))
 
-    return outputs, gradient
+    return forward(inputs, kernel, bias), gradient
 
+  if not rematerialize:
+    return forward(inputs, kernel, bias)
   return apply(inputs, kernel, bias)
 
 

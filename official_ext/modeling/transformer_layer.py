@@ -100,11 +100,6 @@ class TransformerLayer(tf_keras.layers.Layer):
         custom_gradients.matmul_in_float32
         if options.float32_matmuls and self.compute_dtype == 'bfloat16'
         else tf.matmul)
-    self._normalized_dense = rematerialization.plain_normalized_dense
-    self._activated_dense = rematerialization.plain_activated_dense
-    if options.fused_layers:
-      self._normalized_dense = rematerialization.normalized_dense
-      self._activated_dense = rematerialization.activated_dense
 
   def build(self, input_shape: tf.TensorShape):
     options = self._options
@@ -172,7 +167,7 @@ class TransformerLayer(tf_keras.layers.Layer):
   def _query_key_value(
       self, query: tf.Tensor, key_value: tf.Tensor | None,
       training: bool | None) -> tuple[list[tf.Tensor], tf.Tensor]:
-    """LayerNorm and projections.
+    """Applies the LayerNorm and projects to heads.
 
     Args:
       query: [B, T, D].
@@ -194,7 +189,7 @@ class TransformerLayer(tf_keras.layers.Layer):
   def _project(self, tokens: tf.Tensor,
                projections: Sequence[tf_keras.layers.Layer],
                training: bool | None) -> tuple[list[tf.Tensor], tf.Tensor]:
-    """LayerNorm and some projections, [B, T, D] to as many [B, N, T, H].
+    """Projects normalised tokens, [B, T, D] to as many [B, N, T, H].
 
     In training the weights of fused layers are joined, so that one matrix
     product serves all projections. Joining them for every request would cost a
@@ -217,7 +212,7 @@ class TransformerLayer(tf_keras.layers.Layer):
               normalized, _cast(kernel, rows.dtype), _cast(bias, rows.dtype),
               self._matmul), num_parts=1)[0]
           for kernel, bias in zip(kernels, biases, strict=True)], tokens
-    projected, rows = self._normalized_dense(
+    projected, rows = rematerialization.normalized_dense(
         rows, norm.gamma, norm.beta,
         _cast(tf.concat(kernels, axis=1), rows.dtype),
         _cast(tf.concat(biases, axis=0), rows.dtype), norm.epsilon,
@@ -227,7 +222,7 @@ class TransformerLayer(tf_keras.layers.Layer):
 
   def _attention(self, query: tf.Tensor, key: tf.Tensor, value: tf.Tensor,
                  training: bool | None) -> tf.Tensor:
-    """Attention's branch: [B, N, T, H] and twice [B, N, S, H] to [B, T, D]."""
+    """Runs attention's branch: [B, N, T, H], 2 [B, N, S, H] to [B, T, D]."""
     context = self._attend(
         query, key, value, drop=functools.partial(
             self._weights_dropout, training=training), matmul=self._matmul)
@@ -243,17 +238,18 @@ class TransformerLayer(tf_keras.layers.Layer):
     return self._stochastic_depth(outputs, training=training)
 
   def _mlp(self, tokens: tf.Tensor, training: bool | None) -> tf.Tensor:
-    """MLP's branch and residual: [B, T, D] to [B, T, D]."""
+    """Runs the MLP's branch and adds the residual, [B, T, D] to the same."""
     rows = tf.reshape(tokens, [-1, tokens.shape[-1]])
     dtype = rows.dtype
     norm, first, second = (
         self._output_layer_norm, self._intermediate_dense, self._output_dense)
-    inner, rows = self._normalized_dense(
+    inner, rows = rematerialization.normalized_dense(
         rows, norm.gamma, norm.beta, _cast(first.kernel, dtype),
-        _cast(first.bias, dtype), norm.epsilon, self._matmul)  # [B * T, M]
-    outputs = self._activated_dense(
+        _cast(first.bias, dtype), norm.epsilon, self._matmul,
+        self._options.fused_layers)  # [B * T, M]
+    outputs = rematerialization.activated_dense(
         inner, _cast(second.kernel, dtype), _cast(second.bias, dtype),
-        self._activation, self._matmul)
+        self._activation, self._matmul, self._options.fused_layers)
     outputs = tf.reshape(outputs, [-1, *tokens.shape[1:]])
     outputs = self._branch_dropout(outputs, training=training)
     outputs = self._layer_scale_mlp(outputs)
