@@ -122,7 +122,7 @@ def draw(rows: Sequence[Row], image: np.ndarray | None,
 def count_split(tokens: Sequence[Sequence[int]], grid: tuple[int, int]) -> int:
   """Counts the tokens that have their patches in more than one piece."""
   return sum(
-      token_windows.count_pieces(patches, grid) > 1 for patches in tokens)
+      token_windows.count_components(patches, grid) > 1 for patches in tokens)
 
 
 def describe(tokens: Sequence[Sequence[int]], grid: tuple[int, int]) -> str:
@@ -242,7 +242,7 @@ def _colors(tokens: Sequence[Sequence[int]], owners: np.ndarray) -> list[str]:
   num_split = 0
   for token, patches in enumerate(tokens):
     palette = _WHOLE
-    if token_windows.count_pieces(patches, owners.shape) > 1:
+    if token_windows.count_components(patches, owners.shape) > 1:
       # In turns, so that the pieces of one are told from those of the next.
       first = num_split % len(_SPLIT)
       palette = _SPLIT[first:] + _SPLIT[:first]

@@ -12,21 +12,22 @@ import itertools
 import math
 
 import numpy as np
+from scipy import ndimage
 
 from official_ext.modeling import layout as layout_lib
 
 
 def windows(patch_shape: Sequence[int],
             pool_window: Sequence[int]) -> list[list[int]]:
-  """The tokens that each pooled token is made of.
+  """Returns the tokens that each pooled token is made of.
 
   Args:
     patch_shape: the tokens before the pool, `(N,)` or `(H, W)`.
     pool_window: as many window lengths as `patch_shape` has sides.
 
   Returns:
-    Indices of tokens, a list a pooled token; at the end of a side a window may
-    be short.
+    Indices of tokens, one list per pooled token; at the end of a side a window
+    may be short.
   """
   indices = np.arange(math.prod(patch_shape)).reshape(patch_shape)
   starts = itertools.product(*(
@@ -39,7 +40,7 @@ def windows(patch_shape: Sequence[int],
 
 def footprints(blocks: Sequence[layout_lib.ResolvedBlock]
                ) -> list[list[list[int]]]:
-  """The patches that the patch tokens of every block stand for.
+  """Returns the patches that the patch tokens of every block stand for.
 
   Args:
     blocks: as `layout.resolve` returns them.
@@ -59,7 +60,7 @@ def footprints(blocks: Sequence[layout_lib.ResolvedBlock]
 
 def owners(tokens: Sequence[Sequence[int]],
            grid: tuple[int, int]) -> np.ndarray:
-  """The token that every patch belongs to.
+  """Returns the token that every patch belongs to.
 
   Args:
     tokens: the patches of each token.
@@ -74,8 +75,8 @@ def owners(tokens: Sequence[Sequence[int]],
   return result
 
 
-def count_pieces(patches: Sequence[int], grid: tuple[int, int]) -> int:
-  """In how many pieces patches lie; patches that share a side are one piece.
+def count_components(patches: Sequence[int], grid: tuple[int, int]) -> int:
+  """Counts the connected components of patches, which share sides.
 
   Args:
     patches: of a token.
@@ -84,21 +85,6 @@ def count_pieces(patches: Sequence[int], grid: tuple[int, int]) -> int:
   Returns:
     At least 1.
   """
-  left, count = set(patches), 0
-  while left:
-    count += 1
-    reached = [left.pop()]
-    for patch in reached:
-      near = left.intersection(_neighbours(patch, grid))
-      left -= near
-      reached.extend(near)
+  _, count = ndimage.label(
+      np.isin(np.arange(math.prod(grid)), patches).reshape(grid))
   return count
-
-
-def _neighbours(patch: int, grid: tuple[int, int]) -> list[int]:
-  """The patches that share a side with one."""
-  height, width = grid
-  row, column = divmod(patch, width)
-  near = [(row - 1, column), (row + 1, column), (row, column - 1),
-          (row, column + 1)]
-  return [r * width + c for r, c in near if 0 <= r < height and 0 <= c < width]

@@ -69,7 +69,7 @@ def test_neighbours_have_other_colours(pool_axes):
         assert first == second or chosen[first] != chosen[second]
     for patches, color in zip(tokens, chosen, strict=True):
       hue, _, _ = colors.rgb_to_hsv(colors.to_rgb(color))
-      is_split = token_windows.count_pieces(patches, spec.grid) > 1
+      is_split = token_windows.count_components(patches, spec.grid) > 1
       assert is_split == (not 0.3 < hue < 0.7)  # Not from green to violet.
 
 

@@ -77,18 +77,18 @@ def test_every_patch_belongs_to_one_token(text, grid, pool_axes):
   assert len(blocks[-1]) == owners.max() + 1
 
 
-def test_pieces():
-  assert token_windows.count_pieces([12, 13, 14, 15], (14, 14)) == 2
-  assert token_windows.count_pieces([13, 14], (14, 14)) == 2
-  assert token_windows.count_pieces([0, 1, 14, 15], (14, 14)) == 1
+def test_components():
+  assert token_windows.count_components([12, 13, 14, 15], (14, 14)) == 2
+  assert token_windows.count_components([13, 14], (14, 14)) == 2
+  assert token_windows.count_components([0, 1, 14, 15], (14, 14)) == 1
   # A corner does not join them.
-  assert token_windows.count_pieces([0, 15], (14, 14)) == 2
-  assert token_windows.count_pieces([0, 2, 4], (1, 5)) == 3
+  assert token_windows.count_components([0, 15], (14, 14)) == 2
+  assert token_windows.count_components([0, 2, 4], (1, 5)) == 3
 
 
 def test_only_the_sequence_splits_tokens():
   split = {
-      axes: [sum(token_windows.count_pieces(token, (14, 14)) > 1
+      axes: [sum(token_windows.count_components(token, (14, 14)) > 1
                  for token in tokens)
              for tokens in footprints_of('B4-4-4', (14, 14), axes)]
       for axes in ('sequence', 'grid')}
