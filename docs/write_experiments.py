@@ -149,7 +149,7 @@ def row(name: str, record: dict) -> str:
   """Returns one row of the table."""
   params = experiment.load(record['experiment'], [name])
   model = params.task.model
-  spec = specs.resolve(model.backbone.funnel_vit, tuple(model.input_size[:2]))
+  spec = specs.of_model(model)
   paper = 'in the text'
   if 'paper' in record:
     paper = '{} / {}, {} G, {}'.format(

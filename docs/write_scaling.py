@@ -136,7 +136,7 @@ def models():
     params = experiment.load('funnel_vit_imagenet', params_override=(
         f'task.model.backbone.funnel_vit.layout={name}'))
     model = params.task.model
-    spec = specs.resolve(model.backbone.funnel_vit, tuple(model.input_size[:2]))
+    spec = specs.of_model(model)
     result.append((spec, scaling_arithmetic.Model(
         name, costs.count_parameters(spec, model.num_classes),
         costs.count_multiply_adds(

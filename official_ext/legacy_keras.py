@@ -14,7 +14,7 @@ _VARIABLE = 'TF_USE_LEGACY_KERAS'
 
 
 def is_needed() -> bool:
-  """Whether this is TensorFlow 2.15, by the Keras that belongs to it."""
+  """Returns whether this is TensorFlow 2.15, by the Keras it comes with."""
   try:
     version = importlib.metadata.version('tf-keras')
   except importlib.metadata.PackageNotFoundError:
@@ -30,7 +30,7 @@ def prefer() -> None:
 
 
 def check() -> None:
-  """Refuses to go on with two of them.
+  """Refuses to continue with two of them.
 
   Raises:
     ImportError: if `tf.keras` is not `tf_keras` where it must be.

@@ -90,7 +90,7 @@ def _export_at_end(export, step: int, has_trained: bool) -> None:
 
 
 def run() -> None:
-  """The entry point of the installed command."""
+  """Runs the installed command."""
   library_logs.run(
       main, 'interrupted. The same command resumes from the newest checkpoint.')
 

@@ -11,7 +11,6 @@ import dataclasses
 import datetime
 
 import numpy as np
-from official.core import config_definitions as cfg
 
 from official_ext.analysis import event_files
 from official_ext.analysis import models as models_lib
@@ -103,7 +102,7 @@ def summarise(run: runs_lib.Run) -> Result:
     ValueError: if the layout of the configuration is wrong.
   """
   history = run.history
-  spec = _spec(run.params)
+  spec = specs.of_model(run.params.task.model)
   pooling = parameters = multiply_adds = None
   if spec:
     num_classes = run.params.task.model.num_classes
@@ -192,13 +191,6 @@ def format_date(seconds: float | None) -> str:
     return MISSING
   return datetime.datetime.fromtimestamp(
       seconds, datetime.timezone.utc).strftime('%Y-%m-%d %H:%M UTC')
-
-
-def _spec(params: cfg.ExperimentConfig) -> specs.ModelSpec | None:
-  model = params.task.model
-  if model.backbone.type != 'funnel_vit':
-    return None
-  return specs.resolve(model.backbone.funnel_vit, tuple(model.input_size[:2]))
 
 
 def _pooling(spec: specs.ModelSpec) -> str | None:

@@ -105,12 +105,8 @@ def unique_names(models: Sequence[arguments.ModelArgument],
 
 def layout_name(params: experiment.cfg.ExperimentConfig) -> str:
   """Returns the layout with its token counts, or the backbone's name."""
-  model = params.task.model
-  if model.backbone.type != 'funnel_vit':
-    return model.backbone.type
-  return specs.resolve(
-      model.backbone.funnel_vit,
-      tuple(model.input_size[:2])).layout_with_tokens
+  spec = specs.of_model(params.task.model)
+  return spec.layout_with_tokens if spec else params.task.model.backbone.type
 
 
 def _load(path: str, checkpoint: str, ema: bool | None,

@@ -24,11 +24,13 @@ CHECKPOINT_ITEM = 'metadata'
 _KEY = f'{CHECKPOINT_ITEM}/.ATTRIBUTES/py_state'
 _FORMAT_VERSION = 1
 
+# Of `specs.ModelSpec`, under their names there.
+_SPEC_KEYS = (
+    'patch_size', 'grid', 'pooler', 'pooling', 'pool_axes', 'pool_query_only',
+    'representation_size', 'has_layer_scale', 'activation', 'norm_epsilon')
 # Two checkpoints that differ in any of these are different architectures.
 ARCHITECTURE_KEYS = (
-    'backbone', 'layout', 'hidden_sizes', 'mlp_dims', 'num_heads',
-    'patch_size', 'grid', 'pooler', 'pooling', 'pool_axes', 'pool_query_only',
-    'representation_size', 'has_layer_scale', 'activation', 'norm_epsilon',
+    'backbone', 'layout', 'hidden_sizes', 'mlp_dims', 'num_heads', *_SPEC_KEYS,
     'num_classes')
 
 # What the metadata of version 0.1.0 does not say, because there was no choice.
@@ -75,25 +77,17 @@ def describe(params: cfg.ExperimentConfig) -> dict[str, Any]:
       'input_size': list(model.input_size),
       'versions': _versions(),
   }
-  if model.backbone.type == 'funnel_vit':
-    spec = specs.resolve(
-        model.backbone.funnel_vit, tuple(model.input_size[:2]))
+  spec = specs.of_model(model)
+  if spec:
     described |= {
         'model_name': spec.model_name,
         'layout': spec.layout_with_tokens,
         'hidden_sizes': [block.hidden_size for block in spec.blocks],
         'mlp_dims': [block.mlp_dim for block in spec.blocks],
         'num_heads': [block.num_heads for block in spec.blocks],
-        'patch_size': spec.patch_size,
+        **{key: getattr(spec, key) for key in _SPEC_KEYS},
+        # As JSON gives it back.
         'grid': list(spec.grid),
-        'pooler': spec.pooler,
-        'pooling': spec.pooling,
-        'pool_axes': spec.pool_axes,
-        'pool_query_only': spec.pool_query_only,
-        'representation_size': spec.representation_size,
-        'has_layer_scale': spec.has_layer_scale,
-        'activation': spec.activation,
-        'norm_epsilon': spec.norm_epsilon,
     }
   return described
 

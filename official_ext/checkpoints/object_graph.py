@@ -2,16 +2,16 @@
 
 A checkpoint names its variables by one of the paths that lead to them, and
 which one differs between Model Garden's trainer, its exporter and a SavedModel.
-Walking the saved graph and the model side by side finds them in all.
+Following the edges of the saved graph and the model together finds them in all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 import contextlib
 import dataclasses
 import os
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -19,6 +19,11 @@ from tensorflow.core.protobuf import trackable_object_graph_pb2
 
 _GRAPH_KEY = '_CHECKPOINTABLE_OBJECT_GRAPH'
 _VALUE = 'VARIABLE_VALUE'
+
+# An object of a graph: of a model itself, of a file its number.
+Node = TypeVar('Node')
+# Returns the objects below one, by the names of the edges.
+Children = Callable[[Node], Mapping[str, Node]]
 
 # What TensorFlow's reader raises on damaged files, depending on the damage.
 _READ_ERRORS = (tf.errors.OpError, IndexError, RuntimeError, ValueError)
@@ -59,6 +64,25 @@ def find(path: str) -> str:
       f'{path}: {what}. Give the model_dir of a training, '
       'the folder of its best checkpoint, an export, or a prefix such as '
       'model_dir/ckpt-100.')
+
+
+def descend(children: Children, node: Node,
+            path: Iterable[str]) -> Node | None:
+  """Follows a path in a graph of objects.
+
+  Args:
+    children: returns the objects below one, by the names of the edges.
+    node: where the path begins.
+    path: the names of its edges.
+
+  Returns:
+    The object at its end, or None if there is none.
+  """
+  for name in path:
+    node = children(node).get(name)
+    if node is None:
+      return None
+  return node
 
 
 @contextlib.contextmanager
@@ -121,12 +145,7 @@ class SavedObjects:
 
   def descend(self, *names: str) -> int | None:
     """Returns the object at the end of a path from the root, or None."""
-    node = 0
-    for name in names:
-      node = self.children(node).get(name)
-      if node is None:
-        return None
-    return node
+    return descend(self.children, 0, names)
 
   def key(self, node: int) -> str | None:
     """Returns the key of a variable's value, or None if it is none."""
@@ -166,7 +185,7 @@ class SavedObjects:
     return keys
 
   def match(self, root: Any, node: int) -> Iterator[tuple[Any, str]]:
-    """Walks an object and its saved counterpart side by side.
+    """Matches the variables of an object with those of its saved counterpart.
 
     Args:
       root: an object of the model.

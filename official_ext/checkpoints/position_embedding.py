@@ -15,9 +15,8 @@ import math
 import numpy as np
 import tensorflow as tf
 
+from official_ext.command_line import errors
 from official_ext.configs import image_classification
-
-METHODS = image_classification.RESIZE_METHODS
 
 
 def resample(embedding: np.ndarray, source_grid: tuple[int, int],
@@ -39,10 +38,8 @@ def resample(embedding: np.ndarray, source_grid: tuple[int, int],
     ValueError: if the embedding does not fit its grid, or the method is
       unknown.
   """
-  if method not in METHODS:
-    raise ValueError(
-        f'the resampling method is {method!r}, but must be one of '
-        f'{", ".join(METHODS)}.')
+  errors.check_choice('the resampling method', method,
+                      image_classification.RESIZE_METHODS)
   skip = int(has_class_token)
   num_tokens = embedding.shape[1]
   if num_tokens - skip != math.prod(source_grid):

@@ -23,8 +23,6 @@ from official_ext.command_line import errors
 from official_ext.configs import image_classification
 from official_ext.modeling import specs
 
-MODULES = image_classification.INIT_CHECKPOINT_MODULES
-
 _MAX_LISTED = 6
 
 
@@ -105,7 +103,7 @@ def load(model: tf_keras.Model, path: str, modules: str = 'all',
     model: Model Garden's ClassificationModel on our backbone.
     path: a model_dir, the folder of a best checkpoint, an export, or the
       prefix of a checkpoint.
-    modules: one of MODULES.
+    modules: one of `image_classification.INIT_CHECKPOINT_MODULES`.
     method: how the position embedding is resampled.
     source_grid: (rows, columns) of the checkpoint's patches, where it has no
       metadata and they are not square.
@@ -118,7 +116,6 @@ def load(model: tf_keras.Model, path: str, modules: str = 'all',
       shapes; the model is then unchanged.
     ValueError: if there is no checkpoint or it cannot be read; likewise.
   """
-  _check_modules(modules)
   source = sources.CheckpointSource(path)
   plan = make_plan(model, source, modules, method, source_grid)
   apply(plan, model, source)
@@ -144,7 +141,8 @@ def make_plan(model: tf_keras.Model, source: sources.Source,
     LoadError: if the two are different kinds of models (a class token or none,
       other numbers of layers), or the source's grid is unknown or denied.
   """
-  _check_modules(modules)
+  errors.check_choice('task.init_checkpoint_modules', modules,
+                      image_classification.INIT_CHECKPOINT_MODULES)
   spec = model.backbone.spec
   _check_same_kind(source, spec)
   position, resampling = _resampling(source, spec, method, source_grid)
@@ -200,13 +198,6 @@ def apply(plan: Plan, model: tf_keras.Model, source: sources.Source) -> None:
     name = names[id(variable)]
     if name in values:
       variable.assign(values[name])
-
-
-def _check_modules(modules: str) -> None:
-  if modules not in MODULES:
-    raise ValueError(
-        f'task.init_checkpoint_modules is {modules!r}, but must be one of '
-        f'{", ".join(MODULES)}.')
 
 
 def _is_head(name: str) -> bool:

@@ -26,11 +26,12 @@ size of a head, M inner size of the MLP, C classes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 import tensorflow as tf
 import tf_keras
+
+from official_ext.checkpoints import object_graph
 
 CLASS_TOKEN = 'class_token'
 POSITION_EMBEDDING = 'position_embedding'
@@ -58,9 +59,8 @@ _SHORTER = {
     f'{POSITION_EMBEDDING}/pos_embedding': POSITION_EMBEDDING,
 }
 
-# An object of a graph: of a model itself, of a file its number.
-Node = TypeVar('Node')
-Children = Callable[[Node], Mapping[str, Node]]
+Children = object_graph.Children
+Node = object_graph.Node
 
 
 def encoder_position(children: Children, backbone: Node) -> int | None:
@@ -153,7 +153,8 @@ def _of_backbone(children: Children, backbone: Node) -> dict[str, Node]:
   }
   for number, layer in _items(children, encoder.get(_LAYERS)):
     for name, path in _OF_LAYER.items():
-      named[f'layer_{int(number) + 1}/{name}'] = _descend(children, layer, path)
+      named[f'layer_{int(number) + 1}/{name}'] = object_graph.descend(
+          children, layer, path)
   for block, projection in _items(children, encoder.get(_PROJECTIONS)):
     named[f'projection_{block}'] = projection
   return {name: node for name, node in named.items() if node is not None}
@@ -177,10 +178,3 @@ def _items(children: Children, node: Any) -> list[tuple[str, Any]]:
     return []
   return [(name, child) for name, child in children(node).items()
           if name.isdigit()]
-
-
-def _descend(children: Children, node: Any, path: tuple[str, ...]) -> Any:
-  """Returns the object at the end of a path, or None."""
-  for name in path:
-    node = None if node is None else children(node).get(name)
-  return node

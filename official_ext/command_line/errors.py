@@ -9,7 +9,7 @@ bug and keeps its traceback.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 import contextlib
 import re
 import sys
@@ -24,6 +24,22 @@ _OPERATION = re.compile(
 
 class UserError(ValueError):
   """An error that a person can fix, in words for them."""
+
+
+def check_choice(name: str, value: str, choices: Collection[str]) -> None:
+  """Checks that a value is one of a few.
+
+  Args:
+    name: what it is the value of, such as a setting.
+    value: what was given.
+    choices: what is taken.
+
+  Raises:
+    ValueError: if it is none of them, with all of them.
+  """
+  if value not in choices:
+    raise ValueError(
+        f'{name} is {value!r}, but must be one of {", ".join(choices)}.')
 
 
 def message(error: BaseException) -> str:

@@ -68,9 +68,8 @@ class ImageClassificationTask(image_classification.ImageClassificationTask):
     class_names_path: text file, line i naming class i; empty: class_names.txt
       in `data_dir`, if it is there.
     gradient_accumulation_steps: microbatches that every replica splits its
-      batch into,
-      one after the other, for one update of the weights: less memory, more
-      time.
+      batch into, one after the other, for one update of the weights: less
+      memory, more time.
   """
   model: image_classification.ImageClassificationModel = dataclasses.field(
       default_factory=lambda: image_classification.ImageClassificationModel(
@@ -138,7 +137,7 @@ class TrainerConfig(cfg.TrainerConfig):
 def _model(model_name: str, layout: str | None, image_size: int,
            num_classes: int, **backbone_settings
            ) -> image_classification.ImageClassificationModel:
-  """A classifier on a square image of `image_size` px."""
+  """Returns a classifier on a square image of `image_size` px."""
   return image_classification.ImageClassificationModel(
       num_classes=num_classes,
       input_size=[image_size, image_size, 3],
@@ -151,7 +150,7 @@ def _model(model_name: str, layout: str | None, image_size: int,
 
 
 def _imagenet_data(batch_size: int) -> dict[str, DataConfig]:
-  """Training and validation data of ImageNet-1k."""
+  """Returns training and validation data of ImageNet-1k."""
   return dict(
       train_data=DataConfig(
           is_training=True,
@@ -165,7 +164,7 @@ def _imagenet_data(batch_size: int) -> dict[str, DataConfig]:
 
 def _adamw(weight_decay: float, learning_rate: float,
            warmup_steps: int) -> optimization.OptimizationConfig:
-  """AdamW with linear warm-up and cosine decay over the whole training."""
+  """Returns AdamW with linear warm-up and cosine decay to the last step."""
   return optimization.OptimizationConfig({
       'optimizer': {
           'type': 'adamw',
@@ -190,7 +189,7 @@ def _adamw(weight_decay: float, learning_rate: float,
 
 
 def _sgd(learning_rate: float) -> optimization.OptimizationConfig:
-  """SGD with momentum 0.9 and cosine decay, for fine-tuning."""
+  """Returns SGD with momentum 0.9 and cosine decay, for fine-tuning."""
   return optimization.OptimizationConfig({
       'optimizer': {
           'type': 'sgd',
@@ -212,7 +211,7 @@ def _register(
 
 
 def _imagenet_pretraining(layout: str) -> cfg.ExperimentConfig:
-  """The paper's pretraining: 300 epochs at batch 4096 (section 5.1)."""
+  """Returns the paper's pretraining: 300 epochs at batch 4096 (section 5.1)."""
   return cfg.ExperimentConfig(
       task=ImageClassificationTask(
           model=_model('vit-b16', layout, 224, IMAGENET_NUM_CLASSES,
@@ -227,19 +226,19 @@ def _imagenet_pretraining(layout: str) -> cfg.ExperimentConfig:
 
 @_register
 def funnel_vit_imagenet() -> cfg.ExperimentConfig:
-  """Pretraining of Funnel-ViT-B/16 with three blocks, mean pooling."""
+  """Pretrains Funnel-ViT-B/16 with three blocks, mean pooling."""
   return _imagenet_pretraining('B4-4-4')
 
 
 @_register
 def vit_imagenet() -> cfg.ExperimentConfig:
-  """The paper's baseline: the same with one block, which is ViT-B/16."""
+  """Pretrains the paper's baseline, one block, which is ViT-B/16."""
   return _imagenet_pretraining('B12')
 
 
 @_register
 def funnel_vit_imagenet_finetune() -> cfg.ExperimentConfig:
-  """Fine-tuning at 384 px with SGD (paper, section 5.1), 20,000 steps."""
+  """Fine-tunes at 384 px with SGD (paper, section 5.1), 20,000 steps."""
   return cfg.ExperimentConfig(
       task=ImageClassificationTask(
           model=_model('vit-b16', 'B4-4-4', 384, IMAGENET_NUM_CLASSES),
@@ -253,7 +252,7 @@ def funnel_vit_imagenet_finetune() -> cfg.ExperimentConfig:
 
 
 def _cifar_finetuning(name: str, num_classes: int) -> cfg.ExperimentConfig:
-  """Fine-tuning on CIFAR with ViT's recipe (arXiv 2010.11929, table 4).
+  """Fine-tunes on CIFAR with ViT's recipe (arXiv 2010.11929, table 4).
 
   10,000 steps at batch 512, 384 px, SGD. From TFDS by default; for TFRecords
   set `task.data_dir` and both `tfds_name`s to ''.
@@ -275,19 +274,19 @@ def _cifar_finetuning(name: str, num_classes: int) -> cfg.ExperimentConfig:
 
 @_register
 def funnel_vit_cifar10_finetune() -> cfg.ExperimentConfig:
-  """Fine-tuning on CIFAR-10, which the paper names as future work."""
+  """Fine-tunes on CIFAR-10, which the paper names as future work."""
   return _cifar_finetuning('cifar10', 10)
 
 
 @_register
 def funnel_vit_cifar100_finetune() -> cfg.ExperimentConfig:
-  """Fine-tuning on CIFAR-100, which the paper names as future work."""
+  """Fine-tunes on CIFAR-100, which the paper names as future work."""
   return _cifar_finetuning('cifar100', 100)
 
 
 @_register
 def funnel_vit_digits() -> cfg.ExperimentConfig:
-  """A small Funnel-ViT on scikit-learn's digits, in minutes on two cores.
+  """Trains a small Funnel-ViT on scikit-learn's digits, in minutes.
 
   The 8 x 8 px digits are enlarged to 16 x 16 px, so that a patch of 4 x 4 px
   covers 2 x 2 px of the original. Flips and random crops would turn one digit

@@ -28,7 +28,7 @@ def choose() -> Attention:
 def plain(query: tf.Tensor, key: tf.Tensor, value: tf.Tensor,
           drop: Callable[[tf.Tensor], tf.Tensor],
           matmul: custom_gradients.Matmul = tf.matmul) -> tf.Tensor:
-  """Scaled dot-product attention (arXiv 1706.03762).
+  """Computes scaled dot-product attention (arXiv 1706.03762).
 
   Args:
     query: [B, N, T, H].
@@ -79,7 +79,7 @@ def split_heads(rows: tf.Tensor, num_tokens: int, num_parts: int,
 
 
 def join_heads(heads: tf.Tensor) -> tf.Tensor:
-  """[B, N, T, H] -> [B * T, N * H]."""
+  """Joins heads to rows, [B, N, T, H] -> [B * T, N * H]."""
   num_heads, _, head_size = heads.shape[1:]
   return tf.reshape(
       tf.transpose(heads, [0, 2, 1, 3]), [-1, num_heads * head_size])

@@ -97,8 +97,8 @@ def count_multiply_adds(spec: specs.ModelSpec, num_classes: int = 0,
 def count_saved_activations(spec: specs.ModelSpec) -> int:
   """Counts the values that one image's backward pass needs saved.
 
-  An ideal: each value once, nothing recomputed, no dropout and no padding. A
-  framework saves more, and variables and gradients come on top. Saved are
+  An ideal: each value once, nothing rematerialised, no dropout and no padding.
+  A framework saves more, and variables and gradients come on top. Saved are
 
   - for the embedding, 3 T D: the patches, and the tokens with the class token
     and with the position embedding;
@@ -134,7 +134,7 @@ def count_saved_activations(spec: specs.ModelSpec) -> int:
 
 def _layers(
     spec: specs.ModelSpec) -> list[tuple[layout_lib.ResolvedBlock, int]]:
-  """The block and the number of keys of every layer."""
+  """Returns the block and the number of keys of every layer."""
   layers = []
   num_keys = spec.blocks[0].num_tokens
   for block in spec.blocks:
@@ -147,5 +147,5 @@ def _layers(
 
 
 def _dense(inputs: int, outputs: int) -> int:
-  """Parameters of a dense layer with bias."""
+  """Counts the parameters of a dense layer with bias."""
   return inputs * outputs + outputs

@@ -15,10 +15,11 @@ Matmul = Callable[..., tf.Tensor]
 
 
 def with_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
-  """`tf.custom_gradient`, but not in the graph that Keras infers shapes with.
+  """Gives a function its gradient, except where Keras infers shapes.
 
+  `tf.custom_gradient`, but not in the graph that Keras infers shapes with:
   TensorFlow keeps a graph with a custom gradient, and the variables in it, for
-  as long as the process lives. This one is never differentiated.
+  as long as the process lives. That one is never differentiated.
 
   Args:
     function: returns its result and what gives the gradients.
@@ -37,7 +38,7 @@ def with_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def is_inferring_shapes() -> bool:
-  """Whether Keras calls layers to connect them, not to compute."""
+  """Returns whether Keras calls layers to connect them, not to compute."""
   graph = tf.compat.v1.get_default_graph()
   # The names of the graphs that Keras makes and throws away for this; eager
   # execution has a graph without a name.
@@ -60,7 +61,7 @@ def zero_after(upstream: tf.Tensor) -> tf.Tensor:
 def matmul_in_float32(left: tf.Tensor, right: tf.Tensor,
                       transpose_a: bool = False,
                       transpose_b: bool = False) -> tf.Tensor:
-  """`tf.matmul`, multiplied and summed in float32, then rounded.
+  """Computes a matrix product in float32 and rounds it.
 
   That is what a product of bfloat16 values is in hardware too: only the order
   of the sums differs. Saves the operands as they come, not in float32.

@@ -236,7 +236,7 @@ class FunnelEncoder(tf_keras.layers.Layer):
 def _as_block(
     block: layout_lib.ResolvedBlock | Mapping[str, Any],
 ) -> layout_lib.ResolvedBlock:
-  """A block from itself or from `get_config`, where tuples became lists."""
+  """Returns a block, from `get_config` too, where tuples became lists."""
   if isinstance(block, layout_lib.ResolvedBlock):
     return block
   return layout_lib.ResolvedBlock(**{

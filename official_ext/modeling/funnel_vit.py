@@ -96,7 +96,7 @@ class FunnelViT(tf_keras.Model):
     return self._output_specs
 
   def trace(self, images: tf.Tensor) -> list[funnel_encoder.LayerTrace]:
-    """What each transformer layer is given when the model sees images.
+    """Returns what each transformer layer is given when it sees images.
 
     Args:
       images: [B, height, width, 3], normalised.
@@ -130,7 +130,7 @@ def build_funnel_vit(
     The backbone.
 
   Raises:
-    ValueError: if a size or a name does not fit, naming it and its mend.
+    ValueError: if a size or a name does not fit, naming it and its fix.
   """
   del norm_activation_config
   if backbone_config.type != 'funnel_vit':
@@ -148,7 +148,7 @@ def encoder_options(config: backbones.FunnelViT) -> options_lib.EncoderOptions:
   fast_path, transformer = config.fast_path, config.transformer
   float32_matmuls = fast_path.float32_matmuls
   if float32_matmuls is None:
-    float32_matmuls = hardware.multiplies_faster_in_float32()
+    float32_matmuls = hardware.prefers_float32_matmuls()
   return options_lib.EncoderOptions(
       pooling=config.pooling,
       pool_query_only=config.pool_query_only,

@@ -9,12 +9,12 @@ import tensorflow as tf
 _CPU_INFO = pathlib.Path('/proc/cpuinfo')
 
 
-def multiplies_faster_in_float32(cpu_info: pathlib.Path = _CPU_INFO) -> bool:
-  """Whether bfloat16 products are better computed in float32.
+def prefers_float32_matmuls(cpu_info: pathlib.Path = _CPU_INFO) -> bool:
+  """Returns whether bfloat16 products are better computed in float32.
 
   So it is on CPUs without a matrix unit for bfloat16 (AMX), those with bfloat16
-  vector instructions (AVX512_BF16) among them: figures in the benchmarks'
-  README. Accelerators have such units.
+  vector instructions (AVX512_BF16) among them: figures in
+  docs/benchmarks.md. Accelerators have such units.
 
   Args:
     cpu_info: where Linux describes the CPU.

@@ -22,11 +22,16 @@ import dataclasses
 import math
 import re
 
+from official_ext.command_line import errors
+
 SEQUENCE = 'sequence'
 GRID = 'grid'
 POOL_AXES = (SEQUENCE, GRID)
 
 DEFAULT_STRIDE = 2
+_GRID_STRIDES = (2, 4)
+# Named where a token count cannot be reached.
+_SUGGESTED_STRIDES = (2, 3, 4, 8)
 # Funnel-Transformer and ViT both use heads of 64 (arXiv 2010.11929, table 1).
 HEAD_SIZE = 64
 
@@ -209,9 +214,7 @@ def resolve(
     ValueError: if a token count cannot be reached, a stride does not fit, or
       a hidden size is not a multiple of its heads.
   """
-  if pool_axes not in POOL_AXES:
-    raise ValueError(
-        f'pool_axes is {pool_axes!r}, but must be one of {POOL_AXES}.')
+  errors.check_choice('pool_axes', pool_axes, POOL_AXES)
   if min(grid) < 1:
     raise ValueError(
         f'the grid of patches is {grid[0]} x {grid[1]}: the image is smaller '
@@ -226,10 +229,7 @@ def resolve(
       stride = _stride(block, shape, next_axis, has_class_token, where)
       window = _window(stride, shape, next_axis, where)
       shape = _pooled(shape, window)
-      if stride != 2:
-        next_axis = 1
-      else:
-        next_axis = 1 - next_axis
+      next_axis = 1 - next_axis if stride == 2 else 1
     num_tokens = math.prod(shape) + int(has_class_token)
     if block.num_tokens not in (None, num_tokens):
       raise ValueError(
@@ -270,13 +270,13 @@ def with_token_counts(
 
 
 def _pooled(shape: Sequence[int], window: Sequence[int]) -> tuple[int, ...]:
-  """The shape after pooling; a short last window counts as one."""
+  """Returns the shape after pooling; a short last window counts as one."""
   return tuple(-(-side // step) for side, step in zip(shape, window))
 
 
 def _window(stride: int, shape: Sequence[int], next_axis: int,
             where: str) -> tuple[int, ...]:
-  """The pooling window of a stride, (stride,) or (rows, columns)."""
+  """Returns the window of a stride, (stride,) or (rows, columns)."""
   if len(shape) == 1:
     window = (stride,)
   elif stride == 2:
@@ -297,7 +297,7 @@ def _window(stride: int, shape: Sequence[int], next_axis: int,
 
 def _stride(block: Block, shape: Sequence[int], next_axis: int,
             has_class_token: bool, where: str) -> int:
-  """The stride that a block sets, that its token count implies, or 2."""
+  """Returns the stride that a block sets or its token count implies, or 2."""
   if block.stride is not None:
     if len(shape) == 1 and block.stride > shape[0]:
       raise ValueError(
@@ -306,31 +306,25 @@ def _stride(block: Block, shape: Sequence[int], next_axis: int,
     return block.stride
   if block.num_tokens is None:
     return DEFAULT_STRIDE
-  num_patches = block.num_tokens - int(has_class_token)
-  if len(shape) == 1:
-    strides = _sequence_strides(shape[0], num_patches)
-  else:
-    strides = [
-        stride for stride in (2, 4)
-        if math.prod(_pooled(shape, _window(stride, shape, next_axis, where)))
-        == num_patches
-    ]
-  if len(strides) == 1:
-    return strides[0]
+  # Stride to the tokens that it leaves.
+  reached = {
+      stride: math.prod(_pooled(
+          shape, _window(stride, shape, next_axis, where))) +
+              int(has_class_token)
+      for stride in (
+          _GRID_STRIDES if len(shape) == 2 else range(2, shape[0] + 1))}
+  fitting = [stride for stride, num_tokens in reached.items()
+             if num_tokens == block.num_tokens]
+  if len(fitting) == 1:
+    return fitting[0]
   before = math.prod(shape) + int(has_class_token)
-  if strides:
-    choices = ' or '.join(f's{stride}' for stride in strides)
+  if fitting:
+    choices = ' or '.join(f's{stride}' for stride in fitting)
     raise ValueError(
         f'{where}: several strides pool {before} tokens to {block.num_tokens}. '
         f'Say which: add {choices} to the block.')
-  reachable = {
-      stride: math.prod(
-          _pooled(shape, _window(stride, shape, next_axis, where)))
-      for stride in ((2, 4) if len(shape) == 2 else (2, 3, 4, 8))
-      if len(shape) == 2 or stride <= shape[0]
-  }
-  options = [f's{stride} gives {count + int(has_class_token)}'
-             for stride, count in reachable.items()]
+  options = [f's{stride} gives {reached[stride]}'
+             for stride in _SUGGESTED_STRIDES if stride in reached]
   raise ValueError(
       f'{where}: {block.num_tokens} tokens cannot be reached from {before}'
       f'{" with the class token" if has_class_token else ""} by any stride: '
@@ -338,17 +332,9 @@ def _stride(block: Block, shape: Sequence[int], next_axis: int,
       'or leave the token count out.')
 
 
-def _sequence_strides(num_patches: int, target: int) -> list[int]:
-  """The strides that pool a sequence of `num_patches` to `target` tokens."""
-  return [
-      stride for stride in range(2, num_patches + 1)
-      if -(-num_patches // stride) == target
-  ]
-
-
 def _sizes(block: Block, hidden_size: int, mlp_dim: int, num_heads: int,
            where: str) -> dict[str, int]:
-  """The widths and heads of a block, from what it sets and the preset."""
+  """Returns the widths and heads of a block, its own or the preset's."""
   width = block.hidden_size or hidden_size
   if block.num_heads is not None:
     heads = block.num_heads
@@ -365,22 +351,23 @@ def _sizes(block: Block, hidden_size: int, mlp_dim: int, num_heads: int,
         f'{where}: hidden size {width} is not divisible by {heads} heads. '
         'Change one of them (h<hidden>, a<heads> in the layout; hidden_size, '
         'transformer.num_heads in the configuration).')
-  return dict(hidden_size=width, mlp_dim=block.mlp_dim or mlp_dim,
-              num_heads=heads)
+  return dict(
+      hidden_size=width, mlp_dim=block.mlp_dim or mlp_dim, num_heads=heads)
 
 
 def _is_ambiguous(before: Sequence[int], after: Sequence[int]) -> bool:
-  """Whether another stride might pool `before` to as many tokens."""
-  target = math.prod(after)
+  """Returns whether another stride might pool to as many tokens."""
   if len(before) == 1:
-    return len(_sequence_strides(before[0], target)) > 1
-  windows = ((1, 2), (2, 1), (2, 2))
-  return sum(
-      math.prod(_pooled(before, window)) == target for window in windows
-      if _pooled(before, window) != tuple(before)) > 1 and (
-          math.prod(_pooled(before, (2, 2))) == target)
+    return sum(_pooled(before, (stride,)) == tuple(after)
+               for stride in range(2, before[0] + 1)) > 1
+  # Which axis a stride of 2 would pool is not known here.
+  two, other_two, four = (
+      _pooled(before, window) for window in ((1, 2), (2, 1), (2, 2)))
+  counts = [math.prod(shape) for shape in (two, other_two)
+            if shape != tuple(before)]
+  return math.prod(four) == math.prod(after) and math.prod(four) in counts
 
 
 def _describe(grid: Sequence[int], has_class_token: bool) -> str:
-  return (f'{grid[0]} x {grid[1]} patches '
-          f'{"and a class token" if has_class_token else "and no class token"}')
+  return (f'{grid[0]} x {grid[1]} patches and '
+          f'{"a" if has_class_token else "no"} class token')

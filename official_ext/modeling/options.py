@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from official_ext.command_line import errors
 from official_ext.modeling import gelu
 
 
@@ -58,10 +59,7 @@ class EncoderOptions:
   gradient_checkpointing: bool = False
 
   def __post_init__(self):
-    if self.activation not in gelu.BY_NAME:
-      raise ValueError(
-          f'activation is {self.activation!r}, but must be one of '
-          f'{", ".join(gelu.BY_NAME)}.')
+    errors.check_choice('activation', self.activation, gelu.BY_NAME)
     if self.class_token_only and not self.has_class_token:
       raise ValueError(
           'class_token_only needs a class token: has_class_token is False.')

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 
+from official.vision.configs import image_classification
 from official.vision.modeling.backbones import vit_specs
 
+from official_ext.command_line import errors
 from official_ext.configs import backbones
 from official_ext.modeling import gelu
 from official_ext.modeling import layout as layout_lib
@@ -70,6 +72,24 @@ class ModelSpec:
     return layout_lib.with_token_counts(self.layout, self.blocks)
 
 
+def of_model(
+    model: image_classification.ImageClassificationModel) -> ModelSpec | None:
+  """Works out the sizes of a classifier from its configuration.
+
+  Args:
+    model: the classifier's configuration.
+
+  Returns:
+    The sizes, or None if the backbone is one of Model Garden's own.
+
+  Raises:
+    ValueError: as `resolve` does.
+  """
+  if model.backbone.type != 'funnel_vit':
+    return None
+  return resolve(model.backbone.funnel_vit, tuple(model.input_size[:2]))
+
+
 def resolve(config: backbones.FunnelViT,
             image_size: tuple[int, int]) -> ModelSpec:
   """Works out a backbone's sizes from its configuration.
@@ -85,43 +105,45 @@ def resolve(config: backbones.FunnelViT,
     The sizes of the model.
 
   Raises:
-    ValueError: if a name or a size does not fit, naming it and its mend.
+    ValueError: if a name or a size does not fit, naming it and its fix.
   """
-  if config.model_name not in PRESETS:
+  errors.check_choice('model_name', config.model_name, PRESETS)
+  errors.check_choice('pooler', config.pooler, POOLERS)
+  errors.check_choice('pooling', config.pooling, POOLINGS)
+  layers = config.transformer
+  errors.check_choice(
+      'transformer.activation', layers.activation, gelu.BY_NAME)
+  if not 0 < layers.norm_epsilon < 1:
     raise ValueError(
-        f'model_name is {config.model_name!r}, but must be one of '
-        f'{", ".join(PRESETS)}.')
-  preset = PRESETS[config.model_name]
-  _check_choice('pooler', config.pooler, POOLERS)
-  _check_choice('pooling', config.pooling, POOLINGS)
-  _check_choice('transformer.activation', config.transformer.activation,
-                tuple(gelu.BY_NAME))
-  if not 0 < config.transformer.norm_epsilon < 1:
-    raise ValueError(
-        f'transformer.norm_epsilon is {config.transformer.norm_epsilon}, but '
-        'must be above 0 and below 1, such as 1e-6.')
-  for name in ('hidden_size', 'patch_size'):
-    _check_positive(name, getattr(config, name))
-  for name in ('mlp_dim', 'num_heads'):
-    _check_positive(f'transformer.{name}', getattr(config.transformer, name))
+        f'transformer.norm_epsilon is {layers.norm_epsilon}, but must be above '
+        '0 and below 1, such as 1e-6.')
+  for name, size in (
+      ('hidden_size', config.hidden_size),
+      ('patch_size', config.patch_size),
+      ('transformer.mlp_dim', layers.mlp_dim),
+      ('transformer.num_heads', layers.num_heads)):
+    if size is not None and size < 1:
+      raise ValueError(
+          f'{name} is {size}, but must be at least 1, or null for the size of '
+          'the preset.')
   for name, rate in (
-      ('transformer.dropout_rate', config.transformer.dropout_rate),
-      ('transformer.attention_dropout_rate',
-       config.transformer.attention_dropout_rate),
+      ('transformer.dropout_rate', layers.dropout_rate),
+      ('transformer.attention_dropout_rate', layers.attention_dropout_rate),
       ('init_stochastic_depth_rate', config.init_stochastic_depth_rate)):
     if not 0 <= rate < 1:
       raise ValueError(
           f'{name} is {rate}, but must be at least 0 and below 1.')
+  preset = PRESETS[config.model_name]
+  preset_layers = preset['transformer']
   patch_size = config.patch_size or preset['patch_size']
-  transformer = preset['transformer']
-  layout = layout_lib.parse(config.layout or f'B{transformer["num_layers"]}')
+  layout = layout_lib.parse(config.layout or f'B{preset_layers["num_layers"]}')
   grid = (image_size[0] // patch_size, image_size[1] // patch_size)
   blocks = layout_lib.resolve(
       layout,
       grid=grid,
       hidden_size=config.hidden_size or preset['hidden_size'],
-      mlp_dim=config.transformer.mlp_dim or transformer['mlp_dim'],
-      num_heads=config.transformer.num_heads or transformer['num_heads'],
+      mlp_dim=layers.mlp_dim or preset_layers['mlp_dim'],
+      num_heads=layers.num_heads or preset_layers['num_heads'],
       has_class_token=config.pooler == 'token',
       pool_axes=config.pool_axes)
   return ModelSpec(
@@ -136,18 +158,5 @@ def resolve(config: backbones.FunnelViT,
       pool_query_only=config.pool_query_only,
       representation_size=config.representation_size,
       has_layer_scale=bool(config.layer_scale_init_value),
-      activation=config.transformer.activation,
-      norm_epsilon=config.transformer.norm_epsilon)
-
-
-def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-  if value not in choices:
-    raise ValueError(
-        f'{name} is {value!r}, but must be one of {", ".join(choices)}.')
-
-
-def _check_positive(name: str, value: int | None) -> None:
-  if value is not None and value < 1:
-    raise ValueError(
-        f'{name} is {value}, but must be at least 1, or null for the size of '
-        'the preset.')
+      activation=layers.activation,
+      norm_epsilon=layers.norm_epsilon)

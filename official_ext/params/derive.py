@@ -7,11 +7,13 @@ input paths from one setting each.
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from absl import logging
 from official.core import config_definitions as cfg
 from official.modeling import hyperparams
 
+from official_ext.command_line import errors
 from official_ext.configs import image_classification
 from official_ext.modeling import specs
 from official_ext.optimization import addons
@@ -58,23 +60,16 @@ def _resolve_model(task: image_classification.ImageClassificationTask) -> None:
   """Checks the model's sizes, while an error is still cheap."""
   model = task.model
   size = model.input_size
-  if (not isinstance(size, (list, tuple)) or len(size) != 3 or size[2] != 3 or
-      any(type(side) is not int or side < 1 for side in size)):
+  if not _are_sizes(size, 3) or size[2] != 3:
     raise ValueError(
         f'task.model.input_size is {size!r}, but must be [height, width, 3] in '
         'px.')
-  if model.num_classes < 1:
-    raise ValueError(
-        f'task.model.num_classes is {model.num_classes}, but must be at least '
-        '1.')
+  _check_at_least_one('task.model.num_classes', model.num_classes)
   types = [key for key, value in vars(model.backbone).items()
            if isinstance(value, hyperparams.Config)]
-  if model.backbone.type not in types:
-    raise ValueError(
-        f'task.model.backbone.type is {model.backbone.type!r}, but must be one '
-        f'of {", ".join(sorted(types))}.')
-  if model.backbone.type == 'funnel_vit':
-    specs.resolve(model.backbone.funnel_vit, tuple(model.input_size[:2]))
+  errors.check_choice(
+      'task.model.backbone.type', model.backbone.type, sorted(types))
+  specs.of_model(model)
 
 
 def _check_init_checkpoint(
@@ -83,22 +78,28 @@ def _check_init_checkpoint(
       ('init_checkpoint_modules',
        image_classification.INIT_CHECKPOINT_MODULES),
       ('init_checkpoint_resize_method', image_classification.RESIZE_METHODS)):
-    if getattr(task, name) not in choices:
-      raise ValueError(
-          f'task.{name} is {getattr(task, name)!r}, but must be one of '
-          f'{", ".join(choices)}.')
+    errors.check_choice(f'task.{name}', getattr(task, name), choices)
   grid = task.init_checkpoint_grid
-  if grid is not None and (
-      not isinstance(grid, (list, tuple)) or len(grid) != 2 or
-      any(type(side) is not int or side < 1 for side in grid)):
+  if grid is not None and not _are_sizes(grid, 2):
     raise ValueError(
         f'task.init_checkpoint_grid is {grid!r}, but must be [rows, columns] '
         'of patches.')
 
 
+def _are_sizes(values: Any, length: int) -> bool:
+  """Returns whether something is a list of so many positive integers."""
+  return (isinstance(values, (list, tuple)) and len(values) == length and
+          all(type(value) is int and value >= 1 for value in values))
+
+
+def _check_at_least_one(name: str, value: int | None) -> None:
+  if value is None or value < 1:
+    raise ValueError(f'{name} is {value}, but must be at least 1.')
+
+
 def _check_labels_and_losses(
     task: image_classification.ImageClassificationTask) -> None:
-  """Mixed images have soft labels, and only they have."""
+  """Checks that mixed images, and only they, have soft labels."""
   losses = task.losses
   if task.train_data.mixup_and_cutmix:
     if losses.one_hot or not (
@@ -116,10 +117,7 @@ def _check_labels_and_losses(
 
 def _check_accumulation(params: cfg.ExperimentConfig) -> None:
   num_microbatches = params.task.gradient_accumulation_steps
-  if num_microbatches is None or num_microbatches < 1:
-    raise ValueError(
-        f'task.gradient_accumulation_steps is {num_microbatches}, but must be '
-        'at least 1.')
+  _check_at_least_one('task.gradient_accumulation_steps', num_microbatches)
   if (num_microbatches > 1 and
       params.runtime.mixed_precision_dtype == 'float16'):
     raise ValueError(
@@ -168,10 +166,8 @@ def _resolve_data(task: image_classification.ImageClassificationTask,
   """Derives input paths, label offsets and seeds of both data sets."""
   for name, pattern in _PATTERNS.items():
     data = getattr(task, name)
-    if data.global_batch_size < 1:
-      raise ValueError(
-          f'task.{name}.global_batch_size is {data.global_batch_size}, but '
-          'must be at least 1.')
+    _check_at_least_one(
+        f'task.{name}.global_batch_size', data.global_batch_size)
     if data.tfds_name and (data.input_path or task.data_dir):
       raise ValueError(
           f'task.{name} has both tfds_name={data.tfds_name!r} and files '
@@ -253,11 +249,9 @@ def _resolve_layer_decay(params: cfg.ExperimentConfig) -> None:
     raise ValueError(
         f'layer_decay of the optimizer is {optimizer.layer_decay}, but must be '
         'above 0 and at most 1.')
-  model = params.task.model
-  if model.backbone.type == 'funnel_vit' and optimizer.num_layers is None:
-    optimizer.num_layers = specs.resolve(
-        model.backbone.funnel_vit,
-        tuple(model.input_size[:2])).layout.num_layers
+  spec = specs.of_model(params.task.model)
+  if spec and optimizer.num_layers is None:
+    optimizer.num_layers = spec.layout.num_layers
 
 
 def _scale_learning_rate(trainer: image_classification.TrainerConfig,
@@ -266,10 +260,7 @@ def _scale_learning_rate(trainer: image_classification.TrainerConfig,
   """Scales the learning rate with the batch, where that is asked for."""
   scaling = trainer.learning_rate_scaling
   exponents = {'none': 0.0, 'linear': 1.0, 'sqrt': 0.5}
-  if scaling not in exponents:
-    raise ValueError(
-        f'trainer.learning_rate_scaling is {scaling!r}, but must be one of '
-        f'{", ".join(exponents)}.')
+  errors.check_choice('trainer.learning_rate_scaling', scaling, exponents)
   if scaling == 'none':
     return
   if trainer.reference_batch_size < 1:

@@ -56,16 +56,15 @@ def load(experiment: str,
     ValueError: if a name, key or value is wrong, saying what to type instead.
   """
   default = _registered(experiment)
-  settings = [
-      _settings(override, source, default) for override, source in (
-          *((path, path) for path in map(find_config_file, config_files)),
-          (params_override, '--params_override'))]
+  file_settings = [_settings(path, path, default)
+                   for path in map(find_config_file, config_files)]
   params = _Parser(train_utils.ParseConfigOptions(
       experiment=experiment,
-      config_file=settings[:-1],
+      config_file=file_settings,
       tpu=tpu,
       tf_data_service=tf_data_service or '',
-      params_override=settings[-1])).parse()
+      params_override=_settings(
+          params_override, '--params_override', default))).parse()
   if isinstance(params.task, image_classification.ImageClassificationTask):
     derive.resolve(params)
   params.validate()
@@ -172,7 +171,7 @@ def find_config_file(name: str) -> str:
 
 
 def shipped_config_files() -> dict[str, pathlib.Path]:
-  """The experiments' YAML files by name, such as 'imagenet/...'."""
+  """Returns the experiments' YAML files by name, such as 'imagenet/...'."""
   for directory in _EXPERIMENT_DIRS:
     if directory.is_dir():
       return {

@@ -30,10 +30,6 @@ class Former:
   default: Any = None
   reason: str = ''
 
-  @property
-  def now(self) -> str:
-    return f'{self.path.rpartition(".")[0]}.{self.name}'
-
 
 # Remove an entry in the release after the one whose CHANGELOG lists it.
 _BACKBONE = 'task.model.backbone.funnel_vit'
@@ -45,8 +41,8 @@ SETTINGS: tuple[Former, ...] = (
 )
 
 
-def apply(settings: Mapping[str, Any], source: str, tells: bool = True,
-          former: Sequence[Former] | None = None) -> dict[str, Any]:
+def apply(settings: Mapping[str, Any], source: str,
+          tells: bool = True) -> dict[str, Any]:
   """Brings the settings of a source up to date.
 
   Args:
@@ -54,7 +50,6 @@ def apply(settings: Mapping[str, Any], source: str, tells: bool = True,
     source: where they come from, for the messages.
     tells: whether a renamed setting is warned of; of a params.yaml, which
       nobody wrote by hand, it is not.
-    former: what was renamed or removed; None: `SETTINGS`.
 
   Returns:
     A copy in which settings have their names of today, and those that were
@@ -65,7 +60,7 @@ def apply(settings: Mapping[str, Any], source: str, tells: bool = True,
       is given by both its names.
   """
   result = copy.deepcopy(dict(settings))
-  for one in SETTINGS if former is None else former:
+  for one in SETTINGS:
     *names, key = one.path.split('.')
     group = _group(result, names)
     if key not in group:
@@ -76,14 +71,15 @@ def apply(settings: Mapping[str, Any], source: str, tells: bool = True,
         raise ValueError(
             f'{source}: {one.path} is {value!r}, but there is no such setting '
             f'any more. {one.reason}')
-    elif one.name in group:
+      continue
+    now = '.'.join([*names, one.name])
+    if one.name in group:
       raise ValueError(
-          f'{source}: {one.path} and {one.now} are one setting. Leave out the '
+          f'{source}: {one.path} and {now} are one setting. Leave out the '
           'first, its former name.')
-    else:
-      group[one.name] = value
-      if tells:
-        logging.warning('%s: %s is now %s.', source, one.path, one.now)
+    group[one.name] = value
+    if tells:
+      logging.warning('%s: %s is now %s.', source, one.path, now)
   return result
 
 

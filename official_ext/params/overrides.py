@@ -103,12 +103,8 @@ def _check_type(value: Any, owner: type, key: str, where: str) -> None:
 
   Model Garden takes anything, and `seed=None` would be the text 'None'.
   """
-  annotation = typing.get_type_hints(owner).get(key)
-  choices = (annotation,)
-  if typing.get_origin(annotation) in (typing.Union, types.UnionType):
-    choices = typing.get_args(annotation)
-  if not all(choice in _SCALARS or (isinstance(choice, type) and issubclass(
-      choice, hyperparams.Config)) for choice in choices):
+  choices = _accepted_types(owner, key)
+  if not all(choice in _SCALARS or _is_config(choice) for choice in choices):
     return  # Sequences, and what has no annotation.
   accepted = [choice for choice in choices if choice in _SCALARS]
   if float in accepted:
@@ -123,10 +119,17 @@ def _check_type(value: Any, owner: type, key: str, where: str) -> None:
 
 
 def _config_class(owner: type, key: str) -> type | None:
-  """The Config subclass that a field such as `Optional[Augmentation]` takes."""
+  """Returns the Config subclass that a field takes, as `X | None` does."""
+  return next(filter(_is_config, _accepted_types(owner, key)), None)
+
+
+def _accepted_types(owner: type, key: str) -> tuple[Any, ...]:
+  """Returns the types that a field takes, those of a union one by one."""
   annotation = typing.get_type_hints(owner).get(key)
-  for candidate in (annotation, *typing.get_args(annotation)):
-    if isinstance(candidate, type) and issubclass(
-        candidate, hyperparams.Config):
-      return candidate
-  return None
+  if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+    return typing.get_args(annotation)
+  return (annotation,)
+
+
+def _is_config(accepted: Any) -> bool:
+  return isinstance(accepted, type) and issubclass(accepted, hyperparams.Config)

@@ -23,8 +23,8 @@ def shard(dataset: tf.data.Dataset, global_batch_size: int,
           num_pipelines: int = 1, pipeline: int = 0) -> tf.data.Dataset:
   """Fills the last global batch up and takes one worker's shard of each.
 
-  Every worker goes through all records, since only so it knows how many there
-  are; it decodes the images of its shard alone.
+  Every worker reads all records, since only so it knows how many there are; it
+  decodes the images of its shard alone.
 
   Args:
     dataset: records, as dictionaries, in the same order on every worker.

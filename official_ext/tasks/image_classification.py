@@ -70,9 +70,9 @@ class ImageClassificationTask(
 
   def describe(self) -> str:
     model = self.task_config.model
-    if model.backbone.type != 'funnel_vit':
+    spec = specs.of_model(model)
+    if spec is None:
       return f'backbone {model.backbone.type}'
-    spec = specs.resolve(model.backbone.funnel_vit, tuple(model.input_size[:2]))
     num_parameters = costs.count_parameters(spec, model.num_classes)
     multiply_adds = costs.count_multiply_adds(spec, model.num_classes)
     return (f'Funnel-ViT {spec.model_name}, {spec.layout_with_tokens}: '

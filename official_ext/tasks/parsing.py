@@ -1,12 +1,13 @@
 """From a decoded record to an image and a label, however small the image is.
 
-Model Garden's parser crops a share of the short side, and of one pixel nothing
-is left: it fails. Here an image that small is taken whole.
+Model Garden's parser crops a fraction of the short side, and of one pixel
+nothing is left: it fails. Here an image that small is taken whole.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from official.vision.dataloaders import classification_input
 import tensorflow as tf
@@ -17,24 +18,14 @@ from official_ext.configs import image_classification as configs
 class Parser(classification_input.Parser):
   """Model Garden's parser, which also takes images too small to be cropped."""
 
-  def __init__(self, aug_crop: bool, image_field_key: str,
-               center_crop_fraction: float, decode_jpeg_only: bool, **settings):
+  def __init__(self, **settings: Any):
     """Initialises the parser.
 
     Args:
-      aug_crop: whether images are cropped.
-      image_field_key: feature of the image.
-      center_crop_fraction: share of the short side that evaluation keeps.
-      decode_jpeg_only: whether every image is a JPEG, of which only the crop
-        is decoded.
       **settings: of Model Garden's parser.
     """
-    settings |= dict(
-        image_field_key=image_field_key,
-        center_crop_fraction=center_crop_fraction,
-        decode_jpeg_only=decode_jpeg_only)
-    super().__init__(aug_crop=aug_crop, **settings)
-    self._whole = classification_input.Parser(aug_crop=False, **settings)
+    super().__init__(**settings)
+    self._whole = classification_input.Parser(**{**settings, 'aug_crop': False})
 
   def _parse_train_image(self, decoded_tensors):
     return self._parse(
@@ -52,16 +43,15 @@ class Parser(classification_input.Parser):
     if not self._aug_crop:
       return parse_crop(decoded_tensors)
     image = decoded_tensors[self._image_field_key]
-    if not tf.is_tensor(image) or image.dtype == tf.string:
-      if self._decode_jpeg_only:
-        sides = tf.image.extract_jpeg_shape(image)[:2]
-      else:
+    is_encoded = not tf.is_tensor(image) or image.dtype == tf.string
+    if is_encoded and self._decode_jpeg_only:
+      sides = tf.image.extract_jpeg_shape(image)[:2]
+    else:
+      if is_encoded:
         image = tf.io.decode_image(image, channels=3)
         image.set_shape([None, None, 3])
         # Decoded once, for whichever of the two.
         decoded_tensors = {**decoded_tensors, self._image_field_key: image}
-        sides = tf.shape(image)[:2]
-    else:
       sides = tf.shape(image)[:2]
     # As Model Garden's crop rounds.
     crop_side = tf.cast(

@@ -78,7 +78,7 @@ def _check_tfds(data: configs.DataConfig, where: str) -> None:
 
 
 def _match_files(input_path: str | Sequence[str], where: str) -> list[str]:
-  """The files of an input path, by Model Garden's own matching."""
+  """Returns the files of an input path, by Model Garden's own matching."""
   fix = (
       f"Give the path of your TFRecords, for example --params_override="
       f"{where}.input_path='/path/to/train*', or task.data_dir=/path/to/folder "
@@ -98,7 +98,6 @@ def _check_files_records(task: configs.ImageClassificationTask,
                          data: configs.DataConfig, files: Sequence[str],
                          where: str) -> None:
   """Checks all records of small files, and a sample of large ones."""
-  label_key = task.train_data.label_field_key
   image_key = task.train_data.image_field_key
   size = sum(tf.io.gfile.stat(file).length for file in files)
   limit = -1
@@ -112,7 +111,7 @@ def _check_files_records(task: configs.ImageClassificationTask,
       for record in open_file(file).take(limit).as_numpy_iterator():
         features = tf.train.Example.FromString(record).features.feature
         here = f'{where}: record {count} of {file}'
-        _check_record(features, task, data, image_key, label_key, here)
+        _check_record(features, task, data, here)
         if count < _DECODED_RECORDS:
           _check_image(features[image_key].bytes_list.value[0], here)
         count += 1
@@ -137,9 +136,10 @@ def _check_image(encoded: bytes, where: str) -> None:
 
 
 def _check_record(features, task: configs.ImageClassificationTask,
-                  data: configs.DataConfig, image_key: str, label_key: str,
-                  where: str) -> None:
+                  data: configs.DataConfig, where: str) -> None:
   """Checks one record; `features` is the map of a tf.train.Example."""
+  image_key = task.train_data.image_field_key
+  label_key = task.train_data.label_field_key
   keys = ', '.join(sorted(features))
   if not features[image_key].bytes_list.value:
     raise ValueError(

@@ -6,6 +6,7 @@ from scipy import ndimage
 import tolerances
 
 from official_ext.checkpoints import position_embedding
+from official_ext.configs import image_classification
 
 pytestmark = pytest.mark.numerics
 
@@ -44,7 +45,7 @@ def test_bilinear_agrees_with_scipy(source, target, has_class_token):
   assert resampled.dtype == np.float32
 
 
-@pytest.mark.parametrize('method', position_embedding.METHODS)
+@pytest.mark.parametrize('method', image_classification.RESIZE_METHODS)
 def test_the_same_grid_changes_nothing(method):
   embedding = embed((7, 14))
   resampled = position_embedding.resample(

@@ -23,6 +23,13 @@ def test_the_message_of_an_error(error, message):
   assert errors.reason(error) == message.splitlines()[0].rstrip('.')
 
 
+def test_one_of_a_few():
+  errors.check_choice('pooler', 'gap', ('token', 'gap'))
+  with pytest.raises(ValueError, match=(
+      "^pooler is 'cls', but must be one of token, gap.$")):
+    errors.check_choice('pooler', 'cls', ('token', 'gap'))
+
+
 @pytest.mark.parametrize('error', [
     NATIVE, ValueError('Checksum does not match'),
     OSError('Checksum does not match'),

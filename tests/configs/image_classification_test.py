@@ -39,7 +39,7 @@ def test_weight_decay_leaves_out_what_it_should(num_replicas):
   kernels = {name for name in names if not NOT_DECAYED.search(name)}
   assert decayed == kernels
   assert all('/kernel' in name for name in decayed)
-  # Patch, query, key, value, output, two MLP layers a block, projection,
+  # Patch, query, key, value, output, two MLP layers per block, projection,
   # pre-logits, head.
   assert len(decayed) == num_replicas * (1 + 6 + 1 + 6 + 1 + 1)
   left_out = ' '.join(set(names) - decayed)

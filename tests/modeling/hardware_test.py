@@ -14,22 +14,22 @@ from official_ext.modeling import hardware
 def test_float32_is_faster_without_a_matrix_unit(tmp_path, flags, expected):
   cpu_info = tmp_path / 'cpuinfo'
   cpu_info.write_text(f'processor : 0\nflags\t\t: fpu vme {flags}\n')
-  assert hardware.multiplies_faster_in_float32(cpu_info) is expected
+  assert hardware.prefers_float32_matmuls(cpu_info) is expected
 
 
 def test_float32_is_faster_where_the_cpu_is_not_described(tmp_path):
-  assert hardware.multiplies_faster_in_float32(tmp_path / 'none')
+  assert hardware.prefers_float32_matmuls(tmp_path / 'none')
 
 
 def test_accelerators_multiply_bfloat16(tmp_path, monkeypatch):
   devices = [tf.config.LogicalDevice('/device:CPU:0', 'CPU'),
              tf.config.LogicalDevice('/device:GPU:0', 'GPU')]
   monkeypatch.setattr(tf.config, 'list_logical_devices', lambda: devices)
-  assert not hardware.multiplies_faster_in_float32(tmp_path / 'none')
+  assert not hardware.prefers_float32_matmuls(tmp_path / 'none')
 
 
 @pytest.mark.parametrize('setting, expected', [
-    (None, hardware.multiplies_faster_in_float32()), (True, True),
+    (None, hardware.prefers_float32_matmuls()), (True, True),
     (False, False)])
 def test_the_model_takes_the_setting(setting, expected):
   tf_keras.mixed_precision.set_global_policy('mixed_bfloat16')

@@ -1,6 +1,7 @@
 """Tests of the presets: their sizes pinned, explicit sizes winning."""
 
 import models
+from official.vision.configs import image_classification
 import pytest
 from tf_keras.src.dtensor import lazy_variable
 
@@ -55,6 +56,15 @@ def test_the_default_is_the_vit_of_the_preset():
   block, = spec.blocks
   assert (block.hidden_size, block.mlp_dim, block.num_heads) == (1024, 4096, 16)
   assert spec.patch_size == 16 and spec.grid == (14, 14)
+
+
+def test_the_sizes_of_a_classifier():
+  model = image_classification.ImageClassificationModel(
+      input_size=[32, 48, 3], backbone=backbones.Backbone(
+          funnel_vit=backbones.FunnelViT(model_name='vit-s16')))
+  assert specs.of_model(model) == resolve((32, 48), model_name='vit-s16')
+  model.backbone.type = 'vit'
+  assert specs.of_model(model) is None
 
 
 def test_an_explicit_size_wins_over_the_preset_and_the_layout_over_both():

@@ -132,7 +132,7 @@ def test_every_entry_names_settings_as_they_are(monkeypatch):
     *names, key = one.path.split('.')
     group = functools.reduce(getattr, names, params)
     assert not hasattr(group, key), one.path
-    assert one.name is None or hasattr(group, one.name), one.now
+    assert one.name is None or hasattr(group, one.name), one.path
     assert (one.name is None) == bool(one.reason)
 
 

@@ -88,9 +88,9 @@ def test_on_two_replicas(whole):
 def test_a_weight_that_the_loss_does_not_depend_on():
   used, unused = tf.Variable(1.0), tf.Variable(2.0, name='unused')
 
-  def step(part, optimizer):
+  def step(microbatch, optimizer):
     with tf.GradientTape() as tape:
-      loss = used * tf.reduce_mean(part)
+      loss = used * tf.reduce_mean(microbatch)
     variables = [used, unused]
     optimizer.apply_gradients(
         zip(tape.gradient(loss, variables), variables))

@@ -16,8 +16,8 @@ from official_ext.training import session
 NUM_IMAGES = 37
 
 
-def share(num_images, *arguments):
-  """What `share` gives of the images 0, 1, 2 ...: [(image, weight), ...]."""
+def shard(num_images, *arguments):
+  """What `shard` gives of the images 0, 1, 2 ...: [(image, weight), ...]."""
   dataset = tf.data.Dataset.range(num_images).map(
       lambda index: {'image': index, 'label': 2 * index})
   parse = exact_evaluation.parse_with_weight(
@@ -29,31 +29,31 @@ def share(num_images, *arguments):
 
 
 def test_the_last_batch_is_filled_up():
-  assert share(5, 3) == [(0, 1), (1, 1), (2, 1), (3, 1), (4, 1), (0, 0)]
+  assert shard(5, 3) == [(0, 1), (1, 1), (2, 1), (3, 1), (4, 1), (0, 0)]
 
 
 def test_a_data_set_smaller_than_the_batch():
-  assert share(2, 5) == [(0, 1), (1, 1), (0, 0), (1, 0), (0, 0)]
+  assert shard(2, 5) == [(0, 1), (1, 1), (0, 0), (1, 0), (0, 0)]
 
 
 def test_an_empty_data_set():
-  assert share(0, 3) == []
+  assert shard(0, 3) == []
 
 
 def test_workers_share_every_batch():
-  assert share(5, 4, 2, 0) == [(0, 1), (1, 1), (4, 1), (0, 0)]
-  assert share(5, 4, 2, 1) == [(2, 1), (3, 1), (1, 0), (2, 0)]
+  assert shard(5, 4, 2, 0) == [(0, 1), (1, 1), (4, 1), (0, 0)]
+  assert shard(5, 4, 2, 1) == [(2, 1), (3, 1), (1, 0), (2, 0)]
 
 
 @pytest.mark.parametrize('num_images', [1, 7, 8, 9, 37])
 @pytest.mark.parametrize('num_workers', [1, 2, 4])
 def test_every_image_counts_once_over_all_workers(num_images, num_workers):
-  shares = [share(num_images, 8, num_workers, worker)
+  shards = [shard(num_images, 8, num_workers, worker)
             for worker in range(num_workers)]
   # Equally many, and whole batches: no worker waits for another.
   num_steps = -(-num_images // 8)
-  assert {len(one) for one in shares} == {num_steps * 8 // num_workers}
-  counted = sorted(image for one in shares for image, weight in one if weight)
+  assert {len(one) for one in shards} == {num_steps * 8 // num_workers}
+  counted = sorted(image for one in shards for image, weight in one if weight)
   assert counted == list(range(num_images))
 
 

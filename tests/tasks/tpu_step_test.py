@@ -60,7 +60,7 @@ def _data_dir(tmp_path_factory):
 def _as_on_an_accelerator(monkeypatch):
   """Not the path of CPUs that multiply bfloat16 slowly."""
   monkeypatch.setattr(
-      hardware, 'multiplies_faster_in_float32', lambda *_: False)
+      hardware, 'prefers_float32_matmuls', lambda *_: False)
 
 
 def build(name, mode, data_dir, overrides):
