@@ -126,7 +126,7 @@ def _tfrecord_writer(paths: Sequence[str], target: str) -> Callable[[], None]:
 
 def _convert(inputs: str, output_dir: str, num_workers: int, check: str
              ) -> tuple[float, float, int]:
-  """Median seconds of the shards, seconds of start-up, growth in bytes."""
+  """Returns median seconds of the shards and of start-up, growth in bytes."""
   seconds, start_ups, growth = [], [], []
 
   def run(tasks):

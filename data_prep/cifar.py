@@ -148,7 +148,7 @@ def extract(path: str, pixels_path: str) -> tuple[list[Pixels], list[str]]:
 
 def _read_batch(version: Version, content: bytes
                 ) -> tuple[np.ndarray, list[int]]:
-  """Pixels, uint8 [N, 3072], and labels of a batch."""
+  """Returns pixels, uint8 [N, 3072], and labels of a batch."""
   if version.is_pickled:
     batch = _unpickle(content)
     labels = batch['labels' if version.num_classes == 10 else 'fine_labels']

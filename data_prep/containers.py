@@ -42,7 +42,7 @@ class Member:
   modified: int = 0
 
   def read(self) -> bytes:
-    """Its bytes; fewer than `size` if the file has become shorter."""
+    """Reads its bytes; fewer than `size` if the file has become shorter."""
     return storage.read_range(self.file, self.offset, self.size)
 
 

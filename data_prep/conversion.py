@@ -79,17 +79,17 @@ class Listener:
   """Is told how a conversion goes; this one does nothing."""
 
   def scanned(self, num_images: int) -> None:
-    """So many images were found by now."""
+    """Hears how many images were found by now."""
 
   def recognised(self, data_set: sources.DataSet,
                  totals: Mapping[str, tuple[int, int]]) -> None:
-    """The data set, and number of images and bytes by split."""
+    """Hears the data set, and number of images and bytes by split."""
 
   def left_out(self, some: Sequence[tuple[str, str]], count: int) -> None:
-    """How many files do not look like images; path and reason of some."""
+    """Hears how many files look like no images, with reasons for some."""
 
   def begin(self, tasks: Sequence[plans.ShardTask]) -> None:
-    """The shards are about to be converted."""
+    """Hears which shards are about to be converted."""
 
 
 def convert(inputs: Inputs, output_dir: str, options: plans.Options,
@@ -255,13 +255,13 @@ def _hold_out(index: image_index.ImageIndex, fraction: float) -> None:
 
 
 def _identity(tasks: Sequence[plans.ShardTask]) -> str:
-  """SHA-256 of all that decides the shards."""
+  """Returns the SHA-256 of all that decides the shards."""
   return hashlib.sha256(''.join(
       f'{task.name} {task.digest}\n' for task in tasks).encode()).hexdigest()
 
 
 def _stamp(tasks: Sequence[plans.ShardTask]) -> str:
-  """SHA-256 of when the files of the inputs were modified."""
+  """Returns the SHA-256 of when the files of the inputs were modified."""
   return hashlib.sha256(
       ''.join(task.stamp for task in tasks).encode()).hexdigest()
 

@@ -74,7 +74,7 @@ class Reporter(conversion.Listener):
           file=self._stream, bar_format=_BAR_FORMAT, dynamic_ncols=True)
 
   def advanced(self, num_images: int, num_bytes: int) -> None:
-    """So many images and bytes are done by now."""
+    """Shows how many images and bytes are done by now."""
     now = time.monotonic()
     speed = self._speed(num_images, num_bytes, now)
     if self._bar is not None:
@@ -85,7 +85,7 @@ class Reporter(conversion.Listener):
       self._say(f'{num_images:,} of {self._num_images:,} images, {speed}')
 
   def close(self) -> None:
-    """The conversion is over, or failed."""
+    """Ends the display: the conversion is over, or failed."""
     self._end_line()
     if self._bar is not None:
       self._bar.close()

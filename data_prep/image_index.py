@@ -173,7 +173,7 @@ class ImageIndex:
     """)
 
   def duplicates(self) -> tuple[str, str] | None:
-    """Two images of one split, class and name, or None.
+    """Returns two images of one split, class and name, or None.
 
     They come from different inputs, or from different folders of a class.
     """
@@ -212,7 +212,7 @@ class ImageIndex:
     """, (fraction,))
 
   def totals(self) -> dict[str, tuple[int, int]]:
-    """Number of images and of bytes by split."""
+    """Returns the number of images and of bytes by split."""
     self._flush()
     return {split: (count, size) for split, count, size in
             self._database.execute(
@@ -220,7 +220,7 @@ class ImageIndex:
                 'GROUP BY split ORDER BY split')}
 
   def class_counts(self, split: str) -> dict[int, int]:
-    """Number of images by label in a split."""
+    """Returns the number of images by label in a split."""
     return dict(self._database.execute(
         'SELECT label, count(*) FROM images WHERE split = ? GROUP BY label',
         (split,)))

@@ -130,7 +130,7 @@ def read_class_names(text: str) -> dict[str, str]:
   """Reads a list of synsets and their names.
 
   Args:
-    text: a synset, space and names a line, such as 'n01440764 tench, Tinca
+    text: per line a synset, space and names, such as 'n01440764 tench, Tinca
       tinca'.
 
   Returns:
@@ -200,7 +200,7 @@ def _from_kaggle(text: str, path: str) -> dict[str, str]:
 
 
 def _numbered(synsets: list[str], path: str) -> dict[str, str]:
-  """Labels from a list whose line i is the synset of validation image i."""
+  """Labels validation image i with the synset on line i."""
   unexpected = sorted(set(synsets) - set(SYNSETS))
   if unexpected or not synsets:
     raise ValueError(

@@ -191,7 +191,7 @@ def _decode(data: bytes, form: str, scaled_down: bool = False) -> Image.Image:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-  """To 8 bits a channel; transparency is dropped, as TensorFlow drops it."""
+  """Converts to 8 bits per channel, without transparency, as TensorFlow."""
   if image.mode in _SIXTEEN_BITS:
     shades = np.asarray(image)
     return Image.fromarray((shades >> 8).astype(np.uint8)).convert('RGB')

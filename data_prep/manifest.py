@@ -29,10 +29,6 @@ LISTS = ('quarantined', 'reencoded', 'left_out')
 FORMAT_VERSION = 1
 
 
-class _NewerFormatError(ValueError):
-  """The manifest was written by a later version of this program."""
-
-
 def read(output_dir: str) -> dict[str, Any] | None:
   """Reads the manifest of a folder.
 
@@ -51,17 +47,16 @@ def read(output_dir: str) -> dict[str, Any] | None:
   try:
     manifest = json.loads(storage.read_bytes(path))
     version = int(manifest['format_version'])
-    if version > FORMAT_VERSION:
-      raise _NewerFormatError(
-          f'{path} has format version {version}; this program knows up to '
-          f'{FORMAT_VERSION}. Update it.')
-    _check_shape(manifest)
-  except _NewerFormatError:
-    raise
+    if version <= FORMAT_VERSION:
+      _check_shape(manifest)
   except (ValueError, KeyError, TypeError, AttributeError) as error:
     raise ValueError(
         f'{path} is damaged ({error!r}). Remove it and convert again: shards '
         'that are whole are written as they were.') from error
+  if version > FORMAT_VERSION:
+    raise ValueError(
+        f'{path} has format version {version}; this program knows up to '
+        f'{FORMAT_VERSION}. Update it.')
   return manifest
 
 

@@ -97,7 +97,7 @@ class ShardPlan:
   images: list[image_index.Image]
 
   def digest(self) -> str:
-    """SHA-256 of what decides the shard; not of where the files lie."""
+    """Returns the SHA-256 of what decides the shard, not where files lie."""
     content = [self.check, self.jpeg_quality, self.is_pixels,
                sorted(self.classes.items()),
                [(image.name, image.size, image.label)
@@ -105,7 +105,7 @@ class ShardPlan:
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
   def stamp(self) -> str:
-    """SHA-256 of when the images were modified."""
+    """Returns the SHA-256 of when the images were modified."""
     return hashlib.sha256(json.dumps(
         [image.modified for image in self.images]).encode()).hexdigest()
 

@@ -29,7 +29,7 @@ def convert(tasks: Sequence[plans.ShardTask], num_workers: int,
 
   Args:
     tasks: the shards.
-    num_workers: processes; 0 converts in this one.
+    num_workers: processes, at least 1.
     report: called now and then with the number of images and bytes that are
       done by now.
 
@@ -37,9 +37,6 @@ def convert(tasks: Sequence[plans.ShardTask], num_workers: int,
     ValueError: if a worker was killed.
     OSError: if a shard cannot be written.
   """
-  if not num_workers:
-    _convert_here(tasks, report)
-    return
   with Pool(min(num_workers, len(tasks))) as pool:
     pool.convert(tasks, report)
 
@@ -92,7 +89,7 @@ class Pool:
           'finished is kept.') from None
 
   def peak_memory(self) -> dict[int, int]:
-    """Memory of the workers; starts them if they are not running.
+    """Returns the memory of the workers; starts them if they are not running.
 
     Returns:
       By process: its largest resident set so far, bytes.
@@ -115,19 +112,6 @@ def _without_interrupts() -> Iterator[None]:
     yield
   finally:
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _convert_here(tasks: Sequence[plans.ShardTask],
-                  report: Callable[[int, int], None]) -> None:
-  totals = [0, 0]
-
-  def advance(num_images, num_bytes):
-    totals[0] += num_images
-    totals[1] += num_bytes
-    report(*totals)
-
-  for task in tasks:
-    shards.convert_shard(task, advance)
 
 
 def _start_worker(counters) -> None:

@@ -6,6 +6,7 @@ A process of a pool, a worker of Apache Beam and a test all call
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Callable, Iterator, Sequence
 import dataclasses
 import hashlib
@@ -115,7 +116,7 @@ def convert_shard(task: plans.ShardTask,
     advance(task.num_images, task.num_bytes)
     return finished
   plan = plans.ShardPlan.read(task.plan_path)
-  counts, reencoded, quarantined = {}, [], []
+  counts, reencoded, quarantined = collections.Counter(), [], []
 
   def convert() -> Iterator[records.ImageRecord]:
     for image in plan.images:
@@ -128,7 +129,7 @@ def convert_shard(task: plans.ShardTask,
       else:
         if checked.was and not plan.is_pixels:
           reencoded.append((file_name, checked.was))
-        counts[image.label] = counts.get(image.label, 0) + 1
+        counts[image.label] += 1
         yield records.ImageRecord(
             encoded=checked.encoded, label=image.label, class_name=name,
             file_name=file_name, height=checked.height, width=checked.width,
@@ -145,7 +146,7 @@ def convert_shard(task: plans.ShardTask,
 
 
 def sha256_of(path: str) -> str:
-  """SHA-256 of a file, in hexadecimal."""
+  """Returns the SHA-256 of a file, in hexadecimal."""
   digest = hashlib.sha256()
   with storage.open_binary(path) as file:
     while block := file.read(_HASHED_BYTES):

@@ -156,7 +156,7 @@ def _flat_labels(places: Mapping[str, folder_tree.Place],
                  lists: Mapping[str, containers.Member],
                  validation_labels: Mapping[str, str] | None
                  ) -> dict[str, str]:
-  """Synset by stem for images that lie in no class folder."""
+  """Returns the synset by stem for images that lie in no class folder."""
   flat = {place.split: folder for folder, place in places.items()
           if place.class_name is None}
   if 'train' in flat:

@@ -163,7 +163,7 @@ def remove(path: str) -> None:
 
 
 def free_bytes(folder: str) -> int | None:
-  """Free space where a local folder is; None for a remote one."""
+  """Returns the free space where a local folder is; None for a remote one."""
   if is_remote(folder):
     return None
   return shutil.disk_usage(folder).free

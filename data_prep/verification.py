@@ -7,6 +7,7 @@ image through the decoder and parser of Model Garden's training pipeline.
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Callable, Iterator, Mapping
 import concurrent.futures
 import os
@@ -43,7 +44,7 @@ def verify(output_dir: str, report: Callable[[int, int], None]
   yield from _wrong_names(manifest, output_dir)
   yield from _wrong_lists(manifest, output_dir)
   total = sum(split['num_images'] for split in manifest['splits'].values())
-  seen, counts = 0, {}
+  seen, counts = 0, collections.Counter()
   parse = _training_parser(manifest)
   for split, content in manifest['splits'].items():
     for shard, sha256 in _hashed(content['shards'], output_dir):
@@ -59,8 +60,7 @@ def verify(output_dir: str, report: Callable[[int, int], None]
           yield f'{shard["name"]}: {fault}'
         else:
           num_records += 1
-          key = (label, split)
-          counts[key] = counts.get(key, 0) + 1
+          counts[label, split] += 1
       if num_records != shard['num_images']:
         yield (f'{shard["name"]}: {num_records} good records, the manifest has '
                f'{shard["num_images"]}')
@@ -185,14 +185,14 @@ def _first_fault(dataset: tf.data.Dataset, parse) -> str:
 
 
 def _wrong_counts(manifest: Mapping[str, Any],
-                  counts: Mapping[tuple[int, str], int]) -> Iterator[str]:
-  expected = {
-      (item['label'], split): count for item in manifest['classes']
-      for split, count in item['num_images'].items()}
-  expected.update({(records.NO_LABEL, split): count for split, count in
-                   manifest['num_unlabelled'].items()})
-  for key in sorted(set(expected) | set(counts)):
-    if expected.get(key, 0) != counts.get(key, 0):
-      label, split = key
-      yield (f'{split}: {counts.get(key, 0)} images of label {label}, the '
-             f'manifest has {expected.get(key, 0)}')
+                  counts: collections.Counter) -> Iterator[str]:
+  by_label = [(item['label'], item['num_images'])
+              for item in manifest['classes']]
+  by_label.append((records.NO_LABEL, manifest['num_unlabelled']))
+  expected = collections.Counter({
+      (label, split): count for label, by_split in by_label
+      for split, count in by_split.items()})
+  for label, split in sorted(set(expected) | set(counts)):
+    if expected[label, split] != counts[label, split]:
+      yield (f'{split}: {counts[label, split]} images of label {label}, the '
+             f'manifest has {expected[label, split]}')

@@ -1,5 +1,6 @@
 """Runs conversions in the test's own process, and reads what they write."""
 
+import functools
 import json
 import pathlib
 
@@ -8,6 +9,20 @@ import tensorflow as tf
 from data_prep import conversion
 from data_prep import plan
 from data_prep import process_pool
+from data_prep import shards as shards_lib
+
+
+def convert_here(tasks, report=lambda num_images, num_bytes: None):
+  """Converts shards without other processes."""
+  totals = [0, 0]
+
+  def advance(num_images, num_bytes):
+    totals[0] += num_images
+    totals[1] += num_bytes
+    report(*totals)
+
+  for task in tasks:
+    shards_lib.convert_shard(task, advance)
 
 
 def convert(inputs, output_dir, form='auto', validation_labels='', shards=None,
@@ -20,8 +35,10 @@ def convert(inputs, output_dir, form='auto', validation_labels='', shards=None,
           tuple((split, str(path)) for split, path in inputs), form,
           str(validation_labels)),
       str(output_dir), plan.Options(**options), shards or {}, max_corrupt,
-      runner or (lambda tasks: process_pool.convert(
-          tasks, num_workers, lambda num_images, num_bytes: None)))
+      runner or (functools.partial(
+          process_pool.convert, num_workers=num_workers,
+          report=lambda num_images, num_bytes: None)
+                 if num_workers else convert_here))
 
 
 def read(output_dir, split):

@@ -9,19 +9,26 @@ import sys
 
 from data_prep import conversion
 from data_prep import plan
-from data_prep import process_pool
+from data_prep import shards
 
 
 def main(folder, output_dir, last_image):
+  num_done = 0
 
-  def report(num_images, num_bytes):
+  def advance(num_images, num_bytes):
+    nonlocal num_done
     del num_bytes
-    if num_images == last_image:
+    num_done += num_images
+    if num_done == last_image:
       os.kill(os.getpid(), signal.SIGKILL)
+
+  def run(tasks):
+    for task in tasks:
+      shards.convert_shard(task, advance)
 
   conversion.convert(
       conversion.Inputs((('', folder),)), output_dir, plan.Options(), {}, 0,
-      lambda tasks: process_pool.convert(tasks, 0, report))
+      run)
 
 
 if __name__ == '__main__':

@@ -9,7 +9,6 @@ import pytest
 
 from data_prep import conversion
 from data_prep import plan as plans
-from data_prep import process_pool
 from data_prep import storage
 
 
@@ -80,7 +79,7 @@ def stopping_after(count):
       del num_bytes
       if num_images == count:
         raise StoppedError
-    return process_pool.convert(tasks, 0, report)
+    return conversions.convert_here(tasks, report)
   return run
 
 
@@ -156,7 +155,7 @@ def test_a_second_run_at_once_is_refused(folder, tmp_path):
   def run(tasks):
     with pytest.raises(ValueError, match='another run is writing'):
       conversions.convert(folder, tmp_path / 'out')
-    return process_pool.convert(tasks, 0, lambda *_: None)
+    return conversions.convert_here(tasks)
   assert conversions.convert(folder, tmp_path / 'out', runner=run).is_finished
 
 
@@ -248,6 +247,5 @@ def test_listeners_are_told(folder, tmp_path):
 
   conversion.convert(
       conversion.Inputs((('', str(folder)),)), str(tmp_path / 'out'),
-      plans.Options(), {}, 0,
-      lambda tasks: process_pool.convert(tasks, 0, lambda *_: None), Listener())
+      plans.Options(), {}, 0, conversions.convert_here, Listener())
   assert told == [40, ('a folder per class', 40)]
