@@ -208,8 +208,9 @@ def check_code(text: str, known_flags: set[str]) -> list[str]:
     problems += check_paths([code])
     for name in re.findall(r'(?:^| )--([\w-]+)', code):
       if not ({name, name.removeprefix('no')} & (known_flags | FOREIGN_FLAGS) or
-              any(f'--{name}' in path.read_text()
-                  for path in REPOSITORY.glob('scripts/*.sh'))):
+              any(f'--{name}' in path.read_text() for path in (
+                  *REPOSITORY.glob('scripts/*.sh'),
+                  REPOSITORY / 'tests' / 'conftest.py'))):
         problems.append(f'no command has the flag --{name}')
     if code.startswith('make '):
       problems += check_command(code.split())

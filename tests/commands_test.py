@@ -24,7 +24,7 @@ def test_train_export_predict(repository, digits_dir, tmp_path):
       f'--gin_file={gin_file}',
       f"--params_override=task.data_dir='{digits_dir}',{SHORT}")
   assert result.returncode == 0, result.stderr
-  # No library chatter: nothing but our lines, and nothing on stderr.
+  # No library logs: nothing but our lines, and nothing on stderr.
   assert result.stderr == ''
   lines = result.stdout.splitlines()
   assert lines[0] == (

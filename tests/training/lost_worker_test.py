@@ -1,4 +1,4 @@
-"""One of two workers is lost: the job ends, and goes on when started again."""
+"""One of two workers is lost: the job ends, and resumes when started again."""
 
 import shutil
 import time

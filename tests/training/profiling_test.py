@@ -122,7 +122,7 @@ def play(loops, num_steps, first_step=0):
 ])
 def test_which_steps(loops, num_steps, expected):
   assert play(loops, num_steps) == expected
-  # A run that goes on counts from where it begins.
+  # A run that resumes counts from where it begins.
   if expected:
     expected = (expected[0] + 1000, expected[1] + 1000)
   assert play(loops, num_steps, first_step=1000) == expected
@@ -151,7 +151,7 @@ def test_a_run_writes_the_profile_of_five_steps(
       'pip install tensorboard tensorboard-plugin-profile')
   assert warnings() == []
 
-  # The run goes on, with fewer steps than asked for.
+  # The run resumes, with fewer steps than asked for.
   trainer = run(load(digits_dir, steps=24), model_dir, 5)
   assert int(trainer.global_step.numpy()) == 24
   shown = capfd.readouterr().out
