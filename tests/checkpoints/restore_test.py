@@ -39,6 +39,20 @@ def strip(name):
 POSITION = 'encoder/posembed_input/pos_embedding:0'
 
 
+@pytest.fixture(name='pretrained', scope='module')
+def _pretrained():
+  """A classifier that no test changes."""
+  return classifiers.build(1)
+
+
+@pytest.fixture(name='saved', scope='module')
+def _saved(pretrained, tmp_path_factory):
+  """The folder with a checkpoint of it."""
+  folder = tmp_path_factory.mktemp('saved')
+  classifiers.save(folder, *pretrained)
+  return folder
+
+
 @pytest.mark.parametrize('source, target', [
     ('B4', 'B4'), ('B4', 'B2-2'), ('B2-2', 'B4'), ('B2-2', 'B1-1-2')])
 def test_the_crosses_at_one_resolution(tmp_path, source, target):
@@ -74,23 +88,21 @@ def test_the_crosses_at_a_higher_resolution(tmp_path, with_metadata):
 
 
 @pytest.mark.parametrize('modules', ['backbone', 'all_but_head'])
-def test_another_number_of_classes(tmp_path, modules):
-  pretrained, params = classifiers.build(1, num_classes=10)
-  classifiers.save(tmp_path, pretrained, params)
+def test_another_number_of_classes(pretrained, saved, modules):
   model, _ = classifiers.build(2, num_classes=7)
   head = [v.numpy() for v in model.variables[-2:]]
-  report = restore.load(model, str(tmp_path), modules)
-  assert_same(pretrained.backbone.variables, model.backbone.variables)
+  report = restore.load(model, str(saved), modules)
+  assert_same(pretrained[0].backbone.variables, model.backbone.variables)
   for variable, before in zip(model.variables[-2:], head):
     np.testing.assert_array_equal(variable, before)
   assert report.initial == tuple(v.name for v in model.variables[-2:])
   assert report.dropped == (f'head (init_checkpoint_modules={modules})',)
   with pytest.raises(restore.LoadError, match=(
       r'dense.*kernel:0 is \(64, 10\) there and \(64, 7\) here.*all_but_head')):
-    restore.load(model, str(tmp_path), 'all')
+    restore.load(model, str(saved), 'all')
 
 
-def test_pre_logits_are_dropped_with_the_head(tmp_path):
+def test_pre_logits_are_dropped_with_the_head(saved, tmp_path):
   pretrained, params = classifiers.build(1, representation_size=64)
   classifiers.save(tmp_path, pretrained, params)
   model, _ = classifiers.build(2)
@@ -102,9 +114,8 @@ def test_pre_logits_are_dropped_with_the_head(tmp_path):
     restore.load(model, str(tmp_path), 'all')
   # The other way round they are missing.
   other, _ = classifiers.build(3, representation_size=64)
-  classifiers.save(tmp_path / 'without', *classifiers.build(4))
   with pytest.raises(restore.LoadError, match='pre_logits/kernel:0.*not in it'):
-    restore.load(other, str(tmp_path / 'without'), 'backbone')
+    restore.load(other, str(saved), 'backbone')
 
 
 @pytest.mark.parametrize('settings, message', [
@@ -118,12 +129,11 @@ def test_pre_logits_are_dropped_with_the_head(tmp_path):
     (dict(layer_scale_init_value=0.1), 'layerscale_gamma.* is not in it'),
 ])
 def test_what_does_not_fit_is_named_and_nothing_is_changed(
-    tmp_path, settings, message):
-  classifiers.save(tmp_path, *classifiers.build(1))
+    saved, settings, message):
   model, _ = classifiers.build(2, **settings)
   before = [variable.numpy() for variable in model.variables]
   with pytest.raises(restore.LoadError, match=message):
-    restore.load(model, str(tmp_path), 'backbone')
+    restore.load(model, str(saved), 'backbone')
   for variable, value in zip(model.variables, before):
     np.testing.assert_array_equal(variable, value)
 
@@ -214,8 +224,8 @@ def test_a_grid_that_is_not_square(tmp_path):
   assert '2 x 3 -> 3 x 2 patches' in report.resampled[0]
 
 
-def test_a_damaged_file(tmp_path):
-  prefix = classifiers.save(tmp_path, *classifiers.build(1))
+def test_a_damaged_file(pretrained, tmp_path):
+  prefix = classifiers.save(tmp_path, *pretrained)
   data = tmp_path / f'{prefix.split("/")[-1]}.data-00000-of-00001'
   data.write_bytes(data.read_bytes()[:1000])
   model, _ = classifiers.build(2)
@@ -226,18 +236,17 @@ def test_a_damaged_file(tmp_path):
     np.testing.assert_array_equal(variable, value)
 
 
-def test_an_unknown_choice_of_modules(tmp_path):
-  classifiers.save(tmp_path, *classifiers.build(1))
+def test_an_unknown_choice_of_modules(pretrained, saved):
   with pytest.raises(ValueError, match="modules is 'head', but must be one of"):
-    restore.load(classifiers.build(2)[0], str(tmp_path), 'head')
+    restore.load(pretrained[0], str(saved), 'head')
 
 
-def test_another_kind_of_model(tmp_path):
+def test_another_kind_of_model(pretrained, tmp_path):
   model = tf_keras.Sequential([tf_keras.layers.Dense(3)])
   model.build([None, 2])
   tf.train.Checkpoint(model=model).save(str(tmp_path / 'ckpt'))
   with pytest.raises(ValueError, match='holds no Vision Transformer'):
-    restore.load(classifiers.build(2)[0], str(tmp_path))
+    restore.load(pretrained[0], str(tmp_path))
 
 
 class Arrays(sources.Source):
@@ -291,8 +300,8 @@ def test_any_source_of_arrays_is_loaded_by_the_same_plan():
     np.testing.assert_array_equal(found[name], expected, err_msg=name)
 
 
-def test_a_plan_with_problems_is_not_carried_out():
-  arrays = arrays_of(classifiers.build(1)[0])
+def test_a_plan_with_problems_is_not_carried_out(pretrained):
+  arrays = arrays_of(pretrained[0])
   arrays['layer_3/attention/query/bias'] = np.zeros([4, 8], np.float32)
   arrays['layer_1/register'] = np.zeros([5], np.float32)
   del arrays['norm/gamma']
@@ -312,7 +321,7 @@ def test_a_plan_with_problems_is_not_carried_out():
     np.testing.assert_array_equal(value, before[name])
 
 
-def test_an_array_that_cannot_be_read_leaves_the_model_unchanged():
+def test_an_array_that_cannot_be_read_leaves_the_model_unchanged(pretrained):
   class Damaged(Arrays):
 
     def read(self, name):
@@ -320,7 +329,7 @@ def test_an_array_that_cannot_be_read_leaves_the_model_unchanged():
         raise ValueError('head/bias is damaged')
       return super().read(name)
 
-  source = Damaged(arrays_of(classifiers.build(1)[0]))
+  source = Damaged(arrays_of(pretrained[0]))
   model, _ = classifiers.build(2)
   before = arrays_of(model)
   with pytest.raises(ValueError, match='head/bias is damaged'):
