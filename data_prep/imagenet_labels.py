@@ -8,6 +8,7 @@ classes otherwise; its meta.mat says which is which.
 from __future__ import annotations
 
 import io
+import os
 import pathlib
 import re
 import tarfile
@@ -23,6 +24,8 @@ _SYNSET = re.compile(r'n\d{8}')
 _FLAT_IMAGE = re.compile(r'ILSVRC2012_(val|test)_(\d{8})\.\w+')
 _GROUND_TRUTH = 'ILSVRC2012_validation_ground_truth.txt'
 _META = 'meta.mat'
+# Of Tiny-ImageNet.
+ANNOTATIONS = 'val_annotations.txt'
 _KAGGLE = 'LOC_val_solution.csv'
 _DEVKIT = 'ILSVRC2012_devkit_t12.tar.gz'
 _FIX = (
@@ -102,6 +105,10 @@ def find_validation_labels(lists: dict[str, containers.Member]
   Returns:
     Synset by the stem of the image; None if there is no such list.
   """
+  if ANNOTATIONS in lists:
+    labels = _from_annotations(_decode(lists[ANNOTATIONS]))
+    if labels:
+      return labels
   if _DEVKIT in lists:
     return _from_devkit(lists[_DEVKIT].read(), lists[_DEVKIT].file)
   if _GROUND_TRUTH in lists and _META in lists:
@@ -111,19 +118,6 @@ def find_validation_labels(lists: dict[str, containers.Member]
   if _KAGGLE in lists:
     return _from_kaggle(_decode(lists[_KAGGLE]), _KAGGLE)
   return None
-
-
-def read_annotations(text: str) -> dict[str, str]:
-  """Reads Tiny-ImageNet's val_annotations.txt.
-
-  Args:
-    text: lines of file name, synset and a box, separated by tabs.
-
-  Returns:
-    Synset by file name.
-  """
-  rows = (line.split('\t') for line in text.splitlines() if line.strip())
-  return {row[0]: row[1] for row in rows if len(row) >= 2}
 
 
 def read_class_names(text: str) -> dict[str, str]:
@@ -144,6 +138,12 @@ def read_class_names(text: str) -> dict[str, str]:
 def missing_labels(name: str) -> str:
   """Returns the error for validation images that no list labels."""
   return f'{name} and its like lie in no class folder. {_FIX}'
+
+
+def _from_annotations(text: str) -> dict[str, str]:
+  """Reads lines of file name, synset and a box, separated by tabs."""
+  rows = (line.split('\t') for line in text.splitlines() if line.strip())
+  return {os.path.splitext(row[0])[0]: row[1] for row in rows if len(row) >= 2}
 
 
 def _from_devkit(content: bytes, path: str) -> dict[str, str]:

@@ -171,14 +171,7 @@ def _flat_labels(places: Mapping[str, folder_tree.Place],
           'class folders are there. Leave it out.')
     return {}
   folder = flat['validation']
-  labels = validation_labels
-  if not labels and 'val_annotations.txt' in lists:
-    labels = {os.path.splitext(name)[0]: synset for name, synset in
-              imagenet_labels.read_annotations(
-                  lists['val_annotations.txt'].read().decode(
-                      errors='replace')).items()}
-  if not labels:
-    labels = imagenet_labels.find_validation_labels(lists)
+  labels = validation_labels or imagenet_labels.find_validation_labels(lists)
   if not labels:
     raise ValueError(
         imagenet_labels.missing_labels(f'{folder}/{folders[folder]}'))
@@ -258,7 +251,7 @@ def _is_tiny(folders: Mapping[str, str]) -> bool:
 def _name_form(ordered: Sequence[str], folders: Mapping[str, str],
                lists: Mapping[str, containers.Member]) -> str:
   if all(imagenet_labels.is_synset(name) for name in ordered):
-    if _is_tiny(folders) or 'val_annotations.txt' in lists:
+    if _is_tiny(folders) or imagenet_labels.ANNOTATIONS in lists:
       return 'Tiny-ImageNet'
     return f'{len(ordered)} synsets of ImageNet-21k'
   return 'a folder per class'
