@@ -107,32 +107,8 @@ def resolve(config: backbones.FunnelViT,
   Raises:
     ValueError: if a name or a size does not fit, naming it and its fix.
   """
-  errors.check_choice('model_name', config.model_name, PRESETS)
-  errors.check_choice('pooler', config.pooler, POOLERS)
-  errors.check_choice('pooling', config.pooling, POOLINGS)
+  _check(config)
   layers = config.transformer
-  errors.check_choice(
-      'transformer.activation', layers.activation, gelu.BY_NAME)
-  if not 0 < layers.norm_epsilon < 1:
-    raise ValueError(
-        f'transformer.norm_epsilon is {layers.norm_epsilon}, but must be above '
-        '0 and below 1, such as 1e-6.')
-  for name, size in (
-      ('hidden_size', config.hidden_size),
-      ('patch_size', config.patch_size),
-      ('transformer.mlp_dim', layers.mlp_dim),
-      ('transformer.num_heads', layers.num_heads)):
-    if size is not None and size < 1:
-      raise ValueError(
-          f'{name} is {size}, but must be at least 1, or null for the size of '
-          'the preset.')
-  for name, rate in (
-      ('transformer.dropout_rate', layers.dropout_rate),
-      ('transformer.attention_dropout_rate', layers.attention_dropout_rate),
-      ('init_stochastic_depth_rate', config.init_stochastic_depth_rate)):
-    if not 0 <= rate < 1:
-      raise ValueError(
-          f'{name} is {rate}, but must be at least 0 and below 1.')
   preset = PRESETS[config.model_name]
   preset_layers = preset['transformer']
   patch_size = config.patch_size or preset['patch_size']
@@ -160,3 +136,33 @@ def resolve(config: backbones.FunnelViT,
       has_layer_scale=bool(config.layer_scale_init_value),
       activation=layers.activation,
       norm_epsilon=layers.norm_epsilon)
+
+
+def _check(config: backbones.FunnelViT) -> None:
+  """Checks the settings that a layout does not depend on."""
+  layers = config.transformer
+  errors.check_choice('model_name', config.model_name, PRESETS)
+  errors.check_choice('pooler', config.pooler, POOLERS)
+  errors.check_choice('pooling', config.pooling, POOLINGS)
+  errors.check_choice(
+      'transformer.activation', layers.activation, gelu.BY_NAME)
+  if not 0 < layers.norm_epsilon < 1:
+    raise ValueError(
+        f'transformer.norm_epsilon is {layers.norm_epsilon}, but must be above '
+        '0 and below 1, such as 1e-6.')
+  for name, size in (
+      ('hidden_size', config.hidden_size),
+      ('patch_size', config.patch_size),
+      ('transformer.mlp_dim', layers.mlp_dim),
+      ('transformer.num_heads', layers.num_heads)):
+    if size is not None and size < 1:
+      raise ValueError(
+          f'{name} is {size}, but must be at least 1, or null for the size of '
+          'the preset.')
+  for name, rate in (
+      ('transformer.dropout_rate', layers.dropout_rate),
+      ('transformer.attention_dropout_rate', layers.attention_dropout_rate),
+      ('init_stochastic_depth_rate', config.init_stochastic_depth_rate)):
+    if not 0 <= rate < 1:
+      raise ValueError(
+          f'{name} is {rate}, but must be at least 0 and below 1.')

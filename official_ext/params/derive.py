@@ -74,11 +74,12 @@ def _resolve_model(task: image_classification.ImageClassificationTask) -> None:
 
 def _check_init_checkpoint(
     task: image_classification.ImageClassificationTask) -> None:
-  for name, choices in (
-      ('init_checkpoint_modules',
-       image_classification.INIT_CHECKPOINT_MODULES),
-      ('init_checkpoint_resize_method', image_classification.RESIZE_METHODS)):
-    errors.check_choice(f'task.{name}', getattr(task, name), choices)
+  errors.check_choice(
+      'task.init_checkpoint_modules', task.init_checkpoint_modules,
+      image_classification.INIT_CHECKPOINT_MODULES)
+  errors.check_choice(
+      'task.init_checkpoint_resize_method', task.init_checkpoint_resize_method,
+      image_classification.RESIZE_METHODS)
   grid = task.init_checkpoint_grid
   if grid is not None and not _are_sizes(grid, 2):
     raise ValueError(

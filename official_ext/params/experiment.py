@@ -131,7 +131,7 @@ def load_saved_file(path: str) -> cfg.ExperimentConfig:
   try:
     hyperparams.override_params_dict(settings, path, is_strict=False)
     params.override(
-        former_settings.apply(settings.as_dict(), path, tells=False))
+        former_settings.apply(settings.as_dict(), path, warns=False))
   except (yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
     raise ValueError(
         f'{path} is not the configuration of a training: {error}') from error

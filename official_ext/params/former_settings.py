@@ -42,13 +42,13 @@ SETTINGS: tuple[Former, ...] = (
 
 
 def apply(settings: Mapping[str, Any], source: str,
-          tells: bool = True) -> dict[str, Any]:
+          warns: bool = True) -> dict[str, Any]:
   """Brings the settings of a source up to date.
 
   Args:
     settings: nested, by name.
     source: where they come from, for the messages.
-    tells: whether a renamed setting is warned of; of a params.yaml, which
+    warns: whether a renamed setting is warned of; of a params.yaml, which
       nobody wrote by hand, it is not.
 
   Returns:
@@ -78,7 +78,7 @@ def apply(settings: Mapping[str, Any], source: str,
           f'{source}: {one.path} and {now} are one setting. Leave out the '
           'first, its former name.')
     group[one.name] = value
-    if tells:
+    if warns:
       logging.warning('%s: %s is now %s.', source, one.path, now)
   return result
 

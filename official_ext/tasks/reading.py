@@ -27,7 +27,7 @@ def read(task: configs.ImageClassificationTask, data: configs.DataConfig,
     input_context: which shard of the data this worker reads.
 
   Returns:
-    Batches of images and labels; in evaluation the labels come with weights,
+    Batches of images and labels; in evaluation with sample weights as well,
     which are 0 for what fills the last batch up.
   """
   if data.tfds_name:
@@ -47,7 +47,11 @@ def read(task: configs.ImageClassificationTask, data: configs.DataConfig,
   sample = _repeat(repeats) if repeats else None
   parse = parsing.build_parser(task, data).parse_fn(data.is_training)
   if not data.is_training:
-    sample = _shard(data.global_batch_size, input_context)
+    context = input_context or tf.distribute.InputContext()
+    sample = functools.partial(
+        exact_evaluation.shard, global_batch_size=data.global_batch_size,
+        num_pipelines=context.num_input_pipelines,
+        pipeline=context.input_pipeline_id)
     parse = exact_evaluation.parse_with_weight(parse)
     # The workers shard the records themselves, in an order that must be
     # the same on all of them.
@@ -70,13 +74,3 @@ def _repeat(times: int):
   """Draws from copies of a data set, each augmented on its own."""
   return lambda dataset: tf.data.Dataset.sample_from_datasets(
       [dataset] * times, [1 / times] * times, stop_on_empty_dataset=True)
-
-
-def _shard(global_batch_size: int,
-           input_context: tf.distribute.InputContext | None):
-  """Takes one worker's shard of every batch."""
-  context = input_context or tf.distribute.InputContext()
-  return functools.partial(
-      exact_evaluation.shard, global_batch_size=global_batch_size,
-      num_pipelines=context.num_input_pipelines,
-      pipeline=context.input_pipeline_id)
