@@ -72,7 +72,7 @@ class Assumptions:
     batch_size: images of a step, over all replicas.
     utilisation: fraction of the peak FLOP/s that the step reaches.
     usable_memory: fraction of the memory that the step may fill.
-    images_per_cpu_s: images a second that a virtual CPU of a host prepares.
+    images_per_cpu_s: images per second that a virtual CPU of a host prepares.
   """
   batch_size: int = 4_096
   utilisation: float = 0.4

@@ -40,7 +40,7 @@ MACHINES = (
 MEASURED = OUTPUT.parent / 'figures' / 'train_step_bfloat16.csv'
 LAYOUTS = ('B12', 'B6-6', 'B4-4-4')
 
-# Steps a second at batch 4,096, of models that compute the whole last layer
+# Steps per second at batch 4,096, of models that compute the whole last layer
 # (table 2, mean pooling; B4-4-4 is given for max pooling alone).
 PAPER_STEPS_PER_S = {'B12': 2.0, 'B6-6': 2.6, 'B4-4-4': 3.2}
 
@@ -91,7 +91,7 @@ NOTES = """
   their all-reduce bandwidth of a Pod (340 TB/s, 51.2 TB/s) over its chips
   (1,024, 256); a small slice is no torus, so it may get half of that.
 - v3-32 are 32 cores on 16 chips, and TensorFlow runs a replica on each core;
-  v5e has one core a chip.
+  v5e has one core per chip.
 - Hosts of 4 chips: 112 vCPUs for v5e (the same page); for v3 those of
   Kubernetes Engine's machine type ct3p-hightpu-4t, 48.
 - A100: NVIDIA's data sheet *A100 80GB* (312 TFLOP/s, 80 GB, NVLink of 600 GB/s
