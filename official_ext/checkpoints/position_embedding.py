@@ -10,6 +10,7 @@ hidden size.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -19,42 +20,59 @@ from official_ext.command_line import errors
 from official_ext.configs import image_classification
 
 
-def resample(embedding: np.ndarray, source_grid: tuple[int, int],
-             target_grid: tuple[int, int], has_class_token: bool,
-             method: str = 'bilinear') -> np.ndarray:
-  """Resamples the patch part and keeps the class token's slot.
+@dataclasses.dataclass(frozen=True)
+class Resampling:
+  """A position embedding that moves to another grid.
 
-  Args:
-    embedding: [1, T, D] of the source grid.
+  Attributes:
     source_grid: (rows, columns) that it was trained on.
     target_grid: (rows, columns) that it is wanted on.
     has_class_token: whether the first token is the class token's.
     method: 'bilinear' or 'bicubic'.
-
-  Returns:
-    [1, T', D] of the target grid, of the type of `embedding`.
-
-  Raises:
-    ValueError: if the embedding does not fit its grid, or the method is
-      unknown.
   """
-  errors.check_choice('the resampling method', method,
-                      image_classification.RESIZE_METHODS)
-  skip = int(has_class_token)
-  num_tokens = embedding.shape[1]
-  if num_tokens - skip != math.prod(source_grid):
-    raise ValueError(
-        f'a position embedding of {num_tokens} tokens'
-        f'{", the class token among them," if skip else ""} does not fit a '
-        f'grid of {source_grid[0]} x {source_grid[1]} patches.')
-  if tuple(source_grid) == tuple(target_grid):
-    return embedding
-  hidden_size = embedding.shape[-1]
-  # [1, N, D] -> [1, H, W, D] -> [1, H', W', D] -> [1, N', D]
-  grid = embedding[:, skip:].reshape(1, *source_grid, hidden_size)
-  resized = tf.image.resize(grid, target_grid, method=method).numpy()
-  patches = resized.reshape(1, -1, hidden_size).astype(embedding.dtype)
-  return np.concatenate([embedding[:, :skip], patches], axis=1)
+  source_grid: tuple[int, int]
+  target_grid: tuple[int, int]
+  has_class_token: bool
+  method: str = 'bilinear'
+
+  def __str__(self) -> str:
+    (rows, columns), (new_rows, new_columns) = (
+        self.source_grid, self.target_grid)
+    return (f'{rows} x {columns} -> {new_rows} x {new_columns} patches, '
+            f'{self.method}')
+
+  def apply(self, embedding: np.ndarray) -> np.ndarray:
+    """Resamples the patch tokens and keeps the class token's slot.
+
+    Args:
+      embedding: [1, T, D] of the source grid.
+
+    Returns:
+      [1, T', D] of the target grid, of the type of `embedding`.
+
+    Raises:
+      ValueError: if the embedding does not fit its grid, or the method is
+        unknown.
+    """
+    errors.check_choice('the resampling method', self.method,
+                        image_classification.RESIZE_METHODS)
+    skip = int(self.has_class_token)
+    num_tokens = embedding.shape[1]
+    rows, columns = self.source_grid
+    if num_tokens - skip != rows * columns:
+      raise ValueError(
+          f'a position embedding of {num_tokens} tokens'
+          f'{", the class token among them," if skip else ""} does not fit a '
+          f'grid of {rows} x {columns} patches.')
+    if self.source_grid == self.target_grid:
+      return embedding
+    hidden_size = embedding.shape[-1]
+    # [1, N, D] -> [1, H, W, D] -> [1, H', W', D] -> [1, N', D]
+    grid = embedding[:, skip:].reshape(1, rows, columns, hidden_size)
+    resized = tf.image.resize(
+        grid, self.target_grid, method=self.method).numpy()
+    patches = resized.reshape(1, -1, hidden_size).astype(embedding.dtype)
+    return np.concatenate([embedding[:, :skip], patches], axis=1)
 
 
 def guess_square_grid(num_patches: int) -> tuple[int, int] | None:

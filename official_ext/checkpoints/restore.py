@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 import dataclasses
 
-import numpy as np
 import tf_keras
 
 from official_ext.checkpoints import position_embedding
@@ -28,34 +27,6 @@ _MAX_LISTED = 6
 
 class LoadError(errors.UserError):
   """Says that a checkpoint does not fit the model."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Resampling:
-  """A position embedding that moves to the grid of the model.
-
-  Attributes:
-    source_grid: (rows, columns) of the source's patches.
-    target_grid: (rows, columns) of the model's patches.
-    has_class_token: whether the first token is the class token's.
-    method: 'bilinear' or 'bicubic'.
-  """
-  source_grid: tuple[int, int]
-  target_grid: tuple[int, int]
-  has_class_token: bool
-  method: str
-
-  def apply(self, value: np.ndarray) -> np.ndarray:
-    """Resamples an embedding, [1, T, D] -> [1, T', D]."""
-    return position_embedding.resample(
-        value, self.source_grid, self.target_grid, self.has_class_token,
-        self.method)
-
-  def __str__(self) -> str:
-    (rows, columns), (new_rows, new_columns) = (
-        self.source_grid, self.target_grid)
-    return (f'{rows} x {columns} -> {new_rows} x {new_columns} patches, '
-            f'{self.method}')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +46,7 @@ class Plan:
     refusal: the message of such a plan; empty if there are no problems.
   """
   path: str
-  steps: Mapping[str, Resampling | None]
+  steps: Mapping[str, position_embedding.Resampling | None]
   loaded: tuple[str, ...]
   position: tuple[str, ...]
   resampled: tuple[str, ...]
@@ -223,7 +194,8 @@ def _check_same_kind(source: sources.Source, spec: specs.ModelSpec) -> None:
 
 def _resampling(source: sources.Source, spec: specs.ModelSpec, method: str,
                 given: Sequence[int] | None
-                ) -> tuple[tuple[str, ...], Resampling | None]:
+                ) -> tuple[tuple[str, ...],
+                           position_embedding.Resampling | None]:
   """Says what the grid of a source is, and how it becomes the model's."""
   if variable_names.POSITION_EMBEDDING not in source.shapes:
     return (), None
@@ -231,7 +203,8 @@ def _resampling(source: sources.Source, spec: specs.ModelSpec, method: str,
   said = (f'{grid[0]} x {grid[1]} patches: {how}',)
   if grid == spec.grid:
     return said, None
-  return said, Resampling(grid, spec.grid, spec.has_class_token, method)
+  return said, position_embedding.Resampling(
+      grid, spec.grid, spec.has_class_token, method)
 
 
 def _source_grid(source: sources.Source, given: Sequence[int] | None,

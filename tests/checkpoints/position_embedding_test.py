@@ -35,8 +35,8 @@ GRIDS = [((14, 14), (24, 24)), ((7, 14), (12, 24)), ((24, 24), (14, 14)),
 @pytest.mark.parametrize('has_class_token', [True, False])
 def test_bilinear_agrees_with_scipy(source, target, has_class_token):
   embedding = embed(source, has_class_token)
-  resampled = position_embedding.resample(
-      embedding, source, target, has_class_token)
+  resampled = position_embedding.Resampling(
+      source, target, has_class_token).apply(embedding)
   skip = int(has_class_token)
   expected = by_scipy(
       embedding[0, skip:].reshape(*source, 3), target).reshape(1, -1, 3)
@@ -48,8 +48,8 @@ def test_bilinear_agrees_with_scipy(source, target, has_class_token):
 @pytest.mark.parametrize('method', image_classification.RESIZE_METHODS)
 def test_the_same_grid_changes_nothing(method):
   embedding = embed((7, 14))
-  resampled = position_embedding.resample(
-      embedding, (7, 14), (7, 14), True, method)
+  resampled = position_embedding.Resampling(
+      (7, 14), (7, 14), True, method).apply(embedding)
   np.testing.assert_array_equal(resampled, embedding)
 
 
@@ -61,7 +61,8 @@ def test_values_by_hand(source, target):
   patches = np.stack([rows, columns], axis=-1).reshape(1, -1, 2)
   embedding = np.concatenate(
       [np.full([1, 1, 2], 100), patches], axis=1).astype(np.float32)
-  resampled = position_embedding.resample(embedding, source, target, True)
+  resampled = position_embedding.Resampling(
+      source, target, True).apply(embedding)
   np.testing.assert_array_equal(resampled[0, 0], [100, 100])
   grid = resampled[0, 1:].reshape(*target, 2)
   # New patch i is centred at (i + 1/2) * old / new - 1/2 of the old ones.
@@ -77,22 +78,24 @@ def test_values_by_hand(source, target):
 def test_bicubic_is_another_method_and_keeps_constants():
   embedding = embed((14, 14))
   bilinear, bicubic = (
-      position_embedding.resample(embedding, (14, 14), (24, 24), True, method)
+      position_embedding.Resampling(
+          (14, 14), (24, 24), True, method).apply(embedding)
       for method in ('bilinear', 'bicubic'))
   assert np.abs(bilinear - bicubic).max() > 0.01
   constant = np.full([1, 197, 3], 0.75, np.float32)
-  resampled = position_embedding.resample(
-      constant, (14, 14), (24, 24), True, 'bicubic')
+  resampled = position_embedding.Resampling(
+      (14, 14), (24, 24), True, 'bicubic').apply(constant)
   tolerances.assert_close(resampled, 0.75, length=16)
 
 
 def test_what_does_not_fit():
   with pytest.raises(ValueError, match='197 tokens, the class token among them'
                      ', does not fit a grid of 7 x 14'):
-    position_embedding.resample(embed((14, 14)), (7, 14), (14, 14), True)
+    position_embedding.Resampling(
+        (7, 14), (14, 14), True).apply(embed((14, 14)))
   with pytest.raises(ValueError, match="is 'cubic', but must be one of bilin"):
-    position_embedding.resample(
-        embed((2, 2)), (2, 2), (3, 3), True, 'cubic')
+    position_embedding.Resampling(
+        (2, 2), (3, 3), True, 'cubic').apply(embed((2, 2)))
 
 
 def test_square_grids():

@@ -295,7 +295,8 @@ def test_any_source_of_arrays_is_loaded_by_the_same_plan():
   found = arrays_of(model)
   for name, value in source.arrays.items():
     if name == 'position_embedding':
-      value = position_embedding.resample(value, (4, 4), (6, 6), True)
+      value = position_embedding.Resampling(
+          (4, 4), (6, 6), True).apply(value)
     expected = before[name] if name.startswith('head/') else value
     np.testing.assert_array_equal(found[name], expected, err_msg=name)
 
