@@ -59,21 +59,22 @@ def weights(query: tf.Tensor, key: tf.Tensor,
   return tf.nn.softmax(matmul(query, key, transpose_b=True))
 
 
-def split_heads(rows: tf.Tensor, num_tokens: int, num_parts: int,
+def split_heads(rows: tf.Tensor, num_tokens: int, num_projections: int,
                 num_heads: int) -> list[tf.Tensor]:
   """Splits what one matrix product gave into query, key or value heads.
 
   Args:
     rows: [B * T, P * N * H].
     num_tokens: T.
-    num_parts: P.
+    num_projections: P.
     num_heads: N.
 
   Returns:
     P times [B, N, T, H].
   """
-  head_size = rows.shape[-1] // (num_parts * num_heads)
-  rows = tf.reshape(rows, [-1, num_tokens, num_parts, num_heads, head_size])
+  head_size = rows.shape[-1] // (num_projections * num_heads)
+  rows = tf.reshape(
+      rows, [-1, num_tokens, num_projections, num_heads, head_size])
   # [B, T, P, N, H] -> [P, B, N, T, H]
   return tf.unstack(tf.transpose(rows, [2, 0, 3, 1, 4]), axis=0)
 

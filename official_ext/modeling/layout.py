@@ -40,14 +40,8 @@ _EXAMPLES = (
 _BLOCK = re.compile(r'(?P<layers>\d+)\s*(?:\((?P<options>[^()]*)\))?')
 _OPTION = re.compile(r'(?P<letter>[shma]?)(?P<number>\d+)')
 # Beyond these a number is a typo.
-_LARGEST = {
-    'num_layers': 1_000,
-    'num_tokens': 1_000_000,
-    'stride': 1_000_000,
-    'hidden_size': 1_000_000,
-    'mlp_dim': 1_000_000,
-    'num_heads': 10_000,
-}
+_LARGEST = {'num_layers': 1_000, 'num_heads': 10_000}
+_LARGEST_SIZE = 1_000_000
 _FIELD_OF_LETTER = {
     '': 'num_tokens',
     's': 'stride',
@@ -167,9 +161,10 @@ def _parse_block(part: str, text: str, index: int) -> Block:
       raise ValueError(f'{where} sets its {field} twice.')
     fields[field] = int(option_match['number'])
   for field, value in fields.items():
-    if not 1 <= value <= _LARGEST[field]:
+    largest = _LARGEST.get(field, _LARGEST_SIZE)
+    if not 1 <= value <= largest:
       raise ValueError(
-          f'{where}: {field} is {value}, but must be 1 to {_LARGEST[field]}.')
+          f'{where}: {field} is {value}, but must be 1 to {largest}.')
   if fields.get('stride') == 1:
     raise ValueError(
         f'{where}: stride 1 pools nothing. Join the two blocks into one, or '

@@ -210,14 +210,14 @@ class TransformerLayer(tf_keras.layers.Layer):
       return [
           split_heads(rematerialization.dense(
               normalized, _cast(kernel, rows.dtype), _cast(bias, rows.dtype),
-              self._matmul), num_parts=1)[0]
+              self._matmul), num_projections=1)[0]
           for kernel, bias in zip(kernels, biases, strict=True)], tokens
     projected, rows = rematerialization.normalized_dense(
         rows, norm.gamma, norm.beta,
         _cast(tf.concat(kernels, axis=1), rows.dtype),
         _cast(tf.concat(biases, axis=0), rows.dtype), norm.epsilon,
         self._matmul)
-    heads = split_heads(projected, num_parts=len(projections))
+    heads = split_heads(projected, num_projections=len(projections))
     return heads, tf.reshape(rows, [-1, num_tokens, size])
 
   def _attention(self, query: tf.Tensor, key: tf.Tensor, value: tf.Tensor,

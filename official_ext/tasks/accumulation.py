@@ -32,9 +32,7 @@ class _Collector:
       raise ValueError(
           f'the loss does not depend on {", ".join(without)}: it has no '
           'gradient to accumulate.')
-    self.gradients = [
-        tf.convert_to_tensor(gradient)
-        for gradient, _ in pairs]
+    self.gradients = [tf.convert_to_tensor(gradient) for gradient, _ in pairs]
 
 
 def train_step(step: Step, inputs: Any, num_microbatches: int,

@@ -24,7 +24,7 @@ def test_attention_by_hand():
 def test_heads_are_split_and_joined():
   # B = 2, T = 3, P = 2, N = 4, H = 5
   rows = tf.random.normal([2 * 3, 2 * 4 * 5])
-  query, key = attention.split_heads(rows, 3, num_parts=2, num_heads=4)
+  query, key = attention.split_heads(rows, 3, num_projections=2, num_heads=4)
   assert query.shape == key.shape == (2, 4, 3, 5)
   np.testing.assert_array_equal(key[1, 2, 0], rows[3, 20 + 10:20 + 15])
   np.testing.assert_array_equal(attention.join_heads(key), rows[:, 20:])
