@@ -60,11 +60,11 @@ ORDER = {
     'official_ext.serving.formats': [
         'names', 'extras', 'versions', 'image_header', 'weights_tree',
         'description',
-        'signatures', 'warmup', 'saved_model', 'calibration',
-        'inference_function', 'litert', 'onnx', 'write',
+        'signatures', 'warmup', 'saved_model', 'calibration', 'single_file',
+        'write',
     ],
     'official_ext.serving.runtimes': [
-        'runner', 'classifier', 'saved_model', 'litert', 'onnx', 'loading',
+        'classifier', 'saved_model', 'single_file', 'loading',
     ],
     'official_ext.serving': [
         'comparison', 'export_during_training', 'export', 'verify',
@@ -78,16 +78,17 @@ ORDER = {
         'measure', 'train_step',
     ],
     'official_ext.analysis': [
-        'arguments',
+        'figures',
+        # What commands share.
+        'command',
         # What is computed.
         'event_files', 'models', 'runs', 'pixels', 'examples',
         'attention_rollout', 'saliency_maps', 'validation', 'comparison',
         # Figures and the report.
-        'figures', 'gradient_ascent', 'curves', 'footprints_figure',
-        'rollout_figure', 'saliency_grid', 'report',
-        # What commands share.
-        'command', 'shared_flags',
-        # Commands.
+        'gradient_ascent', 'curves', 'footprints_figure', 'rollout_figure',
+        'saliency_grid', 'report',
+        # Commands, and the flags that they share.
+        'shared_flags',
         'activation_maximization', 'compare', 'disagreement', 'footprints',
         'rollout', 'saliency', 'salient_area', 'training_curves',
     ],

@@ -36,15 +36,11 @@ THROUGH = {
         'official_ext.configs.backbones', 'official_ext.params.derive',
         'official_ext.params.overrides'],
     'serving/formats/write_test.py': [
-        'official_ext.serving.formats.inference_function',
-        'official_ext.serving.formats.litert',
         'official_ext.serving.formats.names',
-        'official_ext.serving.formats.onnx',
+        'official_ext.serving.formats.single_file',
         'official_ext.serving.formats.weights_tree',
-        'official_ext.serving.runtimes.litert',
-        'official_ext.serving.runtimes.onnx',
-        'official_ext.serving.runtimes.runner',
-        'official_ext.serving.runtimes.saved_model'],
+        'official_ext.serving.runtimes.saved_model',
+        'official_ext.serving.runtimes.single_file'],
     'tasks/image_classification_test.py': [
         'official_ext.tasks.parsing', 'official_ext.tasks.protocol',
         'official_ext.tasks.reading'],

@@ -14,7 +14,6 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from official_ext.analysis import arguments
 from official_ext.analysis import command
 from official_ext.analysis import shared_flags
 from official_ext.command_line import flag_types
@@ -47,7 +46,7 @@ _OUTPUT = flag_types.define_figures('output', 'classes.png')
 
 
 def main(argv: Sequence[str]) -> None:
-  model_arguments = arguments.parse_models(argv)
+  model_arguments = command.parse_models(argv)
   with command.work(_OUTPUT.value):
     # pylint: disable=g-import-not-at-top
     import tqdm

@@ -1,17 +1,76 @@
-"""The skeleton of the commands: hush the libraries, work, or fail in one line.
+"""What the commands share: how models are named, and the skeleton of a command.
 
-Imports no TensorFlow, so that a typo is told at once.
+It hushes the libraries, works, or fails in one line. Imports no TensorFlow, so
+that a typo is told at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 import contextlib
+import dataclasses
+import os
+import tempfile
 from typing import Any
 
-from official_ext.analysis import arguments
+from absl import app
+
 from official_ext.command_line import errors
 from official_ext.command_line import library_logs
+
+# How saliency is computed; `saliency_maps` explains them.
+SALIENCY_METHODS = ('gradient', 'smoothgrad', 'integrated_gradients')
+# Whose score saliency explains.
+PREDICTION = 'prediction'
+LABEL = 'label'
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelArgument:
+  """A model as it was typed: [NAME=]PATH.
+
+  Attributes:
+    path: a model_dir, or the prefix of a checkpoint.
+    name: what to call it; None: by its layout.
+  """
+  path: str
+  name: str | None = None
+
+
+def parse_models(argv: Sequence[str], least: int = 1,
+                 most: int | None = None) -> list[ModelArgument]:
+  """Reads the models of a command line.
+
+  Args:
+    argv: the command and its positional arguments.
+    least: how many are needed.
+    most: how many are allowed; None: any number.
+
+  Returns:
+    The models, in order.
+
+  Raises:
+    app.UsageError: if there are fewer or more.
+  """
+  count = len(argv) - 1
+  if count < least or (most is not None and count > most):
+    number = {(1, None): 'at least one model', (1, 1): 'one model',
+              (2, 2): 'two models'}[least, most]
+    raise app.UsageError(
+        f'name {number}: a model_dir or the prefix of a checkpoint, with its '
+        'name in the figure if you like, as in ViT=runs/vit '
+        f'(given: {count or "none"})')
+  return [_parse_model(text) for text in argv[1:]]
+
+
+def _parse_model(text: str) -> ModelArgument:
+  name, equals, path = text.partition('=')
+  # A path may hold the character itself.
+  if not equals or os.sep in name:
+    return ModelArgument(text)
+  if not name or not path:
+    raise app.UsageError(f'{text!r} is not [NAME=]PATH')
+  return ModelArgument(path, name)
 
 
 @contextlib.contextmanager
@@ -29,8 +88,47 @@ def work(output: Sequence[str] = ()) -> Iterator[None]:
   """
   library_logs.silence()
   with errors.reported():
-    arguments.make_folders(output)
+    make_folders(output)
     yield
+
+
+def make_folders(paths: Sequence[str]) -> None:
+  """Makes the folders of files to write, before the work that they wait for.
+
+  Args:
+    paths: of the files.
+
+  Raises:
+    OSError: if one cannot be made, or is not to be written to.
+  """
+  for path in paths:
+    if os.path.isdir(path):
+      raise IsADirectoryError(
+          f'--output={path} is a folder. Name a file in it.')
+    make_folder(os.path.dirname(path) or '.', f'--output={path}')
+
+
+def make_folder(folder: str, flag: str) -> None:
+  """Makes a folder, and tries whether a file can be written there.
+
+  Args:
+    folder: its path.
+    flag: as it was typed, for the error.
+
+  Raises:
+    OSError: if it cannot be made, or is not to be written to.
+  """
+  if os.path.exists(folder) and not os.path.isdir(folder):
+    raise NotADirectoryError(f'{flag}: {folder} is a file. Name a folder.')
+  try:
+    os.makedirs(folder, exist_ok=True)
+    # Permissions do not tell of every file system what happens.
+    with tempfile.TemporaryFile(dir=folder):
+      pass
+  except OSError as error:
+    raise OSError(
+        f'{flag}: {folder} cannot be written to ({error.strerror}). Name '
+        'another place.') from error
 
 
 def save(figure: Any, output: Sequence[str]) -> None:

@@ -16,7 +16,6 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from official_ext.analysis import arguments
 from official_ext.analysis import command
 from official_ext.analysis import shared_flags
 from official_ext.command_line import library_logs
@@ -29,13 +28,13 @@ _OUTPUT_DIR = flags.DEFINE_string(
 
 
 def main(argv: Sequence[str]) -> None:
-  trainings = arguments.parse_models(argv)
+  trainings = command.parse_models(argv)
   with command.work():
     # pylint: disable=g-import-not-at-top
     from official_ext.analysis import report
     from official_ext.analysis import runs as runs_lib
     # pylint: enable=g-import-not-at-top
-    arguments.make_folder(
+    command.make_folder(
         _OUTPUT_DIR.value, f'--output_dir={_OUTPUT_DIR.value}')
     runs = runs_lib.load(trainings)
     figures = [_saliency(trainings)] if _IMAGES.patterns.value else []
@@ -45,7 +44,7 @@ def main(argv: Sequence[str]) -> None:
     command.tell_written(paths)
 
 
-def _saliency(trainings: Sequence[arguments.ModelArgument]
+def _saliency(trainings: Sequence[command.ModelArgument]
               ) -> tuple[str, str, bytes]:
   """Draws --images: the title of the figure, its caption and a PNG."""
   # Only here: without images nothing of a model is needed.

@@ -15,7 +15,6 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from official_ext.analysis import arguments
 from official_ext.analysis import command
 from official_ext.analysis import shared_flags
 from official_ext.command_line import flag_types
@@ -31,7 +30,7 @@ _OUTPUT = flag_types.define_figures('output', 'disagreement.png')
 
 
 def main(argv: Sequence[str]) -> None:
-  model_arguments = arguments.parse_models(argv, least=2, most=2)
+  model_arguments = command.parse_models(argv, least=2, most=2)
   with command.work(_OUTPUT.value):
     # pylint: disable=g-import-not-at-top
     from official_ext.analysis import figures

@@ -17,7 +17,6 @@ from absl import app
 from absl import flags
 from absl import logging
 
-from official_ext.analysis import arguments
 from official_ext.analysis import command
 from official_ext.analysis import shared_flags
 from official_ext.command_line import flag_types
@@ -65,7 +64,7 @@ def main(argv: Sequence[str]) -> None:
     command.save(figure, _OUTPUT.value)
 
 
-def _parse(argv: Sequence[str]) -> list[arguments.ModelArgument]:
+def _parse(argv: Sequence[str]) -> list[command.ModelArgument]:
   """Returns the model of the command line; none if --layout is given."""
   if _LAYOUT.value is not None:
     if len(argv) > 1:
@@ -76,7 +75,7 @@ def _parse(argv: Sequence[str]) -> list[arguments.ModelArgument]:
   if len(argv) < 2:
     raise app.UsageError(
         'name a layout, as in --layout=B4-4-4, or the model_dir of a model')
-  models = arguments.parse_models(argv, most=1)
+  models = command.parse_models(argv, most=1)
   for name, value in (('model_name', _MODEL_NAME.value),
                       ('image_size', _IMAGE_SIZE.value)):
     if value is not None:

@@ -9,7 +9,7 @@ import os
 import numpy as np
 import tensorflow as tf
 
-from official_ext.analysis import arguments
+from official_ext.analysis import command
 from official_ext.checkpoints import object_graph
 from official_ext.modeling import specs
 from official_ext.params import experiment
@@ -40,7 +40,7 @@ class NamedModel:
     return tf.cast(self.trained.model(images, training=False), tf.float32)
 
 
-def load(models: Sequence[arguments.ModelArgument],
+def load(models: Sequence[command.ModelArgument],
          checkpoint: str = trained_model.LATEST, ema: bool | None = None,
          config_file: str | None = None) -> list[NamedModel]:
   """Loads models that are to be compared.
@@ -72,7 +72,7 @@ def load(models: Sequence[arguments.ModelArgument],
   return named
 
 
-def unique_names(models: Sequence[arguments.ModelArgument],
+def unique_names(models: Sequence[command.ModelArgument],
                  params: Sequence[experiment.cfg.ExperimentConfig]
                  ) -> list[str]:
   """Names models as typed, by their layouts, or else by their paths.

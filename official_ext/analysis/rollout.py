@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from absl import app
 from absl import flags
 
-from official_ext.analysis import arguments
 from official_ext.analysis import command
 from official_ext.analysis import shared_flags
 from official_ext.command_line import flag_types
@@ -32,7 +31,7 @@ _OUTPUT = flag_types.define_figures('output', 'rollout.png')
 
 
 def main(argv: Sequence[str]) -> None:
-  model_arguments = arguments.parse_models(argv)
+  model_arguments = command.parse_models(argv)
   _IMAGES.require()
   if _RESIDUAL.value == 1:
     raise app.UsageError(

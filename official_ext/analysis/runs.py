@@ -11,7 +11,7 @@ import dataclasses
 from official.core import config_definitions as cfg
 
 from official_ext import registry_imports  # noqa: F401
-from official_ext.analysis import arguments
+from official_ext.analysis import command
 from official_ext.analysis import event_files
 from official_ext.analysis import models as models_lib
 from official_ext.params import experiment
@@ -51,7 +51,7 @@ class Run:
     return f'step {step} of {self.planned_steps}'
 
 
-def load(models: Sequence[arguments.ModelArgument]) -> list[Run]:
+def load(models: Sequence[command.ModelArgument]) -> list[Run]:
   """Reads trainings that are to be compared.
 
   Args:

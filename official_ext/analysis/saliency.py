@@ -14,7 +14,6 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from official_ext.analysis import arguments
 from official_ext.analysis import command
 from official_ext.analysis import shared_flags
 from official_ext.command_line import flag_types
@@ -24,14 +23,14 @@ _MODELS = shared_flags.Models()
 _IMAGES = shared_flags.Images()
 _SALIENCY = shared_flags.Saliency()
 _TARGET = flags.DEFINE_enum(
-    'target', arguments.PREDICTION, [arguments.PREDICTION, arguments.LABEL],
+    'target', command.PREDICTION, [command.PREDICTION, command.LABEL],
     'The class whose score is explained; an image without a label has its '
     'prediction explained.')
 _OUTPUT = flag_types.define_figures('output', 'saliency.png')
 
 
 def main(argv: Sequence[str]) -> None:
-  model_arguments = arguments.parse_models(argv)
+  model_arguments = command.parse_models(argv)
   _IMAGES.require()
   with command.work(_OUTPUT.value):
     models = _MODELS.load(model_arguments)

@@ -8,7 +8,7 @@ import dataclasses
 from matplotlib import figure as figure_lib
 import numpy as np
 
-from official_ext.analysis import arguments
+from official_ext.analysis import command
 from official_ext.analysis import examples as examples_lib
 from official_ext.analysis import figures
 from official_ext.analysis import models as models_lib
@@ -39,14 +39,14 @@ class _Row:
 
 def draw(models: Sequence[models_lib.NamedModel],
          examples: Sequence[examples_lib.Example], method: str,
-         target: str = arguments.PREDICTION, seed: int = 0,
+         target: str = command.PREDICTION, seed: int = 0,
          titles: Sequence[str] = ()) -> figure_lib.Figure:
   """Draws the grid of some images.
 
   Args:
     models: at least one; the images on top are as the first one sees them.
     examples: at least one.
-    method: of saliency, one of `arguments.SALIENCY_METHODS`.
+    method: of saliency, one of `command.SALIENCY_METHODS`.
     target: whose score, PREDICTION, or LABEL where there is one.
     seed: of the noise.
     titles: above the images, one for each; or none.
@@ -60,7 +60,7 @@ def draw(models: Sequence[models_lib.NamedModel],
   labels = [example.label for example in examples]
   class_names = models[0].class_names
   prepared = [examples_lib.prepare(examples, model) for model in models]
-  rows = [_explain(model, images, labels if target == arguments.LABEL else (),
+  rows = [_explain(model, images, labels if target == command.LABEL else (),
                    saliency_maps.Saliency(model.logits, method, seed))
           for model, images in zip(models, prepared)]
   figure, axes = figures.grid_below_images(

@@ -21,7 +21,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from official_ext.analysis import arguments
+from official_ext.analysis import command
 from official_ext.analysis import pixels
 
 # As in the paper of SmoothGrad: the noise is a fraction of the image's range.
@@ -42,16 +42,16 @@ class Saliency:
 
     Args:
       logits_fn: from normalised images [B, H, W, 3] to logits [B, C].
-      method: one of `arguments.SALIENCY_METHODS`.
+      method: one of `command.SALIENCY_METHODS`.
       seed: of the noise of `smoothgrad`.
 
     Raises:
       ValueError: if there is no such method.
     """
-    if method not in arguments.SALIENCY_METHODS:
+    if method not in command.SALIENCY_METHODS:
       raise ValueError(
           f'the method of saliency is {method!r}, but must be one of '
-          f'{", ".join(arguments.SALIENCY_METHODS)}.')
+          f'{", ".join(command.SALIENCY_METHODS)}.')
     self._gradient = tf.function(
         lambda images, classes: gradient(logits_fn, images, classes),
         reduce_retracing=True)

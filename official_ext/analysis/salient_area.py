@@ -15,7 +15,6 @@ from collections.abc import Sequence
 
 from absl import app
 
-from official_ext.analysis import arguments
 from official_ext.analysis import command
 from official_ext.analysis import shared_flags
 from official_ext.command_line import library_logs
@@ -26,7 +25,7 @@ _VALIDATION = shared_flags.ValidationSet()
 
 
 def main(argv: Sequence[str]) -> None:
-  model_arguments = arguments.parse_models(argv)
+  model_arguments = command.parse_models(argv)
   if _VALIDATION.num_images.value == 1:
     raise app.UsageError(
         '--num_images=1 has no confidence interval. Take 2 images or more')

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from absl import app
 from absl import flags
 
-from official_ext.analysis import arguments
+from official_ext.analysis import command
 from official_ext.command_line import library_logs
 
 # TensorBoard's slider ends there too.
@@ -35,7 +35,7 @@ class Models:
         'config_file', None,
         'A params.yaml, for checkpoints that have none beside them.')
 
-  def load(self, models: Sequence[arguments.ModelArgument]):
+  def load(self, models: Sequence[command.ModelArgument]):
     """Loads models.
 
     Args:
@@ -98,12 +98,12 @@ class Saliency:
 
   def __init__(self):
     self.method = flags.DEFINE_enum(
-        'method', arguments.SALIENCY_METHODS[0],
-        list(arguments.SALIENCY_METHODS), 'How saliency is computed.')
+        'method', command.SALIENCY_METHODS[0],
+        list(command.SALIENCY_METHODS), 'How saliency is computed.')
     self.seed = flags.DEFINE_integer('seed', 0, 'Of the noise of smoothgrad.')
 
   def draw(self, models: Sequence, examples: Sequence,
-           target: str = arguments.PREDICTION, titles: Sequence[str] = ()):
+           target: str = command.PREDICTION, titles: Sequence[str] = ()):
     """Draws the saliency of images; see `saliency_grid.draw`."""
     from official_ext.analysis import saliency_grid  # pylint: disable=g-import-not-at-top
     return saliency_grid.draw(

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from official_ext.analysis import arguments
 from official_ext.analysis import command
 from official_ext.analysis import shared_flags
 from official_ext.command_line import flag_types
@@ -22,7 +21,7 @@ _OUTPUT = flag_types.define_figures('output', 'curves.png')
 
 
 def main(argv: Sequence[str]) -> None:
-  trainings = arguments.parse_models(argv)
+  trainings = command.parse_models(argv)
   with command.work(_OUTPUT.value):
     # pylint: disable=g-import-not-at-top
     from official_ext.analysis import curves

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from official_ext.command_line import tables
-from official_ext.serving.runtimes import runner as runner_lib
+from official_ext.serving.runtimes import loading
 
 # A JPEG of about the size of ImageNet's photographs, height and width.
 _PHOTOGRAPH_SIZE = (375, 500)
@@ -30,7 +30,7 @@ class Row:
     seconds: of each call, by batch size.
   """
   layout: str
-  runner: runner_lib.Runner
+  runner: loading.Runner
   image_size: int
   seconds: dict[int, list[float]] = dataclasses.field(default_factory=dict)
 

@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from official_ext.command_line import tables
 from official_ext.params import experiment
-from official_ext.serving.runtimes import runner as runner_lib
+from official_ext.serving.runtimes import loading
 from official_ext.tasks import normalization
 from official_ext.trained import trained_model
 from official_ext.trained import validation_data
@@ -65,13 +65,13 @@ class Row:
     accuracy: on the validation set.
     seconds: of a call by batch size, the median.
   """
-  runner: runner_lib.Runner | None = None
+  runner: loading.Runner | None = None
   accuracy: Accuracy = dataclasses.field(default_factory=Accuracy)
   seconds: dict[int, float] = dataclasses.field(default_factory=dict)
 
 
 def compare(trained: trained_model.TrainedModel,
-            runners: list[runner_lib.Runner],
+            runners: list[loading.Runner],
             batches: Iterator[validation_data.Batch]) -> list[Row]:
   """Runs exports beside the checkpoint.
 
@@ -187,7 +187,7 @@ def locate(checkpoint: str, model_dir: str | None) -> tuple[str, str]:
       'is. Name the folder of its training.')
 
 
-def common_source(runners: list[runner_lib.Runner]) -> dict[str, Any]:
+def common_source(runners: list[loading.Runner]) -> dict[str, Any]:
   """Returns the checkpoint that all exports are of.
 
   Args:

@@ -5,14 +5,14 @@ from matplotlib import colors
 import numpy as np
 import pytest
 
-from official_ext.analysis import arguments
+from official_ext.analysis import command
 from official_ext.analysis import curves
 from official_ext.analysis import figures
 from official_ext.analysis import runs as runs_lib
 
 
 def load(*paths):
-  return runs_lib.load([arguments.ModelArgument(path, name)
+  return runs_lib.load([command.ModelArgument(path, name)
                         for name, path in paths])
 
 

@@ -6,11 +6,11 @@ from absl import app
 import pytest
 import tensorflow as tf
 
-from official_ext.analysis import arguments
+from official_ext.analysis import command
 from official_ext.analysis import models as models_lib
 from official_ext.params import experiment
 
-Argument = arguments.ModelArgument
+Argument = command.ModelArgument
 
 
 def copy(trained_dir, folder, **replaced):
@@ -26,15 +26,15 @@ def copy(trained_dir, folder, **replaced):
 
 
 def test_what_is_typed():
-  assert arguments.parse_models(['', 'runs/a', 'ViT=runs/b=c', './a=b']) == [
+  assert command.parse_models(['', 'runs/a', 'ViT=runs/b=c', './a=b']) == [
       Argument('runs/a'), Argument('runs/b=c', 'ViT'), Argument('./a=b')]
   for argv, message in (
       ([''], 'at least one model: .* none'), (['', '=runs/a'], 'not .NAME=.'),
       (['', 'A='], 'not .NAME=.')):
     with pytest.raises(app.UsageError, match=message):
-      arguments.parse_models(argv)
+      command.parse_models(argv)
   with pytest.raises(app.UsageError, match='two models: .*given: 3'):
-    arguments.parse_models(['', 'a', 'b', 'c'], least=2, most=2)
+    command.parse_models(['', 'a', 'b', 'c'], least=2, most=2)
 
 
 def test_names(trained_dir):

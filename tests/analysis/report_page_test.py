@@ -6,7 +6,7 @@ import shutil
 import matplotlib.figure
 import pytest
 
-from official_ext.analysis import arguments
+from official_ext.analysis import command
 from official_ext.analysis import figures
 from official_ext.analysis import report
 from official_ext.analysis import runs as runs_lib
@@ -52,8 +52,8 @@ def _browser():
 def _path(two_runs, tmp_path_factory):
   folder = tmp_path_factory.mktemp('report')
   runs = runs_lib.load([
-      arguments.ModelArgument(two_runs[0], '<b>&' + 'name' * 20),
-      arguments.ModelArgument(two_runs[1])])
+      command.ModelArgument(two_runs[0], '<b>&' + 'name' * 20),
+      command.ModelArgument(two_runs[1])])
   picture = figures.png(matplotlib.figure.Figure(figsize=(6, 2)))
   page, _ = report.write(
       str(folder), runs, 0.6, [('Saliency', 'A caption', picture)])

@@ -7,7 +7,7 @@ import logged_runs
 import pytest
 import report_tables
 
-from official_ext.analysis import arguments
+from official_ext.analysis import command
 from official_ext.analysis import report
 from official_ext.analysis import runs as runs_lib
 from official_ext.configs import backbones
@@ -17,7 +17,7 @@ from official_ext.modeling import specs
 
 def write(output_dir, **paths):
   """Writes a report; returns its page and its Markdown."""
-  runs = runs_lib.load([arguments.ModelArgument(path, name)
+  runs = runs_lib.load([command.ModelArgument(path, name)
                         for name, path in paths.items()])
   return [open(path, encoding='utf-8').read()
           for path in report.write(str(output_dir), runs)]
@@ -123,7 +123,7 @@ def test_the_page_is_well_formed(two_runs, texts):
 
 
 def test_further_figures_are_sections(two_runs, tmp_path):
-  runs = runs_lib.load([arguments.ModelArgument(two_runs[0])])
+  runs = runs_lib.load([command.ModelArgument(two_runs[0])])
   png = b'\x89PNG not really'
   report.write(
       str(tmp_path), runs, figures=[('A <title>', 'Caption & so', png)])

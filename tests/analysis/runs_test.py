@@ -3,12 +3,12 @@
 import logged_runs
 import pytest
 
-from official_ext.analysis import arguments
+from official_ext.analysis import command
 from official_ext.analysis import runs as runs_lib
 
 
 def load(**paths):
-  return runs_lib.load([arguments.ModelArgument(path, name)
+  return runs_lib.load([command.ModelArgument(path, name)
                         for name, path in paths.items()])
 
 
@@ -23,14 +23,14 @@ def test_other_classes_are_an_error(digits_dir, tmp_path):
 
 def test_trainings_of_one_layout_are_told_apart(digits_dir, tmp_path):
   models = [
-      arguments.ModelArgument(logged_runs.write_run(
+      command.ModelArgument(logged_runs.write_run(
           tmp_path / name, digits_dir, [0.5])) for name in ('one', 'two')]
   assert [run.name for run in runs_lib.load(models)] == [
       'B1(17)-1(9)-1(5) one', 'B1(17)-1(9)-1(5) two']
 
 
 def test_the_same_folder_twice_is_an_error(two_runs):
-  model = arguments.ModelArgument(two_runs[0])
+  model = command.ModelArgument(two_runs[0])
   with pytest.raises(ValueError, match='two models are called .*/vit'):
     runs_lib.load([model, model])
 

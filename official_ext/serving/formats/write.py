@@ -9,10 +9,9 @@ import tensorflow as tf
 
 from official_ext.serving.formats import calibration as calibration_lib
 from official_ext.serving.formats import description
-from official_ext.serving.formats import litert
 from official_ext.serving.formats import names
-from official_ext.serving.formats import onnx
 from official_ext.serving.formats import saved_model
+from official_ext.serving.formats import single_file
 from official_ext.serving.formats import versions
 from official_ext.trained import trained_model
 
@@ -89,9 +88,9 @@ def export(trained: trained_model.TrainedModel, export_format: str,
       description.describe(trained) |
       {'precision': options.precision, 'input': INPUT_DESCRIPTION})
   if export_format == names.ONNX:
-    contents = onnx.convert(trained, metadata)
+    contents = single_file.to_onnx(trained, metadata)
   else:
-    contents = litert.convert(
+    contents = single_file.to_litert(
         trained, options.precision, metadata, options.calibration)
   path = _file(export_format, export_dir, options)
   with versions.unfinished(export_dir) as folder:

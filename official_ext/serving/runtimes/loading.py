@@ -1,20 +1,48 @@
-"""Loads exports of any format."""
+"""Loads exports of any format, and says what they are then: runners.
+
+Legend: B images, C classes.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 import os
+from typing import Any, Protocol
 
+import numpy as np
 import tensorflow as tf
 
-from official_ext.serving.runtimes import litert
-from official_ext.serving.runtimes import onnx
-from official_ext.serving.runtimes import runner as runner_lib
 from official_ext.serving.runtimes import saved_model
+from official_ext.serving.runtimes import single_file
 
-_RUNNERS = {'.tflite': litert.LiteRtRunner, '.onnx': onnx.OnnxRunner}
+_RUNNERS = {
+    '.tflite': single_file.LiteRtRunner, '.onnx': single_file.OnnxRunner}
 
 
-def load_all(path: str, num_threads: int) -> list[runner_lib.Runner]:
+class Runner(Protocol):
+  """An export that is loaded.
+
+  Attributes:
+    name: what it is.
+    path: where it is.
+    num_bytes: of all its files.
+    description: what it says of itself.
+    takes_bytes: whether it takes the bytes of image files; else, resized
+      images, float32 [B, height, width, 3] of 0 to 255.
+    is_exact: whether its arithmetic is the training's, in float32.
+  """
+  name: str
+  path: str
+  num_bytes: int
+  description: dict[str, Any]
+  takes_bytes: bool
+  is_exact: bool
+
+  def logits(self, batch: Sequence[bytes] | np.ndarray) -> np.ndarray:
+    """Returns the logits of a batch, float32 [B, C]."""
+
+
+def load_all(path: str, num_threads: int) -> list[Runner]:
   """Loads what a path means.
 
   Args:
@@ -36,7 +64,7 @@ def load_all(path: str, num_threads: int) -> list[runner_lib.Runner]:
   files = sorted(
       os.path.join(path, name) for name in tf.io.gfile.listdir(path)
       if _runner_class(name)) if tf.io.gfile.isdir(path) else []
-  runners: list[runner_lib.Runner] = []
+  runners: list[Runner] = []
   try:
     runners.append(saved_model.SavedModelRunner(path))
   except ValueError:

@@ -10,8 +10,8 @@ import pytest
 
 from official_ext.serving.formats import calibration
 from official_ext.serving.formats import description
-from official_ext.serving.formats import litert
 from official_ext.serving.formats import names
+from official_ext.serving.formats import single_file
 from official_ext.serving.formats import write
 from official_ext.serving.runtimes import loading
 from official_ext.tasks import normalization
@@ -54,7 +54,8 @@ def test_litert(trained, batch, tmp_path, precision, tolerance):
   assert weights * bytes_of_weight < runner.num_bytes
   assert runner.num_bytes < weights * (bytes_of_weight + 1)
   assert runner.is_exact == (precision == 'float32')
-  metadata = json.loads(litert.read_metadata(pathlib.Path(path).read_bytes()))
+  metadata = json.loads(
+      single_file.read_metadata(pathlib.Path(path).read_bytes()))
   assert metadata == description.describe(trained) | {
       'precision': precision, 'input': write.INPUT_DESCRIPTION}
   with pytest.raises(ValueError, match='exists. Add --overwrite'):
