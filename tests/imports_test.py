@@ -60,8 +60,7 @@ ORDER = {
     'official_ext.serving.formats': [
         'names', 'extras', 'versions', 'image_header', 'weights_tree',
         'description',
-        'signatures', 'warmup', 'saved_model', 'calibration', 'single_file',
-        'write',
+        'signatures', 'saved_model', 'calibration', 'single_file', 'write',
     ],
     'official_ext.serving.runtimes': [
         'classifier', 'saved_model', 'single_file', 'loading',

@@ -18,7 +18,6 @@ import numpy as np
 from scipy import signal
 
 from official_ext.analysis import event_files
-from official_ext.analysis import figures
 from official_ext.analysis import runs as runs_lib
 from official_ext.training import event_tags
 
@@ -185,9 +184,3 @@ def _time_unit(runs: Sequence[runs_lib.Run]) -> tuple[str, float]:
   longest = max((run.history.total_hours or 0 for run in runs), default=0)
   return next((unit, per_hour) for unit, per_hour, most in _TIME_UNITS
               if longest * per_hour <= most)
-
-
-def png(runs: Sequence[runs_lib.Run], smoothing: float = 0.0,
-        num_columns: int = 2) -> bytes:
-  """Draws the curves as a PNG; see `draw`."""
-  return figures.png(draw(runs, smoothing, num_columns))

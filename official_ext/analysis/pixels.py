@@ -25,12 +25,6 @@ def displayable(images: np.ndarray) -> np.ndarray:
   return np.clip(normalization.denormalize(images) / 255, 0, 1)
 
 
-def black(shape: tuple[int, ...]) -> np.ndarray:
-  """Returns normalised black images, float32 of a shape [..., 3]."""
-  value = -np.array(normalization.MEAN) / normalization.STDDEV
-  return np.broadcast_to(value.astype(np.float32), shape)
-
-
 def luminance(images: np.ndarray) -> np.ndarray:
   """Returns the luminance, [...], of images of RGB values, [..., 3]."""
   return images @ _LUMINANCE

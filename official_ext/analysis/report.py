@@ -17,6 +17,7 @@ import string
 import official_ext
 from official_ext.analysis import comparison
 from official_ext.analysis import curves
+from official_ext.analysis import figures as figures_lib
 from official_ext.analysis import runs as runs_lib
 from official_ext.command_line import tables
 
@@ -99,8 +100,9 @@ def _page(results: Sequence[comparison.Result], smoothing: float,
 def _curves(results: Sequence[comparison.Result], smoothing: float) -> str:
   """Draws the curves: two columns of panels, and one on narrow screens."""
   runs = [result.run for result in results]
-  wide, narrow = (_data_uri(curves.png(runs, smoothing, num_columns))
-                  for num_columns in (2, 1))
+  wide, narrow = (
+      _data_uri(figures_lib.png(curves.draw(runs, smoothing, num_columns)))
+      for num_columns in (2, 1))
   names = ', '.join(run.name for run in runs)
   alt = ('Training loss and validation top-1 by steps and by training time, '
          f'of {names}')

@@ -23,6 +23,7 @@ import tensorflow as tf
 
 from official_ext.analysis import command
 from official_ext.analysis import pixels
+from official_ext.command_line import errors
 
 # As in the paper of SmoothGrad: the noise is a fraction of the image's range.
 _NOISE = 0.15
@@ -48,10 +49,8 @@ class Saliency:
     Raises:
       ValueError: if there is no such method.
     """
-    if method not in command.SALIENCY_METHODS:
-      raise ValueError(
-          f'the method of saliency is {method!r}, but must be one of '
-          f'{", ".join(command.SALIENCY_METHODS)}.')
+    errors.check_choice(
+        'the method of saliency', method, command.SALIENCY_METHODS)
     self._gradient = tf.function(
         lambda images, classes: gradient(logits_fn, images, classes),
         reduce_retracing=True)
@@ -81,7 +80,7 @@ class Saliency:
       return self._gradient(images, classes).numpy()
     if self._method == 'smoothgrad':
       return self._mean(self._noisy(images), _NUM_NOISY, classes)
-    black = pixels.black(images.shape)
+    black = pixels.normalize(np.zeros_like(images)).numpy()
     # The middles of the parts of the way: of second order in their length.
     points = ((images - black) * ((index + 0.5) / _NUM_POINTS) + black
               for index in range(_NUM_POINTS))

@@ -67,8 +67,7 @@ _OVERWRITE = flags.DEFINE_bool(
 
 
 def main(argv: Sequence[str]) -> None:
-  if len(argv) > 1:
-    raise app.UsageError(f'unexpected argument {argv[1]!r}')
+  errors.refuse_arguments(argv)
   _check_flags()
   library_logs.silence()
   # pylint: disable=g-import-not-at-top

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 import dataclasses
-import itertools
 
 import numpy as np
 from official.core import task_factory
@@ -60,14 +59,11 @@ def images(trained: trained_model.TrainedModel,
     float32 [height, width, 3], RGB values of 0 to 255.
   """
   dataset = task_factory.get_task(trained.params.task).build_inputs(
-      _data_config(trained, calibration))
-
-  def read():
-    for batch, (_, weights) in dataset.as_numpy_iterator():
-      # Without those that fill the last batch up.
-      yield from normalization.denormalize(batch[weights > 0])
-
-  yield from itertools.islice(read(), calibration.num_images)
+      _data_config(trained, calibration)).unbatch()
+  # Without those that fill the last batch up.
+  dataset = dataset.filter(lambda image, target: target[1] > 0)
+  for image, _ in dataset.take(calibration.num_images).as_numpy_iterator():
+    yield normalization.denormalize(image)
 
 
 def _data_config(trained: trained_model.TrainedModel, calibration: Calibration

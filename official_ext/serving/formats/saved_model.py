@@ -1,4 +1,4 @@
-"""Writes a trained model as a versioned SavedModel."""
+"""Writes a trained model as a versioned SavedModel, warmed up when served."""
 
 from __future__ import annotations
 
@@ -7,15 +7,20 @@ import tempfile
 
 from official.core import export_base
 import tensorflow as tf
+from tensorflow_serving.apis import predict_pb2
+from tensorflow_serving.apis import prediction_log_pb2
 
 from official_ext.checkpoints import metadata
 from official_ext.serving.formats import description
 from official_ext.serving.formats import names
 from official_ext.serving.formats import signatures
 from official_ext.serving.formats import versions
-from official_ext.serving.formats import warmup
 from official_ext.trained import class_names
 from official_ext.trained import trained_model
+
+# Where TensorFlow Serving looks for requests, inside a SavedModel.
+_WARMUP_FILE = os.path.join('assets.extra', 'tf_serving_warmup_requests')
+_WARMUP_BATCH_SIZES = (1, 8)
 
 
 def write(trained: trained_model.TrainedModel, export_dir: str,
@@ -54,8 +59,8 @@ def write(trained: trained_model.TrainedModel, export_dir: str,
             assets_dir, names.CLASS_NAMES_FILE, '\n'.join(classes) + '\n')
       export_base.export(
           module, names.SIGNATURES, path, timestamped=False)
-    warmup.write(path, params.task.train_data.image_field_key,
-                 side=max(params.task.model.input_size[:2]))
+    _write_warmup(path, params.task.train_data.image_field_key,
+                  side=max(params.task.model.input_size[:2]))
     return versions.publish(path, export_dir, version)
 
 
@@ -65,3 +70,43 @@ def _asset(folder: str, name: str, text: str) -> tf.saved_model.Asset:
   with tf.io.gfile.GFile(path, 'w') as file:
     file.write(text)
   return tf.saved_model.Asset(path)
+
+
+def _write_warmup(saved_model_dir: str, example_key: str, side: int) -> None:
+  """Writes one request of each size for each signature.
+
+  TensorFlow Serving replays them when it loads a version, so that the first
+  user does not wait for the kernels to be prepared.
+
+  Args:
+    saved_model_dir: folder of the SavedModel.
+    example_key: feature of the image in a tf.Example.
+    side: of the square image in the requests, px.
+  """
+  path = os.path.join(saved_model_dir, _WARMUP_FILE)
+  tf.io.gfile.makedirs(os.path.dirname(path))
+  image = tf.fill([side, side, 3], tf.constant(128, tf.uint8))
+  encoded = tf.io.encode_jpeg(image).numpy()
+  example = tf.train.Example(features=tf.train.Features(feature={
+      example_key: tf.train.Feature(
+          bytes_list=tf.train.BytesList(value=[encoded]))}))
+  inputs = {
+      'image_bytes': encoded,
+      'image_tensor': image,
+      'tf_example': example.SerializeToString(),
+  }
+  with tf.io.TFRecordWriter(path) as writer:
+    for kind, value in inputs.items():
+      for batch_size in _WARMUP_BATCH_SIZES:
+        writer.write(_request(kind, tf.stack([value] * batch_size)))
+
+
+def _request(kind: str, batch: tf.Tensor) -> bytes:
+  """Returns a serialised PredictionLog."""
+  request = predict_pb2.PredictRequest()
+  # The server replays it on the model that the file belongs to.
+  request.model_spec.signature_name = names.SIGNATURES[kind]
+  request.inputs[kind].CopyFrom(tf.make_tensor_proto(batch))
+  return prediction_log_pb2.PredictionLog(
+      predict_log=prediction_log_pb2.PredictLog(request=request)
+  ).SerializeToString()

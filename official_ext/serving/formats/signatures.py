@@ -117,10 +117,9 @@ class ServingModule(export_base.ExportModule):
           fn_output_signature=tf.TensorSpec([*self._image_size, 3], tf.float32),
           parallel_iterations=_PARALLEL_IMAGES)
     logits = tf.cast(self.inference_step(images), tf.float32)
-    if self.params.task.train_data.is_multilabel:
-      probs = tf.math.sigmoid(logits)
-    else:
-      probs = tf.nn.softmax(logits)
+    is_multilabel = self.params.task.train_data.is_multilabel
+    activation = tf.math.sigmoid if is_multilabel else tf.nn.softmax
+    probs = activation(logits)
     top_probs, top_indices = tf.math.top_k(probs, self._top_k)
     return {
         names.LOGITS: logits,
@@ -143,24 +142,19 @@ class ServingModule(export_base.ExportModule):
       Concrete functions by signature name.
     """
     kinds = {
-        'image_bytes': (
-            self.preprocess,
-            tf.TensorSpec([None], tf.string, name='image_bytes')),
+        'image_bytes': (self.preprocess, [None], tf.string),
         'image_tensor': (
-            self.preprocess_tensor,
-            tf.TensorSpec([None, None, None, 3], tf.uint8,
-                          name='image_tensor')),
-        'tf_example': (
-            self.preprocess_example,
-            tf.TensorSpec([None], tf.string, name='tf_example')),
+            self.preprocess_tensor, [None, None, None, 3], tf.uint8),
+        'tf_example': (self.preprocess_example, [None], tf.string),
     }
-    return {
-        name: self._function(*kinds[kind]).get_concrete_function()
-        for kind, name in function_keys.items()}
+    return {name: self._function(kind, *kinds[kind])
+            for kind, name in function_keys.items()}
 
-  def _function(self, preprocess: Callable[[tf.Tensor], tf.Tensor],
-                spec: tf.TensorSpec) -> tf.types.experimental.GenericFunction:
+  def _function(
+      self, kind: str, preprocess: Callable[[tf.Tensor], tf.Tensor],
+      shape: Sequence[int | None], dtype: tf.DType,
+  ) -> tf.types.experimental.ConcreteFunction:
     """Returns `serve` for one kind of input."""
     return tf.function(
-        lambda images: self.serve(images, preprocess),
-        input_signature=[spec])
+        lambda images: self.serve(images, preprocess)
+    ).get_concrete_function(tf.TensorSpec(shape, dtype, name=kind))

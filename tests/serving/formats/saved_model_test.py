@@ -13,6 +13,7 @@ import proofs
 import pytest
 import records_for_tests
 import tensorflow as tf
+from tensorflow_serving.apis import prediction_log_pb2
 
 from official_ext.serving.formats import names as names_lib
 from official_ext.serving.formats import write
@@ -160,3 +161,19 @@ def test_exports_killed_at_many_moments(repository, trained_dir, tmp_path):
   times, fewest = proofs.choose((8, 0), (30, 5))
   assert check_killed_exports(
       repository, trained_dir, str(tmp_path / 'exports'), times) > fewest
+
+
+def test_warmup_requests_can_be_answered(export_dir, serve):
+  """TensorFlow Serving reads PredictionLogs and runs what they ask for."""
+  path = f'{export_dir}/1/assets.extra/tf_serving_warmup_requests'
+  asked = []
+  for item in tf.data.TFRecordDataset(path).as_numpy_iterator():
+    request = prediction_log_pb2.PredictionLog.FromString(
+        item).predict_log.request
+    (name, value), = request.inputs.items()
+    output = serve[request.model_spec.signature_name](
+        **{name: tf.constant(tf.make_ndarray(value))})
+    asked.append((name, output['logits'].shape[0]))
+  assert asked == [(name, size) for name in
+                   ('image_bytes', 'image_tensor', 'tf_example')
+                   for size in (1, 8)]
