@@ -63,7 +63,7 @@ ORDER = {
         'signatures', 'saved_model', 'calibration', 'single_file', 'write',
     ],
     'official_ext.serving.runtimes': [
-        'classifier', 'saved_model', 'single_file', 'loading',
+        'classifier', 'runners', 'loading',
     ],
     'official_ext.serving': [
         'comparison', 'export_during_training', 'export', 'verify',

@@ -39,8 +39,7 @@ THROUGH = {
         'official_ext.serving.formats.names',
         'official_ext.serving.formats.single_file',
         'official_ext.serving.formats.weights_tree',
-        'official_ext.serving.runtimes.saved_model',
-        'official_ext.serving.runtimes.single_file'],
+        'official_ext.serving.runtimes.runners'],
     'tasks/image_classification_test.py': [
         'official_ext.tasks.parsing', 'official_ext.tasks.protocol',
         'official_ext.tasks.reading'],

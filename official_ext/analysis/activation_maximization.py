@@ -49,8 +49,6 @@ def main(argv: Sequence[str]) -> None:
   model_arguments = command.parse_models(argv)
   with command.work(_OUTPUT.value):
     # pylint: disable=g-import-not-at-top
-    import tqdm
-
     from official_ext.analysis import gradient_ascent
     from official_ext.trained import class_names
     # pylint: enable=g-import-not-at-top
@@ -61,10 +59,8 @@ def main(argv: Sequence[str]) -> None:
         steps=_STEPS.value, step_size=_STEP_SIZE.value, jitter=_JITTER.value,
         blur=_BLUR.value, blur_every=_BLUR_EVERY.value, l2=_L2.value,
         is_colored=_COLOR.value, seed=_SEED.value)
-    with tqdm.tqdm(total=_STEPS.value * len(models), unit='step',
-                   disable=None) as bar:
-      figure = gradient_ascent.draw(models, classes, settings, bar.update)
-    command.save(figure, _OUTPUT.value)
+    command.save(
+        gradient_ascent.draw(models, classes, settings), _OUTPUT.value)
 
 
 if __name__ == '__main__':

@@ -35,8 +35,6 @@ from official_ext.modeling import funnel_vit
 from official_ext.modeling import specs
 from official_ext.modeling import token_windows
 
-DEFAULT_RESIDUAL = 0.5
-
 
 def traceable(model: models_lib.NamedModel) -> funnel_vit.FunnelViT:
   """Returns the backbone of a model, if its layers can be looked into.
@@ -104,7 +102,7 @@ def _largest_fractions(tokens: np.ndarray) -> np.ndarray:
 
 
 def layer_matrix(trace: funnel_encoder.LayerTrace, spec: specs.ModelSpec,
-                 residual: float = DEFAULT_RESIDUAL) -> np.ndarray:
+                 residual: float) -> np.ndarray:
   """Says what a layer's output tokens are made of, of what came before it.
 
   Args:
@@ -133,7 +131,7 @@ def _mix(attention: np.ndarray, itself: np.ndarray,
 
 
 def rollout(backbone: funnel_vit.FunnelViT, images: tf.Tensor,
-            residual: float = DEFAULT_RESIDUAL) -> np.ndarray:
+            residual: float = 0.5) -> np.ndarray:
   """Says what the last tokens of a model are made of, of its first ones.
 
   Args:

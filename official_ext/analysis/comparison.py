@@ -121,11 +121,9 @@ def summarise(run: runs_lib.Run) -> Result:
       num_images=num_images and int(num_images.last.value),
       parameters=parameters,
       multiply_adds=multiply_adds,
-      memory_gib=_of(history.train.get(event_tags.PEAK_MEMORY), np.max),
-      steps_per_second=_of(
-          history.train.get(event_tags.STEPS_PER_SECOND), np.median),
-      images_per_second=_of(
-          history.train.get(event_tags.IMAGES_PER_SECOND), np.median))
+      memory_gib=_logged(run, event_tags.PEAK_MEMORY, np.max),
+      steps_per_second=_logged(run, event_tags.STEPS_PER_SECOND, np.median),
+      images_per_second=_logged(run, event_tags.IMAGES_PER_SECOND, np.median))
 
 
 def columns(results: Sequence[Result]) -> list[Column]:
@@ -211,8 +209,9 @@ def _top_k(run: runs_lib.Run, logs: Mapping[str, event_files.Series]
   return {k: logs[tag].last for k, tag in tags.items() if tag in logs}
 
 
-def _of(series: event_files.Series | None,
-        function: Callable[[np.ndarray], float]) -> float | None:
+def _logged(run: runs_lib.Run, tag: str,
+            function: Callable[[np.ndarray], float]) -> float | None:
+  series = run.history.train.get(tag)
   return None if series is None else float(function(series.values))
 
 

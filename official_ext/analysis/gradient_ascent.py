@@ -18,6 +18,7 @@ from matplotlib import figure as figure_lib
 import numpy as np
 from scipy import ndimage
 import tensorflow as tf
+import tqdm
 
 from official_ext.analysis import figures
 from official_ext.analysis import models as models_lib
@@ -106,15 +107,13 @@ def maximize(logits_fn: saliency_maps.LogitsFn, image_size: Sequence[int],
 
 
 def draw(models: Sequence[models_lib.NamedModel], classes: Sequence[int],
-         settings: Settings,
-         on_step: Callable[[], None] = lambda: None) -> figure_lib.Figure:
+         settings: Settings) -> figure_lib.Figure:
   """Draws the images that models find most like some classes.
 
   Args:
     models: a row for each.
     classes: a column for each.
     settings: of the ascent.
-    on_step: called after every step of every model.
 
   Returns:
     The figure.
@@ -122,9 +121,11 @@ def draw(models: Sequence[models_lib.NamedModel], classes: Sequence[int],
   figure, axes = figures.grid(
       len(models), len(classes), [model.name for model in models])
   names = models[0].class_names
-  for model, cells in zip(models, axes):
-    images = maximize(
-        model.logits, model.image_size, classes, settings, on_step)
+  with tqdm.tqdm(total=settings.steps * len(models), unit='step',
+                 disable=None) as bar:
+    found = [maximize(model.logits, model.image_size, classes, settings,
+                      bar.update) for model in models]
+  for model, images, cells in zip(models, found, axes):
     probabilities = models_lib.softmax(model.logits(pixels.normalize(images)))
     for index, cell in enumerate(cells):
       cell.imshow(images[index])

@@ -62,12 +62,12 @@ def load(models: Sequence[command.ModelArgument],
   trained = [_load(model.path, checkpoint, ema, config_file)
              for model in models]
   names = unique_names(models, [item.params for item in trained])
-  classes = [class_names.of_task(item.params.task) for item in trained]
   named = []
-  for name, item, own in zip(names, trained, classes, strict=True):
-    num_classes = item.params.task.model.num_classes
-    named.append(NamedModel(
-        name, item, own or class_names.numbered(num_classes)))
+  for name, item in zip(names, trained, strict=True):
+    task = item.params.task
+    classes = (class_names.of_task(task) or
+               class_names.numbered(task.model.num_classes))
+    named.append(NamedModel(name, item, classes))
   check_same_classes(named)
   return named
 

@@ -157,7 +157,7 @@ def disagreements(first: models_lib.NamedModel, second: models_lib.NamedModel,
   """
   counts = np.zeros([2, 2], np.int64)
   # Of each model: (probability, - index, example) where it alone is right.
-  most_confident = ([], [])
+  most_confident = [[], []]
   index = 0
   for group in batches([first, second], pattern, num_images):
     labels = group[0].labels
@@ -172,14 +172,13 @@ def disagreements(first: models_lib.NamedModel, second: models_lib.NamedModel,
           f'image {index + position}', group[0].encoded[position], label)
       entry = (float(probabilities[who][position, label]),
                -(index + int(position)), example)
-      heapq.heappush(most_confident[who], entry)
-      if len(most_confident[who]) > num_examples:
-        heapq.heappop(most_confident[who])
+      most_confident[who] = heapq.nlargest(
+          num_examples, [*most_confident[who], entry])
     index += len(labels)
   examples, only_right = [], []
   for model, entries in zip((first, second), most_confident):
-    for entry in sorted(entries, key=lambda entry: entry[:2], reverse=True):
-      examples.append(entry[2])
+    for _, _, example in entries:
+      examples.append(example)
       only_right.append(model.name)
   return Disagreements(
       (first.name, second.name), counts, examples, only_right)

@@ -118,11 +118,6 @@ def run(main: Callable[[Sequence[str]], None],
     print(interrupted, file=sys.stderr)
     raise SystemExit(130) from None
   except BrokenPipeError:
-    end_without_reader()
-
-
-def end_without_reader() -> None:
-  """Ends the command when who read its output has gone."""
-  # The interpreter must not write at its end.
-  os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-  raise SystemExit(1)
+    # Who read the output has gone: the interpreter must not write at its end.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    raise SystemExit(1) from None

@@ -14,7 +14,6 @@ import base64
 from collections.abc import Sequence
 import json
 import pathlib
-from typing import Any
 import urllib.error
 import urllib.request
 
@@ -39,23 +38,6 @@ _PORTS = {'rest': 8501, 'grpc': 8500}
 _OUTPUTS = (names.TOP_CLASSES, names.TOP_PROBS)
 
 
-def rest_body(images: Sequence[bytes]) -> dict[str, Any]:
-  """Builds the body of a REST request.
-
-  Args:
-    images: the bytes of JPEG, PNG or BMP files.
-
-  Returns:
-    What to send as JSON to /v1/models/MODEL:predict.
-  """
-  return {
-      'signature_name': names.DEFAULT_SIGNATURE,
-      'instances': [
-          {names.IMAGE_BYTES: {'b64': base64.b64encode(image).decode('ascii')}}
-          for image in images],
-  }
-
-
 def ask_rest(server: str, model: str, images: Sequence[bytes],
              timeout: float) -> list[list[tuple[str, float]]]:
   """Classifies images over REST.
@@ -63,7 +45,7 @@ def ask_rest(server: str, model: str, images: Sequence[bytes],
   Args:
     server: host and port.
     model: its name.
-    images: the bytes of image files.
+    images: the bytes of JPEG, PNG or BMP files.
     timeout: to wait at most, s.
 
   Returns:
@@ -72,9 +54,15 @@ def ask_rest(server: str, model: str, images: Sequence[bytes],
   Raises:
     errors.UserError: if the server cannot be reached or refuses the request.
   """
+  body = {
+      'signature_name': names.DEFAULT_SIGNATURE,
+      'instances': [
+          {names.IMAGE_BYTES: {'b64': base64.b64encode(image).decode('ascii')}}
+          for image in images],
+  }
   request = urllib.request.Request(
       f'http://{server}/v1/models/{model}:predict',
-      data=json.dumps(rest_body(images)).encode(),
+      data=json.dumps(body).encode(),
       headers={'Content-Type': 'application/json'})
   try:
     with urllib.request.urlopen(request, timeout=timeout) as response:
@@ -95,19 +83,14 @@ def ask_rest(server: str, model: str, images: Sequence[bytes],
           for answer in predictions]
 
 
-def grpc_request(model: str, images: Sequence[bytes]):
-  """Builds the PredictRequest of a gRPC request.
-
-  Args:
-    model: its name.
-    images: the bytes of JPEG, PNG or BMP files.
-
-  Returns:
-    The request.
-  """
+def ask_grpc(server: str, model: str, images: Sequence[bytes],
+             timeout: float) -> list[list[tuple[str, float]]]:
+  """Does as `ask_rest`, over gRPC."""
   # pylint: disable=g-import-not-at-top
+  import grpc
   import tensorflow as tf
   from tensorflow_serving.apis import predict_pb2
+  from tensorflow_serving.apis import prediction_service_pb2_grpc
   # pylint: enable=g-import-not-at-top
   request = predict_pb2.PredictRequest()
   request.model_spec.name = model
@@ -115,21 +98,10 @@ def grpc_request(model: str, images: Sequence[bytes]):
   request.inputs[names.IMAGE_BYTES].CopyFrom(
       tf.make_tensor_proto(list(images), shape=[len(images)]))
   request.output_filter.extend(_OUTPUTS)
-  return request
-
-
-def ask_grpc(server: str, model: str, images: Sequence[bytes],
-             timeout: float) -> list[list[tuple[str, float]]]:
-  """Does as `ask_rest`, over gRPC."""
-  # pylint: disable=g-import-not-at-top
-  import grpc
-  import tensorflow as tf
-  from tensorflow_serving.apis import prediction_service_pb2_grpc
-  # pylint: enable=g-import-not-at-top
   with grpc.insecure_channel(server) as channel:
     stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
     try:
-      response = stub.Predict(grpc_request(model, images), timeout=timeout)
+      response = stub.Predict(request, timeout=timeout)
     except grpc.RpcError as error:
       raise errors.UserError(
           f'the server answered {error.code().name}: {error.details()}'

@@ -126,7 +126,11 @@ def load(params: cfg.ExperimentConfig, model_dir: str | None,
     # Under the model's own keys.
     tf.train.Checkpoint(model=model).read(
         checkpoint).assert_existing_objects_matched().expect_partial()
-    if keeps_ema and is_ema != _is_best(checkpoint):
+    # Evaluation swaps weights and EMA, and the best checkpoint is written
+    # before they are swapped back.
+    is_swapped = os.path.basename(checkpoint).startswith(
+        train_utils.BEST_CHECKPOINT_NAME)
+    if keeps_ema and is_ema != is_swapped:
       _swap_ema(model, checkpoint)
     if selection.image_size and (
         list(selection.image_size) != list(params.task.model.input_size[:2])):
@@ -168,16 +172,6 @@ def _find(params: cfg.ExperimentConfig, model_dir: str | None,
         f'--checkpoint={checkpoint}: there is no checkpoint in {folder} yet; '
         'untrained weights are not taken for trained ones.')
   return newest
-
-
-def _is_best(checkpoint: str) -> bool:
-  """Returns whether a checkpoint has weights and EMA swapped.
-
-  Evaluation swaps the two, and the best checkpoint is written before they are
-  swapped back.
-  """
-  return os.path.basename(checkpoint).startswith(
-      train_utils.BEST_CHECKPOINT_NAME)
 
 
 def _swap_ema(model: tf_keras.Model, checkpoint: str) -> None:

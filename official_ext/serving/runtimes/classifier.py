@@ -34,8 +34,11 @@ class Classifier:
           f'{path} has no signature {names.DEFAULT_SIGNATURE!r} that takes '
           f'{names.IMAGE_BYTES!r} alone; it takes {inputs}. Export it with '
           'official_ext.serving.export.')
-    self._class_names = _read_lines(
-        os.path.join(path, 'assets', names.CLASS_NAMES_FILE))
+    self._class_names = []
+    class_names = os.path.join(path, 'assets', names.CLASS_NAMES_FILE)
+    if tf.io.gfile.exists(class_names):
+      with tf.io.gfile.GFile(class_names) as file:
+        self._class_names = file.read().splitlines()
 
   def classify(self, encoded: bytes, top_k: int
                ) -> Iterator[tuple[str, float]]:
@@ -58,12 +61,9 @@ class Classifier:
           'not a JPEG, PNG or BMP image that can be decoded') from error
     probs = output[names.PROBS][0].numpy()
     for index in probs.argsort()[::-1][:top_k]:
-      yield self._name(int(index)), float(probs[index])
-
-  def _name(self, index: int) -> str:
-    if index < len(self._class_names):
-      return self._class_names[index]
-    return f'class {index}'
+      is_named = index < len(self._class_names)
+      name = self._class_names[index] if is_named else f'class {index}'
+      yield name, float(probs[index])
 
 
 def find_version(path: str) -> str:
@@ -85,10 +85,3 @@ def find_version(path: str) -> str:
   raise ValueError(
       f'{path} holds no SavedModel: neither {versions.MODEL_FILE} nor a '
       'numbered version with one.')
-
-
-def _read_lines(path: str) -> list[str]:
-  if not tf.io.gfile.exists(path):
-    return []
-  with tf.io.gfile.GFile(path) as file:
-    return file.read().splitlines()

@@ -12,11 +12,10 @@ from typing import Any, Protocol
 import numpy as np
 import tensorflow as tf
 
-from official_ext.serving.runtimes import saved_model
-from official_ext.serving.runtimes import single_file
+from official_ext.serving.runtimes import runners as runners_lib
 
 _RUNNERS = {
-    '.tflite': single_file.LiteRtRunner, '.onnx': single_file.OnnxRunner}
+    '.tflite': runners_lib.LiteRtRunner, '.onnx': runners_lib.OnnxRunner}
 
 
 class Runner(Protocol):
@@ -66,7 +65,7 @@ def load_all(path: str, num_threads: int) -> list[Runner]:
       if _runner_class(name)) if tf.io.gfile.isdir(path) else []
   runners: list[Runner] = []
   try:
-    runners.append(saved_model.SavedModelRunner(path))
+    runners.append(runners_lib.SavedModelRunner(path))
   except ValueError:
     if not files:
       raise

@@ -1,19 +1,54 @@
-"""Runs the files of LiteRT and ONNX; each needs the extra of its name."""
+"""Runs exports: with TensorFlow, LiteRT and ONNX Runtime.
+
+The last two need the extras `litert` and `onnx`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 import contextlib
 import os
 import pathlib
 
 import numpy as np
+import tensorflow as tf
 
 from official_ext.command_line import library_logs
 from official_ext.serving.formats import description
 from official_ext.serving.formats import extras
 from official_ext.serving.formats import names
 from official_ext.serving.formats import single_file
+from official_ext.serving.runtimes import classifier
+
+
+class SavedModelRunner:
+  """A SavedModel, by its signature for image bytes."""
+  name = 'SavedModel'
+  takes_bytes = True
+  is_exact = True
+
+  def __init__(self, path: str):
+    """Loads an export.
+
+    Args:
+      path: folder of a SavedModel, or of numbered versions of it.
+
+    Raises:
+      ValueError: if there is none, or it is not of this project.
+    """
+    self.path = classifier.find_version(path)
+    self.num_bytes = sum(
+        tf.io.gfile.stat(os.path.join(folder, name)).length
+        for folder, _, files in tf.io.gfile.walk(self.path) for name in files)
+    self.description = description.read(self.path)
+    # Kept: the signature does not keep its model alive.
+    self._loaded = tf.saved_model.load(self.path)
+    self._serve = self._loaded.signatures[names.DEFAULT_SIGNATURE]
+
+  def logits(self, batch: Sequence[bytes]) -> np.ndarray:
+    """Returns the logits of the bytes of image files."""
+    outputs = self._serve(**{names.IMAGE_BYTES: tf.constant(batch)})
+    return outputs[names.LOGITS].numpy()
 
 
 class LiteRtRunner:
