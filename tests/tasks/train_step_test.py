@@ -13,7 +13,8 @@ from official_ext.tasks import protocol
 pytestmark = pytest.mark.addons
 
 
-@pytest.mark.parametrize('precision', ['float32', 'mixed_bfloat16'])
+@pytest.mark.parametrize('precision', [
+    pytest.param('float32', marks=pytest.mark.long), 'mixed_bfloat16'])
 def test_the_recipes_step_compiles_and_learns(precision):
   tf_keras.mixed_precision.set_global_policy(precision)
   params = experiment.load('funnel_vit_imagenet', params_override=(

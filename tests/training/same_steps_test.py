@@ -11,6 +11,8 @@ from official_ext.params import experiment
 from official_ext.training import event_tags
 from official_ext.training import session
 
+pytestmark = pytest.mark.long
+
 STEPS = 20
 TIMEOUT_SECONDS = 300
 
@@ -77,19 +79,16 @@ def test_training_gets_somewhere(one_process):
   assert min(losses) < 0.9 * losses[0]
 
 
-@pytest.mark.long
 def test_accumulated_gradients(overrides, one_process, tmp_path):
   assert_same(
       run(f'{overrides},task.gradient_accumulation_steps=4', tmp_path),
       one_process)
 
 
-@pytest.mark.long
 def test_two_replicas(overrides, one_process, tmp_path):
   assert_same(run(overrides, tmp_path, models.mirrored(2)), one_process)
 
 
-@pytest.mark.long
 def test_accumulated_gradients_on_two_replicas(
     overrides, one_process, tmp_path):
   assert_same(

@@ -152,10 +152,6 @@ def check_killed_exports(repository, trained_dir, base, times):
   return len(checked)
 
 
-def test_a_killed_export_leaves_no_version(repository, trained_dir, tmp_path):
-  check_killed_exports(repository, trained_dir, str(tmp_path / 'exports'), 1)
-
-
 @pytest.mark.long
 def test_exports_killed_at_many_moments(repository, trained_dir, tmp_path):
   times, fewest = proofs.choose((8, 0), (30, 5))
