@@ -46,7 +46,7 @@ ORDER = {
     ],
     'official_ext.tasks': [
         'normalization', 'accumulation', 'exact_evaluation', 'parsing',
-        'preflight', 'protocol', 'reading', 'image_classification',
+        'preflight', 'protocol', 'image_classification',
     ],
     'official_ext.registry_imports': [],
     'official_ext.trained': [
@@ -55,7 +55,7 @@ ORDER = {
     'official_ext.training': [
         'modes', 'event_tags', 'best_checkpoint', 'memory', 'profiling',
         'progress', 'strategies', 'worker_folder', 'throughput', 'summary',
-        'trainer', 'runner', 'session',
+        'trainer', 'session',
     ],
     'official_ext.serving.formats': [
         'names', 'extras', 'versions', 'image_header', 'weights_tree',
@@ -71,7 +71,7 @@ ORDER = {
     ],
     'official_ext.train': [],
     'official_ext.benchmarks': [
-        'machine', 'csv_file', 'settings', 'export_process', 'input_rows',
+        'machine', 'csv_file', 'settings', 'input_rows',
         'optimizers', 'serving_rows', 'report', 'step_process', 'worker',
         'input_report', 'serving', 'figure', 'activations', 'input_pipeline',
         'measure', 'train_step',

@@ -22,9 +22,7 @@ THROUGH = {
         'official_ext.analysis.saliency_grid',
         'official_ext.analysis.shared_flags'],
     'benchmarks/csv_file_test.py': ['official_ext.benchmarks.machine'],
-    'benchmarks/serving_test.py': [
-        'official_ext.benchmarks.export_process',
-        'official_ext.benchmarks.serving_rows'],
+    'benchmarks/serving_test.py': ['official_ext.benchmarks.serving_rows'],
     'data_prep/conversion_test.py': [
         'data_prep.manifest', 'data_prep.plan', 'data_prep.process_pool',
         'data_prep.scan', 'data_prep.shards'],
@@ -41,11 +39,10 @@ THROUGH = {
         'official_ext.serving.formats.weights_tree',
         'official_ext.serving.runtimes.runners'],
     'tasks/image_classification_test.py': [
-        'official_ext.tasks.parsing', 'official_ext.tasks.protocol',
-        'official_ext.tasks.reading'],
+        'official_ext.tasks.parsing', 'official_ext.tasks.protocol'],
     'training/session_test.py': [
         'official_ext.training.event_tags', 'official_ext.training.modes',
-        'official_ext.training.runner', 'official_ext.training.trainer'],
+        'official_ext.training.trainer'],
     'trained/trained_model_test.py': [
         'official_ext.training.best_checkpoint'],
     'training/summary_test.py': ['official_ext.training.memory'],

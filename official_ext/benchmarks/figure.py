@@ -69,5 +69,4 @@ def _bars(axis, names, values, ideals, form) -> None:
                   textcoords='offset points', va='center', fontsize=9)
   axis.set_yticks(positions, names, fontsize=9)
   axis.margins(x=0.25)
-  for side in ('top', 'right'):
-    axis.spines[side].set_visible(False)
+  axis.spines[['top', 'right']].set_visible(False)

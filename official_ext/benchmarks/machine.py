@@ -26,18 +26,6 @@ def cpu() -> str:
   return f'{name}, {num_cores()} cores'
 
 
-def proc_gib(path: str, name: str) -> float:
-  """Returns an amount of memory that Linux tells, GiB.
-
-  Args:
-    path: of a file below /proc.
-    name: of its line, such as 'MemAvailable'.
-  """
-  with open(path, encoding='utf-8') as lines:
-    return next(int(line.split()[1]) for line in lines
-                if line.startswith(f'{name}:')) / 2**20
-
-
 def versions() -> str:
   """Returns the versions of the libraries that decide on speed and memory."""
   return (f'TensorFlow {metadata.version("tensorflow")}, Model Garden '

@@ -14,7 +14,6 @@ import tqdm
 
 from official_ext import registry_imports  # noqa: F401
 from official_ext.benchmarks import activations
-from official_ext.benchmarks import machine
 from official_ext.benchmarks import report
 from official_ext.benchmarks import settings as settings_lib
 from official_ext.benchmarks import step_process
@@ -22,6 +21,7 @@ from official_ext.benchmarks import worker
 from official_ext.modeling import costs
 from official_ext.modeling import specs
 from official_ext.params import experiment
+from official_ext.training import memory
 
 # Of the free memory, what a process may take in the search for a batch.
 _FRACTION_OF_FREE_MEMORY = 0.9
@@ -219,7 +219,7 @@ def _find_batch(row: report.Row, plan: Plan, bar: tqdm.tqdm) -> None:
   if not settings.memory_limit_gib and not settings.tpu and (
       not tf.config.list_physical_devices('GPU')):
     settings = settings.replace(
-        memory_limit_gib=_FRACTION_OF_FREE_MEMORY * machine.proc_gib(
+        memory_limit_gib=_FRACTION_OF_FREE_MEMORY * memory.proc_gib(
             '/proc/meminfo', 'MemAvailable'))
 
   def fits(batch_size):

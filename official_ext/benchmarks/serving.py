@@ -11,6 +11,9 @@ them; the other formats are given resized images.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent import futures
+from concurrent.futures import process
+import multiprocessing
 import os
 import tempfile
 
@@ -48,7 +51,6 @@ def main(argv: Sequence[str]) -> None:
   # pylint: disable=g-import-not-at-top
   import tensorflow as tf
 
-  from official_ext.benchmarks import export_process
   from official_ext.benchmarks import serving_rows
   from official_ext.benchmarks import settings
   from official_ext.serving.runtimes import loading
@@ -58,7 +60,7 @@ def main(argv: Sequence[str]) -> None:
     rows = []
     for export_format in _FORMATS.value:
       for layout in settings.split_layouts(_LAYOUTS.value):
-        path = export_process.run(
+        path = export(
             _MODEL_NAME.value, layout, _IMAGE_SIZE.value,
             export_format, os.path.join(folder, export_format, layout))
         runner, = loading.load_all(path, _NUM_THREADS.value)
@@ -68,6 +70,61 @@ def main(argv: Sequence[str]) -> None:
         f'cores, TensorFlow {tf.__version__}; median (minimum to maximum) of '
         f'{_ROUNDS.value} calls\n')
   print(serving_rows.format_table(rows, _BATCH_SIZES.value))
+
+
+def export(model_name: str, layout: str, image_size: int, export_format: str,
+           folder: str) -> str:
+  """Exports an untrained model in a process of its own.
+
+  Converters do not give their memory back.
+
+  Args:
+    model_name: the preset.
+    layout: the layout.
+    image_size: px.
+    export_format: one of names.FORMATS.
+    folder: where to.
+
+  Returns:
+    The path of the export.
+
+  Raises:
+    ValueError: if it cannot be exported, such as for want of memory.
+  """
+  # A fork would inherit the TensorFlow of this process.
+  context = multiprocessing.get_context('spawn')
+  with futures.ProcessPoolExecutor(1, context) as pool:
+    try:
+      return pool.submit(
+          _export, model_name, layout, image_size, export_format,
+          folder).result()
+    except (ValueError, OSError, process.BrokenProcessPool) as error:
+      raise ValueError(
+          f'{export_format} of {layout}: {errors.message(error)}') from error
+
+
+def _export(model_name: str, layout: str, image_size: int, export_format: str,
+            folder: str) -> str:
+  """Exports the model in this process; see `export`."""
+  flags.FLAGS.mark_as_parsed()
+  library_logs.silence()
+  # pylint: disable=g-import-not-at-top
+  from official.core import task_factory
+
+  from official_ext.params import experiment
+  from official_ext.serving.formats import write
+  from official_ext.trained import trained_model
+  # pylint: enable=g-import-not-at-top
+  with library_logs.without_prints(), library_logs.without_native_messages():
+    params = experiment.load('funnel_vit_imagenet', params_override=str({
+        'task': {'model': {
+            'input_size': [image_size, image_size, 3],
+            'backbone': {'funnel_vit': {
+                'model_name': model_name, 'layout': layout}}}}}))
+    trained = trained_model.TrainedModel(
+        params, task_factory.get_task(params.task).build_model(),
+        checkpoint='untrained', step=None, is_ema=False)
+    return write.export(trained, export_format, folder)
 
 
 if __name__ == '__main__':

@@ -176,7 +176,7 @@ def _step_of_a_replica(settings: settings_lib.Settings
     with tf.GradientTape() as tape:
       outputs = tf.cast(model(images.value(), training=True), tf.float32)
       loss = task.build_losses(
-          model_outputs=outputs, labels=_targets(task, labels.value()),
+          model_outputs=outputs, labels=task.targets(labels.value()),
           aux_losses=model.losses)
     counter.assign_add(1)
     return [loss, *tape.gradient(loss, model.trainable_variables)]
@@ -186,15 +186,6 @@ def _step_of_a_replica(settings: settings_lib.Settings
   if settings.mode == 'train':
     return train, lambda: int(optimizer.iterations.numpy())
   return evaluate, lambda: int(counter.numpy())
-
-
-def _targets(task: Any, labels: Any) -> Any:
-  """Returns labels as the losses of a task want them."""
-  import tensorflow as tf  # pylint: disable=g-import-not-at-top
-  losses = task.task_config.losses
-  if losses.one_hot or losses.soft_labels:
-    return tf.one_hot(labels, task.task_config.model.num_classes)
-  return labels
 
 
 def experiment_override(settings: settings_lib.Settings) -> str:
@@ -238,6 +229,7 @@ def _device_name() -> str:
 
 def _as_answer(error: Exception, settings: settings_lib.Settings) -> Exception:
   """Returns an error to be raised at the other end."""
+  from official_ext.training import memory  # pylint: disable=g-import-not-at-top
   text = errors.message(error)
   limit = settings.memory_limit_gib
   if (isinstance(error, MemoryError) or
@@ -245,7 +237,7 @@ def _as_answer(error: Exception, settings: settings_lib.Settings) -> Exception:
       any(words in text for words in _OUT_OF_MEMORY) or
       # Close to a limit, anything may fail in any way.
       (limit and not isinstance(error, ValueError) and
-       machine.proc_gib('/proc/self/status', 'VmData') >
+       memory.proc_gib('/proc/self/status', 'VmData') >
        _CLOSE_TO_LIMIT * limit)):
     return OutOfMemoryError(text.splitlines()[0])
   if isinstance(error, ValueError):

@@ -9,6 +9,7 @@ own, in rounds, so that a slow minute of the machine meets all of them.
 from __future__ import annotations
 
 from collections.abc import Sequence
+import math
 import os
 import sys
 
@@ -60,6 +61,8 @@ _MEMORY_LIMIT_GIB = flags.DEFINE_float(
     'memory_limit_gib', 0.0, 'What each process may allocate on the host, '
     'GiB; 0: no limit, with --find_batch on CPU what is free.',
     lower_bound=0.0)
+flags.register_validator(
+    'memory_limit_gib', math.isfinite, 'must be a finite number')
 _PARAMS_OVERRIDE = flags.DEFINE_string(
     'params_override', '', "Further settings, as train.py's.")
 _TPU = flags.DEFINE_string('tpu', '', "The TPU's address, such as 'local'.")

@@ -75,7 +75,12 @@ def describe(params: cfg.ExperimentConfig) -> dict[str, Any]:
       'backbone': model.backbone.type,
       'num_classes': model.num_classes,
       'input_size': list(model.input_size),
-      'versions': _versions(),
+      'versions': {
+          'funnel_vit': official_ext.__version__,
+          'tensorflow': tf.__version__,
+          'tf_models_official': importlib.metadata.version(
+              'tf-models-official'),
+      },
   }
   spec = specs.of_model(model)
   if spec:
@@ -167,15 +172,3 @@ def check_same_variables(checkpoint: str, model: tf_keras.Model) -> None:
         f'variables are not the {len(expected)} of this experiment (shapes '
         f'only there: {only_found[:3]}; only here: {only_expected[:3]}). '
         'Choose another --model_dir.')
-
-
-def _versions() -> dict[str, str]:
-  try:
-    model_garden = importlib.metadata.version('tf-models-official')
-  except importlib.metadata.PackageNotFoundError:
-    model_garden = importlib.metadata.version('tf-models-nightly')
-  return {
-      'funnel_vit': official_ext.__version__,
-      'tensorflow': tf.__version__,
-      'tf_models_official': model_garden,
-  }

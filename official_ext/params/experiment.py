@@ -101,12 +101,7 @@ def load_saved(model_dir: str) -> cfg.ExperimentConfig:
   Raises:
     ValueError: if there is none.
   """
-  path = os.path.join(model_dir, SAVED_FILE)
-  if not tf.io.gfile.exists(path):
-    raise ValueError(
-        f'there is no {SAVED_FILE} in {model_dir}: it is not the --model_dir '
-        'of a training.')
-  return load_saved_file(path)
+  return load_saved_file(os.path.join(model_dir, SAVED_FILE))
 
 
 def load_saved_file(path: str) -> cfg.ExperimentConfig:
@@ -122,8 +117,10 @@ def load_saved_file(path: str) -> cfg.ExperimentConfig:
     ValueError: if it cannot be read.
   """
   if not tf.io.gfile.exists(path) or tf.io.gfile.isdir(path):
+    folder, name = os.path.split(path)
     raise ValueError(
-        f'{path} does not exist. Give the params.yaml of a training.')
+        f'there is no {name} in {folder or "."}. Give the --model_dir of a '
+        f'training, or the path of its {SAVED_FILE}.')
   params = cfg.ExperimentConfig(
       task=image_classification.ImageClassificationTask(),
       trainer=image_classification.TrainerConfig())

@@ -20,9 +20,9 @@ from official_ext.modeling import costs
 from official_ext.modeling import specs
 from official_ext.tasks import accumulation
 from official_ext.tasks import exact_evaluation
+from official_ext.tasks import parsing
 from official_ext.tasks import preflight
 from official_ext.tasks import protocol
-from official_ext.tasks import reading
 
 # Rounding of soft labels (mixup, cutmix), which sum to 1 for every image.
 _TOLERANCE = 1e-3
@@ -140,7 +140,7 @@ class ImageClassificationTask(
       labels come with weights, float32 [B], that are 0 for what fills the last
       batch up.
     """
-    dataset = reading.read(self.task_config, params, input_context)
+    dataset = parsing.read(self.task_config, params, input_context)
     dataset = self._check_labels(dataset, params)
     return dataset.prefetch(params.prefetch_buffer_size or tf.data.AUTOTUNE)
 
@@ -191,6 +191,14 @@ class ImageClassificationTask(
             microbatch, model, collector, metrics)[self.loss],
         inputs, num_microbatches, optimizer, model.trainable_variables)}
 
+  def targets(self, labels: tf.Tensor) -> tf.Tensor:
+    """Returns labels, int32 [B], as the losses take them: [B] or [B, C]."""
+    losses = self.task_config.losses
+    if ((losses.one_hot or losses.soft_labels) and
+        not self.task_config.train_data.is_multilabel):
+      return tf.one_hot(labels, self.task_config.model.num_classes)
+    return labels
+
   def validation_step(
       self,
       inputs: tuple[tf.Tensor, tuple[tf.Tensor, tf.Tensor]],
@@ -209,10 +217,7 @@ class ImageClassificationTask(
       how many they are.
     """
     images, (labels, weights) = inputs
-    losses = self.task_config.losses
-    if ((losses.one_hot or losses.soft_labels) and
-        not self.task_config.train_data.is_multilabel):
-      labels = tf.one_hot(labels, self.task_config.model.num_classes)
+    labels = self.targets(labels)
     outputs = tf.cast(self.inference_step(images, model), tf.float32)
     loss = exact_evaluation.weighted_loss(
         self.build_losses, labels, outputs, weights, model.losses)

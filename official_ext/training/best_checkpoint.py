@@ -9,6 +9,8 @@ from typing import Any
 from official.core import config_definitions as cfg
 from official.core import train_utils
 
+from official_ext.command_line import errors
+
 
 class BestCheckpointExporter(train_utils.BestCheckpointExporter):
   """Keeps the best checkpoint, and calls a function after each new one."""
@@ -58,15 +60,12 @@ def check(params: cfg.ExperimentConfig,
         'both. Set them, to best and accuracy for example, or neither.')
   if not subdir:
     return
-  if trainer.best_checkpoint_metric_comp not in ('higher', 'lower'):
-    raise ValueError(
-        'trainer.best_checkpoint_metric_comp is '
-        f'{trainer.best_checkpoint_metric_comp!r}, but must be higher or '
-        'lower.')
-  if metrics is not None and metric not in metrics:
-    raise ValueError(
-        f'trainer.best_checkpoint_eval_metric is {metric!r}, but must be one '
-        f'of {", ".join(metrics)}.')
+  errors.check_choice(
+      'trainer.best_checkpoint_metric_comp',
+      trainer.best_checkpoint_metric_comp, ('higher', 'lower'))
+  if metrics is not None:
+    errors.check_choice(
+        'trainer.best_checkpoint_eval_metric', metric, metrics)
 
 
 def create(params: cfg.ExperimentConfig, model_dir: str,

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import pathlib
-import re
 import resource
 
 import tensorflow as tf
 
 _GIB = 2**30
 _KIB = 2**10
-# Where Linux tells of this process.
-_STATUS = pathlib.Path('/proc/self/status')
-_PEAK = re.compile(r'^VmHWM:\s*(\d+) kB$', re.MULTILINE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,14 +43,23 @@ def measure() -> PeakMemory:
       except (ValueError, tf.errors.OpError):
         gib = None
       return PeakMemory(gib, f'the fullest of {len(devices)} {kind}')
-  return PeakMemory(_peak_kib() * _KIB / _GIB, 'resident')
+  try:
+    resident = proc_gib('/proc/self/status', 'VmHWM')
+  except (OSError, StopIteration):
+    # Elsewhere. On Linux it would begin with the peak of the process that
+    # started this one.
+    peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    resident = peak_kib * _KIB / _GIB
+  return PeakMemory(resident, 'resident')
 
 
-def _peak_kib() -> int:
-  """Returns the most memory that this process had resident, KiB."""
-  match = _PEAK.search(_STATUS.read_text()) if _STATUS.exists() else None
-  if match:
-    return int(match[1])
-  # Elsewhere. On Linux it would begin with the peak of the process that
-  # started this one.
-  return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def proc_gib(path: str, name: str) -> float:
+  """Returns an amount of memory that Linux tells, GiB.
+
+  Args:
+    path: of a file below /proc.
+    name: of its line, such as 'MemAvailable'.
+  """
+  with open(path, encoding='utf-8') as lines:
+    return next(int(line.split()[1]) for line in lines
+                if line.startswith(f'{name}:')) * _KIB / _GIB

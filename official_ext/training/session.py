@@ -27,7 +27,6 @@ from official_ext.training import memory
 from official_ext.training import modes
 from official_ext.training import profiling
 from official_ext.training import progress as progress_lib
-from official_ext.training import runner as runner_lib
 from official_ext.training import strategies
 from official_ext.training import summary
 from official_ext.training import trainer as trainer_lib
@@ -125,7 +124,7 @@ class Session:
           trainer = self._build_trainer(
               write_dir, progress, profiler,
               on_best if self.is_chief else None)
-          self._run(trainer, write_dir, progress, enable_async_checkpointing)
+          self._run(trainer, write_dir, enable_async_checkpointing)
       finally:
         progress.close()
       if profiler:
@@ -159,18 +158,16 @@ class Session:
     return trainer
 
   def _run(self, trainer: trainer_lib.Trainer, write_dir: str,
-           progress: progress_lib.Progress,
            enable_async_checkpointing: bool) -> None:
     """Hands over to Model Garden's runner."""
-    runner = runner_lib.Runner(
+    runner = trainer_lib.Runner(
         distribution_strategy=self.strategy,
         task=self.task,
         mode=self.mode,
         params=self.params,
         model_dir=write_dir,
         trainer=trainer,
-        enable_async_checkpointing=enable_async_checkpointing,
-        progress=progress)
+        enable_async_checkpointing=enable_async_checkpointing)
     try:
       runner.run()
     except RuntimeError as error:
@@ -229,9 +226,7 @@ def _task(params: cfg.ExperimentConfig) -> protocol.Task:
 def _check(params: cfg.ExperimentConfig, task: protocol.Task, mode: str,
            model_dir: str, profile_steps: int | None) -> None:
   """Checks what needs neither a device nor a record."""
-  if mode not in modes.MODES:
-    raise ValueError(
-        f'--mode={mode} is not supported. Use one of {", ".join(modes.MODES)}.')
+  errors.check_choice('--mode', mode, modes.MODES)
   if (mode == 'continuous_eval' and
       params.runtime.distribution_strategy == 'multi_worker_mirrored'):
     raise ValueError(

@@ -1,4 +1,4 @@
-"""Model Garden's trainer, which also measures itself and reports progress."""
+"""Model Garden's trainer and runner, which also measure and tell progress."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from absl import logging
 from official.core import base_trainer
+from official.core import train_lib
 import orbit
 import tensorflow as tf
 import tf_keras
@@ -16,6 +17,7 @@ from official_ext.checkpoints import metadata
 from official_ext.tasks import protocol
 from official_ext.training import event_tags
 from official_ext.training import memory
+from official_ext.training import modes
 from official_ext.training import profiling
 from official_ext.training import progress as progress_lib
 from official_ext.training import throughput
@@ -53,7 +55,7 @@ class Trainer(base_trainer.Trainer):
     super().__init__(config, task, model, optimizer, *args, **kwargs)
     self._num_images = tf_keras.metrics.Sum(
         event_tags.NUM_IMAGES, dtype=tf.float32)
-    self._progress = progress
+    self.progress = progress
     self._profiler = profiler
     self._model_dir = model_dir
     self._has_begun = False
@@ -99,7 +101,7 @@ class Trainer(base_trainer.Trainer):
         profiled, profile = 0, None
         if is_first:
           chunk = 1
-          self._progress.compiling()
+          self.progress.compiling()
         elif self._can_interrupt_loop:
           if self._profiler:
             profiled = self._profiler.chunk(step, remaining)
@@ -109,7 +111,7 @@ class Trainer(base_trainer.Trainer):
           chunk = remaining
         start = time.perf_counter()
         if profiled:
-          self._progress.compiling()
+          self.progress.compiling()
           profile = self._profiler.run(
               lambda: step_fn(iterator), self.train_loss.result, step, chunk)
         else:
@@ -124,11 +126,11 @@ class Trainer(base_trainer.Trainer):
           self.throughput.add(chunk, seconds)
         remaining -= chunk
         steps_per_second = self.throughput.loop_steps_per_second
-        self._progress.trained(
+        self.progress.trained(
             step, loss, self._learning_rate(), steps_per_second,
             self.throughput.images_per_second(steps_per_second))
         if profile:
-          self._progress.interval(step, profile)
+          self.progress.interval(step, profile)
 
     return timed_loop
 
@@ -136,7 +138,7 @@ class Trainer(base_trainer.Trainer):
     super().train_loop_begin()
     if not self._has_begun:
       self._has_begun = True
-      self._progress.begin(
+      self.progress.begin(
           int(self.global_step.numpy()), self.config.trainer.train_steps)
 
   def train_loop_end(self) -> dict[str, Any]:
@@ -152,7 +154,7 @@ class Trainer(base_trainer.Trainer):
     peak = memory.measure()
     if peak.gib is not None:
       logs[event_tags.PEAK_MEMORY] = peak.gib
-    self._progress.interval(int(self.global_step.numpy()), f'train: {text}')
+    self.progress.interval(int(self.global_step.numpy()), f'train: {text}')
     return logs
 
   def eval_begin(self):
@@ -184,7 +186,7 @@ class Trainer(base_trainer.Trainer):
     return logs
 
   def evaluate(self, num_steps: tf.Tensor) -> orbit.runner.Output | None:
-    self._progress.evaluating()
+    self.progress.evaluating()
     output = super().evaluate(num_steps)
     self.validation_logs = _as_floats(output or {})
     counted = self.validation_logs.get(event_tags.NUM_IMAGES)
@@ -196,7 +198,7 @@ class Trainer(base_trainer.Trainer):
           'task.validation_data.num_examples is %d.', counted, expected)
     text = progress_lib.format_metrics(
         self.validation_logs, self.task.metrics())
-    self._progress.interval(
+    self.progress.interval(
         int(self.global_step.numpy()), f'validation: {text}')
     return output
 
@@ -205,6 +207,52 @@ class Trainer(base_trainer.Trainer):
     if callable(learning_rate):
       learning_rate = learning_rate(self.global_step)
     return float(learning_rate)
+
+
+class Runner(train_lib.OrbitExperimentRunner):
+  """Runs an experiment; of a training that is done it only evaluates."""
+
+  def run(self) -> tuple[tf_keras.Model, Mapping[str, Any]]:
+    """Drives the controller as Model Garden's runner does.
+
+    Model Garden's own `run` cannot be called: at its end it freezes the whole
+    model into a graph to count its FLOPs, which takes memory and time that the
+    largest models do not have.
+
+    Returns:
+      The model, and no metrics: the trainer has them.
+    """
+    with self.strategy.scope():
+      self._run()
+    return self.trainer.model, {}
+
+  def _run(self) -> None:
+    mode = self._mode
+    trainer = self.params.trainer
+    step = int(self.trainer.global_step.numpy())
+    if modes.trains(mode) and step >= trainer.train_steps:
+      self.trainer.progress.interval(step, (
+          f'the model_dir is trained already, to {trainer.train_steps} steps. '
+          'Raise trainer.train_epochs or train_steps to go on, or choose '
+          'another --model_dir'))
+      if mode == 'train':
+        return
+      mode = 'eval'
+    if mode == 'train':
+      self.controller.train(steps=trainer.train_steps)
+    elif mode == 'train_and_eval':
+      self.controller.train_and_evaluate(
+          train_steps=trainer.train_steps,
+          eval_steps=trainer.validation_steps,
+          eval_interval=trainer.validation_interval)
+    elif mode == 'eval':
+      self.controller.evaluate(steps=trainer.validation_steps)
+    else:
+      self.controller.evaluate_continuously(
+          steps=trainer.validation_steps,
+          timeout=trainer.continuous_eval_timeout,
+          timeout_fn=lambda: (
+              self.trainer.global_step.numpy() >= trainer.train_steps))
 
 
 def _as_floats(logs: Mapping[str, Any]) -> dict[str, float]:

@@ -88,7 +88,7 @@ def test_a_configuration_beside_a_checkpoint(trained_dir, tmp_path):
       None, trained_model.Selection(prefix), str(moved))
   assert (found.checkpoint, found.step, found.is_ema) == (
       prefix, 10, False)
-  with pytest.raises(ValueError, match='missing.yaml does not exist'):
+  with pytest.raises(ValueError, match='there is no missing.yaml in '):
     trained_model.find(None, trained_model.Selection(prefix), 'missing.yaml')
 
 
