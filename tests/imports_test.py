@@ -24,7 +24,7 @@ ORDER = {
     ],
     'official_ext': [],  # Its __init__.
     'official_ext.optimization': [
-        'addons_optimizers', 'layerwise', 'addons', 'configs',
+        'addons_optimizers', 'layerwise', 'addons',
     ],
     'official_ext.configs': [
         'backbones', 'image_classification',
@@ -54,8 +54,8 @@ ORDER = {
     ],
     'official_ext.training': [
         'modes', 'event_tags', 'best_checkpoint', 'memory', 'profiling',
-        'progress', 'strategies', 'worker_folder', 'throughput', 'summary',
-        'trainer', 'session',
+        'throughput', 'progress', 'strategies', 'worker_folder', 'trainer',
+        'session',
     ],
     'official_ext.serving.formats': [
         'names', 'extras', 'versions', 'image_header', 'weights_tree',
@@ -72,7 +72,7 @@ ORDER = {
     'official_ext.train': [],
     'official_ext.benchmarks': [
         'machine', 'csv_file', 'settings', 'input_rows',
-        'optimizers', 'serving_rows', 'report', 'step_process', 'worker',
+        'optimizers', 'serving_rows', 'report', 'step_process',
         'input_report', 'serving', 'figure', 'activations', 'input_pipeline',
         'measure', 'train_step',
     ],

@@ -29,7 +29,6 @@ THROUGH = {
     'data_prep/imagenet_to_tfrecord_test.py': ['data_prep.verify_tfrecords'],
     'data_prep/sources_test.py': ['data_prep.image_index'],
     'layouts/plan_test.py': ['official_ext.layouts.model_flags'],
-    'optimization/layerwise_test.py': ['official_ext.optimization.configs'],
     'params/experiment_test.py': [
         'official_ext.configs.backbones', 'official_ext.params.derive',
         'official_ext.params.overrides'],
@@ -40,12 +39,12 @@ THROUGH = {
         'official_ext.serving.runtimes.runners'],
     'tasks/image_classification_test.py': [
         'official_ext.tasks.parsing', 'official_ext.tasks.protocol'],
+    'training/progress_test.py': ['official_ext.training.memory'],
     'training/session_test.py': [
         'official_ext.training.event_tags', 'official_ext.training.modes',
         'official_ext.training.trainer'],
     'trained/trained_model_test.py': [
         'official_ext.training.best_checkpoint'],
-    'training/summary_test.py': ['official_ext.training.memory'],
 }
 
 # Tests of what several modules of a room do together.

@@ -18,7 +18,6 @@ import tempfile
 
 from official_ext.benchmarks import settings as settings_lib
 from official_ext.benchmarks import step_process
-from official_ext.benchmarks import worker
 
 _MIB = 2**20
 _TEMPORARY = re.compile(
@@ -54,7 +53,8 @@ def measure(settings: settings_lib.Settings) -> Activations:
     step_process.WorkerError: if the process fails, or XLA wrote nothing.
   """
   with tempfile.TemporaryDirectory(prefix='buffers-') as folder:
-    with worker.Worker(settings.replace(xla=True, dump_dir=folder)) as process:
+    compiled = settings.replace(xla=True, dump_dir=folder)
+    with step_process.Worker(compiled) as process:
       process.run_steps(1)
     return read(folder)
 

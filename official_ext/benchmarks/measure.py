@@ -17,7 +17,6 @@ from official_ext.benchmarks import activations
 from official_ext.benchmarks import report
 from official_ext.benchmarks import settings as settings_lib
 from official_ext.benchmarks import step_process
-from official_ext.benchmarks import worker
 from official_ext.modeling import costs
 from official_ext.modeling import specs
 from official_ext.params import experiment
@@ -171,14 +170,15 @@ def _time_group(group: Sequence[report.Row], plan: Plan,
           if row.status != 'ok':
             continue
           if index not in processes:
-            processes[index] = living.enter_context(worker.Worker(row.settings))
+            processes[index] = living.enter_context(
+                step_process.Worker(row.settings))
             processes[index].run_steps(plan.warmup_steps)
           _time(row, processes[index], plan)
           if not live_together:
             processes.pop(index).close()
 
 
-def _time(row: report.Row, process: worker.Worker, plan: Plan) -> None:
+def _time(row: report.Row, process: step_process.Worker, plan: Plan) -> None:
   """Runs the steps of a turn and notes what they took."""
   row.device = process.device_name
   row.times_ms += process.run_steps(plan.steps)
@@ -225,7 +225,8 @@ def _find_batch(row: report.Row, plan: Plan, bar: tqdm.tqdm) -> None:
   def fits(batch_size):
     bar.set_description_str(f'{row.name}: does batch {batch_size} fit?')
     try:
-      with worker.Worker(settings.replace(batch_size=batch_size)) as process:
+      with step_process.Worker(
+          settings.replace(batch_size=batch_size)) as process:
         # As many as a turn has: a later one may need a little more memory.
         process.run_steps(plan.warmup_steps + plan.steps)
     except step_process.OutOfMemoryError:

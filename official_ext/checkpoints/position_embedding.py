@@ -64,8 +64,6 @@ class Resampling:
           f'a position embedding of {num_tokens} tokens'
           f'{", the class token among them," if skip else ""} does not fit a '
           f'grid of {rows} x {columns} patches.')
-    if self.source_grid == self.target_grid:
-      return embedding
     hidden_size = embedding.shape[-1]
     # [1, N, D] -> [1, H, W, D] -> [1, H', W', D] -> [1, N', D]
     grid = embedding[:, skip:].reshape(1, rows, columns, hidden_size)

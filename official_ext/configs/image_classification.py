@@ -11,11 +11,12 @@ import dataclasses
 from official.core import config_definitions as cfg
 from official.core import exp_factory
 from official.modeling import hyperparams
+from official.modeling import optimization
 from official.vision.configs import common
 from official.vision.configs import image_classification
 
 from official_ext.configs import backbones
-from official_ext.optimization import configs as optimization
+from official_ext.optimization import addons
 from official_ext.optimization import layerwise
 
 IMAGENET_TRAIN_EXAMPLES = 1_281_167
@@ -102,6 +103,32 @@ class ExportConfig(hyperparams.Config):
 
 
 @dataclasses.dataclass
+class OptimizerConfig(optimization.OptimizerConfig):
+  """Model Garden's choice of optimizers, and what is added to it."""
+  adamw_layerwise: layerwise.LayerwiseAdamWConfig = dataclasses.field(
+      default_factory=layerwise.LayerwiseAdamWConfig)
+  sgd_layerwise: layerwise.LayerwiseSGDConfig = dataclasses.field(
+      default_factory=layerwise.LayerwiseSGDConfig)
+  radam: addons.RectifiedAdamConfig = dataclasses.field(
+      default_factory=addons.RectifiedAdamConfig)
+  radam_lookahead: addons.LookaheadConfig = dataclasses.field(
+      default_factory=addons.LookaheadConfig)
+  novograd: addons.NovoGradConfig = dataclasses.field(
+      default_factory=addons.NovoGradConfig)
+  yogi: addons.YogiConfig = dataclasses.field(
+      default_factory=addons.YogiConfig)
+  sgdw: addons.SGDWConfig = dataclasses.field(
+      default_factory=addons.SGDWConfig)
+
+
+@dataclasses.dataclass
+class OptimizationConfig(optimization.OptimizationConfig):
+  """Model Garden's optimization settings on our choice of optimizers."""
+  optimizer: OptimizerConfig = dataclasses.field(
+      default_factory=OptimizerConfig)
+
+
+@dataclasses.dataclass
 class TrainerConfig(cfg.TrainerConfig):
   """Model Garden's trainer settings, in epochs.
 
@@ -119,8 +146,8 @@ class TrainerConfig(cfg.TrainerConfig):
       costs speed: two runs with one seed then agree to the last bit.
     export: what is exported for serving, and when.
   """
-  optimizer_config: optimization.OptimizationConfig = dataclasses.field(
-      default_factory=optimization.OptimizationConfig)
+  optimizer_config: OptimizationConfig = dataclasses.field(
+      default_factory=OptimizationConfig)
   train_epochs: float = 0.0
   interval_epochs: float = 1.0
   steps_per_loop: int = 0
@@ -163,9 +190,9 @@ def _imagenet_data(batch_size: int) -> dict[str, DataConfig]:
 
 
 def _adamw(weight_decay: float, learning_rate: float,
-           warmup_steps: int) -> optimization.OptimizationConfig:
+           warmup_steps: int) -> OptimizationConfig:
   """Returns AdamW with linear warm-up and cosine decay to the last step."""
-  return optimization.OptimizationConfig({
+  return OptimizationConfig({
       'optimizer': {
           'type': 'adamw',
           'adamw': {
@@ -188,9 +215,9 @@ def _adamw(weight_decay: float, learning_rate: float,
   })
 
 
-def _sgd(learning_rate: float) -> optimization.OptimizationConfig:
+def _sgd(learning_rate: float) -> OptimizationConfig:
   """Returns SGD with momentum 0.9 and cosine decay, for fine-tuning."""
-  return optimization.OptimizationConfig({
+  return OptimizationConfig({
       'optimizer': {
           'type': 'sgd',
           'sgd': {'momentum': 0.9, 'global_clipnorm': 1.0},

@@ -1,4 +1,4 @@
-"""What a run shows as it goes: a bar on a terminal, plain lines in a pipe."""
+"""What a run shows: a bar or plain lines as it goes, a table at its end."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import TextIO
 
 import tqdm
+
+from official_ext.training import memory
+from official_ext.training import throughput as throughput_lib
 
 _BAR_FORMAT = (
     '{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} '
@@ -148,3 +151,48 @@ def format_metrics(logs: Mapping[str, float],
   if 'learning_rate' in logs:
     parts.append(f'lr {logs["learning_rate"]:.2e}')
   return '  '.join(parts)
+
+
+def format_table(
+    *,
+    train_logs: Mapping[str, float],
+    validation_logs: Mapping[str, float],
+    metrics: Sequence[tuple[str, str, str]],
+    throughput: throughput_lib.Throughput,
+    peak_memory: memory.PeakMemory,
+    checkpoint: str | None,
+    log_dir: str,
+) -> str:
+  """Formats the table that a run ends with.
+
+  Args:
+    train_logs: metrics of the last training interval; empty if none ran.
+    validation_logs: metrics of the last evaluation; empty if none ran.
+    metrics: the first rows: a label, the metric of training, that of
+      validation.
+    throughput: of the training steps.
+    peak_memory: of the run.
+    checkpoint: prefix of the newest checkpoint, if there is one.
+    log_dir: folder of the event files.
+
+  Returns:
+    The table, several lines.
+  """
+  lines = [f'{"":12}{"train":>12}{"validation":>12}']
+  for label, train_name, validation_name in metrics:
+    texts = [
+        format_metric(label, logs[name]) if name in logs else '-'
+        for logs, name in ((train_logs, train_name),
+                           (validation_logs, validation_name))]
+    lines.append(f'{label:12}{texts[0]:>12}{texts[1]:>12}')
+  steps_per_second = throughput.run_steps_per_second
+  if steps_per_second:
+    images_per_second = throughput.images_per_second(steps_per_second)
+    lines.append(
+        f'{"speed":12}{steps_per_second:.2f} steps/s, '
+        f'{images_per_second:.0f} images/s (without compilation, evaluation '
+        'and checkpoints)')
+  lines.append(f'{"peak memory":12}{peak_memory}')
+  lines.append(f'{"checkpoint":12}{checkpoint or "none"}')
+  lines.append(f'{"logs":12}tensorboard --logdir={log_dir}')
+  return '\n'.join(lines)

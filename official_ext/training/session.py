@@ -28,7 +28,6 @@ from official_ext.training import modes
 from official_ext.training import profiling
 from official_ext.training import progress as progress_lib
 from official_ext.training import strategies
-from official_ext.training import summary
 from official_ext.training import trainer as trainer_lib
 from official_ext.training import worker_folder
 
@@ -202,7 +201,7 @@ class Session:
       raise errors.UserError(explained) from error
 
   def _summary(self, trainer: trainer_lib.Trainer) -> str:
-    return summary.format_table(
+    return progress_lib.format_table(
         train_logs=trainer.train_logs,
         validation_logs=trainer.validation_logs,
         metrics=self.task.metrics(),

@@ -1,4 +1,4 @@
-"""Tests of the process that runs the step."""
+"""Tests of the process that runs the step, and of its other end."""
 
 import pytest
 
@@ -22,3 +22,29 @@ def test_a_step_is_counted_and_trains(layout, mode):
   run()
   assert count() == before + 1
   assert (results[-1] < results[0]) == (mode == 'train')
+
+
+@pytest.mark.long
+def test_out_of_memory_is_noticed():
+  with pytest.raises(step_process.OutOfMemoryError):
+    settings = settings_lib.Settings(
+        layout='B12', model_name='vit-l16', batch_size=64,
+        memory_limit_gib=1.5)
+    with step_process.Worker(settings) as process:
+      process.run_steps(1)
+
+
+def test_a_killed_process_is_named(capsys):
+  settings = settings_lib.Settings(layout='B1', **SMALL)
+  with step_process.Worker(settings) as process:
+    process._process.kill()
+    with pytest.raises(step_process.OutOfMemoryError, match='ended with -9'):
+      process.run_steps(1)
+  assert 'layout B1 was killed (signal 9)' in capsys.readouterr().err
+
+
+def test_another_failure_is_not_taken_for_it():
+  settings = settings_lib.Settings(
+      layout='B1', params_override='task.model.num_classes=-3', **SMALL)
+  with pytest.raises((step_process.WorkerError, ValueError)):
+    step_process.Worker(settings)

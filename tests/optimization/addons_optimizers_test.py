@@ -8,8 +8,8 @@ from official.modeling import optimization
 import pytest
 import tensorflow as tf
 
+from official_ext.configs import image_classification
 from official_ext.optimization import addons
-from official_ext.optimization import configs
 from official_ext.params import experiment
 from official_ext.training import session
 
@@ -21,7 +21,7 @@ every_type = pytest.mark.parametrize('optimizer_type', addons.CONFIGS)
 
 def build(optimizer_type, learning_rate=None, ema=None, **settings):
   """An optimizer from Model Garden's factory, at a constant rate by default."""
-  config = configs.OptimizationConfig({
+  config = image_classification.OptimizationConfig({
       'optimizer': {'type': optimizer_type, optimizer_type: settings},
       'learning_rate': learning_rate or {
           'type': 'constant', 'constant': {'learning_rate': RATE}},

@@ -8,8 +8,8 @@ from official.modeling import hyperparams
 import pytest
 import tensorflow as tf
 
+from official_ext.configs import image_classification
 from official_ext.optimization import addons
-from official_ext.optimization import configs
 from official_ext.optimization import layerwise
 from official_ext.params import experiment
 
@@ -22,7 +22,7 @@ without_addons = pytest.mark.skipif(
 @pytest.mark.addons
 @pytest.mark.parametrize('optimizer_type', addons.CONFIGS)
 def test_every_type_has_its_settings(optimizer_type):
-  settings = getattr(configs.OptimizerConfig(), optimizer_type)
+  settings = getattr(image_classification.OptimizerConfig(), optimizer_type)
   assert type(settings) is addons.CONFIGS[optimizer_type]
   assert settings.weight_decay_rate == 0
   assert settings.exclude_from_weight_decay == list(layerwise.NOT_DECAYED)

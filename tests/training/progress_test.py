@@ -2,7 +2,12 @@
 
 import io
 
+import commands
+import pytest
+
+from official_ext.training import memory
 from official_ext.training import progress as progress_lib
+from official_ext.training import throughput as throughput_lib
 
 
 class Terminal(io.StringIO):
@@ -63,3 +68,60 @@ def test_metrics_on_a_line():
   assert progress_lib.format_metrics(
       {'training_loss': 1.0, 'learning_rate': 3e-3}, METRICS) == (
           'loss 1.0000  lr 3.00e-03')
+
+
+def format_table(**changes):
+  throughput = throughput_lib.Throughput(global_batch_size=64)
+  throughput.add_first_step(20)
+  throughput.add(100, 4)
+  return progress_lib.format_table(**{**dict(
+      train_logs={'accuracy': 0.5, 'top_5_accuracy': 0.75,
+                  'training_loss': 1.5},
+      validation_logs={'accuracy': 0.25, 'top_5_accuracy': 1.0,
+                       'validation_loss': 2.5},
+      metrics=[
+          ('top-1', 'accuracy', 'accuracy'),
+          ('top-5', 'top_5_accuracy', 'top_5_accuracy'),
+          ('loss', 'training_loss', 'validation_loss')],
+      throughput=throughput,
+      peak_memory=memory.PeakMemory(1.234, 'resident'),
+      checkpoint='run/ckpt-7', log_dir='run'), **changes})
+
+
+def test_the_whole_table():
+  assert format_table() == """\
+                   train  validation
+top-1            50.00 %     25.00 %
+top-5            75.00 %    100.00 %
+loss              1.5000      2.5000
+speed       25.00 steps/s, 1600 images/s (without compilation, evaluation and checkpoints)
+peak memory 1.23 GiB (resident)
+checkpoint  run/ckpt-7
+logs        tensorboard --logdir=run"""  # noqa: E501
+
+
+def test_what_did_not_happen_is_left_open():
+  table = format_table(
+      train_logs={}, throughput=throughput_lib.Throughput(1), checkpoint=None,
+      peak_memory=memory.PeakMemory(None, 'the fullest of 8 TPU'))
+  assert 'top-1                  -     25.00 %' in table
+  assert 'steps/s' not in table
+  assert 'peak memory not reported (the fullest of 8 TPU)' in table
+  assert 'checkpoint  none' in table
+
+
+@pytest.mark.long
+def test_memory_of_the_process_grows_with_what_it_holds(repository):
+  # In a process of its own, whose peak no other test has set.
+  done = commands.run_alone('-c', """
+import numpy as np
+from official_ext.training import memory
+before = memory.measure()
+held = np.ones(int((before.gib + 0.25) * 2**30), np.uint8)
+after = memory.measure()
+print(before.kind, before.gib, held.nbytes / 2**30, after.gib)
+""", cwd=repository)
+  assert done.returncode == 0, done.stderr
+  kind, before, held, after = done.stdout.split()
+  assert kind == 'resident'
+  assert float(before) < float(held) <= float(after)

@@ -164,7 +164,7 @@ def test_a_folder_whose_checkpoints_would_not_be_found_again(
 
 
 def test_an_unknown_mode(digits_dir, tmp_path):
-  with pytest.raises(ValueError, match="--mode is 'train_and_validate', but must"):
+  with pytest.raises(ValueError, match="is 'train_and_validate', but must"):
     session.prepare(load(digits_dir), 'train_and_validate', str(tmp_path))
 
 
