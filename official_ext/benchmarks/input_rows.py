@@ -275,10 +275,8 @@ def all_rows(data: configs.DataConfig, threads: Sequence[int],
 
 def turns(rows: Sequence[Any], num_windows: int) -> list[Any]:
   """Returns the order of the windows: all rows in turn, there and back."""
-  order = []
-  for index in range(num_windows):
-    order.extend(rows if index % 2 == 0 else reversed(rows))
-  return order
+  there_and_back = [*rows, *reversed(rows)] * num_windows
+  return there_and_back[:len(rows) * num_windows]
 
 
 def measure_all(source: Source, rows: Sequence[Row], num_windows: int,

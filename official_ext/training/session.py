@@ -143,11 +143,11 @@ class Session:
           self.task,
           train=modes.trains(self.mode),
           evaluate=modes.evaluates(self.mode),
-          checkpoint_exporter=best_checkpoint.create(
-              self.params, write_dir, on_best),
+          checkpoint_exporter=train_utils.maybe_create_best_ckpt_exporter(
+              self.params, write_dir),
           trainer_cls=functools.partial(
               trainer_lib.Trainer, progress=progress, profiler=profiler,
-              model_dir=self.model_dir))
+              on_best=on_best, model_dir=self.model_dir))
     checkpoint = tf.train.latest_checkpoint(self.model_dir)
     if checkpoint and metadata.read(checkpoint) is None:
       try:

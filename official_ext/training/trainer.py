@@ -37,6 +37,7 @@ class Trainer(base_trainer.Trainer):
   def __init__(self, config, task, model, optimizer, *args,
                progress: progress_lib.Progress,
                profiler: profiling.Profiler | None = None,
+               on_best: Callable[[], None] | None = None,
                model_dir: str | None = None, **kwargs):
     """Initialises the trainer.
 
@@ -48,6 +49,7 @@ class Trainer(base_trainer.Trainer):
       *args: of Model Garden's trainer.
       progress: what to tell about the progress.
       profiler: takes a profile of a few steps; None: nothing is profiled.
+      on_best: what to call once a new best checkpoint is written.
       model_dir: folder of the training, whose newest checkpoint to begin
         from if the folder that this worker writes to has none.
       **kwargs: of Model Garden's trainer.
@@ -57,6 +59,7 @@ class Trainer(base_trainer.Trainer):
         event_tags.NUM_IMAGES, dtype=tf.float32)
     self.progress = progress
     self._profiler = profiler
+    self._on_best = on_best
     self._model_dir = model_dir
     self._has_begun = False
     # Reading a metric synchronises the workers of a multi-worker job, which
@@ -180,6 +183,10 @@ class Trainer(base_trainer.Trainer):
 
   def eval_end(self, aggregated_logs=None):
     logs = super().eval_end(aggregated_logs)
+    exporter = self.checkpoint_exporter
+    # Model Garden's exporter keeps the logs of the best evaluation.
+    if self._on_best and exporter and exporter.best_ckpt_logs is logs:
+      self._on_best()
     num_images = self._num_images.result()
     if num_images > 0:
       logs[event_tags.NUM_IMAGES] = num_images
