@@ -53,7 +53,7 @@ ORDER = {
         'class_names', 'trained_model', 'validation_data',
     ],
     'official_ext.training': [
-        'modes', 'event_tags', 'best_checkpoint', 'memory', 'profiling',
+        'modes', 'event_tags', 'memory', 'profiling',
         'throughput', 'progress', 'strategies', 'worker_folder', 'trainer',
         'session',
     ],

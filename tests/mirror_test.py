@@ -43,8 +43,6 @@ THROUGH = {
     'training/session_test.py': [
         'official_ext.training.event_tags', 'official_ext.training.modes',
         'official_ext.training.trainer'],
-    'trained/trained_model_test.py': [
-        'official_ext.training.best_checkpoint'],
 }
 
 # Tests of what several modules of a room do together.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 import contextlib
 import dataclasses
 import functools
@@ -22,7 +22,6 @@ from official_ext.checkpoints import restore
 from official_ext.command_line import errors
 from official_ext.command_line import library_logs
 from official_ext.tasks import protocol
-from official_ext.training import best_checkpoint
 from official_ext.training import memory
 from official_ext.training import modes
 from official_ext.training import profiling
@@ -232,7 +231,7 @@ def _check(params: cfg.ExperimentConfig, task: protocol.Task, mode: str,
         '--mode=continuous_eval runs in one process, but '
         'runtime.distribution_strategy is multi_worker_mirrored. Set it to '
         'mirrored.')
-  best_checkpoint.check(params, task.best_checkpoint_metrics())
+  _check_best_checkpoint(params, task.best_checkpoint_metrics())
   if profile_steps is not None:
     profiling.check(params, mode, profile_steps)
   checkpoint = _latest_checkpoint(model_dir)
@@ -256,6 +255,40 @@ def _check(params: cfg.ExperimentConfig, task: protocol.Task, mode: str,
       raise ValueError(
           f'--model_dir={model_dir} cannot be made: {errors.reason(error)}. '
           'Choose a folder that can be written.') from error
+
+
+def _check_best_checkpoint(params: cfg.ExperimentConfig,
+                           metrics: Sequence[str] | None) -> None:
+  """Refuses settings of the best checkpoint that would fail after an epoch.
+
+  Args:
+    params: the experiment's configuration.
+    metrics: what can decide on it; None: that is not known yet.
+
+  Raises:
+    ValueError: naming the setting and what to type instead.
+  """
+  trainer = params.trainer
+  subdir = trainer.best_checkpoint_export_subdir
+  metric = trainer.best_checkpoint_eval_metric
+  if trainer.export.at_best and not (subdir and metric):
+    raise ValueError(
+        'trainer.export.at_best exports the best checkpoint, but none is kept. '
+        'Set trainer.best_checkpoint_export_subdir=best and '
+        'trainer.best_checkpoint_eval_metric=accuracy.')
+  if bool(subdir) != bool(metric):
+    raise ValueError(
+        f'trainer.best_checkpoint_export_subdir is {subdir!r} and '
+        f'best_checkpoint_eval_metric {metric!r}, but a best checkpoint needs '
+        'both. Set them, to best and accuracy for example, or neither.')
+  if not subdir:
+    return
+  errors.check_choice(
+      'trainer.best_checkpoint_metric_comp',
+      trainer.best_checkpoint_metric_comp, ('higher', 'lower'))
+  if metrics is not None:
+    errors.check_choice(
+        'trainer.best_checkpoint_eval_metric', metric, metrics)
 
 
 def _latest_checkpoint(model_dir: str) -> str | None:
