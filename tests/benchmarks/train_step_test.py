@@ -24,3 +24,12 @@ def test_the_command(repository, tmp_path):
       'python -m official_ext.benchmarks.train_step --layouts=B6-6 --model_')
   assert 'cores' in table.head['machine']
   assert (tmp_path / 'train_step.png').exists()
+
+
+@pytest.mark.parametrize('limit', ['nan', 'inf'])
+def test_a_memory_limit_is_a_finite_number(repository, limit):
+  done = commands.run(
+      '-m', 'official_ext.benchmarks.train_step',
+      f'--memory_limit_gib={limit}', cwd=repository)
+  assert done.returncode == 1
+  assert 'must be a finite number' in done.stderr
