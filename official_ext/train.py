@@ -92,7 +92,8 @@ def _export_at_end(export, step: int, has_trained: bool) -> None:
 def run() -> None:
   """Runs the installed command."""
   library_logs.run(
-      main, 'interrupted. The same command resumes from the newest checkpoint.')
+      main, 'interrupted. The same command resumes from the newest checkpoint, '
+      'or begins again if there is none yet.')
 
 
 if __name__ == '__main__':

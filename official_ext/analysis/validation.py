@@ -73,7 +73,7 @@ def salient_areas(models: Sequence[models_lib.NamedModel], pattern: str | None,
     Fractions of the images' pixels, float [M, len(FRACTIONS), N].
 
   Raises:
-    ValueError: as `batches`.
+    ValueError: as `batches`; or if a model has no saliency at all.
   """
   maps = [saliency_maps.Saliency(model.logits, method, seed)
           for model in models]
@@ -86,7 +86,14 @@ def salient_areas(models: Sequence[models_lib.NamedModel], pattern: str | None,
       by_model.append([saliency_maps.salient_area(saliency, fraction)
                        for fraction in FRACTIONS])
     areas.append(by_model)
-  return np.concatenate(areas, axis=-1)
+  areas = np.concatenate(areas, axis=-1)
+  for model, own in zip(models, areas):
+    if np.isnan(own).all():
+      raise ValueError(
+          f'{model.name} has no saliency on any of the {own.shape[-1]} images: '
+          'its predictions do not depend on the pixels, as those of a head '
+          'that is still zero. Train it, or leave it out.')
+  return areas
 
 
 def format_areas(names: Sequence[str], areas: np.ndarray) -> str:

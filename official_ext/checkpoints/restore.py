@@ -187,9 +187,14 @@ def _check_same_kind(source: sources.Source, spec: specs.ModelSpec) -> None:
   num_layers = len(
       {variable_names.layer_number(name) for name in source.shapes} - {None})
   if num_layers != spec.layout.num_layers:
+    width, = source.shapes.get(variable_names.POSITION_EMBEDDING, [None])[-1:]
+    hidden_size = spec.blocks[0].hidden_size
     raise LoadError(
         f'{source.path} has {num_layers} layers, and {spec.layout_with_tokens} '
-        f'has {spec.layout.num_layers}. Use a layout of {num_layers} layers.')
+        f'has {spec.layout.num_layers}. Use a layout of {num_layers} layers' + (
+            '.' if width in (None, hidden_size) else
+            ' and the sizes that it was trained with: its width is '
+            f'{width}, and that of this model is {hidden_size}.'))
 
 
 def _resampling(source: sources.Source, spec: specs.ModelSpec, method: str,

@@ -66,8 +66,9 @@ class Budgets:
             f'{name} is {budget}, but must be above 0 and finite, or not set.')
     if set(budgets.values()) == {None}:
       raise ValueError(
-          f'no budget is set. Set at least one of {", ".join(budgets)}, such '
-          'as max_gmacs=17.6.')
+          'no budget is set. Set at least one of '
+          f'{", ".join(f"--{name}" for name in budgets)}, such as '
+          '--max_gmacs=17.6.')
     return np.array([math.inf if budget is None else budget
                      for budget in budgets.values()])
 

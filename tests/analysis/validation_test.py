@@ -88,6 +88,16 @@ def test_salient_areas(pair):
   np.testing.assert_allclose(areas[0, 0], np.array(half) / 256, atol=1.01 / 256)
 
 
+def test_a_model_without_any_saliency(pair, trained_dir):
+  untrained = models_lib.NamedModel(
+      'untrained', trained_model.find(trained_dir), pair[0].class_names)
+  head = untrained.trained.model.layers[-1]
+  head.set_weights([np.zeros_like(value) for value in head.get_weights()])
+  with pytest.raises(ValueError, match=(
+      'untrained has no saliency on any of the 4 images')):
+    validation.salient_areas([pair[0], untrained], None, 4, 'gradient')
+
+
 def test_how_areas_are_told():
   first = np.array([[0.1, 0.2, 0.3, np.nan], [0.5, 0.6, 0.7, 0.8]])
   second = np.array([[0.2, 0.3, 0.7, 0.1], [0.5, 0.6, 0.7, 0.8]])

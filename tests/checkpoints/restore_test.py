@@ -122,7 +122,10 @@ def test_pre_logits_are_dropped_with_the_head(saved, tmp_path):
     (dict(hidden_size=32), r'kernel:0 is \(4, 4, 3, 64\) there and \(4, 4, 3, 3'
      ),
     (dict(layout='B2-3'), r'has 4 layers, and B2\(17\)-3\(9\) has 5'),
-    (dict(layout='B2-1'), r'has 4 layers, and B2\(17\)-1\(9\) has 3'),
+    (dict(layout='B2-1'), r'has 4 layers, and B2\(17\)-1\(9\) has 3. Use a '
+     r'layout of 4 layers\.$'),
+    (dict(layout='B2-1', hidden_size=32), r'Use a layout of 4 layers and .*'
+     r'its width is 64, and that of this model is 32\.$'),
     (dict(patch_size=2), r'is \(4, 4, 3, 64\) there and \(2, 2, 3, 64\) here'),
     (dict(layout='B2-2(h128)'), r'\(64,\) there and \(128,\) here'),
     (dict(pooler='gap'), 'has a class token, and this model has no'),

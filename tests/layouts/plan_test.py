@@ -69,7 +69,7 @@ def test_every_flag_counts(plan):
 
 
 @pytest.mark.parametrize('name, message', [
-    ('no budget', 'no budget is set. Set at least one of max_gmacs, '),
+    ('no budget', 'no budget is set. Set at least one of --max_gmacs, '),
     ('too low', 'no layout meets the budget of 1.000 GMACs: the smallest, '
      'B1(197)-1(99), needs 2.417 GMACs. '),
     ('too many blocks', 'num_blocks is 10, but 14 x 14 patches can be pooled '),

@@ -143,7 +143,7 @@ def test_min_layers_per_block():
 
 
 @pytest.mark.parametrize('num_blocks, settings, message', [
-    (2, dict(), 'no budget is set. Set at least one of max_gmacs, '),
+    (2, dict(), 'no budget is set. Set at least one of --max_gmacs, '),
     (2, dict(max_gmacs=0), 'max_gmacs is 0, but must be above 0'),
     (2, dict(max_gmacs=float('nan')), 'max_gmacs is nan, but must'),
     (2, dict(max_gmacs=1), r'budget of 1.000 GMACs: the smallest, '

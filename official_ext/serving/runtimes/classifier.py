@@ -78,6 +78,10 @@ def find_version(path: str) -> str:
   Raises:
     ValueError: if there is none.
   """
+  if not tf.io.gfile.isdir(path):
+    raise ValueError(
+        f'{path} is a file, but a SavedModel is a folder.'
+        if tf.io.gfile.exists(path) else f'{path} does not exist.')
   newest_first = map(str, versions.numbers(path))
   for folder in (path, *(os.path.join(path, name) for name in newest_first)):
     if tf.io.gfile.exists(os.path.join(folder, versions.MODEL_FILE)):

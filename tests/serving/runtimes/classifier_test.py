@@ -6,6 +6,14 @@ import tensorflow as tf
 from official_ext.serving.runtimes import classifier as classifier_lib
 
 
+def test_a_path_that_is_no_folder(tmp_path):
+  (tmp_path / 'model.onnx').write_text('')
+  with pytest.raises(ValueError, match='model.onnx is a file, but a SavedMode'):
+    classifier_lib.find_version(str(tmp_path / 'model.onnx'))
+  with pytest.raises(ValueError, match='nowhere does not exist'):
+    classifier_lib.find_version(str(tmp_path / 'nowhere'))
+
+
 def test_another_saved_model(tmp_path):
   class Doubler(tf.Module):
 
