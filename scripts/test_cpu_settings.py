@@ -6,6 +6,11 @@ oneDNN takes the instructions that a CPU has, and the order of its sums follows
 from them. Held to fewer, it computes as an older CPU does; without it, and with
 one thread or several, TensorFlow adds in other orders again. A tolerance that
 holds on one machine alone fails here. Needs the tests' environment.
+
+Below AVX-512, oneDNN has no bfloat16, and an older CPU takes TensorFlow's own.
+Held to fewer instructions, oneDNN is given bfloat16 all the same, since
+TensorFlow asks the CPU and not oneDNN: it fails or crashes. The tests of
+bfloat16 are left out there, and run as on an older CPU without oneDNN.
 """
 
 from __future__ import annotations
@@ -18,8 +23,8 @@ import sys
 import time
 
 SETTINGS = {
-    'SSE 4.1': {'ONEDNN_MAX_CPU_ISA': 'SSE41'},
-    'AVX2': {'ONEDNN_MAX_CPU_ISA': 'AVX2'},
+    'SSE 4.1, but bfloat16': {'ONEDNN_MAX_CPU_ISA': 'SSE41'},
+    'AVX2, but bfloat16': {'ONEDNN_MAX_CPU_ISA': 'AVX2'},
     'AVX-512, where the CPU has it': {'ONEDNN_MAX_CPU_ISA': 'AVX512_CORE'},
     'without oneDNN': {'TF_ENABLE_ONEDNN_OPTS': '0'},
     'one thread': {
@@ -27,6 +32,7 @@ SETTINGS = {
     'four threads': {
         'TF_NUM_INTRAOP_THREADS': '4', 'TF_NUM_INTEROP_THREADS': '4'},
 }
+_LEFT_OUT = ['-k', 'not bfloat16']
 _REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 # What pytest ends with, such as '1 failed, 99 passed in 9.9s'.
 _RESULT = re.compile(r'^.*\b\d+ (?:passed|failed|error).* in .*$', re.MULTILINE)
@@ -55,7 +61,8 @@ def main() -> None:
   failed = []
   for name, environment in SETTINGS.items():
     start = time.monotonic()
-    code, output = run(environment, sys.argv[1:])
+    left_out = _LEFT_OUT if name.endswith('but bfloat16') else []
+    code, output = run(environment, [*left_out, *sys.argv[1:]])
     seconds = time.monotonic() - start
     results = _RESULT.findall(output)
     result = results[-1].strip('= ') if results else f'exit status {code}'
