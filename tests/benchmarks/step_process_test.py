@@ -43,6 +43,7 @@ def test_a_killed_process_is_named(capsys):
   assert 'layout B1 was killed (signal 9)' in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_another_failure_is_not_taken_for_it():
   settings = settings_lib.Settings(
       layout='B1', params_override='task.model.num_classes=-3', **SMALL)

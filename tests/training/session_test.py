@@ -189,6 +189,7 @@ def test_a_finished_training_is_evaluated(finished, digits_dir, capfd):
   assert not again.train_logs and not again.validation_logs
 
 
+@pytest.mark.long
 def test_one_seed_gives_one_result(digits_dir, tmp_path):
   def losses(name, seed):
     params = load(digits_dir, steps=6, interval=3, extra=(
