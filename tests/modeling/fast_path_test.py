@@ -131,8 +131,9 @@ def _plain_error(errors):
 @pytest.mark.parametrize('switch', SWITCHES)
 def test_under_mixed_bfloat16(switch, errors, plain_error):
   """As near to float32 as Model Garden's layers are, to a factor."""
-  # Single gradients differ by chance; Model Garden's mean is 0.013.
-  assert plain_error < 0.02
+  # Single gradients differ by chance. Model Garden's mean is 0.013 with
+  # oneDNN, which sums in float32, and 0.022 without.
+  assert plain_error < tolerances.atol(1, dtype='bfloat16')
   assert errors(SWITCHES[switch]) < 1.5 * plain_error
 
 
