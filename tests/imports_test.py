@@ -35,7 +35,7 @@ ORDER = {
         'options', 'transformer_layer', 'funnel_encoder', 'funnel_vit',
     ],
     'official_ext.params': [
-        'derive', 'overrides', 'former_settings', 'experiment',
+        'tree', 'derive', 'overrides', 'former_settings', 'experiment',
     ],
     'official_ext.layouts': [
         'model_flags', 'search', 'describe', 'plan',

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 import difflib
-import types
-import typing
 from typing import Any
 
 from official.modeling import hyperparams
 import tensorflow as tf
 import yaml
+
+from official_ext.params import tree
 
 _SCALARS = (int, float, str, bool, type(None))
 
@@ -75,8 +75,7 @@ def check(override: Mapping[str, Any], params: hyperparams.Config,
     ValueError: if a key does not exist, saying which do, or a value is of the
       wrong type.
   """
-  # Not as_dict(), which of a one-of shows only the type that is chosen.
-  known = [key for key in vars(params) if key not in params.RESERVED_ATTR]
+  known = tree.names(params)
   for key, value in override.items():
     if key not in known:
       close = difflib.get_close_matches(key, known, n=1)
@@ -90,7 +89,7 @@ def check(override: Mapping[str, Any], params: hyperparams.Config,
     below = getattr(params, key)
     if not isinstance(below, hyperparams.Config):
       # Unset: an untyped Config would take any key without a word.
-      config_class = _config_class(type(params), key)
+      config_class = tree.group_of(type(params), key)
       if config_class is None:
         continue
       below = config_class()
@@ -103,8 +102,8 @@ def _check_type(value: Any, owner: type, key: str, where: str) -> None:
 
   Model Garden takes anything, and `seed=None` would be the text 'None'.
   """
-  choices = _accepted_types(owner, key)
-  if not all(choice in _SCALARS or _is_config(choice) for choice in choices):
+  choices = tree.accepted_types(owner, key)
+  if not all(choice in _SCALARS or tree.is_group(choice) for choice in choices):
     return  # Sequences, and what has no annotation.
   accepted = [choice for choice in choices if choice in _SCALARS]
   if float in accepted:
@@ -116,20 +115,3 @@ def _check_type(value: Any, owner: type, key: str, where: str) -> None:
     raise ValueError(
         f'{where} is {value!r}, but must be {" or ".join(names)}, or null for '
         'none.')
-
-
-def _config_class(owner: type, key: str) -> type | None:
-  """Returns the Config subclass that a field takes, as `X | None` does."""
-  return next(filter(_is_config, _accepted_types(owner, key)), None)
-
-
-def _accepted_types(owner: type, key: str) -> tuple[Any, ...]:
-  """Returns the types that a field takes, those of a union one by one."""
-  annotation = typing.get_type_hints(owner).get(key)
-  if typing.get_origin(annotation) in (typing.Union, types.UnionType):
-    return typing.get_args(annotation)
-  return (annotation,)
-
-
-def _is_config(accepted: Any) -> bool:
-  return isinstance(accepted, type) and issubclass(accepted, hyperparams.Config)
