@@ -18,6 +18,7 @@ from typing import Any
 
 from data_prep import cifar
 from data_prep import containers
+from data_prep import hold_out
 from data_prep import image_index
 from data_prep import imagenet_labels
 from data_prep import manifest as manifests
@@ -247,11 +248,11 @@ def _hold_out(index: image_index.ImageIndex, fraction: float) -> None:
     raise ValueError(
         f'--validation_fraction={fraction:g}, but there are validation images '
         'already. Leave it out.')
-  index.hold_out(fraction)
+  index.hold_out(lambda image: hold_out.is_held_out(image, fraction))
   if set(index.totals()) < {'train', 'validation'}:
     raise ValueError(
-        f'--validation_fraction={fraction:g} of each class leaves no images '
-        'for training or for validation. Choose another.')
+        f'--validation_fraction={fraction:g} leaves no images for training or '
+        'for validation. Choose another.')
 
 
 def _identity(tasks: Sequence[plans.ShardTask]) -> str:
@@ -274,10 +275,15 @@ def _check_finished(earlier: dict[str, Any], identity: str,
   """Compares a finished conversion with its manifest; fixes what differs."""
   if earlier['identity'] != identity:
     storage.remove(os.path.join(output_dir, plans.WORK_FOLDER))
+    options = earlier['options']
+    is_former = options.get('validation_fraction') and (
+        'held_out_by' not in options)
+    former = (' It is of a version that chose the held out images otherwise, '
+              'and stays as good as it was.' if is_former else '')
     raise ValueError(
         f'{output_dir} holds a finished conversion of other images or with '
-        f'other options ({manifests.MANIFEST_FILE} has them). Choose another '
-        '--output_dir, or remove it.')
+        f'other options ({manifests.MANIFEST_FILE} has them).{former} Choose '
+        'another --output_dir, or remove it.')
   expected = {shard['name']: shard for split in earlier['splits'].values()
               for shard in split['shards']}
   damaged = [task for task in tasks if not _is_as_written(

@@ -8,6 +8,7 @@ is gone when the process is.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+import concurrent.futures
 import dataclasses
 import hashlib
 import os
@@ -17,6 +18,7 @@ from data_prep import containers
 
 _CACHE_KIB = 64 * 1024
 _BATCH = 10_000
+_READERS = 16
 
 _TABLES = """
 CREATE TABLE folders (
@@ -195,21 +197,24 @@ class ImageIndex:
         part if isinstance(part, str) else os.fsdecode(part) for part in row)
     return tuple(f'{folder}/{name}' for folder in folders)
 
-  def hold_out(self, fraction: float) -> None:
-    """Moves a part of each class from 'train' to 'validation'.
+  def hold_out(self, is_chosen: Callable[[Image], bool]) -> None:
+    """Moves images from 'train' to 'validation'.
 
     Args:
-      fraction: of the images of a class, rounded to whole images.
+      is_chosen: says of an image whether it is moved; called in several
+        threads, since on a store each reading takes long.
     """
-    self._database.execute("""
-        UPDATE images SET split = 'validation' WHERE rowid IN (
-          SELECT rowid FROM (
-            SELECT rowid,
-                   row_number() OVER (PARTITION BY label ORDER BY key) AS place,
-                   count(*) OVER (PARTITION BY label) AS total
-            FROM images WHERE split = 'train')
-          WHERE place <= round(total * ?))
-    """, (fraction,))
+    rows = self._database.execute(
+        'SELECT images.rowid, name, path, offset, size, label, modified '
+        "FROM images JOIN places ON places.id = place WHERE split = 'train'")
+    chosen = []
+    with concurrent.futures.ThreadPoolExecutor(_READERS) as executor:
+      while batch := rows.fetchmany(_BATCH):
+        numbers, images = zip(*((row[0], _image(*row[1:])) for row in batch))
+        chosen += [(number,) for number, is_one in zip(
+            numbers, executor.map(is_chosen, images)) if is_one]
+    self._database.executemany(
+        "UPDATE images SET split = 'validation' WHERE rowid = ?", chosen)
 
   def totals(self) -> dict[str, tuple[int, int]]:
     """Returns the number of images and of bytes by split."""
@@ -227,14 +232,11 @@ class ImageIndex:
 
   def ordered(self, split: str) -> Iterator[Image]:
     """Yields the images of a split in their shuffled order."""
-    for name, place, offset, size, label, modified in self._database.execute(
+    for row in self._database.execute(
         'SELECT name, path, offset, size, label, modified FROM images '
         'JOIN places ON places.id = place WHERE split = ? ORDER BY key',
         (split,)):
-      name, file = os.fsdecode(name), os.fsdecode(place)
-      if offset is None:
-        file, offset = os.path.join(file, name), 0
-      yield Image(name, file, offset, size, label, modified)
+      yield _image(*row)
 
   def close(self) -> None:
     """Gives the disk space back."""
@@ -254,3 +256,12 @@ class ImageIndex:
           '(folder, name, place, offset, size, modified) '
           'VALUES (?, ?, ?, ?, ?, ?)', self._pending)
       self._pending.clear()
+
+
+def _image(name: bytes, place: bytes, offset: int | None, size: int,
+           label: int, modified: int) -> Image:
+  """Returns the image of a row; without an offset its place is a folder."""
+  name, file = os.fsdecode(name), os.fsdecode(place)
+  if offset is None:
+    file, offset = os.path.join(file, name), 0
+  return Image(name, file, offset, size, label, modified)

@@ -162,7 +162,7 @@ def build(data_set: sources.DataSet, options: plans.Options,
       'format_version': FORMAT_VERSION,
       'data_set': data_set.form,
       'inputs': list(inputs),
-      'options': dataclasses.asdict(options),
+      'options': {**dataclasses.asdict(options), **_hold_out(options)},
       'identity': identity,
       'software': {
           'Pillow': PIL.__version__,
@@ -176,6 +176,11 @@ def build(data_set: sources.DataSet, options: plans.Options,
           for label, image_class in enumerate(data_set.classes)],
       'num_unlabelled': counts.get(records.NO_LABEL, {}),
   }
+
+
+def _hold_out(options: plans.Options) -> dict[str, str]:
+  """Tells a held out part from those that label and rank once chose."""
+  return {'held_out_by': 'content'} if options.validation_fraction else {}
 
 
 def write(output_dir: str, manifest: Mapping[str, Any]) -> None:

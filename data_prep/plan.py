@@ -36,7 +36,7 @@ class Options:
     seed: of the order.
     check: 'header' or 'decode'.
     jpeg_quality: of what is re-encoded.
-    validation_fraction: of each class, held out of the training images.
+    validation_fraction: of the training images, held out.
   """
   seed: int = 0
   check: str = 'header'

@@ -13,7 +13,8 @@ ORDER = {
     'data_prep': [
         'storage', 'tfrecord_file', 'records', 'digits_to_tfrecord',
         'jpeg_structure', 'images', 'cifar', 'containers', 'image_index',
-        'scan', 'imagenet_labels', 'folder_tree', 'sources', 'plan', 'shards',
+        'hold_out', 'scan', 'imagenet_labels', 'folder_tree', 'sources',
+        'plan', 'shards',
         'process_pool', 'beam_pipeline', 'manifest', 'conversion',
         'conversion_report', 'imagenet_to_tfrecord', 'benchmark_conversion',
         'verification', 'verify_tfrecords',

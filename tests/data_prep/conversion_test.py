@@ -159,19 +159,6 @@ def test_a_second_run_at_once_is_refused(folder, tmp_path):
   assert conversions.convert(folder, tmp_path / 'out', runner=run).is_finished
 
 
-def test_a_part_of_each_class_is_held_out(folder, tmp_path):
-  conversions.convert(folder, tmp_path / 'out', validation_fraction=0.2)
-  held_out = conversions.labels(tmp_path / 'out', 'validation')
-  train = conversions.labels(tmp_path / 'out', 'train')
-  assert sorted(held_out.values()) == [0] * 4 + [1] * 3 + [2] * 1
-  assert len(train) == 32 and not set(train) & set(held_out)
-
-
-def test_too_small_a_fraction(folder, tmp_path):
-  with pytest.raises(ValueError, match='no images for training or for'):
-    conversions.convert(folder, tmp_path / 'out', validation_fraction=0.01)
-
-
 def test_two_images_of_one_name(tmp_path):
   for root in ('one/train', 'two/train'):
     image_trees.class_folders(tmp_path / root, {'a': 1, 'b': 1})
