@@ -78,7 +78,7 @@ setuptools.setup(
     package_dir={'official_ext.experiments': 'experiments'},
     package_data={
         'data_prep': ['*.txt'],
-        'official_ext.trained': ['*.tsv'],
+        'official_ext.tasks': ['*.tsv'],
         'official_ext.analysis': ['*.html'],
         'official_ext.experiments': ['*.yaml', '**/*.yaml'],
     },

@@ -46,12 +46,12 @@ ORDER = {
         'sources', 'describe', 'restore',
     ],
     'official_ext.tasks': [
-        'normalization', 'accumulation', 'exact_evaluation', 'parsing',
-        'preflight', 'protocol', 'image_classification',
+        'class_names', 'normalization', 'accumulation', 'exact_evaluation',
+        'parsing', 'preflight', 'protocol', 'image_classification',
     ],
     'official_ext.registry_imports': [],
     'official_ext.trained': [
-        'class_names', 'trained_model', 'validation_data',
+        'trained_model', 'validation_data',
     ],
     'official_ext.training': [
         'modes', 'event_tags', 'memory', 'profiling',

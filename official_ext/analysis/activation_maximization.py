@@ -50,7 +50,7 @@ def main(argv: Sequence[str]) -> None:
   with command.work(_OUTPUT.value):
     # pylint: disable=g-import-not-at-top
     from official_ext.analysis import gradient_ascent
-    from official_ext.trained import class_names
+    from official_ext.tasks import class_names
     # pylint: enable=g-import-not-at-top
     models = _MODELS.load(model_arguments)
     classes = [class_names.find(models[0].class_names, text)

@@ -15,8 +15,8 @@ import tensorflow as tf
 
 from official_ext.analysis import models as models_lib
 from official_ext.command_line import errors
+from official_ext.tasks import class_names as class_names_lib
 from official_ext.tasks import parsing
-from official_ext.trained import class_names as class_names_lib
 
 # How the files begin that TensorFlow decodes into one picture.
 _IMAGE_BEGINNINGS = (b'\xff\xd8\xff', b'\x89PNG\r\n\x1a\n', b'BM')

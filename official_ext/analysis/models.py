@@ -13,7 +13,7 @@ from official_ext.analysis import command
 from official_ext.checkpoints import object_graph
 from official_ext.modeling import specs
 from official_ext.params import experiment
-from official_ext.trained import class_names
+from official_ext.tasks import class_names
 from official_ext.trained import trained_model
 
 
@@ -64,9 +64,8 @@ def load(models: Sequence[command.ModelArgument],
   names = unique_names(models, [item.params for item in trained])
   named = []
   for name, item in zip(names, trained, strict=True):
-    task = item.params.task
-    classes = (class_names.of_task(task) or
-               class_names.numbered(task.model.num_classes))
+    classes = item.class_names or class_names.numbered(
+        item.params.task.model.num_classes)
     named.append(NamedModel(name, item, classes))
   check_same_classes(named)
   return named

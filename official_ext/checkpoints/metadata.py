@@ -23,6 +23,9 @@ from official_ext.modeling import specs
 CHECKPOINT_ITEM = 'metadata'
 _KEY = f'{CHECKPOINT_ITEM}/.ATTRIBUTES/py_state'
 _FORMAT_VERSION = 1
+# The block that says what data the model was trained on. A checkpoint of an
+# earlier version lacks it: then nothing is known, and nothing is compared.
+DATA_KEY = 'data'
 
 # Of `specs.ModelSpec`, under their names there.
 _SPEC_KEYS = (
@@ -60,14 +63,18 @@ class CheckpointMetadata(tf.train.experimental.PythonState):
     object_map.setdefault(self, CheckpointMetadata(self._values))
 
 
-def describe(params: cfg.ExperimentConfig) -> dict[str, Any]:
+def describe(params: cfg.ExperimentConfig,
+             data: Mapping[str, Any] | None = None) -> dict[str, Any]:
   """Describes the model of an experiment.
 
   Args:
     params: the experiment's configuration.
+    data: what the model must know of the data that it is trained on, as
+      `protocol.Task.describe_data` returns it.
 
   Returns:
-    Values that JSON can hold: architecture, input size, versions.
+    Values that JSON can hold: architecture, input size, versions, and the data
+    under `DATA_KEY`, if anything is known of them.
   """
   model = params.task.model
   described = {
@@ -94,6 +101,8 @@ def describe(params: cfg.ExperimentConfig) -> dict[str, Any]:
         # As JSON gives it back.
         'grid': list(spec.grid),
     }
+  if data:
+    described[DATA_KEY] = dict(data)
   return described
 
 
@@ -120,6 +129,21 @@ def read(checkpoint: str) -> dict[str, Any] | None:
           _LAYER_SCALE_KEY in key
           for key in reader.get_variable_to_shape_map())}
     return found
+
+
+def read_data(checkpoint: str) -> dict[str, Any]:
+  """Reads what a checkpoint says of the data that it was trained on.
+
+  Args:
+    checkpoint: prefix of the checkpoint.
+
+  Returns:
+    The block `DATA_KEY` of its metadata; empty if it carries none.
+
+  Raises:
+    ValueError: if there is no readable checkpoint.
+  """
+  return dict((read(checkpoint) or {}).get(DATA_KEY, {}))
 
 
 def check_same_architecture(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import re
+from typing import Any
 
 from absl import logging
 from official.core import task_factory
@@ -19,6 +20,7 @@ from official_ext.configs import image_classification as configs
 from official_ext.modeling import costs
 from official_ext.modeling import specs
 from official_ext.tasks import accumulation
+from official_ext.tasks import class_names
 from official_ext.tasks import exact_evaluation
 from official_ext.tasks import parsing
 from official_ext.tasks import preflight
@@ -50,6 +52,10 @@ class ImageClassificationTask(
 
   def check_records(self, names: Sequence[str]) -> None:
     preflight.check_records(self.task_config, names)
+
+  def describe_data(self) -> dict[str, Any]:
+    names = class_names.of_training_data(self.task_config)
+    return {class_names.KEY: names} if names else {}
 
   def check_batches(self, num_replicas: int) -> None:
     """Checks that batches divide by the replicas, and those by microbatches."""

@@ -8,7 +8,9 @@ another kind needs no change in `official_ext.training`.
 from __future__ import annotations
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+import types
+from typing import Any
 
 from official.core import config_definitions as cfg
 
@@ -25,9 +27,12 @@ class Task(abc.ABC):
   Attributes:
     kind: what the task is called in messages.
     task_config: the task's configuration, as Model Garden's tasks have it.
+    data_description: what the model must know of the data that it is trained
+      on; every checkpoint carries it.
   """
   kind: str
   task_config: cfg.TaskConfig
+  data_description: Mapping[str, Any] = types.MappingProxyType({})
 
   @abc.abstractmethod
   def check_files(self, names: Sequence[str]) -> None:
@@ -50,6 +55,17 @@ class Task(abc.ABC):
     Raises:
       ValueError: naming the record, what is wrong with it and the fix.
     """
+
+  def describe_data(self) -> dict[str, Any]:
+    """Describes the training data, as far as the model must know them.
+
+    Returns:
+      Values that JSON can hold, by their names in a checkpoint's metadata.
+
+    Raises:
+      ValueError: if what the data say of themselves does not fit the model.
+    """
+    return {}
 
   @abc.abstractmethod
   def describe(self) -> str:

@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import os
 import tempfile
+from typing import Any
 
 from official.core import config_definitions as cfg
 from official.core import task_factory
@@ -19,6 +20,7 @@ from official_ext.checkpoints import metadata
 from official_ext.checkpoints import object_graph
 from official_ext.checkpoints import restore
 from official_ext.params import experiment
+from official_ext.tasks import class_names
 
 LATEST = 'latest'
 BEST = 'best'
@@ -51,12 +53,23 @@ class TrainedModel:
     checkpoint: prefix of the checkpoint.
     step: of the training; None if the checkpoint does not know.
     is_ema: whether the weights are the EMA of those trained.
+    data: what the checkpoint says of the data that the model was trained on,
+      as `protocol.Task.describe_data` returned it; empty of an earlier version.
   """
   params: cfg.ExperimentConfig
   model: tf_keras.Model
   checkpoint: str
   step: int | None
   is_ema: bool
+  data: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+  @property
+  def class_names(self) -> list[str] | None:
+    """A name for each class, for reading; None if they have none."""
+    names = self.data.get(class_names.KEY)
+    # An earlier version left them where the training data were.
+    return (class_names.readable(names) if names
+            else class_names.of_task(self.params.task))
 
 
 def find(model_dir: str | None, selection: Selection | None = None,
@@ -138,7 +151,8 @@ def load(params: cfg.ExperimentConfig, model_dir: str | None,
   reader = tf.train.load_checkpoint(checkpoint)
   step = (int(reader.get_tensor(_STEP_KEY))
           if reader.has_tensor(_STEP_KEY) else None)
-  return TrainedModel(params, model, checkpoint, step, is_ema)
+  return TrainedModel(params, model, checkpoint, step, is_ema,
+                      metadata.read_data(checkpoint))
 
 
 @contextlib.contextmanager

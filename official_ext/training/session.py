@@ -8,6 +8,7 @@ import dataclasses
 import functools
 import os
 import sys
+from typing import Any
 
 from official.core import config_definitions as cfg
 from official.core import task_factory
@@ -61,6 +62,7 @@ def prepare(params: cfg.ExperimentConfig, mode: str, model_dir: str,
   strategy = strategy or strategies.build(params)
   task.check_batches(strategy.num_replicas_in_sync)
   task.check_records(modes.data_sets(mode))
+  task.data_description = _data_description(task, mode, model_dir)
   return Session(params, task, mode, model_dir, profile_steps, strategy)
 
 
@@ -219,6 +221,20 @@ def _task(params: cfg.ExperimentConfig) -> protocol.Task:
         f'the task of this experiment is {type(params.task).__name__}, but '
         f"this program runs {kinds}. Use Model Garden's own driver for it.")
   return task
+
+
+def _data_description(task: protocol.Task, mode: str,
+                      model_dir: str) -> dict[str, Any]:
+  """Returns what the model knows of the data that it is trained on.
+
+  A model that is trained already keeps what it knows; what it lacks, as those
+  of earlier versions do, a training completes.
+  """
+  checkpoint = _latest_checkpoint(model_dir)
+  known = metadata.read_data(checkpoint) if checkpoint else {}
+  if checkpoint and not modes.trains(mode):
+    return known
+  return task.describe_data() | known
 
 
 def _check(params: cfg.ExperimentConfig, task: protocol.Task, mode: str,

@@ -78,7 +78,7 @@ class Trainer(base_trainer.Trainer):
         optimizer=self.optimizer,
         **getattr(self.model, 'checkpoint_items', {}),
         **{metadata.CHECKPOINT_ITEM: metadata.CheckpointMetadata(
-            metadata.describe(config))})
+            metadata.describe(config, task.data_description))})
 
   def initialize(self):
     """Begins from the checkpoint of the training, or else as Model Garden."""

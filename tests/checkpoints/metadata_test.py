@@ -55,6 +55,20 @@ def test_reads_what_was_saved(tmp_path):
   metadata.check_same_architecture(path, describe())
 
 
+def test_the_data_are_a_block_of_their_own(tmp_path):
+  # As many as ImageNet-21k has.
+  data = {'class_names': [f'n{index:08} Φωκαία' for index in range(21_841)]}
+  described = metadata.describe(
+      experiment.load('funnel_vit_imagenet'), data)
+  path = save(tmp_path, described)
+  assert metadata.read_data(path) == data
+  assert metadata.read(path) == describe() | {'data': data}
+  # Not part of the architecture, and nothing of earlier versions.
+  metadata.check_same_architecture(path, describe())
+  (tmp_path / 'former').mkdir()
+  assert metadata.read_data(save(tmp_path / 'former', describe())) == {}
+
+
 def test_an_asynchronous_checkpoint_has_it_too(tmp_path):
   checkpoint = tf.train.Checkpoint(
       variable=tf.Variable(1.0),

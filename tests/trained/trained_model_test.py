@@ -1,5 +1,6 @@
 """Tests of which weights are taken: newest, best, EMA, resized."""
 
+import dataclasses
 import os
 
 import numpy as np
@@ -62,6 +63,25 @@ def test_the_ema_is_what_evaluation_used(ema_run, checkpoint):
     np.testing.assert_allclose(variable, trained, atol=1e-5)
   assert max(np.abs(mine - other).max() for mine, other in zip(
       raw.model.get_weights(), used.model.get_weights(), strict=True)) > 1e-4
+
+
+@pytest.mark.parametrize('checkpoint', ['latest', 'best'])
+def test_the_classes_are_named_without_the_data(
+    ema_run, checkpoint, tmp_path, monkeypatch):
+  model_dir, _ = ema_run
+  params = experiment.load_saved(model_dir)
+  # Other data lie here, under the very name.
+  monkeypatch.chdir(tmp_path)
+  (tmp_path / 'class_names.txt').write_text('\n'.join('abcdefghij'))
+  elsewhere = params.replace(task=params.task.replace(
+      data_dir='.', train_data={'input_path': './train*'}))
+  selection = trained_model.Selection(checkpoint)
+  names = [str(digit) for digit in range(10)]
+  found = trained_model.load(elsewhere, model_dir, selection)
+  assert found.class_names == names
+  assert found.data == {'class_names': names}
+  # An earlier version left them there.
+  assert dataclasses.replace(found, data={}).class_names == [*'abcdefghij']
 
 
 def test_what_a_training_did_not_keep(trained_dir, ema_run):

@@ -73,7 +73,9 @@ def test_the_checkpoint_carries_its_metadata(finished, digits_dir):
   found = metadata.read(checkpoint)
   assert found['layout'] == 'B1(17)-1(9)'
   assert found['num_classes'] == 10
-  assert found == metadata.describe(load(digits_dir))
+  data = {'class_names': [str(digit) for digit in range(10)]}
+  assert found == metadata.describe(load(digits_dir), data)
+  assert metadata.read_data(checkpoint) == data
 
 
 def test_evaluation_repeats_the_result(finished, digits_dir, capfd):

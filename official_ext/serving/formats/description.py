@@ -16,7 +16,6 @@ from official_ext.checkpoints import metadata
 from official_ext.serving.formats import names
 from official_ext.serving.formats import versions
 from official_ext.tasks import normalization
-from official_ext.trained import class_names
 from official_ext.trained import trained_model
 
 
@@ -34,7 +33,7 @@ def describe(trained: trained_model.TrainedModel) -> dict[str, Any]:
   task = trained.params.task
   data = task.validation_data
   return {
-      'model': metadata.describe(trained.params),
+      'model': metadata.describe(trained.params, trained.data),
       'preprocessing': {
           'color_space': 'RGB',
           'center_crop_fraction': (
@@ -51,7 +50,7 @@ def describe(trained: trained_model.TrainedModel) -> dict[str, Any]:
           'step': trained.step,
           'ema': trained.is_ema,
       },
-      'classes': class_names.of_task(task),
+      'classes': trained.class_names,
   }
 
 

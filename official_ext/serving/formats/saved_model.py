@@ -15,7 +15,7 @@ from official_ext.serving.formats import description
 from official_ext.serving.formats import names
 from official_ext.serving.formats import signatures
 from official_ext.serving.formats import versions
-from official_ext.trained import class_names
+from official_ext.tasks import class_names
 from official_ext.trained import trained_model
 
 # Where TensorFlow Serving looks for requests, inside a SavedModel.
@@ -40,7 +40,7 @@ def write(trained: trained_model.TrainedModel, export_dir: str,
     ValueError: if the version is there, or the classes are named wrongly.
   """
   params = trained.params
-  classes = class_names.of_task(params.task)
+  classes = trained.class_names
   module = signatures.ServingModule(
       params, trained.model,
       classes or class_names.numbered(params.task.model.num_classes),

@@ -1,5 +1,6 @@
 """Tests of the SavedModel on disk: whole or not at all, and of what model."""
 
+import dataclasses
 import os
 import pathlib
 import random
@@ -88,15 +89,23 @@ def test_names_that_are_not_those_of_the_classes(trained_dir, tmp_path):
   selection = copy_params(
       trained_dir, tmp_path, "class_names_path: ''",
       f'class_names_path: {names}')
+  # An earlier version wrote no names into the checkpoint.
+  former = dataclasses.replace(
+      trained_model.find(str(tmp_path), selection), data={})
   with pytest.raises(ValueError, match='names 2 classes.* the model has 10'):
-    export(str(tmp_path), str(tmp_path / 'exports'), selection)
+    write.export(former, names_lib.SAVED_MODEL, str(tmp_path / 'exports'))
 
 
 def test_without_and_with_names_of_its_own(
     trained_dir, digits_dir, tmp_path, serve):
-  selection = copy_params(trained_dir, tmp_path, 'data_dir: /', 'data_dir: no/')
-  version = export(
-      str(tmp_path), str(tmp_path / 'exports'), selection, top_k=99)
+  trained = trained_model.find(trained_dir)
+  unnamed = dataclasses.replace(
+      trained, data={}, params=trained.params.replace(
+          task=trained.params.task.replace(
+              data_dir='no', train_data={'input_path': 'no/train*'})))
+  version = write.export(
+      unnamed, names_lib.SAVED_MODEL, str(tmp_path / 'exports'),
+      write.Options(top_k=99))
   assert not os.path.exists(f'{version}/assets/class_names.txt')
   loaded = tf.saved_model.load(version)
   image = pathlib.Path(

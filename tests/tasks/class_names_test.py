@@ -5,7 +5,7 @@ import short_runs
 
 from data_prep import imagenet_labels
 from official_ext.params import experiment
-from official_ext.trained import class_names
+from official_ext.tasks import class_names
 
 
 def task_of(name, **settings):
@@ -50,9 +50,38 @@ def test_the_file_of_names_must_fit(digits_dir, tmp_path):
   with pytest.raises(ValueError, match='names 2 classes, .* the model has 10'):
     class_names.of_task(task.replace(class_names_path=str(path)))
   # Without it, none is looked for where no data lie.
-  assert class_names.of_task(task.replace(data_dir=str(tmp_path))) is None
+  (tmp_path / 'class_names.txt').write_text('one\n' * 10)
+  (tmp_path / 'train-0').touch()
+  assert class_names.of_task(task.replace(
+      data_dir=str(tmp_path))) == [str(digit) for digit in range(10)]
+  (tmp_path / 'below').mkdir()
+  (tmp_path / 'below' / 'train-0').touch()
+  below = task.replace(train_data={'input_path': f'{tmp_path}/below/train*'})
+  assert class_names.of_task(below) is None
+  # But in the folder above, if the records lie below task.data_dir.
+  assert class_names.of_task(below.replace(data_dir=str(tmp_path))) == (
+      ['one'] * 10)
   with pytest.raises(ValueError, match="names_path: 'gone.txt' does not exist"):
     class_names.of_task(task.replace(class_names_path='gone.txt'))
+
+
+@pytest.mark.parametrize('offset, lines, expected', [
+    (0, 'cat dog eel', ['cat', 'dog', 'eel']),
+    (1, 'cat dog eel', ['background', 'cat', 'dog', 'eel']),
+    (-1, 'background cat dog eel', ['cat', 'dog', 'eel']),
+    (2, 'cat dog eel', ['background', 'class 1', 'cat', 'dog', 'eel']),
+    # Whoever names as many as the model has, names the model's.
+    (1, 'none cat dog eel', ['none', 'cat', 'dog', 'eel']),
+])
+def test_names_move_with_the_labels(
+    digits_dir, tmp_path, offset, lines, expected):
+  path = tmp_path / 'names.txt'
+  path.write_text('\n'.join(lines.split()) + '\n')
+  task = short_runs.parameters(digits_dir, **{
+      'task.class_names_path': str(path),
+      'task.train_data.label_offset': offset,
+      'task.model.num_classes': len(expected)}).task
+  assert class_names.of_training_data(task) == expected
 
 
 def test_a_class_is_found_by_name_or_number():

@@ -12,12 +12,15 @@ import functools
 import os
 import pathlib
 
+from official.core import input_reader
 import tensorflow as tf
 
 from official_ext.configs import image_classification
 
 # Written by data_prep beside the shards, and by us into an export.
 FILE = 'class_names.txt'
+# In what a checkpoint says of its training data.
+KEY = 'class_names'
 _IMAGENET_FILE = pathlib.Path(__file__).with_name('imagenet_classes.tsv')
 _BACKGROUND = 'background'
 
@@ -31,13 +34,30 @@ def of_synsets() -> dict[str, str]:
 
 def of_task(task: image_classification.ImageClassificationTask
             ) -> list[str] | None:
-  """Reads the names of the classes of a task.
-
-  A file of synsets, as data_prep writes for ImageNet, is put into words.
-  Without a file, a task that trains on ImageNet-1k has its names.
+  """Names the classes of a task that is about to be trained, for reading.
 
   Args:
-    task: the task's configuration.
+    task: the task's configuration, resolved.
+
+  Returns:
+    A name for each class; None if they have none.
+
+  Raises:
+    ValueError: as `of_training_data`.
+  """
+  names = of_training_data(task)
+  return None if names is None else readable(names)
+
+
+def of_training_data(task: image_classification.ImageClassificationTask
+                     ) -> list[str] | None:
+  """Names the classes of a task as its training data do.
+
+  `task.class_names_path` comes first, then the file beside the records. Without
+  one, a task that trains on ImageNet-1k has its synsets.
+
+  Args:
+    task: the task's configuration, resolved.
 
   Returns:
     A name for each class; None if they have none.
@@ -46,17 +66,54 @@ def of_task(task: image_classification.ImageClassificationTask
     ValueError: if the file of names does not exist, or names fewer or more
       than the classes.
   """
-  num_classes = task.model.num_classes
-  path = _path(task)
+  path = task.class_names_path
+  if path and not tf.io.gfile.exists(path):
+    raise ValueError(f'task.class_names_path: {path!r} does not exist.')
+  path = path or beside(task.train_data.input_path, task.data_dir)
   if not path:
     return _of_imagenet(task)
+  num_classes = task.model.num_classes
+  offset = task.train_data.label_offset or 0
+  names = read(path)
+  if len(names) == num_classes:
+    return names
+  if len(names) + offset == num_classes:
+    # Class `label + offset` is that of `label`; 1 makes room for background.
+    return ([_BACKGROUND, *numbered(offset)[1:]][:offset] +
+            names)[-num_classes:]
+  raise ValueError(
+      f'{path} names {len(names)} classes, one per line, but the model has '
+      f'{num_classes}. Set task.model.num_classes={len(names)}, or '
+      'task.class_names_path.')
+
+
+def beside(input_path: str | Sequence[str], data_dir: str = '') -> str | None:
+  """Finds the file that names the labels of records.
+
+  Args:
+    input_path: pattern or patterns of the records.
+    data_dir: a folder that is looked into as well, if the records lie below
+      it.
+
+  Returns:
+    Its path; None if there is none.
+  """
+  try:
+    records = input_reader.match_files(input_path) if input_path else []
+  except ValueError:  # The records are gone; the names may have stayed.
+    records = []
+  folders = sorted({os.path.dirname(record) for record in records})
+  if data_dir and all(
+      folder.startswith(os.path.join(data_dir, '')) for folder in folders):
+    folders.append(data_dir)
+  paths = [os.path.join(folder, FILE) for folder in folders]
+  return next((path for path in paths if tf.io.gfile.exists(path)), None)
+
+
+def read(path: str) -> list[str]:
+  """Reads a file of names, line i naming class i."""
   with tf.io.gfile.GFile(path) as file:
-    names = file.read().splitlines()
-  if len(names) != num_classes:
-    raise ValueError(
-        f'{path} names {len(names)} classes, one per line, but the model has '
-        f'{num_classes}. Set task.class_names_path.')
-  return readable(names)
+    return file.read().splitlines()
 
 
 def readable(names: Sequence[str]) -> list[str]:
@@ -79,25 +136,14 @@ def numbered(num_classes: int) -> list[str]:
   return [f'class {index}' for index in range(num_classes)]
 
 
-def _path(task: image_classification.ImageClassificationTask) -> str | None:
-  """Finds the file that names the classes of a task, one per line."""
-  if task.class_names_path:
-    if not tf.io.gfile.exists(task.class_names_path):
-      raise ValueError(
-          f'task.class_names_path: {task.class_names_path!r} does not exist.')
-    return task.class_names_path
-  path = os.path.join(task.data_dir, FILE)
-  return path if task.data_dir and tf.io.gfile.exists(path) else None
-
-
 def _of_imagenet(task: image_classification.ImageClassificationTask
                  ) -> list[str] | None:
-  """Returns the names of ImageNet-1k if the task trains on it."""
+  """Returns the synsets of ImageNet-1k if the task trains on it."""
   data = task.train_data
   if not (data.num_examples == image_classification.IMAGENET_TRAIN_EXAMPLES or
           (data.tfds_name or '').startswith('imagenet2012')):
     return None
-  names = list(of_synsets().values())
+  names = list(of_synsets())
   # With or without the background at label 0.
   return {len(names): names, len(names) + 1: [_BACKGROUND, *names]}.get(
       task.model.num_classes)
