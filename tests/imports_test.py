@@ -25,7 +25,7 @@ ORDER = {
     ],
     'official_ext': [],  # Its __init__.
     'official_ext.optimization': [
-        'addons_optimizers', 'layerwise', 'addons',
+        'addons_optimizers', 'layerwise', 'addons', 'runnable',
     ],
     'official_ext.configs': [
         'backbones', 'image_classification',

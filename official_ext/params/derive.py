@@ -18,7 +18,10 @@ from official_ext.configs import image_classification
 from official_ext.modeling import specs
 from official_ext.optimization import addons
 from official_ext.optimization import layerwise
+from official_ext.optimization import runnable
 
+# What the schedules call the step that their decay ends at.
+_DECAY_STEPS = ('decay_steps', 'total_decay_steps')
 # The shards of each data set in task.data_dir.
 _PATTERNS = {'train_data': 'train*', 'validation_data': 'valid*'}
 
@@ -226,8 +229,10 @@ def _resolve_schedule(trainer: image_classification.TrainerConfig,
   """Derives the decay of the learning rate, and checks its warm-up."""
   optimizer_config = trainer.optimizer_config
   schedule = optimizer_config.learning_rate.get()
-  if hasattr(schedule, 'decay_steps') and schedule.decay_steps is None:
-    schedule.decay_steps = trainer.train_steps
+  for name in _DECAY_STEPS:
+    if hasattr(schedule, name) and getattr(schedule, name) is None:
+      setattr(schedule, name, trainer.train_steps)
+  runnable.check(optimizer_config, trainer.train_steps)
   _scale_learning_rate(trainer, schedule, batch_size)
   warmup = optimizer_config.warmup.get() if optimizer_config.warmup else None
   warmup_steps = (warmup and warmup.warmup_steps) or 0

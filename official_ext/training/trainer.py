@@ -213,7 +213,7 @@ class Trainer(base_trainer.Trainer):
     learning_rate = self.optimizer.learning_rate
     if callable(learning_rate):
       learning_rate = learning_rate(self.global_step)
-    return float(learning_rate)
+    return _as_float(learning_rate)
 
 
 class Runner(train_lib.OrbitExperimentRunner):
@@ -263,5 +263,10 @@ class Runner(train_lib.OrbitExperimentRunner):
 
 
 def _as_floats(logs: Mapping[str, Any]) -> dict[str, float]:
-  return {name: float(orbit.utils.get_value(value))
-          for name, value in logs.items()}
+  return {name: _as_float(value) for name, value in logs.items()}
+
+
+def _as_float(value: Any) -> float:
+  # A constant learning rate is a variable, of which a strategy holds copies:
+  # only as a tensor it is one number.
+  return float(tf.convert_to_tensor(value))

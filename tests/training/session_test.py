@@ -171,12 +171,20 @@ def test_an_unknown_mode(digits_dir, tmp_path):
 
 
 def test_training_goes_on_where_it_stopped(digits_dir, tmp_path, capfd):
-  run(load(digits_dir, steps=10), 'train', tmp_path)
+  # A constant learning rate is a variable, of which the strategy has copies.
+  constant = (',trainer.optimizer_config.warmup.type=null,'
+              'trainer.optimizer_config.learning_rate.type=constant,'
+              'trainer.optimizer_config.learning_rate.constant.'
+              'learning_rate=0.003')
+  run(load(digits_dir, steps=10, extra=constant), 'train', tmp_path)
   assert 'training from step 0 to 10' in capfd.readouterr().out
-  trainer = run(load(digits_dir, steps=20), 'train', tmp_path)
+  trainer = run(
+      load(digits_dir, steps=20, extra=constant), 'train', tmp_path)
   shown = capfd.readouterr().out
   assert 'training from step 10 to 20' in shown
   assert 'step 20/20  train: loss' in shown
+  assert event_files.scalars(tmp_path / 'train')['learning_rate'] == {
+      10: pytest.approx(0.003), 20: pytest.approx(0.003)}
   assert int(trainer.global_step.numpy()) == 20
   assert tf.train.latest_checkpoint(tmp_path).endswith('ckpt-20')
 

@@ -1,0 +1,102 @@
+"""What Model Garden's optimizers and schedules cannot do, said before a start.
+
+Model Garden takes these settings, and fails once the model is built, or trains
+on a learning rate that is no number.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from official.modeling import optimization
+from official.modeling.optimization import optimizer_factory
+from official.modeling.optimization.configs import learning_rate_config
+import tf_keras
+
+_PATH = 'trainer.optimizer_config'
+# May be unset; what else is None in a schedule or a warm-up has no default.
+_OPTIONAL = ('staircase',)
+
+
+def check(config: optimization.OptimizationConfig, train_steps: int) -> None:
+  """Refuses an optimizer, a schedule or a warm-up that cannot run.
+
+  Args:
+    config: the optimization settings, their steps derived.
+    train_steps: the steps of the training.
+
+  Raises:
+    ValueError: naming the setting, why it cannot run and what to type instead.
+  """
+  _check_optimizer(config)
+  for name in ('learning_rate', 'warmup'):
+    _check_values(name, getattr(config, name))
+  if config.learning_rate.type == 'step_cosine_with_offset':
+    _check_step_cosine(config.learning_rate.get(), train_steps)
+  if config.learning_rate.type == 'power_with_offset':
+    _check_power(config.learning_rate.get(), config.warmup.get())
+
+
+def _check_optimizer(config: optimization.OptimizationConfig) -> None:
+  # A text stands for what Model Garden has not implemented.
+  found = optimizer_factory.LEGACY_OPTIMIZERS_CLS
+  runs = [name for name in vars(config.optimizer)
+          if isinstance(found.get(name), type)]
+  kind = config.optimizer.type
+  if isinstance(found.get(kind), str):
+    raise ValueError(
+        f'{_PATH}.optimizer.type is {kind!r}, which Model Garden has not '
+        f'published. Choose one of {", ".join(runs)}.')
+  if config.ema is None or kind not in runs:
+    return
+  with_average = [name for name in runs if _is_legacy(found[name])]
+  if kind not in with_average:
+    raise ValueError(
+        f'{_PATH}.ema averages the weights of optimizers of the former Keras '
+        f'interface alone, and {_PATH}.optimizer.type is {kind!r}. Set '
+        f'{_PATH}.ema=null, or choose one of {", ".join(with_average)}.')
+
+
+def _is_legacy(optimizer: type) -> bool:
+  return issubclass(optimizer, tf_keras.optimizers.legacy.Optimizer)
+
+
+def _check_values(name: str, choice: Any) -> None:
+  """Refuses a schedule that lacks a value."""
+  chosen = choice.get()
+  if chosen is None:
+    return
+  for key, value in chosen.as_dict().items():
+    if value is None and key not in _OPTIONAL:
+      raise ValueError(
+          f'{_PATH}.{name}.type is {choice.type!r}, but '
+          f'{_PATH}.{name}.{choice.type}.{key} is not set. Set it.')
+
+
+def _check_step_cosine(
+    schedule: learning_rate_config.StepCosineLrConfig,
+    train_steps: int) -> None:
+  """Refuses a schedule that divides by 0 before the training ends."""
+  end = schedule.boundaries[-1] + schedule.offset
+  if end <= train_steps:
+    raise ValueError(
+        f'{_PATH}.learning_rate.step_cosine_with_offset.boundaries end at step '
+        f"{end}, from which on Model Garden's learning rate is no number, and "
+        f'the training takes {train_steps} steps. End them at '
+        f'{train_steps - schedule.offset + 1} or later.')
+
+
+def _check_power(
+    schedule: learning_rate_config.PowerDecayWithOffsetLrConfig,
+    warmup: Any) -> None:
+  """Refuses the cap of Model Garden as the learning rate of the first steps."""
+  default = learning_rate_config.PowerDecayWithOffsetLrConfig()
+  warmup_steps = warmup.warmup_steps if warmup else 0
+  if (schedule.pre_offset_learning_rate == default.pre_offset_learning_rate and
+      warmup_steps <= schedule.offset):
+    raise ValueError(
+        f'{_PATH}.learning_rate.power_with_offset.pre_offset_learning_rate is '
+        f'{schedule.pre_offset_learning_rate:g}, which is the learning rate up '
+        f'to step {schedule.offset}. Set it to about '
+        f'{schedule.initial_learning_rate}, or a warm-up of more than '
+        f'{schedule.offset} steps.')
