@@ -32,6 +32,9 @@ THROUGH = {
     'params/experiment_test.py': [
         'official_ext.configs.backbones', 'official_ext.params.derive',
         'official_ext.params.overrides'],
+    'params/fields/table_test.py': [
+        f'official_ext.params.fields.{name}' for name in (
+            'backbones', 'optimization', 'rules', 'task', 'trainer')],
     'serving/formats/write_test.py': [
         'official_ext.serving.formats.names',
         'official_ext.serving.formats.single_file',

@@ -7,13 +7,11 @@ input paths from one setting each.
 from __future__ import annotations
 
 import os
-from typing import Any
 
 from absl import logging
 from official.core import config_definitions as cfg
 from official.modeling import hyperparams
 
-from official_ext.command_line import errors
 from official_ext.configs import image_classification
 from official_ext.modeling import specs
 from official_ext.optimization import addons
@@ -36,10 +34,9 @@ def resolve(params: cfg.ExperimentConfig) -> None:
     ValueError: if something cannot be derived, or does not fit.
   """
   addons.check(params.trainer.optimizer_config.optimizer.type)
-  _check_runtime(params)
-  _resolve_model(params.task)
+  _check_seed(params.trainer)
+  specs.of_model(params.task.model)
   _check_labels_and_losses(params.task)
-  _check_init_checkpoint(params.task)
   _check_accumulation(params)
   _check_validation_data(params.task.validation_data)
   _check_data_service(params.task.train_data, params.trainer.seed)
@@ -48,57 +45,10 @@ def resolve(params: cfg.ExperimentConfig) -> None:
   _resolve_layer_decay(params)
 
 
-def _check_runtime(params: cfg.ExperimentConfig) -> None:
-  dtype = params.runtime.mixed_precision_dtype
-  if dtype and dtype not in image_classification.PRECISIONS:
-    raise ValueError(
-        f'runtime.mixed_precision_dtype is {dtype!r}, but must be bfloat16, '
-        'float16, float32 or null.')
-  if params.trainer.deterministic and params.trainer.seed is None:
+def _check_seed(trainer: image_classification.TrainerConfig) -> None:
+  if trainer.deterministic and trainer.seed is None:
     raise ValueError(
         'trainer.deterministic is set, but trainer.seed is not. Set a seed.')
-
-
-def _resolve_model(task: image_classification.ImageClassificationTask) -> None:
-  """Checks the model's sizes, while an error is still cheap."""
-  model = task.model
-  size = model.input_size
-  if not _are_sizes(size, 3) or size[2] != 3:
-    raise ValueError(
-        f'task.model.input_size is {size!r}, but must be [height, width, 3] in '
-        'px.')
-  _check_at_least_one('task.model.num_classes', model.num_classes)
-  types = [key for key, value in vars(model.backbone).items()
-           if isinstance(value, hyperparams.Config)]
-  errors.check_choice(
-      'task.model.backbone.type', model.backbone.type, sorted(types))
-  specs.of_model(model)
-
-
-def _check_init_checkpoint(
-    task: image_classification.ImageClassificationTask) -> None:
-  errors.check_choice(
-      'task.init_checkpoint_modules', task.init_checkpoint_modules,
-      image_classification.INIT_CHECKPOINT_MODULES)
-  errors.check_choice(
-      'task.init_checkpoint_resize_method', task.init_checkpoint_resize_method,
-      image_classification.RESIZE_METHODS)
-  grid = task.init_checkpoint_grid
-  if grid is not None and not _are_sizes(grid, 2):
-    raise ValueError(
-        f'task.init_checkpoint_grid is {grid!r}, but must be [rows, columns] '
-        'of patches.')
-
-
-def _are_sizes(values: Any, length: int) -> bool:
-  """Returns whether something is a list of so many positive integers."""
-  return (isinstance(values, (list, tuple)) and len(values) == length and
-          all(type(value) is int and value >= 1 for value in values))
-
-
-def _check_at_least_one(name: str, value: int | None) -> None:
-  if value is None or value < 1:
-    raise ValueError(f'{name} is {value}, but must be at least 1.')
 
 
 def _check_labels_and_losses(
@@ -121,7 +71,6 @@ def _check_labels_and_losses(
 
 def _check_accumulation(params: cfg.ExperimentConfig) -> None:
   num_microbatches = params.task.gradient_accumulation_steps
-  _check_at_least_one('task.gradient_accumulation_steps', num_microbatches)
   if (num_microbatches > 1 and
       params.runtime.mixed_precision_dtype == 'float16'):
     raise ValueError(
@@ -170,8 +119,6 @@ def _resolve_data(task: image_classification.ImageClassificationTask,
   """Derives input paths, label offsets and seeds of both data sets."""
   for name, pattern in _PATTERNS.items():
     data = getattr(task, name)
-    _check_at_least_one(
-        f'task.{name}.global_batch_size', data.global_batch_size)
     if data.tfds_name and (data.input_path or task.data_dir):
       raise ValueError(
           f'task.{name} has both tfds_name={data.tfds_name!r} and files '
@@ -192,13 +139,6 @@ def _resolve_data(task: image_classification.ImageClassificationTask,
 def _resolve_steps(trainer: image_classification.TrainerConfig,
                    data: image_classification.DataConfig) -> None:
   """Derives the steps from the epochs."""
-  for name in ('train_steps', 'train_epochs', 'interval_epochs',
-               'steps_per_loop', 'summary_interval', 'checkpoint_interval',
-               'validation_interval'):
-    if getattr(trainer, name) < 0:
-      raise ValueError(
-          f'trainer.{name} is {getattr(trainer, name)}, but must not be '
-          'negative; 0 derives it.')
   steps_per_epoch = data.num_examples // data.global_batch_size
   if not trainer.train_steps:
     if not trainer.train_epochs:
@@ -251,10 +191,6 @@ def _resolve_layer_decay(params: cfg.ExperimentConfig) -> None:
   if not isinstance(optimizer, (layerwise.LayerwiseAdamWConfig,
                                 layerwise.LayerwiseSGDConfig)):
     return
-  if not 0 < optimizer.layer_decay <= 1:
-    raise ValueError(
-        f'layer_decay of the optimizer is {optimizer.layer_decay}, but must be '
-        'above 0 and at most 1.')
   spec = specs.of_model(params.task.model)
   if spec and optimizer.num_layers is None:
     optimizer.num_layers = spec.layout.num_layers
@@ -266,7 +202,6 @@ def _scale_learning_rate(trainer: image_classification.TrainerConfig,
   """Scales the learning rate with the batch, where that is asked for."""
   scaling = trainer.learning_rate_scaling
   exponents = {'none': 0.0, 'linear': 1.0, 'sqrt': 0.5}
-  errors.check_choice('trainer.learning_rate_scaling', scaling, exponents)
   if scaling == 'none':
     return
   if trainer.reference_batch_size < 1:

@@ -25,6 +25,7 @@ from official_ext.configs import image_classification
 from official_ext.params import derive
 from official_ext.params import former_settings
 from official_ext.params import overrides
+from official_ext.params.fields import table
 
 # What Model Garden writes into the folder of a training.
 SAVED_FILE = 'params.yaml'
@@ -55,7 +56,7 @@ def load(experiment: str,
   Raises:
     ValueError: if a name, key or value is wrong, saying what to type instead.
   """
-  default = _registered(experiment)
+  default = base(experiment)
   file_settings = [_settings(path, path, default)
                    for path in map(find_config_file, config_files)]
   params = _Parser(train_utils.ParseConfigOptions(
@@ -66,6 +67,7 @@ def load(experiment: str,
       params_override=_settings(
           params_override, '--params_override', default))).parse()
   if isinstance(params.task, image_classification.ImageClassificationTask):
+    table.check(params)
     derive.resolve(params)
   params.validate()
   params.lock()
@@ -86,7 +88,7 @@ class _Parser(train_utils.ExperimentParser):
   """Model Garden's parser, on experiments that have our settings."""
 
   def base_experiment(self) -> cfg.ExperimentConfig:
-    return _registered(self._flags_obj.experiment)
+    return base(self._flags_obj.experiment)
 
 
 def load_saved(model_dir: str) -> cfg.ExperimentConfig:
@@ -177,7 +179,7 @@ def shipped_config_files() -> dict[str, pathlib.Path]:
   return {}
 
 
-def _registered(experiment: str) -> cfg.ExperimentConfig:
+def base(experiment: str) -> cfg.ExperimentConfig:
   """Returns a registered experiment, on our settings.
 
   Model Garden's own are brought to them here, once; what they lack gets a

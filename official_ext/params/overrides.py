@@ -15,8 +15,7 @@ import tensorflow as tf
 import yaml
 
 from official_ext.params import tree
-
-_SCALARS = (int, float, str, bool, type(None))
+from official_ext.params.fields import table
 
 
 def read(override: str) -> dict[str, Any]:
@@ -63,7 +62,7 @@ def read(override: str) -> dict[str, Any]:
 
 def check(override: Mapping[str, Any], params: hyperparams.Config,
           source: str, path: str = '') -> None:
-  """Checks the keys and the types of an override.
+  """Checks the keys of an override, and each value on its own.
 
   Args:
     override: settings, nested by name.
@@ -72,46 +71,26 @@ def check(override: Mapping[str, Any], params: hyperparams.Config,
     path: where in the experiment `params` is, with a dot at its end.
 
   Raises:
-    ValueError: if a key does not exist, saying which do, or a value is of the
-      wrong type.
+    ValueError: if a key does not exist, saying which do, or a value is
+      none that its field takes.
   """
   known = tree.names(params)
   for key, value in override.items():
     if key not in known:
-      close = difflib.get_close_matches(key, known, n=1)
+      close = difflib.get_close_matches(str(key), known, n=1)
       hint = f' Did you mean {path}{close[0]}?' if close else ''
       raise ValueError(
           f'{source}: there is no key {path}{key}.{hint} Keys of '
           f'{path.rstrip(".") or "an experiment"}: {", ".join(sorted(known))}.')
-    if not isinstance(value, Mapping):
-      _check_type(value, type(params), key, f'{source}: {path}{key}')
-      continue
-    below = getattr(params, key)
-    if not isinstance(below, hyperparams.Config):
-      # Unset: an untyped Config would take any key without a word.
-      config_class = tree.group_of(type(params), key)
-      if config_class is None:
+    group = tree.group_of(type(params), key)
+    if group and isinstance(value, Mapping):
+      below = getattr(params, key)
+      if not isinstance(below, hyperparams.Config):
+        # Unset: an untyped Config would take any key without a word.
+        below = group()
+      if tree.names(below):
+        check(value, below, source, f'{path}{key}.')
         continue
-      below = config_class()
-    if vars(below).keys() - set(below.RESERVED_ATTR):
-      check(value, below, source, f'{path}{key}.')
-
-
-def _check_type(value: Any, owner: type, key: str, where: str) -> None:
-  """Raises ValueError on a value that a field cannot take.
-
-  Model Garden takes anything, and `seed=None` would be the text 'None'.
-  """
-  choices = tree.accepted_types(owner, key)
-  if not all(choice in _SCALARS or tree.is_group(choice) for choice in choices):
-    return  # Sequences, and what has no annotation.
-  accepted = [choice for choice in choices if choice in _SCALARS]
-  if float in accepted:
-    accepted.append(int)
-  # None also where the annotation forgets it, as Model Garden's often do.
-  if value is not None and type(value) not in accepted:
-    names = [choice.__name__ for choice in accepted
-             if choice is not type(None)] or ['a group of settings']
-    raise ValueError(
-        f'{where} is {value!r}, but must be {" or ".join(names)}, or null for '
-        'none.')
+    problem = table.problem(type(params), key, value)
+    if problem:
+      raise ValueError(f'{source}: {path}{key} {problem}')

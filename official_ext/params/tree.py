@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 import dataclasses
+import functools
 import types
 import typing
 from typing import Any
@@ -65,7 +66,7 @@ def names(config: hyperparams.Config) -> list[str]:
 
 def accepted_types(owner: type, name: str) -> tuple[Any, ...]:
   """Returns the types that a field takes, those of a union one by one."""
-  annotation = typing.get_type_hints(owner).get(name)
+  annotation = _type_hints(owner).get(name)
   if typing.get_origin(annotation) in (typing.Union, types.UnionType):
     return typing.get_args(annotation)
   return (annotation,)
@@ -79,6 +80,10 @@ def is_group(accepted: Any) -> bool:
 def group_of(owner: type, name: str) -> type[hyperparams.Config] | None:
   """Returns the group that a field takes, as `X | None` does, or None."""
   return next(filter(is_group, accepted_types(owner, name)), None)
+
+
+# Python works them out anew each time, which takes a millisecond.
+_type_hints = functools.cache(typing.get_type_hints)
 
 
 def _walk(config: hyperparams.Config, opens_unset: bool, path: str,

@@ -1,0 +1,1 @@
+"""What every field of an experiment may be: one table, by configuration."""

@@ -1,0 +1,140 @@
+"""What the fields of the backbones take, Model Garden's and ours."""
+
+from __future__ import annotations
+
+from official.vision.configs import backbones as garden
+from official.vision.modeling.backbones import efficientnet
+from official.vision.modeling.backbones import mobiledet
+from official.vision.modeling.backbones import mobilenet
+from official.vision.modeling.backbones import resnet
+from official.vision.modeling.backbones import revnet
+from official.vision.modeling.backbones import spinenet
+from official.vision.modeling.backbones import spinenet_mobile
+from official.vision.modeling.backbones import vit_specs
+
+from official_ext.configs import backbones
+from official_ext.modeling import gelu
+from official_ext.modeling import specs
+from official_ext.params.fields import rules
+
+_SIZE = rules.whole(at_least=1, at_most=2**20)
+_SIZE_OR_PRESET = rules.whole(at_least=1, at_most=2**20, null="the preset's")
+_LEVEL = rules.whole(at_least=1, at_most=10)
+_POOLER = rules.choice(specs.POOLERS)
+_REPRESENTATION_SIZE = rules.whole(
+    at_least=0, at_most=2**20, meaning='0: no such layer')
+
+
+TABLE: dict[type, dict[str, rules.Rule]] = {
+    garden.Backbone: {'type': rules.one_of(garden.Backbone())},
+    backbones.Backbone: {'type': rules.one_of(backbones.Backbone())},
+    backbones.FunnelViT: {
+        'model_name': rules.choice(specs.PRESETS),
+        'layout': rules.text(null="one block of the preset's depth"),
+        'pooling': rules.choice(specs.POOLINGS),
+        'pool_axes': rules.choice(('sequence', 'grid')),
+        'pool_query_only': rules.flag(),
+        'pooler': _POOLER,
+        'representation_size': _REPRESENTATION_SIZE,
+        'hidden_size': _SIZE_OR_PRESET,
+        'patch_size': _SIZE_OR_PRESET,
+        'init_stochastic_depth_rate': rules.fraction(),
+        'layer_scale_init_value': rules.number(at_least=0),
+        'original_init': rules.flag(),
+        'gradient_checkpointing': rules.flag(),
+    },
+    backbones.FunnelTransformer: {
+        'mlp_dim': _SIZE_OR_PRESET,
+        'num_heads': _SIZE_OR_PRESET,
+        'attention_dropout_rate': rules.fraction(),
+        'dropout_rate': rules.fraction(),
+        'activation': rules.choice(gelu.BY_NAME),
+        'norm_epsilon': rules.number(above=0, below=1),
+    },
+    backbones.FastPath: {
+        'fused_layers': rules.flag(),
+        'class_token_only': rules.flag(),
+        'float32_matmuls': rules.flag(null='where the CPU needs it'),
+    },
+    garden.VisionTransformer: {
+        'model_name': rules.choice(vit_specs.VIT_SPECS),
+        'pooler': _POOLER,
+        'representation_size': _REPRESENTATION_SIZE,
+        'hidden_size': _SIZE,
+        'patch_size': _SIZE,
+        'init_stochastic_depth_rate': rules.fraction(),
+        'original_init': rules.flag(),
+        'pos_embed_shape': rules.several(
+            _SIZE, '[rows, columns] of patches', length=2, null='of the image'),
+        'output_encoded_tokens': rules.flag(),
+        'output_2d_feature_maps': rules.flag(),
+        'layer_scale_init_value': rules.number(at_least=0),
+        'transformer_partition_dims': rules.several(
+            _SIZE, 'a list of four whole numbers', length=4, null='none'),
+        'output_attention_scores': rules.flag(),
+    },
+    garden.Transformer: {
+        'mlp_dim': _SIZE,
+        'num_heads': _SIZE,
+        'num_layers': _SIZE,
+        'attention_dropout_rate': rules.fraction(),
+        'dropout_rate': rules.fraction(),
+    },
+    garden.ResNet: {
+        'model_id': rules.choice(resnet.RESNET_SPECS),
+        'depth_multiplier': rules.number(above=0, at_most=1_000),
+        'stem_type': rules.choice(('v0', 'v1')),
+        'se_ratio': rules.probability(),
+        'stochastic_depth_drop_rate': rules.fraction(),
+        'scale_stem': rules.flag(),
+        'resnetd_shortcut': rules.flag(),
+        'replace_stem_max_pool': rules.flag(),
+        'bn_trainable': rules.flag(),
+    },
+    garden.DilatedResNet: {
+        'model_id': rules.choice(resnet.RESNET_SPECS),
+        'output_stride': rules.choice((4, 8, 16, 32)),
+        'multigrid': rules.several(
+            _SIZE, 'a list of whole numbers', null='none'),
+        'stem_type': rules.choice(('v0', 'v1')),
+        'last_stage_repeats': rules.whole(at_least=1, at_most=100),
+        'se_ratio': rules.probability(),
+        'stochastic_depth_drop_rate': rules.fraction(),
+        'resnetd_shortcut': rules.flag(),
+        'replace_stem_max_pool': rules.flag(),
+    },
+    garden.EfficientNet: {
+        'model_id': rules.choice(efficientnet.SCALING_MAP),
+        'se_ratio': rules.probability(),
+        'stochastic_depth_drop_rate': rules.fraction(),
+    },
+    garden.MobileNet: {
+        'model_id': rules.choice(mobilenet.SUPPORTED_SPECS_MAP),
+        'filter_size_scale': rules.number(above=0, at_most=1_000),
+        'stochastic_depth_drop_rate': rules.fraction(),
+        'flat_stochastic_depth_drop_rate': rules.flag(),
+        'output_stride': rules.choice(
+            (1, 2, 4, 8, 16, 32), null='as the model has it'),
+        'output_intermediate_endpoints': rules.flag(),
+    },
+    garden.SpineNet: {
+        'model_id': rules.choice(spinenet.SCALING_MAP),
+        'stochastic_depth_drop_rate': rules.fraction(),
+        'min_level': _LEVEL,
+        'max_level': _LEVEL,
+    },
+    garden.SpineNetMobile: {
+        'model_id': rules.choice(spinenet_mobile.SCALING_MAP),
+        'stochastic_depth_drop_rate': rules.fraction(),
+        'se_ratio': rules.probability(),
+        'expand_ratio': rules.whole(at_least=1, at_most=1_000),
+        'min_level': _LEVEL,
+        'max_level': _LEVEL,
+        'use_keras_upsampling_2d': rules.flag(),
+    },
+    garden.RevNet: {'model_id': rules.choice(revnet.REVNET_SPECS)},
+    garden.MobileDet: {
+        'model_id': rules.choice(mobiledet.SUPPORTED_SPECS_MAP),
+        'filter_size_scale': rules.number(above=0, at_most=1_000),
+    },
+}
