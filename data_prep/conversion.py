@@ -17,6 +17,7 @@ import tempfile
 from typing import Any
 
 from data_prep import cifar
+from data_prep import class_names as class_names_lib
 from data_prep import containers
 from data_prep import hold_out
 from data_prep import image_index
@@ -50,10 +51,12 @@ class Inputs:
     paths: (split, path) of folders and archives; '' lets their names tell.
     form: of `sources.FORMS`.
     validation_labels: path of a list of labels, or ''.
+    class_names: path of a list of the classes by label, or ''.
   """
   paths: tuple[tuple[str, str], ...]
   form: str = 'auto'
   validation_labels: str = ''
+  class_names: str = ''
 
 
 @dataclasses.dataclass(frozen=True)
@@ -211,16 +214,34 @@ def _read_inputs(inputs: Inputs, index: image_index.ImageIndex,
     labels = imagenet_labels.read_validation_labels(inputs.validation_labels)
   named = [(split or _name_of(path), path) for split, path in inputs.paths]
   lists = scan.scan(named, index, listener.scanned)
-  return sources.recognise(index, lists, inputs.form, labels)
+  classes = _read_classes(inputs) if inputs.class_names else ()
+  return sources.recognise(index, lists, inputs.form, labels, classes)
+
+
+def _read_classes(inputs: Inputs) -> list[class_names_lib.ImageClass]:
+  """Reads the classes of other data, with their synsets where known."""
+  if inputs.form != 'auto':
+    raise ValueError(
+        f'--form={inputs.form} and --class_names both say which labels there '
+        'are. Leave out --form.')
+  names = class_names_lib.read(inputs.class_names)
+  manifest = manifests.read(os.path.dirname(inputs.class_names))
+  classes = manifest['classes'] if manifest else []
+  if [item['name'] for item in classes] == names:
+    return [class_names_lib.ImageClass(item['name'], item['synset'])
+            for item in classes]
+  return [class_names_lib.ImageClass(
+      name, name if imagenet_labels.is_synset(name) else '') for name in names]
 
 
 def _read_cifar(inputs: Inputs, index: image_index.ImageIndex,
                 pixels_dir: str, listener: Listener) -> sources.DataSet:
   if len(inputs.paths) > 1:
     raise ValueError('CIFAR comes in one archive; give it as the only --input.')
-  if inputs.form != 'auto' or inputs.validation_labels:
-    raise ValueError('CIFAR has labels of its own. Leave out --form and '
-                     '--validation_labels.')
+  if (inputs.form != 'auto' or inputs.validation_labels or
+      inputs.class_names):
+    raise ValueError('CIFAR has labels of its own. Leave out --form, '
+                     '--validation_labels and --class_names.')
   (_, path), = inputs.paths
   data_set = sources.read_cifar(
       path, os.path.join(pixels_dir, _PIXELS_FILE), index)
@@ -273,7 +294,9 @@ def _check_finished(earlier: dict[str, Any], identity: str,
                     max_corrupt: int, runner: Runner, listener: Listener
                     ) -> Conversion:
   """Compares a finished conversion with its manifest; fixes what differs."""
-  if earlier['identity'] != identity:
+  classes = [(item['name'], item['synset']) for item in earlier['classes']]
+  if earlier['identity'] != identity or classes != [
+      (item.name, item.synset) for item in data_set.classes]:
     storage.remove(os.path.join(output_dir, plans.WORK_FOLDER))
     options = earlier['options']
     is_former = options.get('validation_fraction') and (

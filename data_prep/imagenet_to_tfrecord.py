@@ -41,6 +41,10 @@ _VALIDATION_LABELS = flags.DEFINE_string(
     'devkit, LOC_val_solution.csv or a text file with one synset per line; '
     'needed where they lie in no class folders and no such list is beside '
     'them.')
+_CLASS_NAMES = flags.DEFINE_string(
+    'class_names', '', 'The class_names.txt of the data that a model was '
+    'trained on, for images to test it on: they get its labels. Without it '
+    'labels are counted by the folders that are there.')
 _OUTPUT_DIR = flags.DEFINE_string(
     'output_dir', None, 'Folder of the shards; made if missing.')
 _FORM = flags.DEFINE_enum(
@@ -117,7 +121,8 @@ def _convert(paths: tuple[tuple[str, str], ...]) -> bool:
   reporter = conversion_report.Reporter(sys.stderr)
   try:
     done = conversion.convert(
-        conversion.Inputs(paths, _FORM.value, _VALIDATION_LABELS.value),
+        conversion.Inputs(paths, _FORM.value, _VALIDATION_LABELS.value,
+                          _CLASS_NAMES.value),
         output_dir,
         plans.Options(_SEED.value, _CHECK.value, _JPEG_QUALITY.value,
                       _VALIDATION_FRACTION.value),

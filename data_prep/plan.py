@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 
+from data_prep import class_names as class_names_lib
 from data_prep import image_index
 from data_prep import records
 from data_prep import sources
@@ -204,7 +205,7 @@ def _deal(images: Iterator[image_index.Image], num_images: int, shards: int
 
 
 def _classes_of(images: Sequence[image_index.Image],
-                classes: Sequence[sources.ImageClass]
+                classes: Sequence[class_names_lib.ImageClass]
                 ) -> dict[int, tuple[str, str]]:
   labels = sorted({image.label for image in images})
   return {label: (classes[label].name, classes[label].synset)

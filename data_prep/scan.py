@@ -22,7 +22,17 @@ _IMAGE_SUFFIXES = frozenset({
     '.tiff',
     '.heic', '.heif', '.avif', '.jp2', '.j2k', '.jxl', '.psd', '.dng', '.cr2',
     '.nef', '.arw', '.tga', '.ppm', '.pgm', '.pbm', '.ico', '.exr', '.hdr'})
-_STRAY_FOLDERS = frozenset({'__macosx'})
+# Of systems and tools, many with copies or thumbnails of the images. Any other
+# folder may be a class, one that begins with a dot too.
+_STRAY_FOLDERS = frozenset({
+    '__macosx', '@eadir', '.@__thumb', '.appledouble', '.bzr', '.cache',
+    '.comments', '.documentrevisions-v100', '.dropbox.cache', '.dvc',
+    '.fseventsd', '.git', '.hg', '.idea', '.ipynb_checkpoints',
+    '.picasaoriginals', '.snapshot', '.snapshots', '.spotlight-v100',
+    '.stfolder', '.stversions', '.svn', '.sync', '.temporaryitems', '.thumb',
+    '.thumbnails', '.tmp', '.trash', '.trashes', '.venv', '.vscode',
+    '.xvpics', '.zfs'})
+_STRAY_FOLDER_START = '.trash-'
 _STRAY_NAMES = frozenset({
     'thumbs.db', 'ehthumbs.db', 'desktop.ini', 'icon\r', 'readme', 'license',
     'makefile'})
@@ -87,10 +97,11 @@ def scan(inputs: Sequence[tuple[str, str]], index: image_index.ImageIndex,
 def _stray_reason(path: str) -> str:
   """Says why a file is left out by its name, or ''."""
   parts = path.split('/')
-  if any(part.startswith('.') for part in parts):
+  if parts[-1].startswith('.'):
     return 'hidden'
   if parts[-1].lower() in _STRAY_NAMES or any(
-      part.lower() in _STRAY_FOLDERS for part in parts):
+      part.lower() in _STRAY_FOLDERS or
+      part.lower().startswith(_STRAY_FOLDER_START) for part in parts):
     return 'left behind by a system or a tool'
   if parts[-1] in LISTS:
     return 'a list that comes with the data set'

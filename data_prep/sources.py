@@ -7,6 +7,7 @@ import dataclasses
 import os
 
 from data_prep import cifar
+from data_prep import class_names as class_names_lib
 from data_prep import containers
 from data_prep import folder_tree
 from data_prep import image_index
@@ -19,20 +20,8 @@ FORMS = ('auto', 'imagenet', 'folders')
 IMAGENET_SIZES = {'train': 1_281_167, 'validation': 50_000, 'test': 100_000}
 
 
-@dataclasses.dataclass(frozen=True)
-class ImageClass:
-  """A class.
-
-  Attributes:
-    name: readable.
-    synset: WordNet identifier, or ''.
-  """
-  name: str
-  synset: str = ''
-
-
 # Label 0 of ImageNet, which no image has.
-BACKGROUND = ImageClass('background')
+BACKGROUND = class_names_lib.ImageClass('background')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,14 +35,15 @@ class DataSet:
     is_pixels: whether the images are bare pixels, as of CIFAR.
   """
   form: str
-  classes: tuple[ImageClass, ...]
+  classes: tuple[class_names_lib.ImageClass, ...]
   notes: tuple[str, ...] = ()
   is_pixels: bool = False
 
 
 def recognise(index: image_index.ImageIndex,
               lists: Mapping[str, containers.Member], form: str = 'auto',
-              validation_labels: Mapping[str, str] | None = None) -> DataSet:
+              validation_labels: Mapping[str, str] | None = None,
+              classes: Sequence[class_names_lib.ImageClass] = ()) -> DataSet:
   """Recognises the data set that an index holds, and assigns its images.
 
   Args:
@@ -62,12 +52,15 @@ def recognise(index: image_index.ImageIndex,
     form: of `FORMS`; 'imagenet' labels synsets by ImageNet's 1,000 classes,
       'folders' by the folders that are there.
     validation_labels: synset by stem, for validation images without folders.
+    classes: by label, of the data that a model was trained on; none: the
+      folders tell them.
 
   Returns:
     The data set.
 
   Raises:
-    ValueError: if there are no images, or their places are ambiguous.
+    ValueError: if there are no images, their places are ambiguous, a class has
+      a name that cannot be written, or a folder is none of `classes`.
   """
   folders = index.folders()
   if not folders:
@@ -77,32 +70,30 @@ def recognise(index: image_index.ImageIndex,
   places = _with_flat_splits(places, folders)
   class_names = {place.class_name for place in places.values()
                  if place.class_name is not None}
+  class_names_lib.check(sorted(class_names))
   flat_names = _flat_labels(places, folders, lists, validation_labels)
-  notes = []
+  notes = list(class_names_lib.lookalikes(class_names))
+  notes += [f'the folder {name!r} begins with a dot, and is taken for a class '
+            'all the same' for name in sorted(class_names)
+            if name.startswith('.')]
   if any(place.class_name is None and place.split == 'test'
          for place in places.values()):
     notes.append('the test images have no labels: their records carry -1')
   places = _test_as_validation(places, notes)
-  if _is_imagenet(class_names, flat_names, folders, form):
-    form_name, first_label = 'ImageNet (ILSVRC 2012)', 1
-    ordered = list(imagenet_labels.SYNSETS)
+  if classes:
+    given = _readable_names(lists)
+    labels = {name: class_names_lib.label_of(
+        (name, given.get(name, name)), classes)
+              for name in sorted(class_names | set(flat_names.values()))}
+    form_name = 'a folder per class, labelled by --class_names'
   else:
-    first_label = 0
-    ordered = _order(_classes_of(places, class_names), notes)
-    form_name = _name_form(ordered, folders, lists)
-  labels = {name: number for number, name in enumerate(
-      ordered, start=first_label)}
-  unexpected = sorted((class_names | set(flat_names.values())) - set(labels))
-  if unexpected:
-    raise ValueError(
-        f'{unexpected[0]!r} is no class of the training images. Classes are '
-        'the folders of the training split.')
+    form_name, labels, classes = _classes(
+        places, folders, flat_names, lists, form, notes)
   for folder, place in places.items():
     index.assign(folder, place.split, _labeller(place, labels, flat_names))
-  if first_label:
+  if any(item is BACKGROUND for item in classes):
     _note_sizes(index, notes)
-  return DataSet(
-      form_name, _image_classes(ordered, first_label, lists), tuple(notes))
+  return DataSet(form_name, tuple(classes), tuple(notes))
 
 
 def read_cifar(path: str, pixels_path: str, index: image_index.ImageIndex
@@ -132,9 +123,34 @@ def read_cifar(path: str, pixels_path: str, index: image_index.ImageIndex
     index.assign(folder, split, label)
   return DataSet(
       cifar.version_of(path).name,
-      tuple(ImageClass(name) for name in class_names),
+      tuple(class_names_lib.ImageClass(name) for name in class_names),
       ('the pixels are encoded as JPEG without subsampling of colors; the test '
        'images are written as validation-*',), is_pixels=True)
+
+
+def _classes(places: Mapping[str, folder_tree.Place],
+             folders: Mapping[str, str], flat_names: Mapping[str, str],
+             lists: Mapping[str, containers.Member], form: str,
+             notes: list[str]
+             ) -> tuple[str, dict[str, int], list[class_names_lib.ImageClass]]:
+  """Returns the form, label by folder or synset, and the classes by label."""
+  class_names = {place.class_name for place in places.values()
+                 if place.class_name is not None}
+  if _is_imagenet(class_names, flat_names, folders, form):
+    form_name, background = 'ImageNet (ILSVRC 2012)', [BACKGROUND]
+    ordered = list(imagenet_labels.SYNSETS)
+  else:
+    background = []
+    ordered = _order(_trained(places, class_names), notes)
+    form_name = _name_form(ordered, folders, lists)
+  labels = {name: number for number, name in enumerate(
+      ordered, start=len(background))}
+  unexpected = sorted((class_names | set(flat_names.values())) - set(labels))
+  if unexpected:
+    raise ValueError(
+        f'{unexpected[0]!r} is no class of the training images. Classes are '
+        'the folders of the training split.')
+  return form_name, labels, background + _image_classes(ordered, lists)
 
 
 def _with_flat_splits(places: Mapping[str, folder_tree.Place],
@@ -220,7 +236,7 @@ def _is_imagenet(class_names: set[str], flat_names: Mapping[str, str],
   return False
 
 
-def _classes_of(places: Mapping[str, folder_tree.Place], class_names: set[str]
+def _trained(places: Mapping[str, folder_tree.Place], class_names: set[str]
                 ) -> set[str]:
   """Returns the classes: those of the training split where there is one."""
   trained = {place.class_name for place in places.values()
@@ -234,10 +250,6 @@ def _order(class_names: set[str], notes: list[str]) -> list[str]:
     raise ValueError(
         f'there is one class only, {min(class_names, default=None)!r}. Give '
         'the folder above the class folders.')
-  unusable = [name for name in class_names if len(name.splitlines()) != 1]
-  if unusable:
-    raise ValueError(f'the class {unusable[0]!r} has a line break in its name. '
-                     'Rename the folder.')
   if all(name.isascii() and name.isdigit() for name in class_names):
     notes.append('the class names are numbers: labels follow their value')
     return sorted(class_names, key=lambda name: (int(name), name))
@@ -275,21 +287,26 @@ def _labeller(place: folder_tree.Place, labels: Mapping[str, int],
   return label
 
 
-def _image_classes(ordered: Sequence[str], first_label: int,
+def _image_classes(ordered: Sequence[str],
                    lists: Mapping[str, containers.Member]
-                   ) -> tuple[ImageClass, ...]:
-  """Returns the classes by label, with the names that a list gives them."""
+                   ) -> list[class_names_lib.ImageClass]:
+  """Returns the classes in order, with the names that a list gives them."""
+  names = _readable_names(lists)
+  class_names_lib.check(names.values(), 'in the list of synsets, the class')
+  return [class_names_lib.ImageClass(
+      names.get(name, name), name if imagenet_labels.is_synset(name) else '')
+          for name in ordered]
+
+
+def _readable_names(lists: Mapping[str, containers.Member]) -> dict[str, str]:
+  """Returns the name by synset that the lists among the inputs give."""
   names = {}
   for file in ('synsets.tsv', 'words.txt', 'synset_words.txt',
                'LOC_synset_mapping.txt'):
     if file in lists:
       names.update(imagenet_labels.read_class_names(
           lists[file].read().decode(errors='replace')))
-  background = (BACKGROUND,) * first_label
-  return background + tuple(
-      ImageClass(names.get(name, name),
-                 name if imagenet_labels.is_synset(name) else '')
-      for name in ordered)
+  return names
 
 
 def _note_sizes(index: image_index.ImageIndex, notes: list[str]) -> None:

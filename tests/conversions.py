@@ -26,14 +26,15 @@ def convert_here(tasks, report=lambda num_images, num_bytes: None):
 
 
 def convert(inputs, output_dir, form='auto', validation_labels='', shards=None,
-            max_corrupt=0, num_workers=0, runner=None, **options):
+            max_corrupt=0, num_workers=0, runner=None, class_names='',
+            **options):
   """Converts; `inputs` is a path, or (split, path) pairs."""
   if not isinstance(inputs, (list, tuple)):
     inputs = [('', inputs)]
   return conversion.convert(
       conversion.Inputs(
           tuple((split, str(path)) for split, path in inputs), form,
-          str(validation_labels)),
+          str(validation_labels), str(class_names)),
       str(output_dir), plan.Options(**options), shards or {}, max_corrupt,
       runner or (functools.partial(
           process_pool.convert, num_workers=num_workers,

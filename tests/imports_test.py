@@ -11,13 +11,13 @@ from scripts import structure
 # without a list is a plain module.
 ORDER = {
     'data_prep': [
-        'storage', 'tfrecord_file', 'records', 'digits_to_tfrecord',
-        'jpeg_structure', 'images', 'cifar', 'containers', 'image_index',
-        'hold_out', 'scan', 'imagenet_labels', 'folder_tree', 'sources',
-        'plan', 'shards',
-        'process_pool', 'beam_pipeline', 'manifest', 'conversion',
-        'conversion_report', 'imagenet_to_tfrecord', 'benchmark_conversion',
-        'verification', 'verify_tfrecords',
+        'storage', 'tfrecord_file', 'records', 'class_names',
+        'digits_to_tfrecord', 'jpeg_structure', 'images', 'cifar',
+        'containers', 'image_index', 'hold_out', 'scan', 'imagenet_labels',
+        'folder_tree', 'sources', 'plan', 'shards', 'process_pool',
+        'beam_pipeline', 'manifest', 'conversion', 'conversion_report',
+        'imagenet_to_tfrecord', 'benchmark_conversion', 'verification',
+        'verify_tfrecords',
     ],
     'official_ext.legacy_keras': [],
     'official_ext.command_line': [

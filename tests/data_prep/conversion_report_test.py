@@ -5,6 +5,7 @@ import io
 import pytest
 import yaml
 
+from data_prep import class_names
 from data_prep import conversion_report
 from data_prep import sources
 
@@ -30,7 +31,7 @@ def test_names_do_nothing_to_a_terminal():
 def test_a_class_called_background_counts():
   stream = io.StringIO()
   reporter = conversion_report.Reporter(stream)
-  names = [sources.ImageClass(name) for name in ('background', 'dog')]
+  names = [class_names.ImageClass(name) for name in ('background', 'dog')]
   reporter.recognised(
       sources.DataSet('a folder per class', tuple(names)), {'train': (2, 10)})
   assert 'a folder per class, 2 classes' in stream.getvalue()

@@ -1,0 +1,156 @@
+"""Names of classes: which are taken, and the labels that a list gives them.
+
+`class_names.txt` has one name per line, so a name that some program would read
+as two lines, or as none, is refused before it gets there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+import dataclasses
+import difflib
+import unicodedata
+
+from data_prep import storage
+
+# Control characters, line and paragraph separators: all that str.splitlines
+# splits at is among them.
+_REFUSED_CATEGORIES = frozenset({'Cc', 'Zl', 'Zp'})
+# Readers drop it where a file begins.
+_BYTE_ORDER_MARK = '\ufeff'
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageClass:
+  """A class.
+
+  Attributes:
+    name: readable.
+    synset: WordNet identifier, or ''.
+  """
+  name: str
+  synset: str = ''
+
+
+def fault(name: str) -> str:
+  """Says what is wrong with the name of a class, or ''."""
+  for character in name:
+    if (unicodedata.category(character) in _REFUSED_CATEGORIES or
+        character == _BYTE_ORDER_MARK):
+      # What has no name in Unicode are the control characters.
+      called = unicodedata.name(character, 'a control character')
+      return f'holds U+{ord(character):04X} ({called.lower()})'
+  if not any(character.isprintable() and not character.isspace()
+             for character in name):
+    return 'has no character that can be seen'
+  return ''
+
+
+def check(names: Iterable[str], where: str = 'the class folder') -> None:
+  """Checks the names of classes.
+
+  Args:
+    names: the names.
+    where: what has such a name, for the message.
+
+  Raises:
+    ValueError: if a name cannot stand on a line of its own, naming it.
+  """
+  for name in names:
+    found = fault(name)
+    if found:
+      raise ValueError(
+          f'{where} {name!a} {found}, which no line of class_names.txt can '
+          'have. Rename it.')
+
+
+def lookalikes(names: Iterable[str]) -> Iterator[str]:
+  """Yields a note for each two names that a person may take for one.
+
+  Args:
+    names: of the classes.
+
+  Yields:
+    What their difference is: Unicode form, case, or spaces around them.
+  """
+  by_look = {}
+  for name in sorted(names):
+    look = ' '.join(unicodedata.normalize('NFC', name).casefold().split())
+    other = by_look.setdefault(look, name)
+    if other == name:
+      continue
+    if unicodedata.normalize('NFC', name) == unicodedata.normalize(
+        'NFC', other):
+      yield (f'the classes {other!a} and {name!a} differ in their Unicode form '
+             'alone and look the same: if one is meant, merge their folders')
+    else:
+      yield (f'the classes {other!a} and {name!a} differ in case or spaces '
+             'alone: if one is meant, merge their folders')
+
+
+def read(path: str) -> list[str]:
+  """Reads a list of names, one per line.
+
+  Args:
+    path: a class_names.txt.
+
+  Returns:
+    The names by label.
+
+  Raises:
+    ValueError: if it is no such list, naming the line.
+  """
+  flag = f'--class_names={path}'
+  if storage.is_folder(path):
+    raise ValueError(
+        f'{flag} is a folder. Give the class_names.txt that lies beside the '
+        'training shards.')
+  if not storage.exists(path):
+    raise ValueError(f'{flag} does not exist.')
+  try:
+    text = storage.read_bytes(path).decode('utf-8-sig')
+  except UnicodeDecodeError:
+    raise ValueError(f'{flag} is not UTF-8 text. Save it as such.') from None
+  lines = text.removesuffix('\n').split('\n')
+  names = [line.removesuffix('\r') for line in lines]
+  for number, name in enumerate(names, start=1):
+    check([name], f'{flag}: line {number}')
+  return names
+
+
+def label_of(wanted: Sequence[str], classes: Sequence[ImageClass]) -> int:
+  """Finds the label of a folder.
+
+  Args:
+    wanted: what the folder may be called: its name and, of a synset, words.
+    classes: the classes by label.
+
+  Returns:
+    The label of the one class that is called so.
+
+  Raises:
+    ValueError: if it is none of them, naming the nearest, or several.
+  """
+  folder = wanted[0]
+  labels = [label for label, item in enumerate(classes)
+            if item.synset == folder] or [
+                label for label, item in enumerate(classes)
+                if item.name in wanted]
+  if len(labels) == 1:
+    return labels[0]
+  if labels:
+    raise ValueError(
+        f'the folder {folder!r} may be label {labels[0]} or {labels[1]}: '
+        '--class_names gives both this name. Tell them apart there.')
+  names = [item.name for item in classes]
+  alike = [name for name in names if unicodedata.normalize('NFC', name) ==
+           unicodedata.normalize('NFC', folder)]
+  if alike:
+    raise ValueError(
+        f'the folder {folder!a} is no class of --class_names, which has '
+        f'{alike[0]!a}: the same in another Unicode form. Rename the folder.')
+  near = difflib.get_close_matches(folder, names, n=1, cutoff=0) or names
+  raise ValueError(
+      f'the folder {folder!r} is none of the {len(names)} classes of '
+      f'--class_names; the nearest is {near[0]!r}. Rename the folder, or leave '
+      'it out.')
