@@ -22,6 +22,7 @@ from data_prep import containers
 from data_prep import hold_out
 from data_prep import image_index
 from data_prep import imagenet_labels
+from data_prep import images
 from data_prep import manifest as manifests
 from data_prep import plan as plans
 from data_prep import records
@@ -104,7 +105,8 @@ def convert(inputs: Inputs, output_dir: str, options: plans.Options,
   Args:
     inputs: what to convert.
     output_dir: folder of the shards; made if missing.
-    options: what decides their bytes.
+    options: what decides their bytes; an empty `exif_orientation` is 'ignore'
+      of ImageNet and 'apply' of other images.
     shards: number of shards by split; 0 for as many as fit the size.
     max_corrupt: corrupt images up to which the conversion counts.
     runner: converts the shards.
@@ -130,6 +132,7 @@ def convert(inputs: Inputs, output_dir: str, options: plans.Options,
     _check_duplicates(index)
     if options.validation_fraction:
       _hold_out(index, options.validation_fraction)
+    options = _with_defaults(options, data_set)
     listener.recognised(data_set, index.totals())
     some = list(itertools.islice(index.left_out(is_lost=False), _SHOWN))
     listener.left_out(some, index.num_left_out(is_lost=False))
@@ -274,6 +277,17 @@ def _hold_out(index: image_index.ImageIndex, fraction: float) -> None:
     raise ValueError(
         f'--validation_fraction={fraction:g} leaves no images for training or '
         'for validation. Choose another.')
+
+
+def _with_defaults(options: plans.Options, data_set: sources.DataSet
+                   ) -> plans.Options:
+  """Fills in what depends on the data set."""
+  if options.exif_orientation:
+    return options
+  # Those who train on ImageNet take its pixels as they are stored.
+  return dataclasses.replace(
+      options, exif_orientation=(images.IGNORE if data_set.is_imagenet
+                                 else images.APPLY))
 
 
 def _identity(tasks: Sequence[plans.ShardTask]) -> str:

@@ -137,6 +137,13 @@ def summary(done: conversion.Conversion, output_dir: str, seconds: float
     if listed['count']:
       lines.append(f'{listed["count"]:,} {words}: '
                    f'{os.path.join(output_dir, listed["file"])}')
+  turned, other = (manifest.get(key, 0)
+                   for key in ('num_turned', 'num_other_profiles'))
+  if turned:
+    lines.append(f'{turned:,} turned by their EXIF orientation')
+  if other:
+    lines.append(f'{other:,} with a color profile that is not sRGB, which is '
+                 'ignored here and wherever the model is served')
   empty = [item for item in manifest['classes']
            if not item['num_images'].get('train') and
            done.data_set.classes[item['label']] is not sources.BACKGROUND]

@@ -70,6 +70,11 @@ _MAX_CORRUPT = flags.DEFINE_integer(
 _JPEG_QUALITY = flags.DEFINE_integer(
     'jpeg_quality', 100, 'Of images that are no JPEG and have to become one.',
     lower_bound=1, upper_bound=100)
+_EXIF_ORIENTATION = flags.DEFINE_enum(
+    'exif_orientation', None, images.EXIF_ORIENTATIONS,
+    'apply: images are turned as their EXIF orientation says, and re-encoded '
+    'for it; ignore: none is turned. By default ignore of ImageNet, as its '
+    'convention is, and apply of others.')
 _SEED = flags.DEFINE_integer('seed', 0, 'Of the order of the images.')
 _NUM_WORKERS = flags.DEFINE_integer(
     'num_workers', None, 'Processes; by default one per CPU core.',
@@ -125,7 +130,8 @@ def _convert(paths: tuple[tuple[str, str], ...]) -> bool:
                           _CLASS_NAMES.value),
         output_dir,
         plans.Options(_SEED.value, _CHECK.value, _JPEG_QUALITY.value,
-                      _VALIDATION_FRACTION.value),
+                      _VALIDATION_FRACTION.value,
+                      _EXIF_ORIENTATION.value or ''),
         {split: number.value for split, number in _SHARDS.items()},
         _MAX_CORRUPT.value, lambda tasks: _run(tasks, reporter), reporter)
   finally:

@@ -1,22 +1,31 @@
 """What are these bytes: fit for training, to be re-encoded, or corrupt?
 
 The training pipeline decodes with TensorFlow's JPEG decoder. What it takes
-passes through untouched; other images become RGB JPEGs; the rest is corrupt.
-The content decides, never the name.
+passes through untouched; other images become RGB JPEGs, and so do photographs
+that are to be turned; the rest is corrupt. The content decides, never the name.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 import dataclasses
 import io
+from typing import Any
 import warnings
 
 import numpy as np
 from PIL import Image
+from PIL import TiffImagePlugin
 
+from data_prep import color_profile
+from data_prep import exif_orientation
 from data_prep import jpeg_structure
+from data_prep import rgb_pixels
 
 CHECKS = ('header', 'decode')
+APPLY, IGNORE = 'apply', 'ignore'
+# What becomes of the orientation that a photograph's EXIF data say.
+EXIF_ORIENTATIONS = (APPLY, IGNORE)
 
 # TensorFlow refuses what has 2**29 values or more once decoded.
 MAX_PIXELS = (2**29 - 1) // 3
@@ -24,8 +33,7 @@ MAX_PIXELS = (2**29 - 1) // 3
 MIN_SIDE_PX = 2
 
 # What Pillow may try; its other plugins run on fewer files and more faults.
-_PILLOW_FORMATS = ('JPEG', 'PNG', 'GIF', 'BMP', 'WEBP', 'TIFF')
-_SIXTEEN_BITS = ('I;16', 'I;16B', 'I;16L', 'I;16N')
+_PILLOW_FORMATS = ('JPEG', 'PNG', 'GIF', 'BMP', 'WEBP')
 
 
 class CorruptImageError(ValueError):
@@ -42,11 +50,16 @@ class CheckedImage:
     height: px.
     was: '' if `encoded` is what came in; else the form that was re-encoded,
       such as 'PNG'.
+    orientation: by which it was turned; 1 if it was not.
+    has_other_profile: whether it has a color profile that is not sRGB, and
+      is ignored.
   """
   encoded: bytes
   width: int
   height: int
   was: str = ''
+  orientation: int = exif_orientation.UPRIGHT
+  has_other_profile: bool = False
 
 
 def looks_like_image(start: bytes) -> bool:
@@ -61,8 +74,8 @@ def looks_like_image(start: bytes) -> bool:
   return _form(start) is not None
 
 
-def check(data: bytes, how: str = 'header', jpeg_quality: int = 100
-          ) -> CheckedImage:
+def check(data: bytes, how: str = 'header', jpeg_quality: int = 100,
+          orientations: str = APPLY) -> CheckedImage:
   """Makes sure that the training pipeline can decode an image.
 
   Args:
@@ -70,6 +83,8 @@ def check(data: bytes, how: str = 'header', jpeg_quality: int = 100
     how: 'header' reads the structure of a JPEG file
       (`data_prep.jpeg_structure`); 'decode' also decodes its pixels.
     jpeg_quality: of what is re-encoded, 1 to 100; colors are not subsampled.
+    orientations: one of EXIF_ORIENTATIONS: 'apply' turns images by it,
+      'ignore' turns none, of whatever form.
 
   Returns:
     The image, untouched where the pipeline takes it as it is.
@@ -83,17 +98,25 @@ def check(data: bytes, how: str = 'header', jpeg_quality: int = 100
   if form is None:
     raise CorruptImageError(f'not an image: begins with {data[:4].hex(" ")}')
   if form != 'JPEG':
-    return _reencode(data, form, jpeg_quality)
+    return _reencode(
+        data, form, jpeg_quality, exif_orientation.of_file(data, form)
+        if orientations == APPLY else exif_orientation.UPRIGHT)
   try:
     structure = jpeg_structure.parse(data)
   except jpeg_structure.InvalidJpegError as error:
     raise CorruptImageError(f'JPEG: {error}') from None
   _check_pixels(structure.width, structure.height)
-  if not structure.supported:
-    return _reencode(data, 'JPEG of a rare kind', jpeg_quality)
+  orientation = (exif_orientation.of_exif(structure.exif)
+                 if orientations == APPLY else exif_orientation.UPRIGHT)
+  if not structure.supported or orientation != exif_orientation.UPRIGHT:
+    return _reencode(
+        data, 'JPEG' if structure.supported else 'JPEG of a rare kind',
+        jpeg_quality, orientation)
   if how == 'decode':
-    _decode(data, 'JPEG', scaled_down=True)
-  return CheckedImage(data, structure.width, structure.height)
+    _decode(data, 'JPEG', _read_scaled_down)
+  return CheckedImage(
+      data, structure.width, structure.height,
+      has_other_profile=not color_profile.is_srgb(structure.profile))
 
 
 def encode_pixels(pixels: np.ndarray, jpeg_quality: int) -> CheckedImage:
@@ -137,8 +160,19 @@ def _check_pixels(width: int, height: int) -> None:
         f'{MIN_SIDE_PX} px')
 
 
-def _reencode(data: bytes, form: str, jpeg_quality: int) -> CheckedImage:
-  return _encode(_decode(data, form), form, jpeg_quality)
+def _reencode(data: bytes, form: str, jpeg_quality: int, orientation: int
+              ) -> CheckedImage:
+  if form == 'TIFF':
+    # Pillow turns TIFF by itself.
+    data = exif_orientation.upright_tiff(data)
+  image, profile = _decode(data, form, _read_rgb)
+  was = form
+  if orientation != exif_orientation.UPRIGHT:
+    image = exif_orientation.turn(image, orientation)
+    was = f'{form}, turned by EXIF orientation {orientation}'
+  return dataclasses.replace(
+      _encode(image, was, jpeg_quality), orientation=orientation,
+      has_other_profile=not color_profile.is_srgb(profile))
 
 
 def _encode(image: Image.Image, was: str, jpeg_quality: int) -> CheckedImage:
@@ -151,17 +185,17 @@ def _encode(image: Image.Image, was: str, jpeg_quality: int) -> CheckedImage:
   return CheckedImage(encoded.getvalue(), image.width, image.height, was)
 
 
-def _decode(data: bytes, form: str, scaled_down: bool = False) -> Image.Image:
-  """Decodes an image, of an animation the first frame, to RGB.
+def _decode(data: bytes, form: str,
+            read: Callable[[Image.Image, bytes], Any]) -> Any:
+  """Opens and reads an image, of an animation the first frame.
 
   Args:
     data: the file.
     form: what it is, for the error.
-    scaled_down: decode a JPEG to an eighth of its size, which reads all of it
-      but costs less.
+    read: takes the open image and the file.
 
   Returns:
-    The image, loaded, in mode RGB unless `scaled_down`.
+    What `read` returned.
 
   Raises:
     CorruptImageError: if it cannot be decoded.
@@ -170,14 +204,12 @@ def _decode(data: bytes, form: str, scaled_down: bool = False) -> Image.Image:
     with warnings.catch_warnings():
       # Of large images, which are checked here, and of odd metadata.
       warnings.simplefilter('ignore')
-      image = Image.open(io.BytesIO(data), formats=_PILLOW_FORMATS)
+      file = io.BytesIO(data)
+      # Opened as what it is, a TIFF file says why it cannot be.
+      image = (TiffImagePlugin.TiffImageFile(file) if form == 'TIFF' else
+               Image.open(file, formats=_PILLOW_FORMATS))
       _check_pixels(*image.size)
-      if scaled_down:
-        image.draft('RGB', (1, 1))
-        image.load()
-        return image
-      image.load()
-      return _to_rgb(image)
+      return read(image, data)
   except CorruptImageError:
     raise
   # Pillow's plugins raise whatever a damaged file leads them to: OSError,
@@ -190,12 +222,14 @@ def _decode(data: bytes, form: str, scaled_down: bool = False) -> Image.Image:
     raise CorruptImageError(f'{form}: {reason}') from error
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
-  """Converts to 8 bits per channel, without transparency, as TensorFlow."""
-  if image.mode in _SIXTEEN_BITS:
-    shades = np.asarray(image)
-    return Image.fromarray((shades >> 8).astype(np.uint8)).convert('RGB')
-  if image.mode in ('I', 'F'):
-    raise CorruptImageError(
-        f'pixels of mode {image.mode}, whose range is not known')
-  return image.convert('RGB')
+def _read_rgb(image: Image.Image, data: bytes) -> tuple[Image.Image, bytes]:
+  """Returns the image in mode RGB, and its color profile or b''."""
+  converted = rgb_pixels.convert(image, data)
+  return converted, image.info.get('icc_profile') or b''
+
+
+def _read_scaled_down(image: Image.Image, data: bytes) -> None:
+  """Decodes a JPEG to an eighth of its size: all of it, but at less cost."""
+  del data
+  image.draft('RGB', (1, 1))
+  image.load()

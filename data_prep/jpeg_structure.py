@@ -24,6 +24,8 @@ _OTHER_FRAMES = frozenset(
 _DHT, _SOI, _EOI, _SOS, _DQT, _DNL, _DRI = (
     0xC4, 0xD8, 0xD9, 0xDA, 0xDB, 0xDC, 0xDD)
 _SKIPPED = frozenset({_DNL, 0xFE, *range(0xE0, 0xF0)})  # Also COM and APPn.
+_APP1, _APP2 = 0xE1, 0xE2
+_EXIF, _PROFILE = b'Exif\0\0', b'ICC_PROFILE\0'
 _WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD8)})
 
 # In compressed pixels FF is followed by 00 or is a restart marker.
@@ -53,11 +55,15 @@ class Structure:
     supported: whether every build of libjpeg decodes it: 8 bits, Huffman
       coded, baseline, extended or progressive, of 1, 3 or 4 components. The
       scans of others are not looked at.
+    exif: the first EXIF data before the pixels, or b''.
+    profile: the ICC profile, or b''.
   """
   width: int
   height: int
   components: int
   supported: bool
+  exif: bytes = b''
+  profile: bytes = b''
 
 
 def parse(data: bytes) -> Structure:
@@ -97,6 +103,9 @@ class _Parser:
     self._huffman_tables = {}
     self._num_scans = 0
     self._is_complete = False
+    self._exif = b''
+    # By number: a profile of more than a segment comes in parts.
+    self._profile_parts = {}
 
   def parse(self) -> Structure:
     position = len(START) - 1
@@ -107,10 +116,10 @@ class _Parser:
       if marker == _EOI:
         if not self._num_scans:
           raise InvalidJpegError('ends before any pixels')
-        return self._structure
+        return self._described()
       start, end = self._segment(marker, position)
       if marker in _SKIPPED:
-        pass
+        self._read_application_data(marker, start, end)
       elif marker == _DQT:
         self._read_quantization_tables(start, end)
       elif marker == _DHT:
@@ -128,8 +137,24 @@ class _Parser:
       else:
         raise InvalidJpegError(f'unknown marker FF{marker:02X}')
       if self._structure and not self._structure.supported:
-        return self._structure
+        return self._described()
       position = end
+
+  def _described(self) -> Structure:
+    profile = b''.join(
+        part for _, part in sorted(self._profile_parts.items()))
+    return dataclasses.replace(
+        self._structure, exif=self._exif, profile=profile)
+
+  def _read_application_data(self, marker: int, start: int, end: int) -> None:
+    data = self._data
+    if self._num_scans:
+      return
+    if marker == _APP1 and not self._exif and data.startswith(_EXIF, start):
+      self._exif = data[start:end]
+    elif marker == _APP2 and data.startswith(_PROFILE, start):
+      number = start + len(_PROFILE)
+      self._profile_parts[data[number:number + 1]] = data[number + 2:end]
 
   def _next_marker(self, position: int) -> tuple[int, int]:
     """Returns the next marker and where it ends; libjpeg skips bytes too."""

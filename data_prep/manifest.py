@@ -147,7 +147,10 @@ def build(data_set: sources.DataSet, options: plans.Options,
     The manifest.
   """
   splits, counts = {}, {}
+  num_turned = num_other_profiles = 0
   for result in results:
+    num_turned += result.num_turned
+    num_other_profiles += result.num_other_profiles
     split = splits.setdefault(
         result.split, {'num_images': 0, 'num_bytes': 0, 'shards': []})
     split['num_images'] += result.num_images
@@ -170,6 +173,9 @@ def build(data_set: sources.DataSet, options: plans.Options,
       },
       'splits': splits,
       **lists,
+      # Missing where a version before these counts converted.
+      'num_turned': num_turned,
+      'num_other_profiles': num_other_profiles,
       'classes': [
           {'label': label, 'name': image_class.name,
            'synset': image_class.synset, 'num_images': counts.get(label, {})}

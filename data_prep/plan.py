@@ -14,6 +14,7 @@ import os
 
 from data_prep import class_names as class_names_lib
 from data_prep import image_index
+from data_prep import images as images_lib
 from data_prep import records
 from data_prep import sources
 from data_prep import storage
@@ -38,11 +39,13 @@ class Options:
     check: 'header' or 'decode'.
     jpeg_quality: of what is re-encoded.
     validation_fraction: of the training images, held out.
+    exif_orientation: one of `images.EXIF_ORIENTATIONS`.
   """
   seed: int = 0
   check: str = 'header'
   jpeg_quality: int = 100
   validation_fraction: float = 0.0
+  exif_orientation: str = images_lib.APPLY
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,20 +90,22 @@ class ShardPlan:
   Attributes:
     check: 'header' or 'decode'.
     jpeg_quality: of what is re-encoded.
+    exif_orientation: one of `images.EXIF_ORIENTATIONS`.
     is_pixels: whether the images are bare pixels.
     classes: (name, synset) by label.
     images: the images, in order.
   """
   check: str
   jpeg_quality: int
+  exif_orientation: str
   is_pixels: bool
   classes: dict[int, tuple[str, str]]
   images: list[image_index.Image]
 
   def digest(self) -> str:
     """Returns the SHA-256 of what decides the shard, not where files lie."""
-    content = [self.check, self.jpeg_quality, self.is_pixels,
-               sorted(self.classes.items()),
+    content = [self.check, self.jpeg_quality, self.exif_orientation,
+               self.is_pixels, sorted(self.classes.items()),
                [(image.name, image.size, image.label)
                 for image in self.images]]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
@@ -184,6 +189,7 @@ def make(index: image_index.ImageIndex, data_set: sources.DataSet,
     for number, images in enumerate(dealt):
       plan = ShardPlan(
           check=options.check, jpeg_quality=options.jpeg_quality,
+          exif_orientation=options.exif_orientation,
           is_pixels=data_set.is_pixels, images=images,
           classes=_classes_of(images, data_set.classes))
       task = ShardTask(

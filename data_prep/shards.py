@@ -16,6 +16,7 @@ import re
 import numpy as np
 
 from data_prep import cifar
+from data_prep import exif_orientation
 from data_prep import image_index
 from data_prep import images
 from data_prep import plan as plans
@@ -42,6 +43,8 @@ class ShardResult:
     class_counts: records by label.
     reencoded: (file, what it was) of images that are not as they came.
     quarantined: (file, reason) of images that are in no record.
+    num_turned: records that were turned by their EXIF orientation.
+    num_other_profiles: records with a color profile that is not sRGB.
   """
   name: str
   split: str
@@ -53,6 +56,8 @@ class ShardResult:
   class_counts: dict[int, int]
   reencoded: list[tuple[str, str]]
   quarantined: list[tuple[str, str]]
+  num_turned: int
+  num_other_profiles: int
 
   def write(self, path: str) -> None:
     storage.write_bytes(path, json.dumps(dataclasses.asdict(self)).encode())
@@ -117,8 +122,10 @@ def convert_shard(task: plans.ShardTask,
     return finished
   plan = plans.ShardPlan.read(task.plan_path)
   counts, reencoded, quarantined = collections.Counter(), [], []
+  num_turned = num_other_profiles = 0
 
   def convert() -> Iterator[records.ImageRecord]:
+    nonlocal num_turned, num_other_profiles
     for image in plan.images:
       name, synset = plan.classes[image.label]
       file_name = _file_name(image, name, synset)
@@ -129,6 +136,8 @@ def convert_shard(task: plans.ShardTask,
       else:
         if checked.was and not plan.is_pixels:
           reencoded.append((file_name, checked.was))
+        num_turned += checked.orientation != exif_orientation.UPRIGHT
+        num_other_profiles += checked.has_other_profile
         counts[image.label] += 1
         yield records.ImageRecord(
             encoded=checked.encoded, label=image.label, class_name=name,
@@ -140,7 +149,7 @@ def convert_shard(task: plans.ShardTask,
   result = ShardResult(
       task.name, task.split, task.digest, task.stamp, written.num_records,
       written.num_bytes, written.sha256, dict(sorted(counts.items())),
-      reencoded, quarantined)
+      reencoded, quarantined, num_turned, num_other_profiles)
   result.write(task.result_path)
   return result
 
@@ -179,7 +188,8 @@ def _check(image: image_index.Image, plan: plans.ShardPlan
     pixels = np.frombuffer(data, np.uint8).reshape(cifar.SHAPE)
     return images.encode_pixels(
         np.moveaxis(pixels, 0, -1), plan.jpeg_quality)  # [C, H, W] -> [H, W, C]
-  return images.check(data, plan.check, plan.jpeg_quality)
+  return images.check(
+      data, plan.check, plan.jpeg_quality, plan.exif_orientation)
 
 
 def _file_name(image: image_index.Image, class_name: str, synset: str) -> str:

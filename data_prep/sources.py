@@ -39,6 +39,12 @@ class DataSet:
   notes: tuple[str, ...] = ()
   is_pixels: bool = False
 
+  @property
+  def is_imagenet(self) -> bool:
+    """Whether the classes are synsets: ImageNet, or a part or more of it."""
+    return all(image_class.synset for image_class in self.classes
+               if image_class is not BACKGROUND)
+
 
 def recognise(index: image_index.ImageIndex,
               lists: Mapping[str, containers.Member], form: str = 'auto',

@@ -27,6 +27,7 @@ THROUGH = {
         'data_prep.manifest', 'data_prep.plan', 'data_prep.process_pool',
         'data_prep.scan', 'data_prep.shards'],
     'data_prep/imagenet_to_tfrecord_test.py': ['data_prep.verify_tfrecords'],
+    'data_prep/rgb_pixels_test.py': ['data_prep.tiff_kinds'],
     'data_prep/sources_test.py': ['data_prep.image_index'],
     'layouts/plan_test.py': ['official_ext.layouts.model_flags'],
     'params/experiment_test.py': [

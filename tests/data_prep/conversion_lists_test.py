@@ -3,8 +3,12 @@
 import os
 
 import conversions
+import handmade_images
 import image_trees
 import pytest
+
+from data_prep import conversion_report
+from data_prep import verification
 
 
 def test_corrupt_images_are_listed_and_counted(folder, tmp_path):
@@ -141,3 +145,70 @@ def test_what_is_reencoded_is_listed(folder, tmp_path):
   images = conversions.images(tmp_path / 'out', 'train')
   assert images['a/png.JPEG'][:3] == b'\xff\xd8\xff'
   assert images['a/cmyk.jpg'] == (folder / 'a/cmyk.jpg').read_bytes()
+
+
+def photographs(root, *classes):
+  """Files in class folders: one upright, one to be turned, in each."""
+  for seed, name in enumerate(classes):
+    upright = image_trees.encode(seed)
+    for stem, exif in (('upright', handmade_images.exif(1)),
+                       ('lying', handmade_images.exif(6))):
+      image_trees.write(root / name / f'{stem}.jpg',
+                        handmade_images.with_exif(upright, exif))
+  return {str(path.relative_to(root)): path.read_bytes()
+          for path in root.rglob('*.jpg')}
+
+
+def test_what_is_turned_is_listed_and_counted(tmp_path):
+  files = photographs(tmp_path / 'in', 'a', 'b')
+  out = tmp_path / 'out'
+  done = conversions.convert(tmp_path / 'in', out)
+  assert done.manifest['num_turned'] == 2
+  assert done.manifest['options']['exif_orientation'] == 'apply'
+  assert {row['file']: row['was'] for row in conversions.listed(
+      out, 'reencoded.jsonl')} == {
+          f'{name}/lying.jpg': 'JPEG, turned by EXIF orientation 6'
+          for name in 'ab'}
+  found = conversions.images(out, 'train')
+  assert {name for name in found if found[name] == files[name]} == {
+      'a/upright.jpg', 'b/upright.jpg'}
+  sizes = {record['image/filename'].decode():
+           (record['image/width'], record['image/height'])
+           for record in conversions.read(out, 'train')}
+  assert sizes['a/lying.jpg'] == sizes['a/upright.jpg'][::-1] == (16, 24)
+  said = conversion_report.summary(done, str(out), 1)
+  assert '2 turned by their EXIF orientation' in said.splitlines()
+  assert list(verification.verify(str(out), lambda done, total: None)) == []
+  # Another choice is another conversion, and repairs as it was written.
+  with pytest.raises(ValueError, match='or with other options'):
+    conversions.convert(tmp_path / 'in', out, exif_orientation='ignore')
+  before = conversions.shards(out)
+  next(out.glob('train-*')).unlink()
+  assert conversions.convert(tmp_path / 'in', out).is_finished
+  assert conversions.shards(out) == before
+
+
+@pytest.mark.parametrize('classes, form, by_default', [
+    (('a', 'b'), 'auto', 'apply'),
+    (('n01440764', 'n01443537'), 'imagenet', 'ignore')])
+def test_imagenet_stays_as_it_is_stored(tmp_path, classes, form, by_default):
+  files = photographs(tmp_path / 'in', *classes)
+  done = conversions.convert(
+      tmp_path / 'in', tmp_path / 'out', form, exif_orientation='')
+  assert done.manifest['options']['exif_orientation'] == by_default
+  kept = set(conversions.images(tmp_path / 'out', 'train').values())
+  assert (kept == set(files.values())) == (by_default == 'ignore')
+  assert done.manifest['num_turned'] == (2 if by_default == 'apply' else 0)
+
+
+def test_other_color_profiles_are_counted(tmp_path):
+  linear = handmade_images.color_profile((
+      (0.43607, 0.22249, 0.01392), (0.38515, 0.71687, 0.09708),
+      (0.14307, 0.06061, 0.71410)), 1.0)
+  for name, profile in (('a', linear), ('b', None)):
+    image_trees.write(tmp_path / 'in' / name / '1.jpg',
+                      image_trees.encode(1, icc_profile=profile))
+  done = conversions.convert(tmp_path / 'in', tmp_path / 'out')
+  assert done.manifest['num_other_profiles'] == 1
+  assert '1 with a color profile that is not sRGB' in (
+      conversion_report.summary(done, str(tmp_path / 'out'), 1))

@@ -2,6 +2,7 @@
 
 import io
 
+import handmade_images
 import image_trees
 import numpy as np
 from PIL import Image
@@ -9,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 from data_prep import images
+from data_prep import jpeg_structure
 
 
 def smooth(mode='RGB', size=(40, 30)):
@@ -129,6 +131,89 @@ def test_reencoding_gives_the_same_bytes_again():
   assert images.check(encoded) == images.check(encoded)
   low = images.check(encoded, jpeg_quality=50)
   assert len(low.encoded) < len(images.check(encoded).encoded)
+
+
+# Three colors by two, each on 8 x 8 px; what is seen of it by orientation 6.
+STORED = np.array([[(255, 0, 0), (0, 255, 0), (0, 0, 255)],
+                   [(0, 0, 0), (90, 90, 90), (255, 255, 255)]])
+SEEN = [[(0, 0, 0), (255, 0, 0)], [(90, 90, 90), (0, 255, 0)],
+        [(255, 255, 255), (0, 0, 255)]]
+
+
+def turned(form, orientation=6):
+  """A file of STORED that says how it is to be turned."""
+  pixels = STORED.repeat(8, axis=0).repeat(8, axis=1)
+  tag = {274: ('H', (orientation,))}
+  if form == 'PNG':
+    return handmade_images.png(pixels, 8, 2, (
+        (b'eXIf', handmade_images.exif(orientation)),))
+  if form == 'TIFF':
+    return handmade_images.tiff(pixels, 8, 2, tags=tag)
+  if form == 'deflated TIFF':
+    return handmade_images.tiff(pixels, 8, 2, '>', deflate=True, tags=tag)
+  image = Image.fromarray(pixels.astype(np.uint8))
+  if form == 'WebP':
+    exif = Image.Exif()
+    exif[274] = orientation
+    return save(image, 'WEBP', lossless=True, exif=exif)
+  return handmade_images.with_exif(
+      save(image, 'JPEG', quality=100, subsampling=0),
+      handmade_images.exif(orientation))
+
+
+def colors(encoded):
+  """The colors of a record by blocks of 8 x 8 px."""
+  return tf.io.decode_jpeg(encoded).numpy().astype(int)[4::8, 4::8]
+
+
+@pytest.mark.parametrize(
+    'form', ['JPEG', 'PNG', 'WebP', 'TIFF', 'deflated TIFF'])
+def test_orientation_is_one_rule_for_all_forms(form):
+  checked = images.check(turned(form))
+  assert (checked.width, checked.height) == (16, 24)
+  np.testing.assert_allclose(colors(checked.encoded), SEEN, rtol=0, atol=3)
+  assert checked.orientation == 6
+  assert checked.was == (
+      f'{form.split()[-1]}, turned by EXIF orientation 6')
+  stored = images.check(turned(form), orientations=images.IGNORE)
+  np.testing.assert_allclose(colors(stored.encoded), STORED, rtol=0, atol=3)
+  assert (stored.width, stored.height, stored.orientation) == (24, 16, 1)
+
+
+@pytest.mark.parametrize('orientation', range(10))
+def test_a_jpeg_is_untouched_unless_it_is_to_be_turned(orientation):
+  data = turned('JPEG', orientation)
+  for how in images.CHECKS:
+    ignored = images.check(data, how, orientations=images.IGNORE)
+    assert (ignored.encoded, ignored.was) == (data, '')
+    is_kept = images.check(data, how).encoded == data
+    assert is_kept == (orientation not in range(2, 9))
+
+
+def test_only_exif_turns():
+  # Pillow would also turn TIFF by XMP, which no graph could read.
+  xmp = b'<x:xmpmeta><tiff:Orientation>6</tiff:Orientation></x:xmpmeta>'
+  data = handmade_images.tiff(
+      STORED.repeat(8, axis=0).repeat(8, axis=1), 8, 2,
+      tags={700: ('U', xmp)})
+  np.testing.assert_allclose(
+      colors(images.check(data).encoded), STORED, rtol=0, atol=3)
+
+
+@pytest.mark.parametrize('form', ['JPEG', 'PNG', 'TIFF', 'WebP'])
+def test_other_profiles_are_found_in_every_form(form):
+  linear = handmade_images.color_profile((
+      (0.43607, 0.22249, 0.01392), (0.38515, 0.71687, 0.09708),
+      (0.14307, 0.06061, 0.71410)), 1.0)
+  image = smooth()
+  assert images.check(
+      save(image, form.upper(), icc_profile=linear)).has_other_profile
+  assert not images.check(save(image, form.upper())).has_other_profile
+  if form == 'JPEG':
+    # In parts of 65,519 bytes each.
+    long = linear + bytes(150_000)
+    data = save(image, form, icc_profile=long)
+    assert jpeg_structure.parse(data).profile == long
 
 
 def test_bare_pixels():
