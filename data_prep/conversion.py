@@ -313,10 +313,12 @@ def _check_finished(earlier: dict[str, Any], identity: str,
       (item.name, item.synset) for item in data_set.classes]:
     storage.remove(os.path.join(output_dir, plans.WORK_FOLDER))
     options = earlier['options']
-    is_former = options.get('validation_fraction') and (
-        'held_out_by' not in options)
-    former = (' It is of a version that chose the held out images otherwise, '
-              'and stays as good as it was.' if is_former else '')
+    changed = ['knew no --exif_orientation'] * (
+        'exif_orientation' not in options)
+    if options.get('validation_fraction') and 'held_out_by' not in options:
+      changed.append('chose the held out images otherwise')
+    former = (f' It is of a version that {" and ".join(changed)}, and stays as '
+              'good as it was.' if changed else '')
     raise ValueError(
         f'{output_dir} holds a finished conversion of other images or with '
         f'other options ({manifests.MANIFEST_FILE} has them).{former} Choose '

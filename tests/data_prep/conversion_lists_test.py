@@ -1,5 +1,6 @@
 """Tests of what a conversion lists: corrupt, re-encoded, left out, changed."""
 
+import json
 import os
 
 import conversions
@@ -179,7 +180,7 @@ def test_what_is_turned_is_listed_and_counted(tmp_path):
   said = conversion_report.summary(done, str(out), 1)
   assert '2 turned by their EXIF orientation' in said.splitlines()
   assert list(verification.verify(str(out), lambda done, total: None)) == []
-  # Another choice is another conversion, and repairs as it was written.
+  # Another choice is another conversion; the same one repairs as it was written.
   with pytest.raises(ValueError, match='or with other options'):
     conversions.convert(tmp_path / 'in', out, exif_orientation='ignore')
   before = conversions.shards(out)
@@ -212,3 +213,13 @@ def test_other_color_profiles_are_counted(tmp_path):
   assert done.manifest['num_other_profiles'] == 1
   assert '1 with a color profile that is not sRGB' in (
       conversion_report.summary(done, str(tmp_path / 'out'), 1))
+
+
+def test_a_conversion_of_the_version_before_is_told(folder, tmp_path):
+  conversions.convert(folder, tmp_path / 'out')
+  path = tmp_path / 'out/manifest.json'
+  manifest = json.loads(path.read_text())
+  del manifest['options']['exif_orientation']
+  path.write_text(json.dumps({**manifest, 'identity': 'of then'}))
+  with pytest.raises(ValueError, match='a version that knew no --exif_orie'):
+    conversions.convert(folder, tmp_path / 'out')
