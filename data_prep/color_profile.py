@@ -14,8 +14,8 @@ import itertools
 from PIL import Image
 from PIL import ImageCms
 
-# Of 255, on any color of the grid: a plain gamma of 2.2, which some writers give
-# for sRGB, is 6 off in the darkest shades.
+# Of 255, on any color of the grid: a plain gamma of 2.2, which some writers
+# give for sRGB, is 6 off in the darkest shades.
 _TOLERANCE = 8
 _SHADES = (0, 32, 64, 96, 128, 160, 192, 224, 255)
 _GRID = Image.frombytes('RGB', (9, 81), bytes(

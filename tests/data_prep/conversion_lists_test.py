@@ -180,7 +180,7 @@ def test_what_is_turned_is_listed_and_counted(tmp_path):
   said = conversion_report.summary(done, str(out), 1)
   assert '2 turned by their EXIF orientation' in said.splitlines()
   assert list(verification.verify(str(out), lambda done, total: None)) == []
-  # Another choice is another conversion; the same one repairs as it was written.
+  # Another choice is another conversion; the same one repairs.
   with pytest.raises(ValueError, match='or with other options'):
     conversions.convert(tmp_path / 'in', out, exif_orientation='ignore')
   before = conversions.shards(out)
