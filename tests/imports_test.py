@@ -41,7 +41,8 @@ ORDER = {
         'rules', 'task', 'backbones', 'optimization', 'trainer', 'table',
     ],
     'official_ext.params': [
-        'derive', 'overrides', 'former_settings', 'experiment',
+        'yaml_settings', 'derive', 'derived_settings', 'overrides',
+        'former_settings', 'experiment',
     ],
     'official_ext.layouts': [
         'model_flags', 'search', 'describe', 'plan',
@@ -51,9 +52,8 @@ ORDER = {
         'sources', 'describe', 'restore',
     ],
     'official_ext.tasks': [
-        'class_names', 'label_mapping', 'normalization', 'accumulation',
-        'exact_evaluation', 'parsing', 'preflight', 'protocol',
-        'image_classification',
+        'class_names', 'normalization', 'accumulation', 'exact_evaluation',
+        'parsing', 'preflight', 'protocol', 'image_classification',
     ],
     'official_ext.registry_imports': [],
     'official_ext.trained': [

@@ -7,6 +7,7 @@ size changes them all. 0 (or None, where it says so) stands for "derive it".
 
 from collections.abc import Callable
 import dataclasses
+from typing import Any
 
 from official.core import config_definitions as cfg
 from official.core import exp_factory
@@ -129,6 +130,20 @@ class OptimizationConfig(optimization.OptimizationConfig):
 
 
 @dataclasses.dataclass
+class DerivedSetting(hyperparams.Config):
+  """A setting that was not given, but derived from others.
+
+  Attributes:
+    setting: where it is, such as 'trainer.train_steps'.
+    given: what the configuration had there, such as 0.
+    value: what was derived.
+  """
+  setting: str = ''
+  given: Any = None
+  value: Any = None
+
+
+@dataclasses.dataclass
 class TrainerConfig(cfg.TrainerConfig):
   """Model Garden's trainer settings, in epochs.
 
@@ -145,6 +160,8 @@ class TrainerConfig(cfg.TrainerConfig):
     deterministic: whether to make every operation deterministic too, which
       costs speed: two runs with one seed then agree to the last bit.
     export: what is exported for serving, and when.
+    derived: which settings of the experiment were derived; filled in when it is
+      read, so that they are derived again when a training's params.yaml is.
   """
   optimizer_config: OptimizationConfig = dataclasses.field(
       default_factory=OptimizationConfig)
@@ -159,6 +176,7 @@ class TrainerConfig(cfg.TrainerConfig):
   seed: int | None = None
   deterministic: bool = False
   export: ExportConfig = dataclasses.field(default_factory=ExportConfig)
+  derived: list[DerivedSetting] = dataclasses.field(default_factory=list)
 
 
 def _model(model_name: str, layout: str | None, image_size: int,

@@ -20,6 +20,14 @@ from official_ext.optimization import runnable
 
 # What the schedules call the step that their decay ends at.
 _DECAY_STEPS = ('decay_steps', 'total_decay_steps')
+# The schedules whose decay has an end: which of the two it is, and the learning
+# rate from there on.
+_ENDS = {
+    'cosine': ('decay_steps', lambda schedule: (
+        schedule.alpha * schedule.initial_learning_rate)),
+    'polynomial': ('decay_steps', lambda schedule: schedule.end_learning_rate),
+    'power_linear': ('total_decay_steps', lambda schedule: 0.0),
+}
 # The shards of each data set in task.data_dir.
 _PATTERNS = {'train_data': 'train*', 'validation_data': 'valid*'}
 
@@ -174,6 +182,7 @@ def _resolve_schedule(trainer: image_classification.TrainerConfig,
       setattr(schedule, name, trainer.train_steps)
   runnable.check(optimizer_config, trainer.train_steps)
   _scale_learning_rate(trainer, schedule, batch_size)
+  _warn_of_a_decay_that_ends(trainer)
   warmup = optimizer_config.warmup.get() if optimizer_config.warmup else None
   warmup_steps = (warmup and warmup.warmup_steps) or 0
   if warmup_steps >= trainer.train_steps:
@@ -183,6 +192,24 @@ def _resolve_schedule(trainer: image_classification.TrainerConfig,
         'run that learns, set trainer.optimizer_config.warmup.%s.'
         'warmup_steps=%d.', warmup_steps, trainer.train_steps,
         optimizer_config.warmup.type, trainer.train_steps // 10)
+
+
+def _warn_of_a_decay_that_ends(
+    trainer: image_classification.TrainerConfig) -> None:
+  """Warns of a learning rate that is at its end before the training is."""
+  kind = trainer.optimizer_config.learning_rate.type
+  schedule = trainer.optimizer_config.learning_rate.get()
+  if kind not in _ENDS or getattr(schedule, 'cycle', False):
+    return
+  name, end = _ENDS[kind]
+  last = getattr(schedule, name) + schedule.offset
+  if last < trainer.train_steps:
+    path = f'trainer.optimizer_config.learning_rate.{kind}.{name}'
+    logging.warning(
+        'The learning rate decays until step %d, and the training takes %d: '
+        'for the last %d steps it stays at %g. %s=null lets it decay to the '
+        'end.', last, trainer.train_steps, trainer.train_steps - last,
+        end(schedule), path)
 
 
 def _resolve_layer_decay(params: cfg.ExperimentConfig) -> None:

@@ -23,8 +23,10 @@ import yaml
 
 from official_ext.configs import image_classification
 from official_ext.params import derive
+from official_ext.params import derived_settings
 from official_ext.params import former_settings
 from official_ext.params import overrides
+from official_ext.params import yaml_settings
 from official_ext.params.fields import table
 
 # What Model Garden writes into the folder of a training.
@@ -57,29 +59,35 @@ def load(experiment: str,
     ValueError: if a name, key or value is wrong, saying what to type instead.
   """
   default = base(experiment)
-  file_settings = [_settings(path, path, default)
+  file_settings = [_settings(overrides.read_file(path), path, default)
                    for path in map(find_config_file, config_files)]
+  override = overrides.read(params_override) if params_override else {}
   params = _Parser(train_utils.ParseConfigOptions(
       experiment=experiment,
       config_file=file_settings,
       tpu=tpu,
       tf_data_service=tf_data_service or '',
       params_override=_settings(
-          params_override, '--params_override', default))).parse()
+          override, '--params_override', default))).parse()
   if isinstance(params.task, image_classification.ImageClassificationTask):
     table.check(params)
+    given = derived_settings.values(params)
     derive.resolve(params)
+    derived_settings.mark(params, given)
   params.validate()
   params.lock()
   return params
 
 
-def _settings(override: str, source: str,
+def _settings(found: dict[str, Any], source: str,
               params: cfg.ExperimentConfig) -> dict[str, Any]:
-  """Reads the settings of one source, and checks that they exist."""
-  if not override:
-    return {}
-  settings = former_settings.apply(overrides.read(override), source)
+  """Brings the settings of one source up to date, and checks that they exist.
+
+  What a training derived is taken back to what it was derived from.
+  """
+  settings = yaml_settings.with_types(
+      former_settings.apply(found, source), params)
+  settings = derived_settings.take_back(settings, source)
   overrides.check(settings, params, source)
   return settings
 

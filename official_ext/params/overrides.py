@@ -11,53 +11,81 @@ import difflib
 from typing import Any
 
 from official.modeling import hyperparams
+from official.modeling.hyperparams import params_dict
 import tensorflow as tf
 import yaml
 
 from official_ext.params import tree
+from official_ext.params import yaml_settings
 from official_ext.params.fields import table
 
 
-def read(override: str) -> dict[str, Any]:
-  """Reads an override with Model Garden's own reader.
+def read_file(path: str) -> dict[str, Any]:
+  """Reads the settings of a YAML file.
 
   Args:
-    override: 'key=value,...', YAML, or the path of a YAML file.
+    path: the file.
 
   Returns:
-    The settings, nested by name.
+    The settings, nested by name; see `yaml_settings.load`.
 
   Raises:
     ValueError: if it cannot be read.
   """
-  settings = hyperparams.ParamsDict({})
-  if override.endswith(('.yaml', '.yml')):
-    content = None
-    with tf.io.gfile.GFile(override) as file:
-      try:
-        # As Model Garden reads it, which writes tuples into its params.yaml.
-        content = yaml.load(file, Loader=yaml.FullLoader)
-      except yaml.YAMLError as error:
-        raise ValueError(f'{override} is not YAML: {error}') from error
-    if not isinstance(content, dict):
-      raise ValueError(
-          f'{override} must hold keys and values, such as "trainer: '
-          f'{{train_steps: 10}}", but holds {content!r:.60}.')
   try:
-    hyperparams.override_params_dict(settings, override, is_strict=False)
-  except Exception as error:
+    with tf.io.gfile.GFile(path) as file:
+      found = yaml_settings.load(file.read(), path)
+  except tf.errors.NotFoundError as error:
+    raise ValueError(f'there is no file {path}.') from error
+  except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+    raise ValueError(f'{path} is not YAML: {error}') from error
+  if not isinstance(found, dict):
     raise ValueError(
-        f'the configuration {override!r} cannot be read: {error}. Give '
+        f'{path} must hold keys and values, such as "trainer: '
+        f'{{train_steps: 10}}", but holds {found!r:.60}.')
+  return _without_nothing(found, path)
+
+
+def read(override: str, source: str = '--params_override') -> dict[str, Any]:
+  """Reads an override.
+
+  Args:
+    override: 'key=value,...', YAML, or the path of a YAML file.
+    source: where it comes from, for the messages.
+
+  Returns:
+    The settings, nested by name; see `yaml_settings.load`.
+
+  Raises:
+    ValueError: if it cannot be read.
+  """
+  if override.endswith(('.yaml', '.yml')):
+    return read_file(override)
+  try:
+    text = params_dict.nested_csv_str_to_json_str(override)
+  except ValueError:
+    text = override
+  try:
+    found, problem = yaml_settings.load(text, source), 'it has no keys'
+  except (yaml.YAMLError, RecursionError) as error:
+    found, problem = None, str(error)
+  if not isinstance(found, dict):
+    raise ValueError(
+        f'the configuration {override!r} cannot be read: {problem}. Give '
         "key=value pairs joined by commas, with quotes around a value that "
         "holds a comma, as in task.model.backbone.funnel_vit.layout='B6(197, "
-        "m4096)-6'; or a YAML file.") from error
-  found = settings.as_dict()
-  for key, value in found.items():
+        "m4096)-6'; or a YAML file.")
+  return _without_nothing(found, override)
+
+
+def _without_nothing(settings: dict[str, Any], source: str) -> dict[str, Any]:
+  """Raises ValueError if there is a key without anything under it."""
+  for key, value in settings.items():
     if value is None:
       raise ValueError(
-          f'the configuration {override!r} has nothing under {key!r}. Put '
+          f'the configuration {source!r} has nothing under {key!r}. Put '
           'settings there, or leave it out.')
-  return found
+  return settings
 
 
 def check(override: Mapping[str, Any], params: hyperparams.Config,

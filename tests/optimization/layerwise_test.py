@@ -73,7 +73,7 @@ def test_every_update_shrinks_by_its_factor(kind, num_steps):
 
 
 def test_a_decay_that_is_none():
-  with pytest.raises(ValueError, match='is 0.0, but must be above'):
+  with pytest.raises(ValueError, match='is 0.0, but must be a number above 0'):
     build(f'{SGD},{SETTINGS}.sgd_layerwise.layer_decay=0.0')
 
 

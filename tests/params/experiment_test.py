@@ -131,7 +131,7 @@ def test_learning_rate_scaling_is_explicit(scaling, expected):
       'trainer.reference_batch_size=4096'))
   schedule = params.trainer.optimizer_config.learning_rate.get()
   assert schedule.initial_learning_rate == pytest.approx(expected)
-  # A second reading of what is saved does not scale again.
+  # What is saved for Model Garden is scaled.
   assert params.trainer.learning_rate_scaling == 'none'
 
 
@@ -297,7 +297,7 @@ def test_model_gardens_own_experiments_stay_what_they_are(name):
       'trainer': {
           'train_epochs': 0, 'interval_epochs': 1, 'seed': None,
           'deterministic': False, 'learning_rate_scaling': 'none',
-          'reference_batch_size': 0,
+          'reference_batch_size': 0, 'derived': [],
           'export': {'at_end': False, 'at_best': False, 'export_dir': ''}},
       'task': {
           'data_dir': '', 'init_checkpoint_grid': None,

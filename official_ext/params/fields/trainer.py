@@ -62,6 +62,10 @@ TABLE: dict[type, dict[str, rules.Rule]] = {
             at_least=0, meaning='0: none'),
         'seed': task.SEED,
         'deterministic': rules.flag(),
+        'derived': rules.Rule(
+            'what a training wrote there',
+            lambda value: isinstance(value, list) and all(
+                isinstance(one, configs.DerivedSetting) for one in value)),
     },
     configs.ExportConfig: {
         'at_end': rules.flag(),
