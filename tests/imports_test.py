@@ -52,8 +52,9 @@ ORDER = {
         'sources', 'describe', 'restore',
     ],
     'official_ext.tasks': [
-        'class_names', 'normalization', 'accumulation', 'exact_evaluation',
-        'parsing', 'preflight', 'protocol', 'image_classification',
+        'class_names', 'label_mapping', 'normalization', 'accumulation',
+        'exact_evaluation', 'parsing', 'preflight', 'protocol',
+        'image_classification',
     ],
     'official_ext.registry_imports': [],
     'official_ext.trained': [

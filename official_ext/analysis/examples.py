@@ -16,6 +16,7 @@ import tensorflow as tf
 from official_ext.analysis import models as models_lib
 from official_ext.command_line import errors
 from official_ext.tasks import class_names as class_names_lib
+from official_ext.tasks import label_mapping
 from official_ext.tasks import parsing
 
 # How the files begin that TensorFlow decodes into one picture.
@@ -144,12 +145,17 @@ def _from_records(paths: list[str],
       data.image_field_key, data.label_field_key)
   offset = task.validation_data.label_offset or 0
   for path in paths:
+    mapping = label_mapping.of_data_set(
+        task, task.validation_data.replace(input_path=[path]),
+        model.trained.data, '--images', (
+            'Take images of its classes, or image files instead of records.'))
     try:
       for index, record in enumerate(tf.data.TFRecordDataset(path)):
         tensors = decoder.decode(record)
+        label = tensors[data.label_field_key]
         yield Example(
             f'{path}[{index}]', tensors[data.image_field_key].numpy(),
-            int(tensors[data.label_field_key]) + offset)
+            int(mapping(label) if mapping else label) + offset)
     except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
       raise ValueError(
           f'{path} is neither an image that can be decoded (JPEG, PNG, BMP) '

@@ -9,20 +9,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 import difflib
 import functools
+import itertools
 import os
 import pathlib
+import unicodedata
 
 from official.core import input_reader
 import tensorflow as tf
 
+from official_ext.checkpoints import metadata
+from official_ext.checkpoints import object_graph
 from official_ext.configs import image_classification
 
 # Written by data_prep beside the shards, and by us into an export.
 FILE = 'class_names.txt'
 # In what a checkpoint says of its training data.
 KEY = 'class_names'
+FORMER_KEY = 'class_names_in_data'
 _IMAGENET_FILE = pathlib.Path(__file__).with_name('imagenet_classes.tsv')
-_BACKGROUND = 'background'
+# What has label 0 where the classes of ImageNet are 1 to 1,000; no image is it.
+BACKGROUND = 'background'
 
 
 @functools.cache
@@ -30,6 +36,51 @@ def of_synsets() -> dict[str, str]:
   """Returns the name of each ImageNet class by synset, in label order."""
   return dict(line.split('\t') for line in
               _IMAGENET_FILE.read_text(encoding='utf-8').splitlines())
+
+
+def describe(task: image_classification.ImageClassificationTask,
+             trains: bool) -> dict[str, list[str]]:
+  """Names the classes of a model at the start of a run.
+
+  Args:
+    task: the task's configuration, resolved.
+    trains: whether the run trains; else only names that come with the weights
+      of `init_checkpoint` are the model's.
+
+  Returns:
+    A name for each class under `KEY`, as the data write them; empty if they
+    have none. Under `FORMER_KEY` what the data call the classes that
+    `class_names_path` renames.
+
+  Raises:
+    ValueError: as `of_training_data`, or if `init_checkpoint` cannot be read.
+  """
+  if come_with_weights(task):
+    known = metadata.read_data(object_graph.find(task.init_checkpoint))
+    if len(known.get(KEY, ())) == task.model.num_classes:
+      return {key: known[key] for key in (KEY, FORMER_KEY) if key in known}
+  names = of_training_data(task) if trains else None
+  if not names:
+    return {}
+  path = beside(task.train_data.input_path, task.data_dir)
+  former = read(path) if path and task.class_names_path else names
+  if former == names or not _is_renaming(names, former):
+    return {KEY: names}
+  return {KEY: names, FORMER_KEY: former}
+
+
+def come_with_weights(
+    task: image_classification.ImageClassificationTask) -> bool:
+  """Says whether the classes are those of `init_checkpoint`, by its head."""
+  return bool(task.init_checkpoint) and task.init_checkpoint_modules == 'all'
+
+
+def _is_renaming(names: Sequence[str], former: Sequence[str]) -> bool:
+  """Says whether lists name the same classes, in one order, otherwise."""
+  names, former = composed(names), composed(former)
+  return len(names) == len(former) and all(
+      name == other or (name not in former and other not in names)
+      for name, other in zip(names, former))
 
 
 def of_task(task: image_classification.ImageClassificationTask
@@ -79,7 +130,7 @@ def of_training_data(task: image_classification.ImageClassificationTask
     return names
   if len(names) + offset == num_classes:
     # Class `label + offset` is that of `label`; 1 makes room for background.
-    return ([_BACKGROUND, *numbered(offset)[1:]][:offset] +
+    return ([BACKGROUND, *numbered(offset)[1:]][:offset] +
             names)[-num_classes:]
   raise ValueError(
       f'{path} names {len(names)} classes, one per line, but the model has '
@@ -97,17 +148,45 @@ def beside(input_path: str | Sequence[str], data_dir: str = '') -> str | None:
 
   Returns:
     Its path; None if there is none.
+
+  Raises:
+    ValueError: if records of several folders have other names in each.
   """
   try:
     records = input_reader.match_files(input_path) if input_path else []
   except ValueError:  # The records are gone; the names may have stayed.
     records = []
   folders = sorted({os.path.dirname(record) for record in records})
-  if data_dir and all(
+  paths = _existing(folders)
+  if not paths and data_dir and all(
       folder.startswith(os.path.join(data_dir, '')) for folder in folders):
-    folders.append(data_dir)
+    paths = _existing([data_dir])
+  for other in paths[1:]:
+    _check_same(paths[0], other)
+  return paths[0] if paths else None
+
+
+def _existing(folders: Sequence[str]) -> list[str]:
+  """Returns the files of names that are in some of the folders."""
   paths = [os.path.join(folder, FILE) for folder in folders]
-  return next((path for path in paths if tf.io.gfile.exists(path)), None)
+  return [path for path in paths if tf.io.gfile.exists(path)]
+
+
+def write(path: str, names: Sequence[str]) -> None:
+  """Writes a file of names, as `read` reads it."""
+  with tf.io.gfile.GFile(path, 'w') as file:
+    file.write(''.join(f'{name}\n' for name in names))
+
+
+def _check_same(path: str, other: str) -> None:
+  """Refuses records of one data set that are labelled differently."""
+  for label, (name, name_there) in enumerate(
+      itertools.zip_longest(read(path), read(other))):
+    if name != name_there:
+      raise ValueError(
+          f'{path} and {other} are of one data set, but label {label} is '
+          f'{name!r} in the one and {name_there!r} in the other. Convert both '
+          'with the same --class_names=FILE.')
 
 
 def read(path: str) -> list[str]:
@@ -126,9 +205,14 @@ def readable(names: Sequence[str]) -> list[str]:
     As many names.
   """
   known = of_synsets()
-  if all(name in known for name in names if name != _BACKGROUND):
+  if all(name in known for name in names if name != BACKGROUND):
     return [known.get(name, name) for name in names]
   return list(names)
+
+
+def composed(names: Sequence[str]) -> list[str]:
+  """Returns names in one Unicode form, NFC: file systems differ in theirs."""
+  return [unicodedata.normalize('NFC', name) for name in names]
 
 
 def numbered(num_classes: int) -> list[str]:
@@ -145,7 +229,7 @@ def _of_imagenet(task: image_classification.ImageClassificationTask
     return None
   names = list(of_synsets())
   # With or without the background at label 0.
-  return {len(names): names, len(names) + 1: [_BACKGROUND, *names]}.get(
+  return {len(names): names, len(names) + 1: [BACKGROUND, *names]}.get(
       task.model.num_classes)
 
 

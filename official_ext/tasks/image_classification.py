@@ -5,7 +5,8 @@ Legend: B batch, C classes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+import os
 import re
 from typing import Any
 
@@ -22,6 +23,7 @@ from official_ext.modeling import specs
 from official_ext.tasks import accumulation
 from official_ext.tasks import class_names
 from official_ext.tasks import exact_evaluation
+from official_ext.tasks import label_mapping
 from official_ext.tasks import parsing
 from official_ext.tasks import preflight
 from official_ext.tasks import protocol
@@ -53,9 +55,40 @@ class ImageClassificationTask(
   def check_records(self, names: Sequence[str]) -> None:
     preflight.check_records(self.task_config, names)
 
-  def describe_data(self) -> dict[str, Any]:
-    names = class_names.of_training_data(self.task_config)
-    return {class_names.KEY: names} if names else {}
+  def __init__(self, *args, **kwargs):
+    super().__init__(*args, **kwargs)
+    # How the labels of a data set are mapped, by whether it is for training.
+    self._label_mappings: dict[bool, label_mapping.LabelMapping | None] = {}
+
+  def describe_data(self, known: Mapping[str, Any],
+                    trains: bool) -> dict[str, Any]:
+    described = dict(known)
+    if class_names.KEY not in known:
+      described |= class_names.describe(self.task_config, trains)
+    return described
+
+  def save_data_description(self, folder: str) -> None:
+    names = self.data_description.get(class_names.KEY)
+    if names:
+      class_names.write(os.path.join(folder, class_names.FILE), names)
+
+  def saved_data_description(self, folder: str) -> dict[str, Any]:
+    path = os.path.join(folder, class_names.FILE)
+    return ({class_names.KEY: class_names.read(path)}
+            if tf.io.gfile.exists(path) else {})
+
+  def compare_data(self, names: Sequence[str], model_dir: str) -> None:
+    config = self.task_config
+    fix = (
+        'Take data of its classes, converted with --class_names='
+        f'{os.path.join(model_dir, class_names.FILE)}, or another --model_dir.')
+    if class_names.come_with_weights(config):
+      fix += (' Only the weights below the head are taken with '
+              'task.init_checkpoint_modules=all_but_head.')
+    for name in names:
+      data = getattr(config, name)
+      self._label_mappings[data.is_training] = label_mapping.of_data_set(
+          config, data, self.data_description, f'task.{name}', fix)
 
   def check_batches(self, num_replicas: int) -> None:
     """Checks that batches divide by the replicas, and those by microbatches."""
@@ -146,7 +179,9 @@ class ImageClassificationTask(
       labels come with weights, float32 [B], that are 0 for what fills the last
       batch up.
     """
-    dataset = parsing.read(self.task_config, params, input_context)
+    dataset = parsing.read(
+        self.task_config, params, input_context,
+        self._label_mappings.get(params.is_training))
     dataset = self._check_labels(dataset, params)
     return dataset.prefetch(params.prefetch_buffer_size or tf.data.AUTOTUNE)
 

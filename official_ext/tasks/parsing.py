@@ -6,7 +6,7 @@ nothing is left: it fails. Here an image that small is taken whole.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 import functools
 from typing import Any
 
@@ -20,6 +20,7 @@ import tensorflow as tf
 
 from official_ext.configs import image_classification as configs
 from official_ext.tasks import exact_evaluation
+from official_ext.tasks import label_mapping
 
 
 class Parser(classification_input.Parser):
@@ -111,13 +112,16 @@ def evaluation_image(parser: Parser,
 
 
 def read(task: configs.ImageClassificationTask, data: configs.DataConfig,
-         input_context: tf.distribute.InputContext | None) -> tf.data.Dataset:
+         input_context: tf.distribute.InputContext | None,
+         mapping: label_mapping.LabelMapping | None = None) -> tf.data.Dataset:
   """Reads a data set as its configuration says.
 
   Args:
     task: the task's configuration.
     data: the settings of the data set.
     input_context: which shard of the data this worker reads.
+    mapping: how to bring the labels to the classes of the model; None: they
+      are right as they are.
 
   Returns:
     Batches of images and labels; in evaluation with sample weights as well,
@@ -155,12 +159,27 @@ def read(task: configs.ImageClassificationTask, data: configs.DataConfig,
   return input_reader_factory.input_reader_generator(
       data,
       dataset_fn=dataset_fn.pick_dataset_fn(data.file_type),
-      decoder_fn=decoder.decode,
+      decoder_fn=_decode(
+          decoder.decode, task.train_data.label_field_key, mapping),
       combine_fn=input_reader.create_combine_fn(data),
       parser_fn=parse,
       postprocess_fn=mixing,
       sample_fn=sample,
   ).read(input_context=input_context)
+
+
+def _decode(decode: Callable[[tf.Tensor], dict[str, Any]], label_key: str,
+            mapping: label_mapping.LabelMapping | None
+            ) -> Callable[[tf.Tensor], dict[str, Any]]:
+  """Decodes records and maps their labels, before any are mixed."""
+  if mapping is None:
+    return decode
+
+  def decode_mapped(record):
+    features = decode(record)
+    return {**features, label_key: mapping(features[label_key])}
+
+  return decode_mapped
 
 
 def _repeat(times: int):

@@ -56,8 +56,15 @@ class Task(abc.ABC):
       ValueError: naming the record, what is wrong with it and the fix.
     """
 
-  def describe_data(self) -> dict[str, Any]:
+  def describe_data(self, known: Mapping[str, Any],
+                    trains: bool) -> dict[str, Any]:
     """Describes the training data, as far as the model must know them.
+
+    Args:
+      known: what the model knows already from the checkpoint to resume; that
+        stays.
+      trains: whether the run trains the model; else the model knows only what
+        comes with its `init_checkpoint`.
 
     Returns:
       Values that JSON can hold, by their names in a checkpoint's metadata.
@@ -65,7 +72,31 @@ class Task(abc.ABC):
     Raises:
       ValueError: if what the data say of themselves does not fit the model.
     """
+    del trains
+    return dict(known)
+
+  def save_data_description(self, folder: str) -> None:
+    """Writes `data_description` into a folder, for people and their tools."""
+    del folder
+
+  def saved_data_description(self, folder: str) -> dict[str, Any]:
+    """Reads what `save_data_description` wrote; empty where it did not."""
+    del folder
     return {}
+
+  def compare_data(self, names: Sequence[str], model_dir: str) -> None:
+    """Compares data sets with what the model knows of its own.
+
+    Runs no TensorFlow operation.
+
+    Args:
+      names: which to compare, 'train_data' or 'validation_data'.
+      model_dir: folder of the training, for the message.
+
+    Raises:
+      ValueError: if they do not belong together, and what to type instead.
+    """
+    del names, model_dir
 
   @abc.abstractmethod
   def describe(self) -> str:

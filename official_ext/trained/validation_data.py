@@ -12,6 +12,7 @@ import numpy as np
 from official.vision.dataloaders import classification_input
 import tensorflow as tf
 
+from official_ext.tasks import label_mapping
 from official_ext.tasks import parsing
 from official_ext.trained import trained_model
 
@@ -46,11 +47,12 @@ def read_records(trained: trained_model.TrainedModel, pattern: str | None,
     Batches of up to 32 images, one at least.
 
   Raises:
-    ValueError: if no file matches, there is no record in them, or the
-      experiment reads no TFRecords.
+    ValueError: if no file matches, there is no record in them, the experiment
+      reads no TFRecords, or a label is of no class of the model.
   """
   task = trained.params.task
   data = task.validation_data
+  where = '--data' if pattern else 'task.validation_data'
   pattern = pattern or data.input_path
   if not pattern:
     raise ValueError(
@@ -62,14 +64,20 @@ def read_records(trained: trained_model.TrainedModel, pattern: str | None,
         f'no file matches {pattern!r}. Name TFRecords with --data.')
   image_key = task.train_data.image_field_key
   label_key = task.train_data.label_field_key
+  mapping = label_mapping.of_data_set(
+      task, data.replace(input_path=pattern), trained.data, where, (
+          'Take data of its classes, converted with --class_names=FILE, the '
+          'class_names.txt in the folder of its training.'))
   decoder = classification_input.Decoder(image_key, label_key)
   parser = parsing.build_parser(task, data, dtype='float32')
 
   def parse(record):
     tensors = decoder.decode(record)
-    label = tf.cast(tensors[label_key], tf.int32) + (data.label_offset or 0)
+    label = tensors[label_key]
+    if mapping:
+      label = mapping(label)
     return (tensors[image_key], parsing.evaluation_image(parser, tensors),
-            label)
+            tf.cast(label, tf.int32) + (data.label_offset or 0))
 
   dataset = tf.data.TFRecordDataset(paths)
   if num_images:

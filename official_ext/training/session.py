@@ -59,10 +59,11 @@ def prepare(params: cfg.ExperimentConfig, mode: str, model_dir: str,
   # workers must be built before the first one.
   task = _task(params)
   _check(params, task, mode, model_dir, profile_steps)
+  task.data_description = _data_description(task, mode, model_dir)
+  task.compare_data(modes.data_sets(mode), model_dir)
   strategy = strategy or strategies.build(params)
   task.check_batches(strategy.num_replicas_in_sync)
   task.check_records(modes.data_sets(mode))
-  task.data_description = _data_description(task, mode, model_dir)
   return Session(params, task, mode, model_dir, profile_steps, strategy)
 
 
@@ -103,6 +104,7 @@ class Session:
         worker_folder.check_same_checkpoint(self.strategy, model_dir)
       if modes.trains(self.mode) and self.is_chief:
         train_utils.serialize_config(params, model_dir)
+        self.task.save_data_description(model_dir)
       _seed(params)
       if params.runtime.mixed_precision_dtype:
         performance.set_mixed_precision_policy(
@@ -231,10 +233,13 @@ def _data_description(task: protocol.Task, mode: str,
   of earlier versions do, a training completes.
   """
   checkpoint = _latest_checkpoint(model_dir)
-  known = metadata.read_data(checkpoint) if checkpoint else {}
-  if checkpoint and not modes.trains(mode):
-    return known
-  return task.describe_data() | known
+  trains = modes.trains(mode)
+  if checkpoint:
+    known = metadata.read_data(checkpoint)
+    return task.describe_data(known, trains) if trains else known
+  # A training may run beside this evaluation that has no checkpoint yet.
+  saved = {} if trains else task.saved_data_description(model_dir)
+  return saved or task.describe_data({}, trains)
 
 
 def _check(params: cfg.ExperimentConfig, task: protocol.Task, mode: str,
