@@ -41,8 +41,8 @@ ORDER = {
         'rules', 'task', 'backbones', 'optimization', 'trainer', 'table',
     ],
     'official_ext.params': [
-        'yaml_settings', 'derive', 'derived_settings', 'overrides',
-        'former_settings', 'experiment',
+        'yaml_settings', 'derive', 'derived_settings', 'consistency',
+        'overrides', 'former_settings', 'experiment',
     ],
     'official_ext.layouts': [
         'model_flags', 'search', 'describe', 'plan',

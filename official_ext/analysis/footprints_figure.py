@@ -64,7 +64,7 @@ def rows_of_layout(layout: str, model_name: str,
     The rows, and notes that say which of the two there cannot be, and why.
 
   Raises:
-    ValueError: if there can be neither.
+    ValueError: if there can be neither, or patches do not fill the image.
   """
   rows, errors = [], []
   for axes in layout_lib.POOL_AXES:
@@ -76,6 +76,8 @@ def rows_of_layout(layout: str, model_name: str,
       errors.append((axes, error))
   if not rows:
     raise errors[0][1]
+  specs.check_patches(
+      (side_px, side_px), rows[0].spec.patch_size, '--image_size')
   return rows, [f'Not drawn: pooling with pool_axes={axes}, as {error}'
                 for axes, error in errors]
 

@@ -72,6 +72,9 @@ class FunnelViT(hyperparams.Config):
     layer_scale_init_value: initial LayerScale (arXiv 2103.17239), 0 for none.
     original_init: ViT's initialisers, or else truncated normal (DeiT).
     fast_path: how the model is computed.
+    crop_to_patches: whether images are taken whose sides are no multiples of
+      the patch size, without the rest at their right and bottom edge; the model
+      is the same.
     gradient_checkpointing: whether training saves only the inputs of every
       layer and computes the layer again in the backward pass: less memory,
       more time.
@@ -91,6 +94,7 @@ class FunnelViT(hyperparams.Config):
   layer_scale_init_value: float = 0.0
   original_init: bool = True
   fast_path: FastPath = dataclasses.field(default_factory=FastPath)
+  crop_to_patches: bool = False
   gradient_checkpointing: bool = False
 
 

@@ -39,6 +39,7 @@ def main(argv: Sequence[str]) -> None:
                 model_name=model_flags.MODEL_NAME.value, layout=layout,
                 pool_axes=model_flags.POOL_AXES.value), image_size)
         for layout in argv[1:]]
+    specs.check_patches(image_size, resolved[0].patch_size, '--image_size')
   num_classes = model_flags.NUM_CLASSES.value
   first = costs.count_multiply_adds(resolved[0], num_classes)
   rows = []

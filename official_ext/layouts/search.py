@@ -155,7 +155,8 @@ def find(
 
   Raises:
     ValueError: if no budget is set, if nothing meets the budgets, if the image
-      has too few patches for the pools, or if a size does not fit.
+      has too few patches for the pools or does not consist of whole ones, or
+      if a size does not fit.
   """
   limits = budgets.limits()
   pooled = _pooled_specs(
@@ -163,6 +164,7 @@ def find(
       image_size, num_blocks,
       layout_lib.Block(1, hidden_size=hidden_size, mlp_dim=mlp_dim),
       sorted(set(strides)))
+  specs.check_patches(image_size, pooled[0].patch_size, '--image_size')
   if max_layers is None:
     depth = specs.PRESETS[model_name]['transformer']['num_layers']
     max_layers = _DEFAULT_DEPTH_FACTOR * depth

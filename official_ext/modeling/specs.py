@@ -6,6 +6,7 @@ model of our own, for tests and for images of a few pixels.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 import dataclasses
 
 from official.vision.configs import image_classification
@@ -136,6 +137,35 @@ def resolve(config: backbones.FunnelViT,
       has_layer_scale=bool(config.layer_scale_init_value),
       activation=layers.activation,
       norm_epsilon=layers.norm_epsilon)
+
+
+def check_patches(size: Sequence[int], patch_size: int, where: str,
+                  instead: str = '.') -> None:
+  """Refuses images that patches do not fill.
+
+  The convolution that embeds patches leaves out what is over at the right and
+  at the bottom, without a word.
+
+  Args:
+    size: (height, width) of the images, px.
+    patch_size: side of a patch, px.
+    where: the setting or flag of the size, for the message.
+    instead: what else can be done, and the full stop.
+
+  Raises:
+    ValueError: naming the size, what would be lost and sizes that fit.
+  """
+  rest = [side % patch_size for side in size]
+  if not any(rest):
+    return
+  fitting = [sorted({max(side - side % patch_size, patch_size),
+                     side + -side % patch_size}) for side in size]
+  shown = [' or '.join(map(str, sides)) for sides in fitting]
+  raise ValueError(
+      f'{where} is {size[0]} x {size[1]} px, which patches of {patch_size} px '
+      f'do not fill: {rest[0]} px at the bottom and {rest[1]} px at the right '
+      'of every image would be lost. Choose '
+      f'{shown[0] if len(set(shown)) == 1 else " x ".join(shown)}{instead}')
 
 
 def _check(config: backbones.FunnelViT) -> None:

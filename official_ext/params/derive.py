@@ -159,6 +159,11 @@ def _resolve_steps(trainer: image_classification.TrainerConfig,
           f'{data.global_batch_size}. Set num_examples to the number of '
           'training images (at least one batch), or trainer.train_steps.')
     trainer.train_steps = round(trainer.train_epochs * steps_per_epoch)
+    if not trainer.train_steps:
+      raise ValueError(
+          f'trainer.train_epochs is {trainer.train_epochs}, not one of the '
+          f'{steps_per_epoch} steps of an epoch. Raise it, or set '
+          'trainer.train_steps.')
   interval = round(trainer.interval_epochs * steps_per_epoch) or 1_000
   interval = min(interval, trainer.train_steps)
   trainer.steps_per_loop = trainer.steps_per_loop or interval

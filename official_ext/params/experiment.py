@@ -22,6 +22,7 @@ import tensorflow as tf
 import yaml
 
 from official_ext.configs import image_classification
+from official_ext.params import consistency
 from official_ext.params import derive
 from official_ext.params import derived_settings
 from official_ext.params import former_settings
@@ -61,18 +62,22 @@ def load(experiment: str,
   default = base(experiment)
   file_settings = [_settings(overrides.read_file(path), path, default)
                    for path in map(find_config_file, config_files)]
-  override = overrides.read(params_override) if params_override else {}
+  override = _settings(
+      overrides.read(params_override) if params_override else {},
+      '--params_override', default)
   params = _Parser(train_utils.ParseConfigOptions(
       experiment=experiment,
       config_file=file_settings,
       tpu=tpu,
       tf_data_service=tf_data_service or '',
-      params_override=_settings(
-          override, '--params_override', default))).parse()
+      params_override=override)).parse()
   if isinstance(params.task, image_classification.ImageClassificationTask):
     table.check(params)
     given = derived_settings.values(params)
     derive.resolve(params)
+    consistency.check(params, default, {
+        path: value for settings in (*file_settings, override)
+        for path, value in consistency.flat(settings).items()})
     derived_settings.mark(params, given)
   params.validate()
   params.lock()

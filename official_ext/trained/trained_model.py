@@ -19,6 +19,7 @@ from official_ext import registry_imports  # noqa: F401
 from official_ext.checkpoints import metadata
 from official_ext.checkpoints import object_graph
 from official_ext.checkpoints import restore
+from official_ext.modeling import specs
 from official_ext.params import experiment
 from official_ext.tasks import class_names
 
@@ -212,6 +213,9 @@ def _resize(params: cfg.ExperimentConfig, model: tf_keras.Model,
         f'--image_size: the backbone is {params.task.model.backbone.type}, and '
         'only the position embedding of funnel_vit is resampled. Leave '
         '--image_size out.')
+  if not params.task.model.backbone.funnel_vit.crop_to_patches:
+    specs.check_patches(
+        image_size, model.backbone.spec.patch_size, '--image_size')
   task = params.task.replace(
       model={'input_size': [*image_size, 3]})
   resized = task_factory.get_task(task).build_model()

@@ -33,6 +33,8 @@ from official_ext.training import worker_folder
 
 # As Model Garden begins the RuntimeError of a loss that is NaN or too large.
 _DIVERGED = 'The loss value is'
+# What the schedules call the learning rate that they begin with.
+_RATES = ('initial_learning_rate', 'learning_rate', 'values')
 
 
 def prepare(params: cfg.ExperimentConfig, mode: str, model_dir: str,
@@ -176,11 +178,12 @@ class Session:
       if not str(error).startswith(_DIVERGED):
         raise
       schedule = self.params.trainer.optimizer_config.learning_rate
+      rate = next(name for name in _RATES if hasattr(schedule.get(), name))
       raise errors.UserError(
           f'the training diverged: at step {int(trainer.global_step.numpy())} '
           f'the loss is {trainer.train_logs["training_loss"]:g}. Lower '
-          f'trainer.optimizer_config.learning_rate.{schedule.type}, lengthen '
-          'the warm-up, or clip gradients; with '
+          f'trainer.optimizer_config.learning_rate.{schedule.type}.{rate}, '
+          'lengthen the warm-up, or clip gradients; with '
           'runtime.mixed_precision_dtype=float16, use bfloat16.') from error
 
   @contextlib.contextmanager
@@ -270,12 +273,19 @@ def _check(params: cfg.ExperimentConfig, task: protocol.Task, mode: str,
       raise ValueError(f'task.init_checkpoint: {error}') from error
   task.check_files(modes.data_sets(mode))
   if modes.trains(mode):
-    try:
-      tf.io.gfile.makedirs(model_dir)
-    except tf.errors.OpError as error:
-      raise ValueError(
-          f'--model_dir={model_dir} cannot be made: {errors.reason(error)}. '
-          'Choose a folder that can be written.') from error
+    _make_folder('--model_dir', model_dir)
+    export = params.trainer.export
+    if export.export_dir and (export.at_end or export.at_best):
+      _make_folder('trainer.export.export_dir', export.export_dir)
+
+
+def _make_folder(name: str, path: str) -> None:
+  try:
+    tf.io.gfile.makedirs(path)
+  except tf.errors.OpError as error:
+    raise ValueError(
+        f'{name}={path} cannot be made: {errors.reason(error)}. Choose a '
+        'folder that can be written.') from error
 
 
 def _check_best_checkpoint(params: cfg.ExperimentConfig,

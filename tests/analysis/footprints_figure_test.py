@@ -55,6 +55,8 @@ def test_a_layout_is_pooled_both_ways_or_says_why_not():
       "layout 'B3-3-3-3(29)': 29 tokens cannot be reached")
   with pytest.raises(ValueError, match='stride 500 is larger than the 196'):
     footprints_figure.rows_of_layout('B6-6(s500)', 'vit-b16', 224)
+  with pytest.raises(ValueError, match='--image_size is 225 x 225'):
+    footprints_figure.rows_of_layout('B6-6', 'vit-b16', 225)
 
 
 @pytest.mark.parametrize('pool_axes', ['sequence', 'grid'])

@@ -35,6 +35,12 @@ def test_errors(repository):
   assert (result.returncode, result.stdout) == (1, '')
   assert result.stderr.startswith('error: ')
   assert result.stderr.count('\n') == 1
+  result = commands.run(*DESCRIBE, 'B12', '--image_size=225', cwd=repository)
+  assert (result.returncode, result.stdout) == (1, '')
+  assert result.stderr == (
+      'error: --image_size is 225 x 225 px, which patches of 16 px do not '
+      'fill: 1 px at the bottom and 1 px at the right of every image would be '
+      'lost. Choose 224 or 240.\n')
   result = commands.run(*DESCRIBE, cwd=repository)
   assert result.returncode == 1
   assert 'name at least one layout' in result.stdout + result.stderr

@@ -157,6 +157,7 @@ def test_min_layers_per_block():
     (2, dict(max_gmacs=9, model_name='vit-b17'), "'vit-b17', but must be one"),
     (2, dict(max_gmacs=9, pool_axes='rows'), "pool_axes is 'rows'"),
     (2, dict(max_gmacs=9, image_size=(8, 8)), 'smaller than a patch'),
+    (2, dict(max_gmacs=9, image_size=(40, 40)), 'Choose 32 or 48'),
     (2, dict(max_gmacs=9, strides=(2, 1)), 'stride 1 pools nothing'),
     (2, dict(max_gmacs=9, strides=(2, 500)), 'stride 500 is larger'),
     (2, dict(max_gmacs=9, strides=(2, 3), pool_axes='grid'),

@@ -117,6 +117,9 @@ def test_images_of_another_size(trained_dir):
   large = trained_model.find(
       trained_dir, trained_model.Selection(image_size=(24, 24)))
   assert list(large.params.task.model.input_size) == [24, 24, 3]
+  with pytest.raises(ValueError, match='size is 25 x 24 px.*1 px at the b'):
+    trained_model.find(
+        trained_dir, trained_model.Selection(image_size=(25, 24)))
   # The experiment's own configuration is untouched.
   assert list(small.params.task.model.input_size) == [16, 16, 3]
   assert large.model(tf.zeros([2, 24, 24, 3])).shape == (2, 10)

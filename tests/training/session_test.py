@@ -157,6 +157,11 @@ def test_folders_that_cannot_be_used(digits_dir, tmp_path):
     session.prepare(load(digits_dir), 'train', str(tmp_path / 'file'))
   with pytest.raises(ValueError, match='sub cannot be made'):
     session.prepare(load(digits_dir), 'train', str(tmp_path / 'file' / 'sub'))
+  export_dir = tmp_path / 'file' / 'export'
+  params = load(digits_dir, extra=f",trainer.export.export_dir='{export_dir}'")
+  with pytest.raises(ValueError, match=(
+      'trainer.export.export_dir=.*export cannot be made')):
+    session.prepare(params, 'train', str(tmp_path / 'run'))
 
 
 def test_a_folder_whose_checkpoints_would_not_be_found_again(
@@ -282,7 +287,7 @@ def test_a_loss_that_is_no_number_ends_in_a_line(digits_dir, tmp_path):
       'initial_learning_rate=1e30'))
   with pytest.raises(errors.UserError, match=(
       'the training diverged: at step 10 the loss is nan. Lower '
-      'trainer.optimizer_config.learning_rate.cosine')):
+      'trainer.optimizer_config.learning_rate.cosine.initial_learning_rate, ')):
     run(params, 'train', tmp_path)
 
 

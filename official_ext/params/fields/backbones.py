@@ -14,6 +14,7 @@ from official.vision.modeling.backbones import vit_specs
 
 from official_ext.configs import backbones
 from official_ext.modeling import gelu
+from official_ext.modeling import layout
 from official_ext.modeling import specs
 from official_ext.params.fields import rules
 
@@ -32,7 +33,7 @@ TABLE: dict[type, dict[str, rules.Rule]] = {
         'model_name': rules.choice(specs.PRESETS),
         'layout': rules.text(null="one block of the preset's depth"),
         'pooling': rules.choice(specs.POOLINGS),
-        'pool_axes': rules.choice(('sequence', 'grid')),
+        'pool_axes': rules.choice(layout.POOL_AXES),
         'pool_query_only': rules.flag(),
         'pooler': _POOLER,
         'representation_size': _REPRESENTATION_SIZE,
@@ -41,6 +42,7 @@ TABLE: dict[type, dict[str, rules.Rule]] = {
         'init_stochastic_depth_rate': rules.fraction(),
         'layer_scale_init_value': rules.number(at_least=0),
         'original_init': rules.flag(),
+        'crop_to_patches': rules.flag(),
         'gradient_checkpointing': rules.flag(),
     },
     backbones.FunnelTransformer: {

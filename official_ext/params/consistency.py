@@ -1,0 +1,197 @@
+"""Checks of settings that each are fine, and do not go together.
+
+What a single setting may be is in `official_ext.params.fields`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+import itertools
+from typing import Any
+
+import numpy as np
+from official.core import config_definitions as cfg
+from official.modeling import hyperparams
+from official.vision.configs import image_classification as garden
+
+from official_ext.configs import image_classification
+from official_ext.modeling import specs
+from official_ext.params import tree
+from official_ext.params.fields import rules
+
+_OPTIMIZATION = 'trainer.optimizer_config'
+# A learning rate of Model Garden counts its steps in 32 bits.
+_MAX_STEPS = int(np.iinfo(np.int32).max)
+
+
+def flat(settings: Mapping[str, Any], path: str = '') -> dict[str, Any]:
+  """Returns nested settings by their paths.
+
+  Args:
+    settings: nested, by name.
+    path: of `settings` itself, with a dot at its end.
+
+  Returns:
+    Every value by its path, such as 'trainer.train_steps'.
+  """
+  found = {}
+  for name, value in settings.items():
+    if isinstance(value, Mapping):
+      found |= flat(value, f'{path}{name}.')
+    else:
+      found[f'{path}{name}'] = value
+  return found
+
+
+def check(params: cfg.ExperimentConfig, default: cfg.ExperimentConfig,
+          given: Mapping[str, Any]) -> None:
+  """Refuses settings that contradict each other.
+
+  Args:
+    params: an experiment of ours, every value derived.
+    default: the registered experiment.
+    given: the settings that a person has set, by their paths.
+
+  Raises:
+    ValueError: naming both settings, and what to type instead.
+  """
+  task, trainer = params.task, params.trainer
+  registered = {one.path: one.value for one in tree.walk(default)}
+  # The file of a training holds everything, most of it unchanged.
+  changed = {path for path, value in given.items()
+             if value != registered.get(path)}
+  _check_roles(task)
+  _check_augmentation(task)
+  _check_patches(task.model)
+  _check_lengths(trainer, task.train_data, changed)
+  _check_loops(trainer)
+  _check_clipping(trainer.optimizer_config.optimizer)
+  _check_schedule(trainer.optimizer_config.learning_rate, given)
+
+
+def _check_roles(task: image_classification.ImageClassificationTask) -> None:
+  for name, expected in (('train_data', True), ('validation_data', False)):
+    if getattr(task, name).is_training != expected:
+      raise ValueError(
+          f'task.{name}.is_training is {rules.show(not expected)}, but the '
+          f'name says what it is for. Leave it out.')
+
+
+def _check_augmentation(
+    task: image_classification.ImageClassificationTask) -> None:
+  for name in ('train_data', 'validation_data'):
+    data = getattr(task, name)
+    where = f'task.{name}'
+    mixing = data.mixup_and_cutmix
+    if mixing and not mixing.mixup_alpha and not mixing.cutmix_alpha:
+      raise ValueError(
+          f'{where}.mixup_and_cutmix has mixup_alpha and cutmix_alpha 0, which '
+          'mixes nothing. Set one of them, or '
+          f'{where}.mixup_and_cutmix=null.')
+    erasing = data.random_erasing
+    if erasing and erasing.min_area > erasing.max_area:
+      raise ValueError(
+          f'{where}.random_erasing.min_area is {erasing.min_area}, but must be '
+          f'at most max_area, {erasing.max_area}.')
+
+
+def _check_patches(model: garden.ImageClassificationModel) -> None:
+  kind, backbone = model.backbone.type, model.backbone.get()
+  size = model.input_size[:2]
+  if kind == 'vit':
+    patch_size = specs.PRESETS[backbone.model_name]['patch_size']
+    instead = '.'
+  elif kind == 'funnel_vit' and not backbone.crop_to_patches:
+    patch_size = specs.of_model(model).patch_size
+    instead = (', or set task.model.backbone.funnel_vit.crop_to_patches=true '
+               'to do without the rest of every image.')
+  else:
+    return
+  specs.check_patches(size, patch_size, 'task.model.input_size', instead)
+
+
+def _check_lengths(trainer: image_classification.TrainerConfig,
+                   data: image_classification.DataConfig,
+                   changed: Collection[str]) -> None:
+  """Checks what is counted in steps or images against the run."""
+  if not 1 <= trainer.train_steps <= _MAX_STEPS:
+    raise ValueError(
+        f'trainer.train_epochs is {trainer.train_epochs}, which are '
+        f'{trainer.train_steps:,} steps, but a run has 1 to {_MAX_STEPS:,}. '
+        'Set trainer.train_epochs or trainer.train_steps.')
+  for name in ('steps_per_loop', 'summary_interval'):
+    value = getattr(trainer, name)
+    if f'trainer.{name}' in changed and value > trainer.train_steps:
+      raise ValueError(
+          f'trainer.{name} is {value}, but the run has {trainer.train_steps} '
+          'steps (trainer.train_steps). Leave it out, or set it to '
+          f'{trainer.train_steps} at most.')
+  warmup = trainer.optimizer_config.warmup
+  where = f'{_OPTIMIZATION}.warmup.{warmup.type}.warmup_steps'
+  if where in changed and warmup.get().warmup_steps > trainer.train_steps:
+    raise ValueError(
+        f'{where} is {warmup.get().warmup_steps}, but the run has '
+        f'{trainer.train_steps} steps (trainer.train_steps): the learning rate '
+        f'would not get to its peak. Set it to {trainer.train_steps // 10}, '
+        'for example.')
+  if 0 < data.num_examples < data.global_batch_size:
+    raise ValueError(
+        f'task.train_data.global_batch_size is {data.global_batch_size}, but '
+        f'task.train_data.num_examples is {data.num_examples}: a batch would '
+        'hold images twice. Lower it, or set num_examples to the number of '
+        'training images.')
+
+
+def _check_loops(trainer: image_classification.TrainerConfig) -> None:
+  """Checks what Model Garden's loops need of each other."""
+  for name in ('train', 'eval'):
+    if (getattr(trainer, f'{name}_tf_while_loop') and
+        not getattr(trainer, f'{name}_tf_function')):
+      raise ValueError(
+          f'trainer.{name}_tf_while_loop is true, but '
+          f'trainer.{name}_tf_function is false, which it needs. Set '
+          f'trainer.{name}_tf_while_loop=false too.')
+  if trainer.allow_tpu_summary and not trainer.train_tf_while_loop:
+    raise ValueError(
+        'trainer.allow_tpu_summary is true, but trainer.train_tf_while_loop is '
+        'false, which it needs. Set trainer.allow_tpu_summary=false.')
+
+
+def _check_clipping(optimizer: hyperparams.OneOfConfig) -> None:
+  chosen = optimizer.get()
+  found = [name for name in ('clipnorm', 'clipvalue', 'global_clipnorm')
+           if getattr(chosen, name, None) is not None]
+  if len(found) > 1:
+    where = f'{_OPTIMIZATION}.optimizer.{optimizer.type}'
+    raise ValueError(
+        f'{where} has {" and ".join(found)}, but gradients are clipped in one '
+        f'way. Set {where}.{found[0]}=null, for example.')
+
+
+def _check_schedule(learning_rate: hyperparams.OneOfConfig,
+                    given: Collection[str]) -> None:
+  """Checks the learning rate, as far as Model Garden takes it unasked."""
+  where = f'{_OPTIMIZATION}.learning_rate'
+  kind, schedule = learning_rate.type, learning_rate.get()
+  if (kind == 'constant' and f'{where}.type' in given and
+      f'{where}.constant.learning_rate' not in given):
+    raise ValueError(
+        f"{where}.type is 'constant', but {where}.constant.learning_rate is "
+        f'not set. Set it; unasked it would be {schedule.learning_rate}.')
+  boundaries = getattr(schedule, 'boundaries', None)
+  if boundaries is None:
+    return
+  where = f'{where}.{kind}'
+  if not boundaries or not _ascend(boundaries):
+    raise ValueError(
+        f'{where}.boundaries is {rules.show(boundaries)}, but must be steps '
+        'that ascend, each above the one before.')
+  if len(schedule.values) != len(boundaries) + 1:
+    raise ValueError(
+        f'{where}.values has {len(schedule.values)} learning rates, but '
+        f'{len(boundaries)} boundaries part {len(boundaries) + 1}.')
+
+
+def _ascend(steps: Sequence[int]) -> bool:
+  return all(
+      first < second for first, second in itertools.pairwise(steps))
