@@ -24,6 +24,7 @@ import warnings
 from absl import app
 from absl import flags
 
+from data_prep import command_process
 from data_prep import conversion
 from data_prep import plan as plans
 from data_prep import process_pool
@@ -150,4 +151,4 @@ def _convert(inputs: str, output_dir: str, num_workers: int, check: str
 
 
 if __name__ == '__main__':
-  app.run(main)
+  command_process.run(main)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 import os
-import sys
 import time
 from typing import Any, TextIO
 
@@ -183,13 +182,6 @@ def experiment_yaml(manifest: Mapping[str, Any], output_dir: str) -> str:
     if split in splits:
       task[f'{split}_data'] = {'num_examples': splits[split]['num_images']}
   return yaml.safe_dump({'task': task}, sort_keys=False)
-
-
-def end_without_reader() -> None:
-  """Ends the command when who read its output has gone."""
-  # The interpreter must not write at its end.
-  os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-  raise SystemExit(1)
 
 
 def _printable(path: str) -> str:

@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image
 from sklearn import datasets
 
+from data_prep import command_process
 from data_prep import records
 from data_prep import storage
 
@@ -120,4 +121,4 @@ def main(argv: Sequence[str]) -> None:
 
 
 if __name__ == '__main__':
-  app.run(main)
+  command_process.run(main)

@@ -15,10 +15,10 @@ import sqlite3
 import sys
 import time
 
-from absl import app
 from absl import flags
 
 from data_prep import beam_pipeline
+from data_prep import command_process
 from data_prep import conversion
 from data_prep import conversion_report
 from data_prep import images
@@ -88,9 +88,6 @@ def main(argv: Sequence[str]) -> None:
   if len(argv) > 1:
     raise SystemExit(f'error: unexpected argument {argv[1]!r}; give inputs as '
                      f'--input={argv[1]}')
-  # Names that the terminal's encoding lacks are shown in escapes.
-  for stream in (sys.stdout, sys.stderr):
-    stream.reconfigure(errors='backslashreplace')
   paths = tuple(('', path) for path in _INPUT.value) + tuple(
       (split, path) for split, values in _SPLIT_INPUTS.items()
       for path in values.value)
@@ -102,7 +99,7 @@ def main(argv: Sequence[str]) -> None:
   try:
     is_finished = _convert(paths)
   except BrokenPipeError:
-    conversion_report.end_without_reader()
+    raise  # It is an OSError, but of no file.
   except ValueError as error:
     raise SystemExit(f'error: {error}') from None
   except OSError as error:
@@ -182,4 +179,4 @@ def _write_experiment(done: conversion.Conversion, output_dir: str) -> str:
 
 
 if __name__ == '__main__':
-  app.run(main)
+  command_process.run(main)

@@ -14,11 +14,10 @@ import os
 import sys
 import warnings
 
-from absl import app
 from absl import flags
 import tqdm
 
-from data_prep import conversion_report
+from data_prep import command_process
 from data_prep import manifest as manifests
 
 _MAX_FAULTS = flags.DEFINE_integer(
@@ -59,17 +58,14 @@ def main(argv: Sequence[str]) -> None:
     except KeyboardInterrupt:
       raise SystemExit('interrupted') from None
     except BrokenPipeError:
-      conversion_report.end_without_reader()
+      raise  # It is an OSError, but of no file.
     except (ValueError, OSError) as error:
       raise SystemExit(f'error: {error}') from None
   if num_faults:
     raise SystemExit(f'{output_dir}: {num_faults} faults')
-  try:
-    print(f'{output_dir}: {num_images:,} images, all as the manifest says.',
-          flush=True)
-  except BrokenPipeError:
-    conversion_report.end_without_reader()
+  print(f'{output_dir}: {num_images:,} images, all as the manifest says.',
+        flush=True)
 
 
 if __name__ == '__main__':
-  app.run(main)
+  command_process.run(main)

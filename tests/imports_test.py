@@ -11,18 +11,19 @@ from scripts import structure
 # without a list is a plain module.
 ORDER = {
     'data_prep': [
-        'storage', 'tfrecord_file', 'records', 'class_names',
-        'digits_to_tfrecord', 'jpeg_structure', 'exif_orientation',
-        'color_profile', 'tiff_kinds', 'rgb_pixels', 'images', 'cifar',
-        'containers', 'image_index', 'hold_out', 'scan', 'imagenet_labels',
-        'folder_tree', 'sources', 'plan', 'shards', 'process_pool',
-        'beam_pipeline', 'manifest', 'conversion', 'conversion_report',
-        'imagenet_to_tfrecord', 'benchmark_conversion', 'verification',
-        'verify_tfrecords',
+        'command_process', 'storage', 'tfrecord_file', 'records',
+        'class_names', 'digits_to_tfrecord', 'jpeg_structure',
+        'exif_orientation', 'color_profile', 'tiff_kinds', 'rgb_pixels',
+        'images', 'cifar', 'containers', 'image_index', 'hold_out', 'scan',
+        'imagenet_labels', 'folder_tree', 'sources', 'plan', 'shards',
+        'process_pool', 'beam_pipeline', 'manifest', 'conversion',
+        'conversion_report', 'imagenet_to_tfrecord', 'benchmark_conversion',
+        'verification', 'verify_tfrecords',
     ],
     'official_ext.legacy_keras': [],
     'official_ext.command_line': [
-        'former_names', 'flag_types', 'tables', 'errors', 'library_logs',
+        'former_names', 'flag_types', 'tables', 'errors', 'paths',
+        'streams', 'library_logs',
     ],
     'official_ext': [],  # Its __init__.
     'official_ext.optimization': [
@@ -41,8 +42,8 @@ ORDER = {
         'rules', 'task', 'backbones', 'optimization', 'trainer', 'table',
     ],
     'official_ext.params': [
-        'yaml_settings', 'derive', 'derived_settings', 'consistency',
-        'overrides', 'former_settings', 'experiment',
+        'input_files', 'yaml_settings', 'derive', 'derived_settings',
+        'consistency', 'overrides', 'former_settings', 'experiment',
     ],
     'official_ext.layouts': [
         'model_flags', 'search', 'describe', 'plan',

@@ -23,6 +23,7 @@ THROUGH = {
         'official_ext.analysis.shared_flags'],
     'benchmarks/csv_file_test.py': ['official_ext.benchmarks.machine'],
     'benchmarks/serving_test.py': ['official_ext.benchmarks.serving_rows'],
+    'command_line/streams_test.py': ['data_prep.command_process'],
     'data_prep/conversion_test.py': [
         'data_prep.manifest', 'data_prep.plan', 'data_prep.process_pool',
         'data_prep.scan', 'data_prep.shards'],

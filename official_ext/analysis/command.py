@@ -17,6 +17,7 @@ from absl import app
 
 from official_ext.command_line import errors
 from official_ext.command_line import library_logs
+from official_ext.command_line import paths
 
 # How saliency is computed; `saliency_maps` explains them.
 SALIENCY_METHODS = ('gradient', 'smoothgrad', 'integrated_gradients')
@@ -70,7 +71,7 @@ def _parse_model(text: str) -> ModelArgument:
     return ModelArgument(text)
   if not name or not path:
     raise app.UsageError(f'{text!r} is not [NAME=]PATH')
-  return ModelArgument(path, name)
+  return ModelArgument(paths.expand_home(path), name)
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from official_ext.analysis import models as models_lib
 from official_ext.command_line import errors
+from official_ext.params import input_files
 from official_ext.tasks import class_names as class_names_lib
 from official_ext.tasks import label_mapping
 from official_ext.tasks import parsing
@@ -106,8 +107,12 @@ def prepare(examples: Sequence[Example],
 def _files(pattern: str) -> list[str]:
   """Lists the files that a pattern means; of a folder, all below it."""
   if not tf.io.gfile.isdir(pattern):
-    return sorted(path for path in tf.io.gfile.glob(pattern)
-                  if not tf.io.gfile.isdir(path))
+    try:
+      found = input_files.match(input_files.of_flag(pattern))
+    except ValueError:
+      return []
+    return sorted(path for path in found
+                  if tf.io.gfile.exists(path) and not tf.io.gfile.isdir(path))
   paths = [os.path.join(folder, name)
            for folder, _, names in tf.io.gfile.walk(pattern) for name in names]
   # What else lies in a folder of images is no mistake.

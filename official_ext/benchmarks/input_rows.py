@@ -15,7 +15,6 @@ import time
 from typing import Any
 
 from official.common import dataset_fn
-from official.core import input_reader
 from official.core import task_factory
 import tensorflow as tf
 import tqdm
@@ -23,6 +22,8 @@ import tqdm
 from official_ext.benchmarks import settings as settings_lib
 from official_ext.command_line import errors
 from official_ext.configs import image_classification as configs
+from official_ext.params import input_files
+from official_ext.tasks import parsing
 from official_ext.tasks import preflight
 
 # The setting of each split, and the names of its shards.
@@ -131,9 +132,9 @@ class Source:
       ValueError: if there are no shards, or their records do not fit the task.
     """
     name, pattern = SPLITS[split]
-    input_path = tf.io.gfile.join(data_dir, pattern)
+    input_path = input_files.in_folder(data_dir, pattern)
     try:
-      self.files = sorted(input_reader.match_files([input_path]))
+      self.files = sorted(input_files.match(input_path))
     except ValueError as error:
       raise ValueError(
           f'--data_dir={data_dir} holds no {split} shards ({pattern}). Make '
@@ -181,7 +182,8 @@ class Source:
       # In evaluation no image is left out, as in the task.
       return data.replace(cache=False, drop_remainder=data.is_training)
     if row.settings.get('cache'):
-      return data.replace(input_path=self._few_files)
+      return data.replace(input_path=[
+          input_files.literal(file) for file in self._few_files])
     return data
 
   def build(self, row: Row) -> tf.data.Dataset:
@@ -195,7 +197,7 @@ class Source:
     """
     data = self.settings(row)
     if row.name in (READING, DECODING):
-      dataset = input_reader.InputReader(
+      dataset = parsing.InputReader(
           data,
           dataset_fn=dataset_fn.pick_dataset_fn(data.file_type),
           parser_fn=self._decode if row.name == DECODING else None).read()
@@ -339,7 +341,7 @@ def measure(source: Source, row: Row, warm_up_seconds: float,
   # A cache is full after one pass.
   least = 0
   if data.cache:
-    least = source.count(input_reader.match_files(data.input_path))
+    least = source.count(input_files.match(data.input_path))
   counts = _counts(source.build(row))
   start = time.perf_counter()
   warm_up = [next(counts)]

@@ -17,6 +17,8 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import trackable_object_graph_pb2
 
+from official_ext.command_line import paths
+
 _GRAPH_KEY = '_CHECKPOINTABLE_OBJECT_GRAPH'
 _VALUE = 'VARIABLE_VALUE'
 
@@ -43,6 +45,7 @@ def find(path: str) -> str:
   Raises:
     ValueError: if there is none.
   """
+  paths.check_no_pattern('the checkpoint', path)
   # In Model Garden's exports a folder, in a training a file.
   below = os.path.join(path, 'checkpoint')
   newest = tf.train.latest_checkpoint(

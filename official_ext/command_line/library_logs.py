@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 import contextlib
+import errno
 import logging as python_logging
 import os
 import pathlib
@@ -18,6 +19,9 @@ import warnings
 from absl import app
 from absl import flags
 from absl import logging
+
+from official_ext.command_line import paths
+from official_ext.command_line import streams
 
 LIBRARY_LOGS = flags.DEFINE_bool(
     'library_logs', False,
@@ -108,16 +112,22 @@ def run(main: Callable[[Sequence[str]], None],
       sys.argv[0], flags.FLAGS[LIBRARY_LOGS.name])
 
   def flushed(argv):
-    main(argv)
+    main(paths.expand_flags(argv))
     # What is written when the interpreter ends can no longer be caught.
     sys.stdout.flush()
 
+  streams.prepare()
   try:
     app.run(flushed)
   except KeyboardInterrupt:
     print(interrupted, file=sys.stderr)
     raise SystemExit(130) from None
   except BrokenPipeError:
-    # Who read the output has gone: the interpreter must not write at its end.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    streams.abandon()
+    raise SystemExit(1) from None
+  except OSError as error:
+    if error.errno != errno.ENOSPC or error.filename:
+      raise
+    print(f'error: the output: {error.strerror}', file=sys.stderr)
+    streams.abandon()
     raise SystemExit(1) from None

@@ -6,17 +6,17 @@ input paths from one setting each.
 
 from __future__ import annotations
 
-import os
-
 from absl import logging
 from official.core import config_definitions as cfg
 from official.modeling import hyperparams
 
+from official_ext.command_line import paths
 from official_ext.configs import image_classification
 from official_ext.modeling import specs
 from official_ext.optimization import addons
 from official_ext.optimization import layerwise
 from official_ext.optimization import runnable
+from official_ext.params import input_files
 
 # What the schedules call the step that their decay ends at.
 _DECAY_STEPS = ('decay_steps', 'total_decay_steps')
@@ -42,6 +42,7 @@ def resolve(params: cfg.ExperimentConfig) -> None:
     ValueError: if something cannot be derived, or does not fit.
   """
   addons.check(params.trainer.optimizer_config.optimizer.type)
+  _expand_home(params)
   _check_seed(params.trainer)
   specs.of_model(params.task.model)
   _check_labels_and_losses(params.task)
@@ -51,6 +52,22 @@ def resolve(params: cfg.ExperimentConfig) -> None:
   _resolve_data(params.task, _data_seed(params))
   _resolve_steps(params.trainer, params.task.train_data)
   _resolve_layer_decay(params)
+
+
+def _expand_home(params: cfg.ExperimentConfig) -> None:
+  """Replaces `~` in the settings that are paths, which no shell does."""
+  task = params.task
+  for group, names in (
+      (task, ('data_dir', 'class_names_path', 'init_checkpoint')),
+      (task.train_data, ('input_path', 'tfds_data_dir')),
+      (task.validation_data, ('input_path', 'tfds_data_dir')),
+      (params.trainer.export, ('export_dir',))):
+    for name in names:
+      value = getattr(group, name)
+      if isinstance(value, str):
+        setattr(group, name, paths.expand_home(value))
+      elif value:
+        setattr(group, name, [paths.expand_home(path) for path in value])
 
 
 def _check_seed(trainer: image_classification.TrainerConfig) -> None:
@@ -134,7 +151,7 @@ def _resolve_data(task: image_classification.ImageClassificationTask,
           f"task.{name}.tfds_name=''; for TFDS set task.data_dir='' and "
           f"task.{name}.input_path=''.")
     if not data.input_path and not data.tfds_name:
-      data.input_path = os.path.join(task.data_dir, pattern)
+      data.input_path = input_files.in_folder(task.data_dir, pattern)
     if data.label_offset is None:
       is_tfds_imagenet = str(data.tfds_name).startswith('imagenet2012')
       data.label_offset = int(

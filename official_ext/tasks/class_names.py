@@ -14,12 +14,12 @@ import os
 import pathlib
 import unicodedata
 
-from official.core import input_reader
 import tensorflow as tf
 
 from official_ext.checkpoints import metadata
 from official_ext.checkpoints import object_graph
 from official_ext.configs import image_classification
+from official_ext.params import input_files
 
 # Written by data_prep beside the shards, and by us into an export.
 FILE = 'class_names.txt'
@@ -153,7 +153,7 @@ def beside(input_path: str | Sequence[str], data_dir: str = '') -> str | None:
     ValueError: if records of several folders have other names in each.
   """
   try:
-    records = input_reader.match_files(input_path) if input_path else []
+    records = input_files.match(input_path) if input_path else []
   except ValueError:  # The records are gone; the names may have stayed.
     records = []
   folders = sorted({os.path.dirname(record) for record in records})

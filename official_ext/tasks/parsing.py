@@ -11,14 +11,15 @@ import functools
 from typing import Any
 
 from official.common import dataset_fn
+from official.core import input_reader as core_input_reader
 from official.vision.dataloaders import classification_input
 from official.vision.dataloaders import input_reader
-from official.vision.dataloaders import input_reader_factory
 from official.vision.dataloaders import tfds_factory
 from official.vision.ops import augment
 import tensorflow as tf
 
 from official_ext.configs import image_classification as configs
+from official_ext.params import input_files
 from official_ext.tasks import exact_evaluation
 from official_ext.tasks import label_mapping
 
@@ -69,6 +70,13 @@ class Parser(classification_input.Parser):
         crop_side > 0,
         lambda: parse_crop(decoded_tensors),
         lambda: parse_whole(decoded_tensors))
+
+
+class InputReader(core_input_reader.InputReader):
+  """Model Garden's reader, of folders of any name."""
+
+  def get_files(self, input_path):
+    return input_files.match(input_path)
 
 
 def build_parser(task: configs.ImageClassificationTask,
@@ -156,7 +164,7 @@ def read(task: configs.ImageClassificationTask, data: configs.DataConfig,
     if input_context:
       input_context = tf.distribute.InputContext(
           num_replicas_in_sync=input_context.num_replicas_in_sync)
-  return input_reader_factory.input_reader_generator(
+  return InputReader(
       data,
       dataset_fn=dataset_fn.pick_dataset_fn(data.file_type),
       decoder_fn=_decode(

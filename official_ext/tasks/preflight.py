@@ -12,12 +12,12 @@ from collections.abc import Sequence
 
 from google.protobuf import message
 from official.common import dataset_fn
-from official.core import input_reader
 from official.vision.dataloaders import tfds_classification_decoders
 import tensorflow as tf
 
 from official_ext.command_line import errors
 from official_ext.configs import image_classification as configs
+from official_ext.params import input_files
 
 # A data set up to this size is read whole; of a larger one, a sample is.
 _READ_WHOLE_BYTES = 64 * 2**20
@@ -78,13 +78,16 @@ def _check_tfds(data: configs.DataConfig, where: str) -> None:
 
 
 def _match_files(input_path: str | Sequence[str], where: str) -> list[str]:
-  """Returns the files of an input path, by Model Garden's own matching."""
+  """Returns the files of an input path; raises if they are not there."""
   fix = (
       f"Give the path of your TFRecords, for example --params_override="
       f"{where}.input_path='/path/to/train*', or task.data_dir=/path/to/folder "
       'for shards named train-* and validation-*.')
+  if ',' in str(input_path) or '[' in str(input_path):
+    fix += (' Of an input_path, commas part patterns; in a name, write [,] and '
+            '[[] for them. A data_dir is taken as it is.')
   try:
-    files = input_reader.match_files(input_path)
+    files = input_files.match(input_path)
   except ValueError as error:
     raise ValueError(
         f'{where}.input_path {input_path!r} matches no file. {fix}') from error

@@ -19,6 +19,7 @@ from official_ext import registry_imports  # noqa: F401
 from official_ext.checkpoints import metadata
 from official_ext.checkpoints import object_graph
 from official_ext.checkpoints import restore
+from official_ext.command_line import paths
 from official_ext.modeling import specs
 from official_ext.params import experiment
 from official_ext.tasks import class_names
@@ -127,6 +128,8 @@ def load(params: cfg.ExperimentConfig, model_dir: str | None,
       configuration: untrained weights are never taken.
   """
   selection = selection or Selection()
+  if model_dir:
+    paths.check_no_pattern('--model_dir', model_dir)
   checkpoint = _find(params, model_dir, selection.checkpoint)
   metadata.check_same_architecture(checkpoint, metadata.describe(params))
   keeps_ema = params.trainer.optimizer_config.ema is not None

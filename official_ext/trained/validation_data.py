@@ -12,6 +12,7 @@ import numpy as np
 from official.vision.dataloaders import classification_input
 import tensorflow as tf
 
+from official_ext.params import input_files
 from official_ext.tasks import label_mapping
 from official_ext.tasks import parsing
 from official_ext.trained import trained_model
@@ -53,15 +54,15 @@ def read_records(trained: trained_model.TrainedModel, pattern: str | None,
   task = trained.params.task
   data = task.validation_data
   where = '--data' if pattern else 'task.validation_data'
-  pattern = pattern or data.input_path
+  pattern = input_files.of_flag(pattern) if pattern else data.input_path
   if not pattern:
     raise ValueError(
         'the validation data of this training are no TFRecords. Name some '
         'with --data.')
-  paths = sorted(tf.io.gfile.glob(pattern))
-  if not paths:
-    raise ValueError(
-        f'no file matches {pattern!r}. Name TFRecords with --data.')
+  try:
+    paths = sorted(input_files.match(pattern))
+  except ValueError as error:
+    raise ValueError(f'{error} Name TFRecords with --data.') from error
   image_key = task.train_data.image_field_key
   label_key = task.train_data.label_field_key
   mapping = label_mapping.of_data_set(

@@ -22,6 +22,7 @@ from official_ext.checkpoints import object_graph
 from official_ext.checkpoints import restore
 from official_ext.command_line import errors
 from official_ext.command_line import library_logs
+from official_ext.command_line import paths
 from official_ext.tasks import protocol
 from official_ext.training import memory
 from official_ext.training import modes
@@ -258,6 +259,9 @@ def _check(params: cfg.ExperimentConfig, task: protocol.Task, mode: str,
   _check_best_checkpoint(params, task.best_checkpoint_metrics())
   if profile_steps is not None:
     profiling.check(params, mode, profile_steps)
+  export_dir = params.trainer.export.export_dir
+  if export_dir:
+    paths.check_no_pattern('trainer.export.export_dir', export_dir)
   checkpoint = _latest_checkpoint(model_dir)
   if checkpoint:
     metadata.check_same_architecture(checkpoint, metadata.describe(params))
@@ -326,11 +330,7 @@ def _latest_checkpoint(model_dir: str) -> str | None:
   """Returns the newest checkpoint; raises if there are some without a name."""
   if tf.io.gfile.exists(model_dir) and not tf.io.gfile.isdir(model_dir):
     raise ValueError(f'--model_dir={model_dir} is not a folder.')
-  if any(character in model_dir for character in '[]*?'):
-    raise ValueError(
-        f'--model_dir={model_dir}: TensorFlow takes [, ], * and ? for a '
-        'pattern and would not find the checkpoints again. Choose another '
-        'name.')
+  paths.check_no_pattern('--model_dir', model_dir)
   newest = tf.train.latest_checkpoint(model_dir)
   if newest:
     return newest

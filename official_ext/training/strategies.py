@@ -13,10 +13,10 @@ import re
 from absl import logging
 from official.common import distribute_utils
 from official.core import config_definitions as cfg
-from official.core import input_reader
 import tensorflow as tf
 
 from official_ext.command_line import errors
+from official_ext.params import input_files
 
 _MULTI_WORKER = 'multi_worker_mirrored'
 # As TensorFlow names workers that it no longer hears from.
@@ -139,7 +139,7 @@ def _warn_of_few_files(data: cfg.DataConfig, num_workers: int) -> None:
   """Warns of how the training data is divided where files are too few."""
   if data.tfds_name:
     return
-  num_files = len(input_reader.match_files(data.input_path))
+  num_files = len(input_files.match(data.input_path))
   if num_files < num_workers:
     logging.warning(
         'task.train_data has %d file(s) for %d workers: every worker reads '

@@ -9,6 +9,7 @@ import numpy as np
 from official.core import task_factory
 
 from official_ext.configs import image_classification
+from official_ext.params import input_files
 from official_ext.tasks import normalization
 from official_ext.tasks import preflight
 from official_ext.trained import trained_model
@@ -71,5 +72,6 @@ def _data_config(trained: trained_model.TrainedModel, calibration: Calibration
   """Returns the settings of the data to calibrate on."""
   data = trained.params.task.validation_data
   if calibration.records:
-    return data.replace(input_path=calibration.records, tfds_name='')
+    return data.replace(
+        input_path=input_files.of_flag(calibration.records), tfds_name='')
   return data

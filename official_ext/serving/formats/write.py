@@ -7,6 +7,7 @@ import os
 
 import tensorflow as tf
 
+from official_ext.command_line import paths
 from official_ext.serving.formats import calibration as calibration_lib
 from official_ext.serving.formats import description
 from official_ext.serving.formats import names
@@ -53,6 +54,7 @@ def prepare(export_format: str, export_dir: str,
     ValueError: if the export is there already.
   """
   if export_format == names.SAVED_MODEL:
+    paths.check_no_pattern('--export_dir', export_dir)
     versions.check_free(export_dir, options.version)
   else:
     path = _file(export_format, export_dir, options)

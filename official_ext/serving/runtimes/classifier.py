@@ -7,6 +7,7 @@ import os
 
 import tensorflow as tf
 
+from official_ext.command_line import paths
 from official_ext.serving.formats import names
 from official_ext.serving.formats import versions
 
@@ -78,6 +79,7 @@ def find_version(path: str) -> str:
   Raises:
     ValueError: if there is none.
   """
+  paths.check_no_pattern('the export', path)
   if not tf.io.gfile.isdir(path):
     raise ValueError(
         f'{path} is a file, but a SavedModel is a folder.'
