@@ -61,8 +61,12 @@ def read_records(trained: trained_model.TrainedModel, pattern: str | None,
         'with --data.')
   try:
     paths = sorted(input_files.match(pattern))
-  except ValueError as error:
-    raise ValueError(f'{error} Name TFRecords with --data.') from error
+    missing = [path for path in paths if not tf.io.gfile.exists(path)]
+  except ValueError:
+    missing = [pattern]
+  if missing:
+    raise ValueError(
+        f'no file matches {missing[0]!r}. Name TFRecords with --data.')
   image_key = task.train_data.image_field_key
   label_key = task.train_data.label_field_key
   mapping = label_mapping.of_data_set(
