@@ -7,6 +7,9 @@ only once the flags are known to be right, and its log level is set.
 from __future__ import annotations
 
 from collections.abc import Sequence
+import signal
+import sys
+from typing import Any
 
 from absl import flags
 from official.common import flags as tfm_flags
@@ -14,8 +17,12 @@ from official.common import flags as tfm_flags
 from official_ext.command_line import errors
 from official_ext.command_line import library_logs
 from official_ext.training import modes
+from official_ext.training import preemption
 
 FLAGS = flags.FLAGS
+_RESUMES = (
+    'The same command resumes from the newest checkpoint, or begins again if '
+    'there is none yet.')
 
 tfm_flags.define_flags()
 # Model Garden's flag also takes modes that its runner then refuses, after
@@ -65,8 +72,12 @@ def main(argv: Sequence[str]) -> None:
         tpu=FLAGS.tpu, tf_data_service=FLAGS.tf_data_service)
     run = session.prepare(params, FLAGS.mode, FLAGS.model_dir, profile_steps)
   export = export_during_training.TrainingExport(params, FLAGS.model_dir)
-  with errors.reported(errors.UserError):
-    trainer = run.execute(export.at_best, _ASYNC_CHECKPOINTING.value)
+  try:
+    with errors.reported(errors.UserError):
+      trainer = run.execute(export.at_best, _ASYNC_CHECKPOINTING.value)
+  except preemption.Preempted as stopped:
+    print(stopped, file=sys.stderr)
+    raise SystemExit(stopped.exit_status) from None
   if not run.is_chief:
     return
   train_utils.save_gin_config(FLAGS.mode, FLAGS.model_dir)
@@ -91,9 +102,16 @@ def _export_at_end(export, step: int, has_trained: bool) -> None:
 
 def run() -> None:
   """Runs the installed command."""
-  library_logs.run(
-      main, 'interrupted. The same command resumes from the newest checkpoint, '
-      'or begins again if there is none yet.')
+  for number in (signal.SIGTERM, signal.SIGUSR1):
+    # While it trains, `preemption.signals` takes their place.
+    signal.signal(number, _stop)
+  library_logs.run(main, f'interrupted. {_RESUMES}')
+
+
+def _stop(number: int, _: Any) -> None:
+  print(f'stopped by {signal.Signals(number).name}. {_RESUMES}',
+        file=sys.stderr)
+  raise SystemExit(preemption.EXIT_STATUS)
 
 
 if __name__ == '__main__':

@@ -62,9 +62,9 @@ ORDER = {
         'trained_model', 'validation_data',
     ],
     'official_ext.training': [
-        'modes', 'event_tags', 'memory', 'profiling',
-        'throughput', 'progress', 'strategies', 'worker_folder', 'trainer',
-        'session',
+        'modes', 'event_tags', 'evaluations', 'memory', 'preemption',
+        'profiling', 'throughput', 'progress', 'strategies', 'worker_folder',
+        'controller', 'trainer', 'runner', 'session',
     ],
     'official_ext.serving.formats': [
         'names', 'extras', 'versions', 'image_header', 'weights_tree',

@@ -159,6 +159,8 @@ class TrainerConfig(cfg.TrainerConfig):
       seed in every run.
     deterministic: whether to make every operation deterministic too, which
       costs speed: two runs with one seed then agree to the last bit.
+    preemption_metadata_server: where Google Cloud announces that it takes the
+      machine away; None: its own server, on its machines; '': nobody is asked.
     export: what is exported for serving, and when.
     derived: which settings of the experiment were derived; filled in when it is
       read, so that they are derived again when a training's params.yaml is.
@@ -175,6 +177,7 @@ class TrainerConfig(cfg.TrainerConfig):
   reference_batch_size: int = 0
   seed: int | None = None
   deterministic: bool = False
+  preemption_metadata_server: str | None = None
   export: ExportConfig = dataclasses.field(default_factory=ExportConfig)
   derived: list[DerivedSetting] = dataclasses.field(default_factory=list)
 

@@ -26,8 +26,10 @@ from official_ext.command_line import paths
 from official_ext.tasks import protocol
 from official_ext.training import memory
 from official_ext.training import modes
+from official_ext.training import preemption
 from official_ext.training import profiling
 from official_ext.training import progress as progress_lib
+from official_ext.training import runner as runner_lib
 from official_ext.training import strategies
 from official_ext.training import trainer as trainer_lib
 from official_ext.training import worker_folder
@@ -100,6 +102,8 @@ class Session:
     Raises:
       errors.UserError: if a checkpoint does not fit, a record or a file is
         damaged, another worker was lost, or the loss is no number any more.
+      preemption.Preempted: if the process was told to end; what was trained is
+        saved.
     """
     params, model_dir = self.params, self.model_dir
     with self._explained():
@@ -125,11 +129,11 @@ class Session:
       try:
         with library_logs.without_prints(), worker_folder.enter(
             model_dir, params.trainer.best_checkpoint_export_subdir,
-            self.is_chief) as write_dir:
+            self.is_chief) as write_dir, self._watch() as watch:
           trainer = self._build_trainer(
-              write_dir, progress, profiler,
+              write_dir, progress, watch, profiler,
               on_best if self.is_chief else None)
-          self._run(trainer, write_dir, enable_async_checkpointing)
+          self._run(trainer, write_dir, watch, enable_async_checkpointing)
       finally:
         progress.close()
       if profiler:
@@ -138,8 +142,21 @@ class Session:
       print(f'\n{self._summary(trainer)}', file=terminal, flush=True)
     return trainer
 
+  @contextlib.contextmanager
+  def _watch(self) -> Iterator[preemption.Watch]:
+    """Watches for what interrupts the run."""
+    watch = preemption.Watch(strategies.mean_over_workers(self.strategy))
+    trainer = self.params.trainer
+    if not trainer.preemption_on_demand_checkpoint:
+      yield watch
+      return
+    with preemption.signals(watch), preemption.metadata_server(
+        watch, trainer.preemption_metadata_server):
+      yield watch
+
   def _build_trainer(
       self, write_dir: str, progress: progress_lib.Progress,
+      watch: preemption.Watch,
       profiler: profiling.Profiler | None,
       on_best: Callable[[], None] | None) -> trainer_lib.Trainer:
     """Builds the trainer, and with it the model and the input pipelines."""
@@ -152,8 +169,8 @@ class Session:
           checkpoint_exporter=train_utils.maybe_create_best_ckpt_exporter(
               self.params, write_dir),
           trainer_cls=functools.partial(
-              trainer_lib.Trainer, progress=progress, profiler=profiler,
-              on_best=on_best, model_dir=self.model_dir))
+              trainer_lib.Trainer, progress=progress, watch=watch,
+              profiler=profiler, on_best=on_best, model_dir=self.model_dir))
     checkpoint = tf.train.latest_checkpoint(self.model_dir)
     if checkpoint and metadata.read(checkpoint) is None:
       try:
@@ -163,15 +180,17 @@ class Session:
     return trainer
 
   def _run(self, trainer: trainer_lib.Trainer, write_dir: str,
-           enable_async_checkpointing: bool) -> None:
+           watch: preemption.Watch, enable_async_checkpointing: bool) -> None:
     """Hands over to Model Garden's runner."""
-    runner = trainer_lib.Runner(
+    runner = runner_lib.Runner(
         distribution_strategy=self.strategy,
         task=self.task,
         mode=self.mode,
         params=self.params,
-        model_dir=write_dir,
         trainer=trainer,
+        watch=watch,
+        model_dir=self.model_dir,
+        write_dir=write_dir,
         enable_async_checkpointing=enable_async_checkpointing)
     try:
       runner.run()

@@ -6,6 +6,7 @@ first: GPUs, the workers of the job, and how files divide.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 import json
 import os
 import re
@@ -60,6 +61,28 @@ def build(params: cfg.ExperimentConfig) -> tf.distribute.Strategy:
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
   """Returns whether this process is the one that writes for all."""
   return bool(strategy.extended.should_checkpoint)
+
+
+def mean_over_workers(
+    strategy: tf.distribute.Strategy) -> Callable[[float], float]:
+  """Returns how workers agree on a number.
+
+  Args:
+    strategy: of the job.
+
+  Returns:
+    A function of a worker's number that returns the mean of all; every worker
+    must call it as often. Where there is one process, the number itself.
+  """
+  if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+    return lambda value: value
+
+  @tf.function
+  def mean(value):
+    values = strategy.run(lambda: tf.identity(value))
+    return strategy.reduce(tf.distribute.ReduceOp.MEAN, values, axis=None)
+
+  return lambda value: float(mean(tf.constant(value, tf.float32)))
 
 
 def lost_worker_message(error: tf.errors.OpError) -> str | None:

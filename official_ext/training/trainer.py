@@ -1,4 +1,4 @@
-"""Model Garden's trainer and runner, which also measure and tell progress."""
+"""Model Garden's trainer, which also measures and tells its progress."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from absl import logging
 from official.core import base_trainer
-from official.core import train_lib
+from official.modeling import optimization
 import orbit
 import tensorflow as tf
 import tf_keras
@@ -17,9 +17,10 @@ from official_ext.checkpoints import metadata
 from official_ext.tasks import protocol
 from official_ext.training import event_tags
 from official_ext.training import memory
-from official_ext.training import modes
+from official_ext.training import preemption
 from official_ext.training import profiling
 from official_ext.training import progress as progress_lib
+from official_ext.training import strategies
 from official_ext.training import throughput
 
 
@@ -32,10 +33,12 @@ class Trainer(base_trainer.Trainer):
   - Evaluation counts every image once.
   - A loop is run in chunks of about a second, so that progress moves.
   - A few steps are profiled if asked for; they are not timed.
+  - Between two chunks, or two batches of an evaluation, it can be interrupted.
   """
 
   def __init__(self, config, task, model, optimizer, *args,
                progress: progress_lib.Progress,
+               watch: preemption.Watch,
                profiler: profiling.Profiler | None = None,
                on_best: Callable[[], None] | None = None,
                model_dir: str | None = None, **kwargs):
@@ -48,6 +51,7 @@ class Trainer(base_trainer.Trainer):
       optimizer: the optimizer.
       *args: of Model Garden's trainer.
       progress: what to tell about the progress.
+      watch: knows whether the run is to be interrupted.
       profiler: takes a profile of a few steps; None: nothing is profiled.
       on_best: what to call once a new best checkpoint is written.
       model_dir: folder of the training, whose newest checkpoint to begin
@@ -62,10 +66,8 @@ class Trainer(base_trainer.Trainer):
     self._on_best = on_best
     self._model_dir = model_dir
     self._has_begun = False
-    # Reading a metric synchronises the workers of a multi-worker job, which
-    # would have to agree on when; there, a loop is run in one chunk.
-    self._can_interrupt_loop = not isinstance(
-        self.strategy, tf.distribute.MultiWorkerMirroredStrategy)
+    self._watch = watch
+    self._mean_over_workers = strategies.mean_over_workers(self.strategy)
     self.throughput = throughput.Throughput(
         config.task.train_data.global_batch_size)
     self.train_logs: dict[str, float] = {}
@@ -100,18 +102,16 @@ class Trainer(base_trainer.Trainer):
       step = int(self.global_step.numpy())
       self.throughput.begin_loop()
       while remaining:
+        self._watch.check()
         is_first = self.throughput.compile_seconds is None
         profiled, profile = 0, None
         if is_first:
           chunk = 1
           self.progress.compiling()
-        elif self._can_interrupt_loop:
+        else:
           if self._profiler:
             profiled = self._profiler.chunk(step, remaining)
-          chunk = profiled or min(
-              remaining, self.throughput.steps_until_update())
-        else:
-          chunk = remaining
+          chunk = profiled or min(remaining, self._steps_until_update())
         start = time.perf_counter()
         if profiled:
           self.progress.compiling()
@@ -192,9 +192,36 @@ class Trainer(base_trainer.Trainer):
       logs[event_tags.NUM_IMAGES] = num_images
     return logs
 
+  def create_eval_loop_fn(self, has_state: bool) -> Callable[..., Any]:
+    """Lets an evaluation be interrupted between two batches.
+
+    Args:
+      has_state: whether the loop takes a state.
+
+    Returns:
+      The loop.
+    """
+    if self.config.trainer.eval_tf_while_loop:
+      return super().create_eval_loop_fn(has_state)
+    step_fn = self.eval_step
+    if self.config.trainer.eval_tf_function:
+      step_fn = tf.function(step_fn)
+
+    def watched_step(iterator):
+      self._watch.check()
+      return step_fn(iterator)
+
+    return orbit.utils.create_loop_fn(watched_step)
+
   def evaluate(self, num_steps: tf.Tensor) -> orbit.runner.Output | None:
     self.progress.evaluating()
-    output = super().evaluate(num_steps)
+    try:
+      output = super().evaluate(num_steps)
+    except preemption.Interrupt:
+      # As `eval_begin` swapped them: the weights are to be saved as trained.
+      if isinstance(self.optimizer, optimization.ExponentialMovingAverage):
+        self.optimizer.swap_weights()
+      raise
     self.validation_logs = _as_floats(output or {})
     counted = self.validation_logs.get(event_tags.NUM_IMAGES)
     expected = self.config.task.validation_data.num_examples
@@ -209,57 +236,19 @@ class Trainer(base_trainer.Trainer):
         int(self.global_step.numpy()), f'validation: {text}')
     return output
 
+  def _steps_until_update(self) -> int:
+    """Returns a number of steps on which all workers agree.
+
+    Reading a metric synchronises them.
+    """
+    return max(1, round(self._mean_over_workers(
+        self.throughput.steps_until_update())))
+
   def _learning_rate(self) -> float:
     learning_rate = self.optimizer.learning_rate
     if callable(learning_rate):
       learning_rate = learning_rate(self.global_step)
     return _as_float(learning_rate)
-
-
-class Runner(train_lib.OrbitExperimentRunner):
-  """Runs an experiment; of a training that is done it only evaluates."""
-
-  def run(self) -> tuple[tf_keras.Model, Mapping[str, Any]]:
-    """Drives the controller as Model Garden's runner does.
-
-    Model Garden's own `run` cannot be called: at its end it freezes the whole
-    model into a graph to count its FLOPs, which takes memory and time that the
-    largest models do not have.
-
-    Returns:
-      The model, and no metrics: the trainer has them.
-    """
-    with self.strategy.scope():
-      self._run()
-    return self.trainer.model, {}
-
-  def _run(self) -> None:
-    mode = self._mode
-    trainer = self.params.trainer
-    step = int(self.trainer.global_step.numpy())
-    if modes.trains(mode) and step >= trainer.train_steps:
-      self.trainer.progress.interval(step, (
-          f'the model_dir is trained already, to {trainer.train_steps} steps. '
-          'Raise trainer.train_epochs or train_steps to go on, or choose '
-          'another --model_dir'))
-      if mode == 'train':
-        return
-      mode = 'eval'
-    if mode == 'train':
-      self.controller.train(steps=trainer.train_steps)
-    elif mode == 'train_and_eval':
-      self.controller.train_and_evaluate(
-          train_steps=trainer.train_steps,
-          eval_steps=trainer.validation_steps,
-          eval_interval=trainer.validation_interval)
-    elif mode == 'eval':
-      self.controller.evaluate(steps=trainer.validation_steps)
-    else:
-      self.controller.evaluate_continuously(
-          steps=trainer.validation_steps,
-          timeout=trainer.continuous_eval_timeout,
-          timeout_fn=lambda: (
-              self.trainer.global_step.numpy() >= trainer.train_steps))
 
 
 def _as_floats(logs: Mapping[str, Any]) -> dict[str, float]:

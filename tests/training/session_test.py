@@ -14,8 +14,8 @@ from official_ext.checkpoints import metadata
 from official_ext.command_line import errors
 from official_ext.params import experiment
 from official_ext.training import event_tags
+from official_ext.training import runner
 from official_ext.training import session
-from official_ext.training import trainer
 
 SMALL = ("task.model.backbone.funnel_vit.layout='B1-1',"
          'task.train_data.global_batch_size=32,'
@@ -305,7 +305,7 @@ def test_an_error_whose_cause_is_known_ends_in_a_line(
     digits_dir, tmp_path, monkeypatch, error, message):
   def fail(_):
     raise error
-  monkeypatch.setattr(trainer.Runner, 'run', fail)
+  monkeypatch.setattr(runner.Runner, 'run', fail)
   with pytest.raises(errors.UserError, match=message):
     run(load(digits_dir), 'train', tmp_path)
 
@@ -313,6 +313,6 @@ def test_an_error_whose_cause_is_known_ends_in_a_line(
 def test_another_error_keeps_its_traceback(digits_dir, tmp_path, monkeypatch):
   def fail(_):
     raise tf.errors.InternalError(None, None, 'a bug')
-  monkeypatch.setattr(trainer.Runner, 'run', fail)
+  monkeypatch.setattr(runner.Runner, 'run', fail)
   with pytest.raises(tf.errors.InternalError):
     run(load(digits_dir), 'train', tmp_path)

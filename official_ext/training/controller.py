@@ -1,0 +1,98 @@
+"""Orbit's controller, with intervals that are counted from step 0.
+
+Orbit counts them from where a run begins: a training that is interrupted more
+often than it evaluates would never evaluate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import orbit
+import tensorflow as tf
+
+
+class CheckpointManager(tf.train.CheckpointManager):
+  """Saves at the first chance after each multiple of its interval."""
+
+  def __init__(self, *args: Any, **settings: Any):
+    """Initialises the manager.
+
+    Args:
+      *args: of TensorFlow's manager.
+      **settings: of TensorFlow's manager, which must have a
+        `checkpoint_interval`.
+    """
+    super().__init__(*args, **settings)
+    self._newest_step: int | None = None
+
+  def save(self, checkpoint_number=None, check_interval=True, options=None):
+    """Saves, as TensorFlow's manager, if it is time.
+
+    Args:
+      checkpoint_number: the step.
+      check_interval: whether to save only if a multiple of the interval lies
+        between the newest checkpoint and this step.
+      options: of TensorFlow's manager.
+
+    Returns:
+      The prefix of the checkpoint; None if there is none to write.
+    """
+    step = int(checkpoint_number)
+    if self._newest_step is None:
+      self._newest_step = _step_of(self.latest_checkpoint)
+    interval = self.checkpoint_interval
+    if check_interval and step // interval == self._newest_step // interval:
+      return None
+    # Not of `latest_checkpoint`, which an asynchronous save sets at its end.
+    self._newest_step = step
+    return super().save(step, check_interval=False, options=options)
+
+
+class Controller(orbit.Controller):
+  """Trains, evaluates and saves at multiples of the intervals."""
+
+  def __init__(self, *, steps_per_loop: int,
+               is_evaluated: Callable[[int], bool] = lambda step: True,
+               **settings):
+    """Initialises the controller.
+
+    Args:
+      steps_per_loop: steps between two reports; a loop ends at a multiple.
+      is_evaluated: whether the evaluation of a step is on record, so that one
+        that was interrupted is made up for.
+      **settings: of Orbit's controller.
+    """
+    super().__init__(
+        steps_per_loop=lambda step: steps_per_loop - step % steps_per_loop,
+        **settings)
+    self._is_evaluated = is_evaluated
+
+  def train_and_evaluate(self, train_steps: int, eval_steps: int = -1,
+                         eval_interval: int | None = None):
+    """Trains, and evaluates at every multiple of the interval and at the end.
+
+    Args:
+      train_steps: the step to end at.
+      eval_steps: batches of an evaluation; -1: all.
+      eval_interval: steps between two evaluations; None: one, at the end.
+
+    Returns:
+      What the last evaluation returned; None if there was none.
+    """
+    output = None
+    eval_interval = eval_interval or train_steps
+    step = int(self.global_step.numpy())
+    if step and step % eval_interval == 0 and not self._is_evaluated(step):
+      output = self.evaluate(steps=eval_steps)
+    while step < train_steps:
+      step = min(step - step % eval_interval + eval_interval, train_steps)
+      self.train(steps=step, checkpoint_at_completion=step == train_steps)
+      output = self.evaluate(steps=eval_steps)
+    return output
+
+
+def _step_of(checkpoint: str | None) -> int:
+  """Returns the step in the name of a checkpoint, such as 'ckpt-100'."""
+  return int(checkpoint.rsplit('-', maxsplit=1)[1]) if checkpoint else 0

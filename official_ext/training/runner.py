@@ -1,0 +1,128 @@
+"""Model Garden's runner, which can be interrupted and loses nothing by it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import functools
+import os
+from typing import Any
+
+from official.core import config_definitions as cfg
+from official.core import train_lib
+import tf_keras
+
+from official_ext.training import controller as controller_lib
+from official_ext.training import evaluations
+from official_ext.training import modes
+from official_ext.training import preemption
+from official_ext.training import trainer as trainer_lib
+
+
+class Runner(train_lib.OrbitExperimentRunner):
+  """Runs an experiment; of a training that is done it only evaluates."""
+
+  def __init__(self, *, params: cfg.ExperimentConfig,
+               trainer: trainer_lib.Trainer, watch: preemption.Watch,
+               model_dir: str, write_dir: str, **settings: Any):
+    """Initialises the runner, which restores the newest checkpoint.
+
+    Args:
+      params: the experiment's configuration.
+      trainer: the trainer.
+      watch: knows what interrupted the run.
+      model_dir: folder of the training.
+      write_dir: the folder that this worker writes to.
+      **settings: of Model Garden's runner.
+    """
+    self._watch = watch
+    validation_dir = os.path.join(
+        model_dir, params.trainer.validation_summary_subdir)
+    super().__init__(
+        params=params.replace(trainer=params.trainer.replace(
+            # This project's own takes its place.
+            preemption_on_demand_checkpoint=False)),
+        trainer=trainer,
+        model_dir=write_dir,
+        controller_cls=functools.partial(
+            controller_lib.Controller,
+            is_evaluated=lambda step: step in evaluations.steps(
+                validation_dir)),
+        **settings)
+
+  def _maybe_build_checkpoint_manager(self) -> controller_lib.CheckpointManager:
+    trainer = self.params.trainer
+    return controller_lib.CheckpointManager(
+        self.trainer.checkpoint,
+        directory=self.model_dir,
+        max_to_keep=trainer.max_to_keep,
+        step_counter=self.trainer.global_step,
+        checkpoint_interval=trainer.checkpoint_interval,
+        init_fn=self.trainer.initialize)
+
+  def run(self) -> tuple[tf_keras.Model, Mapping[str, Any]]:
+    """Drives the controller as Model Garden's runner does.
+
+    Model Garden's own `run` cannot be called: at its end it freezes the whole
+    model into a graph to count its FLOPs, which takes memory and time that the
+    largest models do not have.
+
+    Returns:
+      The model, and no metrics: the trainer has them.
+
+    Raises:
+      preemption.Preempted: if the run was interrupted; a training has written
+        a checkpoint.
+    """
+    with self.strategy.scope():
+      try:
+        self._run()
+      except preemption.Interrupt:
+        raise self._preempted() from None
+    return self.trainer.model, {}
+
+  def _run(self) -> None:
+    mode = self._mode
+    trainer = self.params.trainer
+    step = int(self.trainer.global_step.numpy())
+    if modes.trains(mode) and step >= trainer.train_steps:
+      self.trainer.progress.interval(step, (
+          f'the model_dir is trained already, to {trainer.train_steps} steps. '
+          'Raise trainer.train_epochs or train_steps to go on, or choose '
+          'another --model_dir'))
+      if mode == 'train':
+        return
+      mode = 'eval'
+    if mode == 'train':
+      self.controller.train(steps=trainer.train_steps)
+    elif mode == 'train_and_eval':
+      self.controller.train_and_evaluate(
+          train_steps=trainer.train_steps,
+          eval_steps=trainer.validation_steps,
+          eval_interval=trainer.validation_interval)
+    elif mode == 'eval':
+      self.controller.evaluate(steps=trainer.validation_steps)
+    else:
+      self.controller.evaluate_continuously(
+          steps=trainer.validation_steps,
+          timeout=trainer.continuous_eval_timeout,
+          timeout_fn=lambda: (
+              self.trainer.global_step.numpy() >= trainer.train_steps))
+
+  def _preempted(self) -> preemption.Preempted:
+    """Saves what is trained; returns what to raise."""
+    notice = self._watch.notice
+    step = int(self.trainer.global_step.numpy())
+    where = f'stopped by {notice.source}'
+    if not modes.trains(self._mode):
+      return preemption.Preempted(
+          f'{where}: the evaluation is given up.', notice.exit_status)
+    if not step:
+      return preemption.Preempted(
+          f'{where} before the first step: nothing is lost. The same command '
+          'begins again.', notice.exit_status)
+    self.controller.save_checkpoint()
+    self.checkpoint_manager.sync()
+    return preemption.Preempted(
+        f'{where} at step {step} of {self.params.trainer.train_steps}; '
+        f'{self.checkpoint_manager.latest_checkpoint} holds it. The same '
+        'command goes on from there.', notice.exit_status)
