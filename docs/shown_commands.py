@@ -28,7 +28,10 @@ PAGES = (REPOSITORY / 'README.md', REPOSITORY / 'CONTRIBUTING.md',
 PACKAGES = ('official_ext', 'data_prep', 'scripts')
 FOLDERS = (*PACKAGES, 'docs', 'experiments', 'requirements', 'tests')
 # Programs that are not ours.
-PROGRAMS = {'.', 'cd', 'docker', 'export', 'gcloud', 'git', 'rm'}
+PROGRAMS = {
+    '.', '[', 'break', 'cd', 'docker', 'done', 'export', 'gcloud', 'git', 'rm'}
+# Of a loop of the shell, in front of a command.
+KEYWORDS = {'do', 'until'}
 # Flags of such programs that are named in a sentence.
 FOREIGN_FLAGS = {'enable_batching', 'help'}
 
@@ -93,6 +96,8 @@ def _split(script: str) -> Iterator[list[str]]:
 
 def module_of(command: list[str]) -> tuple[str, list[str]] | None:
   """Returns the module of ours that a command runs, with its arguments."""
+  if command[0] in KEYWORDS:
+    return module_of(command[1:])
   if pathlib.Path(command[0]).name not in ('python', 'python3'):
     return None
   if command[1] == 'train.py':
@@ -155,7 +160,8 @@ def check_settings(arguments: list[str]) -> list[str]:
 
 def check_command(command: list[str]) -> list[str]:
   """Returns what is wrong with a command, but for the flags of ours."""
-  while command and re.match(r'\w+=', command[0]):
+  while command and (
+      command[0] in KEYWORDS or re.match(r'\w+=', command[0])):
     command = command[1:]
   if not command or command[0] in PROGRAMS:
     return []

@@ -66,6 +66,10 @@ TABLE: dict[type, dict[str, rules.Rule]] = {
             'what a training wrote there',
             lambda value: isinstance(value, list) and all(
                 isinstance(one, configs.DerivedSetting) for one in value)),
+        'preemption_metadata_server': rules.matching(
+            r'(https?://[^/\s]+/?)?',
+            'an address such as http://metadata.google.internal, or nothing',
+            null="Google's own, on its machines"),
     },
     configs.ExportConfig: {
         'at_end': rules.flag(),
