@@ -22,9 +22,9 @@ SMALL = ("task.model.backbone.funnel_vit.layout='B1-1',"
          'task.validation_data.global_batch_size=180')
 
 
-def load(digits_dir, steps=20, interval=10, extra=''):
+def load(digits_dir, steps=20, interval=10, extra='', small=SMALL):
   return experiment.load('funnel_vit_digits', params_override=(
-      f"{SMALL},task.data_dir='{digits_dir}',trainer.train_steps={steps},"
+      f"{small},task.data_dir='{digits_dir}',trainer.train_steps={steps},"
       f'trainer.steps_per_loop={interval},'
       f'trainer.checkpoint_interval={interval},'
       f'trainer.validation_interval={interval},'
@@ -120,8 +120,7 @@ def test_continuous_evaluation_ends_with_the_training(finished, digits_dir):
 
 def test_another_architecture_in_the_folder(finished, digits_dir):
   model_dir, _ = finished
-  params = load(
-      digits_dir, extra=",task.model.backbone.funnel_vit.layout='B2'")
+  params = load(digits_dir, small=SMALL.replace('B1-1', 'B2'))
   with pytest.raises(ValueError, match='belongs to another architecture.*'
                      r'layout is B1\(17\)-1\(9\) there and B2\(17\) here'):
     session.prepare(params, 'train', str(model_dir))
@@ -258,7 +257,7 @@ def test_two_replicas(digits_dir, tmp_path, two_replicas):
 
 def test_a_batch_that_the_replicas_do_not_divide(
     digits_dir, tmp_path, two_replicas):
-  params = load(digits_dir, extra=',task.train_data.global_batch_size=33')
+  params = load(digits_dir, small=SMALL.replace('size=32', 'size=33'))
   with pytest.raises(ValueError, match=(
       'train_data.global_batch_size is 33, which the 2 replicas do not')):
     run(params, 'train', tmp_path)
