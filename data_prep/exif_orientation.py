@@ -96,6 +96,8 @@ def png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
       return
     yield (data[position + 4:position + 8],
            data[position + 8:position + 8 + length])
+    if data.startswith(b'IEND', position + 4):
+      return
     position += 12 + length
 
 

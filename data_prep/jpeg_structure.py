@@ -55,7 +55,8 @@ class Structure:
     supported: whether every build of libjpeg decodes it: 8 bits, Huffman
       coded, baseline, extended or progressive, of 1, 3 or 4 components. The
       scans of others are not looked at.
-    exif: the first EXIF data before the pixels, or b''.
+    exif: the first EXIF data among the application data and comments that
+      the file begins with, or b''.
     profile: the ICC profile, or b''.
   """
   width: int
@@ -148,9 +149,10 @@ class _Parser:
 
   def _read_application_data(self, marker: int, start: int, end: int) -> None:
     data = self._data
-    if self._num_scans:
-      return
-    if marker == _APP1 and not self._exif and data.startswith(_EXIF, start):
+    is_at_start = not (self._structure or self._quantization_tables or
+                       self._huffman_tables)
+    if marker == _APP1 and is_at_start and not self._exif and (
+        data.startswith(_EXIF, start)):
       self._exif = data[start:end]
     elif marker == _APP2 and data.startswith(_PROFILE, start):
       number = start + len(_PROFILE)

@@ -53,7 +53,8 @@ ORDER = {
         'sources', 'describe', 'restore',
     ],
     'official_ext.tasks': [
-        'class_names', 'label_mapping', 'normalization', 'accumulation',
+        'class_names', 'image_parts', 'image_header', 'image_files',
+        'exif_orientation', 'label_mapping', 'normalization', 'accumulation',
         'exact_evaluation', 'parsing', 'preflight', 'protocol',
         'image_classification',
     ],
@@ -67,7 +68,7 @@ ORDER = {
         'controller', 'trainer', 'runner', 'session',
     ],
     'official_ext.serving.formats': [
-        'names', 'extras', 'versions', 'image_header', 'weights_tree',
+        'names', 'extras', 'versions', 'weights_tree',
         'description',
         'signatures', 'saved_model', 'calibration', 'single_file', 'write',
     ],

@@ -17,6 +17,9 @@ from official_ext.analysis import models as models_lib
 from official_ext.command_line import errors
 from official_ext.params import input_files
 from official_ext.tasks import class_names as class_names_lib
+from official_ext.tasks import exif_orientation
+from official_ext.tasks import image_files
+from official_ext.tasks import image_header
 from official_ext.tasks import label_mapping
 from official_ext.tasks import parsing
 
@@ -32,10 +35,13 @@ class Example:
     name: where.
     encoded: the bytes of the file.
     label: its class; None if it is not known.
+    is_file: whether it is a file of its own, and not of a record, which is
+      read as it stands.
   """
   name: str
   encoded: bytes
   label: int | None = None
+  is_file: bool = False
 
 
 def read(patterns: Sequence[str], num_images: int,
@@ -78,6 +84,8 @@ def prepare(examples: Sequence[Example],
             model: models_lib.NamedModel) -> np.ndarray:
   """Preprocesses images as the evaluation of a model does.
 
+  A file is turned as its EXIF data say where those of the training data were.
+
   Args:
     examples: N images.
     model: the model.
@@ -92,16 +100,28 @@ def prepare(examples: Sequence[Example],
   parser = parsing.build_parser(
       task, task.validation_data, dtype='float32', decode_jpeg_only=False)
   keys = (task.train_data.image_field_key, task.train_data.label_field_key)
+  orientations = exif_orientation.of_model(model.trained.data)
   images = []
   for example in examples:
     try:
+      image = (_decode_file(example.encoded, orientations)
+               if example.is_file else example.encoded)
       images.append(parsing.evaluation_image(
-          parser, dict(zip(keys, (example.encoded, 0)))).numpy())
+          parser, dict(zip(keys, (image, 0)))).numpy())
     except (tf.errors.InvalidArgumentError, ValueError) as error:
       raise ValueError(
           f'{example.name} cannot be decoded as an image: '
           f'{errors.message(error)}') from error
   return np.stack(images)
+
+
+def _decode_file(encoded: bytes, orientations: str) -> tf.Tensor:
+  """Decodes an image as it is served, uint8 [height, width, 3]."""
+  encoded = image_header.check(tf.constant(encoded))
+  image = image_files.decode(encoded)
+  if orientations == exif_orientation.APPLY:
+    image = exif_orientation.turn(image, exif_orientation.read(encoded))
+  return image
 
 
 def _files(pattern: str) -> list[str]:
@@ -138,7 +158,7 @@ def _from_file(path: str, model: models_lib.NamedModel) -> Example:
   name = class_names_lib.readable([folder])[0]
   label = (model.class_names.index(name) if name in model.class_names
            else None)
-  return Example(path, encoded, label)
+  return Example(path, encoded, label, is_file=True)
 
 
 def _from_records(paths: list[str],

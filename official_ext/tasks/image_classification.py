@@ -23,6 +23,7 @@ from official_ext.modeling import specs
 from official_ext.tasks import accumulation
 from official_ext.tasks import class_names
 from official_ext.tasks import exact_evaluation
+from official_ext.tasks import exif_orientation
 from official_ext.tasks import label_mapping
 from official_ext.tasks import parsing
 from official_ext.tasks import preflight
@@ -65,6 +66,8 @@ class ImageClassificationTask(
     described = dict(known)
     if class_names.KEY not in known:
       described |= class_names.describe(self.task_config, trains)
+    if trains and exif_orientation.KEY not in known:
+      described |= exif_orientation.describe(self.task_config)
     return described
 
   def save_data_description(self, folder: str) -> None:

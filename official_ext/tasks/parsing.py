@@ -21,6 +21,7 @@ import tensorflow as tf
 from official_ext.configs import image_classification as configs
 from official_ext.params import input_files
 from official_ext.tasks import exact_evaluation
+from official_ext.tasks import image_files
 from official_ext.tasks import label_mapping
 
 
@@ -50,17 +51,16 @@ class Parser(classification_input.Parser):
   def _parse(self, decoded_tensors, parse_crop, parse_whole):
     """Crops the image, unless nothing would be left of it."""
     if not self._aug_crop:
-      return parse_crop(decoded_tensors)
+      return parse_crop(self._decoded(decoded_tensors))
     image = decoded_tensors[self._image_field_key]
     is_encoded = not tf.is_tensor(image) or image.dtype == tf.string
     if is_encoded and self._decode_jpeg_only:
       sides = tf.image.extract_jpeg_shape(image)[:2]
     else:
       if is_encoded:
-        image = tf.io.decode_image(image, channels=3)
-        image.set_shape([None, None, 3])
         # Decoded once, for whichever of the two.
-        decoded_tensors = {**decoded_tensors, self._image_field_key: image}
+        decoded_tensors = self._decoded(decoded_tensors)
+        image = decoded_tensors[self._image_field_key]
       sides = tf.shape(image)[:2]
     # As Model Garden's crop rounds.
     crop_side = tf.cast(
@@ -70,6 +70,13 @@ class Parser(classification_input.Parser):
         crop_side > 0,
         lambda: parse_crop(decoded_tensors),
         lambda: parse_whole(decoded_tensors))
+
+  def _decoded(self, decoded_tensors):
+    """Returns the tensors with the image as pixels."""
+    image = decoded_tensors[self._image_field_key]
+    if not tf.is_tensor(image) or image.dtype == tf.string:
+      image = image_files.decode(tf.convert_to_tensor(image))
+    return {**decoded_tensors, self._image_field_key: image}
 
 
 class InputReader(core_input_reader.InputReader):

@@ -1,5 +1,8 @@
 """Tests of the images that a command is given."""
 
+import dataclasses
+
+import handmade_images
 import numpy as np
 from PIL import Image
 import pytest
@@ -47,6 +50,28 @@ def test_folders_are_spread_and_name_the_classes(model, tmp_path):
               ('3/0.jpg', 3), ('3/2.jpg', 3), ('7/0.jpg', 7), ('7/2.jpg', 7),
               ('none of them/0.jpg', None), ('none of them/2.jpg', None)]
   assert len(examples_lib.read([f'{tmp_path}/3/*.jpg'], 6, model)) == 4
+
+
+@pytest.mark.parametrize('orientations', ['apply', 'ignore'])
+def test_files_are_turned_as_the_training_data_were(
+    model, tmp_path, orientations):
+  model = dataclasses.replace(model, trained=dataclasses.replace(
+      model.trained, data={'exif_orientation': orientations}))
+  stored = np.zeros([32, 32, 3], np.uint8)
+  stored[:16] = 255  # The sky, which is to the right of what is seen.
+  encoded = handmade_images.with_png_chunk(
+      handmade_images.png(stored, 8, 2), b'eXIf', handmade_images.exif(6))
+  (tmp_path / 'image.png').write_bytes(encoded)
+  path = records_for_tests.write(
+      tmp_path / 'records', [records_for_tests.example(1, encoded)])
+  of_file, of_record = (pixels.displayable(examples_lib.prepare(
+      examples_lib.read([str(name)], 1, model), model))[0, ..., 0]
+                        for name in (tmp_path / 'image.png', path))
+  # A record is read as it stands.
+  assert of_record[:4].min() > 0.9 and of_record[-4:].max() < 0.1
+  sky, ground = ((of_file[:, -4:], of_file[:, :4])
+                 if orientations == 'apply' else (of_file[:4], of_file[-4:]))
+  assert sky.min() > 0.9 and ground.max() < 0.1
 
 
 @pytest.mark.parametrize('image_format', ['JPEG', 'PNG', 'BMP'])

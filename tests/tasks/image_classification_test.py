@@ -1,5 +1,6 @@
 """Tests of the labels: their offset, and that a bad one stops the input."""
 
+import json
 import subprocess
 import sys
 
@@ -197,3 +198,21 @@ tf.constant(0)
 assert context.context()._context_handle is not None
 """
   subprocess.run([sys.executable, '-c', code], check=True)
+
+
+def test_what_the_model_must_know_of_its_data(tmp_path):
+  """The names of the classes, and whether photographs were turned."""
+  (tmp_path / 'class_names.txt').write_text(
+      ''.join(f'{index}\n' for index in range(10)))
+  (tmp_path / 'manifest.json').write_text(
+      json.dumps({'options': {'exif_orientation': 'apply'}}))
+  params = experiment.load(
+      'funnel_vit_digits', params_override=f"task.data_dir='{tmp_path}'")
+  task = task_factory.get_task(params.task)
+  names = [str(index) for index in range(10)]
+  described = task.describe_data({}, trains=True)
+  assert (described['class_names'], described['exif_orientation']) == (
+      names, 'apply')
+  # What the model knows already stays.
+  known = {'class_names': names, 'exif_orientation': 'ignore'}
+  assert task.describe_data(known, trains=True) == known

@@ -15,6 +15,7 @@ import tensorflow as tf
 from official_ext.checkpoints import metadata
 from official_ext.serving.formats import names
 from official_ext.serving.formats import versions
+from official_ext.tasks import exif_orientation
 from official_ext.tasks import normalization
 from official_ext.trained import trained_model
 
@@ -36,6 +37,8 @@ def describe(trained: trained_model.TrainedModel) -> dict[str, Any]:
       'model': metadata.describe(trained.params, trained.data),
       'preprocessing': {
           'color_space': 'RGB',
+          'transparency': 'over white',
+          exif_orientation.KEY: exif_orientation.of_model(trained.data),
           'center_crop_fraction': (
               data.center_crop_fraction if data.aug_crop else None),
           'image_size': list(task.model.input_size[:2]),
@@ -73,6 +76,10 @@ def parse(text: str) -> dict[str, Any]:
   # Its name in exports written before it was called EMA.
   if 'averaged' in source:
     source['ema'] = source.pop('averaged')
+  # An export of a version before turned nothing, and dropped alpha.
+  described['preprocessing'] = {
+      'transparency': 'dropped', exif_orientation.KEY: exif_orientation.IGNORE,
+      **described['preprocessing']}
   return described
 
 

@@ -16,6 +16,7 @@ from official_ext.serving.formats import names
 from official_ext.serving.formats import signatures
 from official_ext.serving.formats import versions
 from official_ext.tasks import class_names
+from official_ext.tasks import exif_orientation
 from official_ext.trained import trained_model
 
 # Where TensorFlow Serving looks for requests, inside a SavedModel.
@@ -44,7 +45,7 @@ def write(trained: trained_model.TrainedModel, export_dir: str,
   module = signatures.ServingModule(
       params, trained.model,
       classes or class_names.numbered(params.task.model.num_classes),
-      top_k)
+      top_k, exif_orientation.of_model(trained.data))
   described = description.describe(trained)
   # So that an export, too, knows its grid when it is fine-tuned from.
   setattr(module, metadata.CHECKPOINT_ITEM,

@@ -19,9 +19,11 @@ from official.core import export_base
 import tensorflow as tf
 import tf_keras
 
-from official_ext.serving.formats import image_header
 from official_ext.serving.formats import names
 from official_ext.serving.formats import weights_tree
+from official_ext.tasks import exif_orientation
+from official_ext.tasks import image_files
+from official_ext.tasks import image_header
 from official_ext.tasks import parsing
 
 EMPTY_BATCH = 'the request has no images'
@@ -34,7 +36,8 @@ class ServingModule(export_base.ExportModule):
   """Images in, logits, probabilities and the most probable classes out."""
 
   def __init__(self, params: cfg.ExperimentConfig, keras_model: tf_keras.Model,
-               class_names: Sequence[str], top_k: int = 5):
+               class_names: Sequence[str], top_k: int = 5,
+               orientations: str = exif_orientation.IGNORE):
     """Initialises the module.
 
     Args:
@@ -42,6 +45,8 @@ class ServingModule(export_base.ExportModule):
       keras_model: the classifier, its weights restored.
       class_names: the names of the C classes.
       top_k: K, at most C.
+      orientations: exif_orientation.APPLY turns photographs as their EXIF data
+        say, as those of the training data were.
     """
     def classify(images, model):
       del model  # Its variables alone are saved; here, its layers are needed.
@@ -53,6 +58,7 @@ class ServingModule(export_base.ExportModule):
     self._image_size = tuple(params.task.model.input_size[:2])
     self._class_names = list(class_names)
     self._top_k = min(top_k, len(self._class_names))
+    self._turns = orientations == exif_orientation.APPLY
     self._example_key = params.task.train_data.image_field_key
     self._label_key = params.task.train_data.label_field_key
     data = params.task.validation_data
@@ -63,7 +69,7 @@ class ServingModule(export_base.ExportModule):
         params.task, data, dtype='float32', decode_jpeg_only=False)
 
   def preprocess(self, encoded: tf.Tensor) -> tf.Tensor:
-    """Decodes, crops, resizes and normalises one image.
+    """Decodes, turns, crops, resizes and normalises one image.
 
     Args:
       encoded: string [], the bytes of a JPEG, PNG or BMP file.
@@ -72,10 +78,14 @@ class ServingModule(export_base.ExportModule):
       float32 [height, width, 3].
     """
     encoded = image_header.check(encoded)
+    orientation = (exif_orientation.read(encoded) if self._turns
+                   else tf.constant(exif_orientation.UPRIGHT))
+    # Of a JPEG that stays as it is, the crop alone is decoded.
     return tf.cond(
-        tf.io.is_jpeg(encoded),
+        tf.io.is_jpeg(encoded) & (orientation == exif_orientation.UPRIGHT),
         lambda: self._parse(self._parse_jpeg, encoded),
-        lambda: self._parse(self._parse_any, encoded))
+        lambda: self._parse(self._parse_any, exif_orientation.turn(
+            image_files.decode(encoded), orientation)))
 
   def preprocess_tensor(self, image: tf.Tensor) -> tf.Tensor:
     """Does as `preprocess`, for uint8 [height, width, 3], RGB."""

@@ -18,8 +18,9 @@ from official_ext.trained import trained_model
 
 # So that nobody normalises twice.
 INPUT_DESCRIPTION = (
-    'RGB values of 0 to 255, cropped and resized; the model itself subtracts '
-    'the mean and divides by stddev')
+    'RGB values of 0 to 255, what is transparent over white, turned if '
+    'exif_orientation is apply, cropped and resized; the model itself '
+    'subtracts the mean and divides by stddev')
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 import os
+import re
 
 import tensorflow as tf
 
 from official_ext.command_line import paths
 from official_ext.serving.formats import names
 from official_ext.serving.formats import versions
+from official_ext.tasks import image_header
 
 
 class Classifier:
@@ -58,13 +60,20 @@ class Classifier:
     try:
       output = self._serve(**{names.IMAGE_BYTES: tf.constant([encoded])})
     except tf.errors.InvalidArgumentError as error:
-      raise ValueError(
-          'not a JPEG, PNG or BMP image that can be decoded') from error
+      raise ValueError(_explain(error)) from error
     probs = output[names.PROBS][0].numpy()
     for index in probs.argsort()[::-1][:top_k]:
       is_named = index < len(self._class_names)
       name = self._class_names[index] if is_named else f'class {index}'
       yield name, float(probs[index])
+
+
+def _explain(error: tf.errors.InvalidArgumentError) -> str:
+  """Returns why the graph refused an image, in its own words if it has some."""
+  asserted = re.search(r'assertion failed: (\[.*\])', error.message)
+  reasons = re.findall(r'\[([^\[\]]+)\]', asserted[1]) if asserted else [
+      image_header.NOT_AN_IMAGE]
+  return ': '.join(reasons)
 
 
 def find_version(path: str) -> str:

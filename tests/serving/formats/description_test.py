@@ -21,7 +21,8 @@ def test_the_export_knows_what_it_is(trained_dir, export_dir):
                        ('stddev', [58.395, 57.12, 57.375])):
     assert preprocessing.pop(name) == pytest.approx(values)
   assert preprocessing == {
-      'color_space': 'RGB', 'center_crop_fraction': 0.7,
+      'color_space': 'RGB', 'transparency': 'over white',
+      'exif_orientation': 'ignore', 'center_crop_fraction': 0.7,
       'image_size': [16, 16], 'resize_method': 'bicubic'}
   assert described['source'] == {
       'checkpoint': checkpoint, 'step': 10, 'ema': False}
@@ -32,6 +33,9 @@ def test_a_description_of_the_version_before(trained):
   described = description.describe(trained)
   former = json.loads(description.as_json(described))
   former['source']['averaged'] = former['source'].pop('ema')
+  del former['preprocessing']['transparency']
+  del former['preprocessing']['exif_orientation']
+  described['preprocessing']['transparency'] = 'dropped'
   assert description.parse(json.dumps(former)) == described
   former['source']['averaged'] = True
   assert description.parse(json.dumps(former))['source']['ema'] is True

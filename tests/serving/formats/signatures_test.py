@@ -2,6 +2,7 @@
 
 import io
 
+import handmade_images
 import numpy as np
 from official.core import task_factory
 from PIL import Image
@@ -10,8 +11,10 @@ import records_for_tests
 import short_runs
 import tensorflow as tf
 
+from data_prep import exif_orientation as conversion
 from official_ext.params import experiment
 from official_ext.serving.formats import signatures
+from official_ext.tasks import exif_orientation
 
 
 def encode(image, image_format='JPEG', **options):
@@ -117,6 +120,54 @@ def test_a_png_of_any_kind_is_answered(serve, mode):
            if mode == 'I;16' else smooth(20, 20).convert(mode))
   probs = serve['default']([encode(image, 'PNG')])['probs'].numpy()
   assert probs.sum() == pytest.approx(1, abs=1e-5)
+
+
+def turned(orientation, image_format):
+  """A file that says how it is to be turned, and what is seen of it."""
+  image = smooth(90, 60)
+  exif = handmade_images.exif(orientation)
+  if image_format == 'PNG':
+    data = handmade_images.with_png_chunk(encode(image, 'PNG'), b'eXIf', exif)
+  else:
+    data = handmade_images.with_exif(encode(image, quality=100), exif)
+  decoded = Image.fromarray(tf.io.decode_image(data).numpy())
+  return data, np.asarray(conversion.turn(decoded, orientation))
+
+
+@pytest.mark.parametrize('orientations', ['apply', 'ignore', None])
+def test_turned_as_the_training_data_were(trained, orientations):
+  data = {'exif_orientation': orientations} if orientations else {}
+  module = signatures.ServingModule(
+      trained.params, trained.model, [str(digit) for digit in range(10)],
+      orientations=exif_orientation.of_model(data))
+  serve = module.get_inference_signatures(
+      {'image_bytes': 'bytes', 'image_tensor': 'tensor'})
+  for image_format in ('JPEG', 'PNG'):
+    for orientation in (1, 2, 6, 8):
+      encoded, seen = turned(orientation, image_format)
+      stored = tf.io.decode_image(encoded).numpy()
+      found = serve['bytes'](tf.constant([encoded]))['logits']
+      by_what = {name: np.abs(found - serve['tensor'](tf.constant(
+          pixels[np.newaxis]))['logits']).max()
+                 for name, pixels in (('seen', seen), ('stored', stored))}
+      wanted = 'seen' if orientations == 'apply' else 'stored'
+      assert by_what[wanted] < 1e-4
+      if orientation != 1:
+        assert max(by_what.values()) > 1e-3
+
+
+def test_transparency_is_over_white(serve):
+  image = smooth(40, 30).convert('RGBA')
+  image.putalpha(smooth(40, 30, 'L', seed=1))
+  white = Image.new('RGBA', image.size, 'white')
+  white.alpha_composite(image)
+  served = serve['default']([encode(image, 'PNG')])['logits']
+  for pixels, is_seen in ((white, True), (image, False)):
+    difference = np.abs(served - serve['image_tensor'](
+        image_tensor=np.asarray(pixels.convert('RGB'))[np.newaxis])[
+            'logits']).max()
+    # Pillow rounds otherwise, by one of 255 at most.
+    assert (difference < 0.02) == is_seen, difference
 
 
 def test_a_batch_is_its_images(serve):
