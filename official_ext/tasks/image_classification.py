@@ -33,8 +33,10 @@ from official_ext.tasks import protocol
 _TOLERANCE = 1e-3
 
 BAD_LABEL = 'A label is outside the classes of the model'
+# Within a condition the node comes after the function that it is in.
 _DECODING = re.compile(
-    r'([^\n]*)\n\s*\[\[\{\{node [^}]*(?:[Dd]ecode|Jpeg)')
+    r'([^\n]*)\n\s*\[\[(?:\{\{function_node [^}]*\}\})?'
+    r'\{\{node [^}]*(?:[Dd]ecode|Jpeg)')
 _WRAPPING = re.compile(r'^.*(?:\}\}|Iterator::\S+) ')
 _ASSERTION = re.compile(rf'\[({BAD_LABEL}.*?)\] \[(.*?)\]\n', re.DOTALL)
 
