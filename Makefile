@@ -5,6 +5,7 @@
 # make tables       write the tables of the documentation from docs/figures and
 #                   docs/experiments.yaml
 # make gallery      train two models on the digits, draw what they look at
+# make image-kinds  convert and serve every kind of image file, write the table
 # make scaling      write docs/scaling.md
 # make structure    count the structure of the code
 # make test-cpus    the numerics tests as other CPUs would compute
@@ -37,7 +38,7 @@ ADDONS_INSTALLED := $(ADDONS_VENV)/.installed
 FIND_PYTHON := $(PYTHON) requirements/find_python.py $(ADDONS_PYTHON)
 
 .PHONY: setup quickstart test test-cpus structure proofs benchmark lint figures tables \
-  gallery scaling lock clean addons addons-python test-addons addons-table lock-addons
+  gallery image-kinds scaling lock clean addons addons-python test-addons addons-table lock-addons
 .DELETE_ON_ERROR:
 
 setup: $(INSTALLED)
@@ -134,6 +135,11 @@ gallery: quickstart
 	  --output=docs/gallery/curves.png
 	$(ANALYSIS).compare $(DIGITS_MODELS) --images=data/digits/samples \
 	  --output_dir=runs/report
+
+image-kinds: $(INSTALLED)
+	PYTHONPATH=. CUDA_VISIBLE_DEVICES=-1 TF_CPP_MIN_LOG_LEVEL=3 \
+	  $(BIN)/python docs/write_image_kinds.py
+	PYTHONPATH=. $(BIN)/python docs/write_tables.py
 
 scaling: $(INSTALLED)
 	PYTHONPATH=. TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python docs/write_scaling.py

@@ -18,13 +18,18 @@ import numpy as np
 PNG_START = b'\x89PNG\r\n\x1a\n'
 # Samples of a pixel by PNG's color type: grey, RGB, palette, LA, RGBA.
 _PNG_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+# Of a pass the first row and column, and the steps to the next.
+_ONCE = ((0, 0, 1, 1),)
+_ADAM7 = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2),
+          (0, 1, 2, 2), (1, 0, 2, 1))
 _TIFF_TYPES = {'B': 1, 'H': 3, 'I': 4, 'U': 7}
 _ADOBE_DEFLATE = 8
 
 
 def png(samples: np.ndarray, bits: int, color: int,
         before_pixels: tuple[tuple[bytes, bytes], ...] = (),
-        after_pixels: tuple[tuple[bytes, bytes], ...] = ()) -> bytes:
+        after_pixels: tuple[tuple[bytes, bytes], ...] = (),
+        interlaced: bool = False) -> bytes:
   """Returns a PNG file.
 
   Args:
@@ -33,13 +38,18 @@ def png(samples: np.ndarray, bits: int, color: int,
     color: the color type: 0 grey, 2 RGB, 3 palette, 4 LA, 6 RGBA.
     before_pixels: (type, content) of chunks before the pixels, such as PLTE.
     after_pixels: of chunks after them.
+    interlaced: whether the pixels come in seven passes (Adam7).
   """
   height, width, count = samples.shape
   if count != _PNG_SAMPLES[color]:
     raise ValueError(f'{count} samples, but color type {color} has '
                      f'{_PNG_SAMPLES[color]}.')
-  rows = b''.join(b'\0' + _packed(row, bits, '>') for row in samples)
-  header = struct.pack('>IIBBBBB', width, height, bits, color, 0, 0, 0)
+  passes = [samples[top::down, left::across]
+            for top, left, down, across in (_ADAM7 if interlaced else _ONCE)]
+  rows = b''.join(b'\0' + _packed(row, bits, '>')
+                  for part in passes for row in part if row.size)
+  header = struct.pack(
+      '>IIBBBBB', width, height, bits, color, 0, 0, interlaced)
   return PNG_START + b''.join(
       png_chunk(*chunk) for chunk in (
           (b'IHDR', header), *before_pixels, (b'IDAT', zlib.compress(rows)),
