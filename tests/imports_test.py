@@ -65,7 +65,7 @@ ORDER = {
     'official_ext.training': [
         'modes', 'event_tags', 'evaluations', 'memory', 'preemption',
         'profiling', 'throughput', 'progress', 'strategies', 'worker_folder',
-        'controller', 'trainer', 'runner', 'session',
+        'folder_lock', 'controller', 'trainer', 'runner', 'session',
     ],
     'official_ext.serving.formats': [
         'names', 'extras', 'versions', 'weights_tree',

@@ -24,6 +24,7 @@ from official_ext.command_line import errors
 from official_ext.command_line import library_logs
 from official_ext.command_line import paths
 from official_ext.tasks import protocol
+from official_ext.training import folder_lock
 from official_ext.training import memory
 from official_ext.training import modes
 from official_ext.training import preemption
@@ -100,13 +101,14 @@ class Session:
       The trainer, with the metrics of the last interval and evaluation.
 
     Raises:
-      errors.UserError: if a checkpoint does not fit, a record or a file is
-        damaged, another worker was lost, or the loss is no number any more.
+      errors.UserError: if another training runs in the folder, a checkpoint
+        does not fit, a record or a file is damaged, another worker was lost, or
+        the loss is no number any more.
       preemption.Preempted: if the process was told to end; what was trained is
         saved.
     """
     params, model_dir = self.params, self.model_dir
-    with self._explained():
+    with self._explained(), self._locked():
       if isinstance(self.strategy, tf.distribute.MultiWorkerMirroredStrategy):
         worker_folder.check_same_checkpoint(self.strategy, model_dir)
       if modes.trains(self.mode) and self.is_chief:
@@ -206,6 +208,12 @@ class Session:
           'lengthen the warm-up, or clip gradients; with '
           'runtime.mixed_precision_dtype=float16, use bfloat16.') from error
 
+  def _locked(self) -> contextlib.AbstractContextManager[None]:
+    """Keeps other trainings out of the folder of this one."""
+    if modes.trains(self.mode) and self.is_chief:
+      return folder_lock.hold(self.model_dir)
+    return contextlib.nullcontext()
+
   @contextlib.contextmanager
   def _explained(self) -> Iterator[None]:
     """Raises UserError where the cause of a failure is known."""
@@ -297,6 +305,9 @@ def _check(params: cfg.ExperimentConfig, task: protocol.Task, mode: str,
   task.check_files(modes.data_sets(mode))
   if modes.trains(mode):
     _make_folder('--model_dir', model_dir)
+    if params.runtime.distribution_strategy != 'multi_worker_mirrored':
+      # Of several workers, the first may hold it already.
+      folder_lock.check(model_dir)
     export = params.trainer.export
     if export.export_dir and (export.at_end or export.at_best):
       _make_folder('trainer.export.export_dir', export.export_dir)
