@@ -55,7 +55,7 @@ ORDER = {
     'official_ext.tasks': [
         'class_names', 'image_parts', 'image_header', 'image_files',
         'exif_orientation', 'label_mapping', 'normalization', 'accumulation',
-        'exact_evaluation', 'parsing', 'preflight', 'protocol',
+        'ranking', 'exact_evaluation', 'parsing', 'preflight', 'protocol',
         'image_classification',
     ],
     'official_ext.registry_imports': [],

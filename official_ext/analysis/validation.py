@@ -18,6 +18,7 @@ from official_ext.analysis import examples as examples_lib
 from official_ext.analysis import models as models_lib
 from official_ext.analysis import saliency_maps
 from official_ext.command_line import tables
+from official_ext.tasks import ranking
 from official_ext.trained import validation_data
 
 # Parts of the saliency, a half of it and nearly all.
@@ -168,9 +169,11 @@ def disagreements(first: models_lib.NamedModel, second: models_lib.NamedModel,
   index = 0
   for group in batches([first, second], pattern, num_images):
     labels = group[0].labels
-    probabilities = [models_lib.softmax(model.logits(batch.images))
-                     for model, batch in zip((first, second), group)]
-    is_right = [probs.argmax(axis=-1) == labels for probs in probabilities]
+    logits = [model.logits(batch.images)
+              for model, batch in zip((first, second), group)]
+    probabilities = [models_lib.softmax(own) for own in logits]
+    is_right = [ranking.is_among_first(own, labels, 1).numpy()
+                for own in logits]
     np.add.at(counts, tuple(right.astype(int) for right in is_right), 1)
     for position in np.flatnonzero(is_right[0] != is_right[1]):
       who = 0 if is_right[0][position] else 1

@@ -19,6 +19,7 @@ from official_ext.command_line import tables
 from official_ext.params import experiment
 from official_ext.serving.runtimes import loading
 from official_ext.tasks import normalization
+from official_ext.tasks import ranking
 from official_ext.trained import trained_model
 from official_ext.trained import validation_data
 
@@ -45,15 +46,17 @@ class Accuracy:
   def add(self, logits: np.ndarray, labels: np.ndarray,
           expected: np.ndarray | None) -> None:
     """Counts a batch; `expected` are the logits of the checkpoint."""
-    ranked = np.argsort(-logits, axis=-1, kind='stable')
-    hits = ranked[:, :5] == labels[:, np.newaxis]
     self.num_images += len(labels)
-    self.num_top_1 += int(hits[:, 0].sum())
-    self.num_top_5 += int(hits.sum())
+    self.num_top_1 += _count(ranking.is_among_first(logits, labels, 1))
+    self.num_top_5 += _count(ranking.is_among_first(logits, labels, 5))
     if expected is not None:
       # Not max(): a NaN must not get lost.
       self.max_difference = float(np.maximum(
           self.max_difference or 0.0, np.abs(logits - expected).max()))
+
+
+def _count(is_right: tf.Tensor) -> int:
+  return int(np.count_nonzero(is_right))
 
 
 @dataclasses.dataclass

@@ -28,6 +28,7 @@ from official_ext.tasks import label_mapping
 from official_ext.tasks import parsing
 from official_ext.tasks import preflight
 from official_ext.tasks import protocol
+from official_ext.tasks import ranking
 
 # Rounding of soft labels (mixup, cutmix), which sum to 1 for every image.
 _TOLERANCE = 1e-3
@@ -122,6 +123,22 @@ class ImageClassificationTask(
     return (f'Funnel-ViT {spec.model_name}, {spec.layout_with_tokens}: '
             f'{num_parameters / 1e6:.1f} M parameters, '
             f'{multiply_adds / 1e9:.3g} GMACs per image')
+
+  def build_metrics(
+      self, training: bool = True) -> list[tf_keras.metrics.Metric]:
+    """Builds Model Garden's metrics, with accuracies as `ranking` has them.
+
+    Args:
+      training: whether they are those of a train step.
+
+    Returns:
+      The metrics.
+    """
+    top_k = self.task_config.evaluation.top_k
+    ours = {'accuracy': 1, f'top_{top_k}_accuracy': top_k}
+    return [ranking.TopKAccuracy(ours[metric.name], metric.name)
+            if metric.name in ours else metric
+            for metric in super().build_metrics(training)]
 
   def metrics(self) -> Sequence[tuple[str, str, str]]:
     top_k = self.task_config.evaluation.top_k

@@ -130,14 +130,15 @@ class ServingModule(export_base.ExportModule):
     is_multilabel = self.params.task.train_data.is_multilabel
     activation = tf.math.sigmoid if is_multilabel else tf.nn.softmax
     probs = activation(logits)
-    top_probs, top_indices = tf.math.top_k(probs, self._top_k)
+    # By their logits: different ones may round to the same probability.
+    _, top_indices = tf.math.top_k(logits, self._top_k)
     return {
         names.LOGITS: logits,
         names.PROBS: probs,
         names.TOP_CLASSES: tf.gather(
             tf.constant(self._class_names), top_indices),
         names.TOP_INDICES: top_indices,
-        names.TOP_PROBS: top_probs,
+        names.TOP_PROBS: tf.gather(probs, top_indices, batch_dims=1),
     }
 
   def get_inference_signatures(

@@ -62,7 +62,9 @@ class Classifier:
     except tf.errors.InvalidArgumentError as error:
       raise ValueError(_explain(error)) from error
     probs = output[names.PROBS][0].numpy()
-    for index in probs.argsort()[::-1][:top_k]:
+    logits = output[names.LOGITS][0].numpy()
+    # Equal ones by their number, as evaluation ranks them.
+    for index in (-logits).argsort(kind='stable')[:top_k]:
       is_named = index < len(self._class_names)
       name = self._class_names[index] if is_named else f'class {index}'
       yield name, float(probs[index])

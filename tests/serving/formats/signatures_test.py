@@ -10,6 +10,7 @@ import pytest
 import records_for_tests
 import short_runs
 import tensorflow as tf
+import tf_keras
 
 from data_prep import exif_orientation as conversion
 from official_ext.params import experiment
@@ -75,6 +76,21 @@ def test_the_validation_set(trained, serve, digits_dir):
       output['top_probs'], np.take_along_axis(probs, ranked, -1), atol=1e-5)
   assert output['top_classes'].numpy().tolist() == [
       [str(index).encode() for index in row] for row in ranked]
+
+
+def test_classes_are_ranked_by_their_logits(digits_dir):
+  # All probabilities but one round to 0; two logits are equal.
+  logits = tf.constant([0., 200, 600, 400, 400])
+  inputs = tf_keras.Input([16, 16, 3])
+  model = tf_keras.Model(inputs, tf_keras.layers.Lambda(
+      lambda images: 0 * images[:, 0, 0, :1] + logits)(inputs))
+  module = signatures.ServingModule(
+      short_runs.parameters(digits_dir), model, [*'abcde'], top_k=4)
+  output = module.serve(
+      tf.zeros([1, 8, 8, 3], tf.uint8), module.preprocess_tensor)
+  assert output['top_indices'].numpy().tolist() == [[2, 3, 4, 1]]
+  assert output['top_classes'].numpy().tolist() == [[b'c', b'd', b'e', b'b']]
+  assert output['top_probs'].numpy().tolist() == [[1, 0, 0, 0]]
 
 
 @pytest.mark.parametrize('name', IMAGES)

@@ -14,6 +14,24 @@ def test_a_path_that_is_no_folder(tmp_path):
     classifier_lib.find_version(str(tmp_path / 'nowhere'))
 
 
+def test_equal_classes_in_their_order(tmp_path):
+  class Export(tf.Module):
+
+    @tf.function(input_signature=[
+        tf.TensorSpec([None], tf.string, 'image_bytes')])
+    def serve(self, image_bytes):
+      del image_bytes
+      logits = tf.constant([[0., 300, 900, 300, 600]])
+      return {'logits': logits, 'probs': tf.nn.softmax(logits)}
+
+  export = Export()
+  tf.saved_model.save(
+      export, str(tmp_path), signatures={'serving_default': export.serve})
+  classifier = classifier_lib.Classifier(str(tmp_path))
+  assert list(classifier.classify(b'', 4)) == [
+      ('class 2', 1), ('class 4', 0), ('class 1', 0), ('class 3', 0)]
+
+
 def test_another_saved_model(tmp_path):
   class Doubler(tf.Module):
 
