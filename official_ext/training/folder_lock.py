@@ -186,9 +186,8 @@ def _watch(file: _File | _RemoteFile, found: Mapping[str, Any],
   while time.monotonic() < end:
     time.sleep(_SILENT_SECONDS / 40)
     now = file.read()
-    if not now:
-      return
-    if now != found:
+    # A record that is being written reads as none.
+    if now and now != found:
       raise _held(model_dir, now)
 
 
