@@ -38,7 +38,7 @@ def read_file(path: str) -> dict[str, Any]:
   except tf.errors.NotFoundError as error:
     raise ValueError(f'there is no file {path}.') from error
   except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-    raise ValueError(f'{path} is not YAML: {error}') from error
+    raise ValueError(f'{path} is not YAML: {_reason(error)}.') from error
   if not isinstance(found, dict):
     raise ValueError(
         f'{path} must hold keys and values, such as "trainer: '
@@ -68,7 +68,7 @@ def read(override: str, source: str = '--params_override') -> dict[str, Any]:
   try:
     found, problem = yaml_settings.load(text, source), 'it has no keys'
   except (yaml.YAMLError, RecursionError) as error:
-    found, problem = None, str(error)
+    found, problem = None, _reason(error)
   if not isinstance(found, dict):
     raise ValueError(
         f'the configuration {override!r} cannot be read: {problem}. Give '
@@ -76,6 +76,14 @@ def read(override: str, source: str = '--params_override') -> dict[str, Any]:
         "holds a comma, as in task.model.backbone.funnel_vit.layout='B6(197, "
         "m4096)-6'; or a YAML file.")
   return _without_nothing(found, override)
+
+
+def _reason(error: Exception) -> str:
+  """Returns what is wrong with YAML and where, on one line."""
+  mark = getattr(error, 'problem_mark', None)
+  where = f' in line {mark.line + 1}, column {mark.column + 1}' if mark else ''
+  problem = getattr(error, 'problem', None) or str(error)
+  return ' '.join(problem.split()) + where
 
 
 def _without_nothing(settings: dict[str, Any], source: str) -> dict[str, Any]:

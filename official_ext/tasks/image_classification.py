@@ -17,6 +17,7 @@ import tensorflow as tf
 import tf_keras
 
 from official_ext.checkpoints import restore
+from official_ext.command_line import errors
 from official_ext.configs import image_classification as configs
 from official_ext.modeling import costs
 from official_ext.modeling import specs
@@ -63,6 +64,28 @@ class ImageClassificationTask(
     super().__init__(*args, **kwargs)
     # How the labels of a data set are mapped, by whether it is for training.
     self._label_mappings: dict[bool, label_mapping.LabelMapping | None] = {}
+
+  def build_model(self) -> tf_keras.Model:
+    """Builds the classifier.
+
+    Returns:
+      The model.
+
+    Raises:
+      errors.UserError: if a backbone of Model Garden's own, whose sizes are not
+        checked before, does not fit the images.
+    """
+    model = self.task_config.model
+    if model.backbone.type == 'funnel_vit':
+      return super().build_model()
+    try:
+      return super().build_model()
+    except ValueError as error:
+      raise errors.UserError(
+          f"Model Garden's backbone {model.backbone.type} cannot be built for "
+          f'images of {model.input_size[0]} x {model.input_size[1]} px: '
+          f'{errors.reason(error)}. Change task.model.input_size or '
+          f'task.model.backbone.{model.backbone.type}.') from error
 
   def describe_data(self, known: Mapping[str, Any],
                     trains: bool) -> dict[str, Any]:

@@ -267,8 +267,9 @@ def test_an_unknown_key_in_a_file(tmp_path):
 def test_a_file_that_is_no_configuration(tmp_path, content, message):
   path = tmp_path / 'mine.yaml'
   path.write_text(content)
-  with pytest.raises(ValueError, match=f'mine.yaml.* {message}'):
+  with pytest.raises(ValueError, match=f'mine.yaml.* {message}') as raised:
     experiment.load('vit_imagenet', [str(path)])
+  assert '\n' not in str(raised.value)
 
 
 def test_an_unknown_experiment_lists_ours():

@@ -11,6 +11,7 @@ import records_for_tests
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
+from official_ext.command_line import errors
 from official_ext.params import experiment
 from official_ext.tasks import image_classification
 
@@ -30,6 +31,17 @@ def labels_of(dataset, batches=1):
   return np.concatenate([
       (labels[0] if isinstance(labels, tuple) else labels).numpy()
       for _, labels in dataset.take(batches)])
+
+
+def test_a_backbone_of_model_garden_that_does_not_fit_is_named():
+  # Its seven scales leave nothing of 16 px.
+  params = experiment.load('vit_imagenet', params_override=(
+      'task.model.input_size=[16,16,3],task.model.backbone.type=revnet'))
+  with pytest.raises(errors.UserError, match=(
+      'backbone revnet cannot be built for images of 16 x 16 px: .*Change '
+      'task.model.input_size or task.model.backbone.revnet')) as raised:
+    task_factory.get_task(params.task).build_model()
+  assert '\n' not in str(raised.value)
 
 
 def test_labels_of_records_stay_as_they_are(tmp_path):
