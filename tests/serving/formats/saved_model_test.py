@@ -9,13 +9,19 @@ import subprocess
 import sys
 import time
 
+import conversions
+import handmade_images
+import image_trees
+import models
 import numpy as np
 import proofs
 import pytest
 import records_for_tests
+import short_runs
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
+from official_ext.serving.formats import description
 from official_ext.serving.formats import names as names_lib
 from official_ext.serving.formats import write
 from official_ext.serving.runtimes import classifier as classifier_lib
@@ -182,3 +188,38 @@ def test_warmup_requests_can_be_answered(export_dir, serve):
   assert asked == [(name, size) for name in
                    ('image_bytes', 'image_tensor', 'tf_example')
                    for size in (1, 8)]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize('orientations', ['apply', 'ignore'])
+def test_photographs_travel_from_conversion_to_answer(tmp_path, orientations):
+  """Converted, trained on, exported and served: turned or not all the way."""
+  stored = np.zeros([32, 32, 3], np.uint8)
+  stored[:16] = (250, 200, 0)
+  exif = handmade_images.exif(6)
+  lying, upright = (
+      tf.io.encode_jpeg(pixels, quality=100, chroma_downsampling=False).numpy()
+      for pixels in (stored, np.rot90(stored, -1)))
+  lying = handmade_images.with_exif(lying, exif)
+  for name in ('a', 'b'):
+    for number in range(8):
+      image_trees.write(tmp_path / 'in' / name / f'{number}.jpg', lying)
+  conversions.convert(
+      tmp_path / 'in', tmp_path / 'data', exif_orientation=orientations)
+  short_runs.train(
+      str(tmp_path / 'data'), tmp_path / 'run',
+      **{'task.model.num_classes': 2, 'task.train_data.global_batch_size': 8,
+         'task.train_data.num_examples': 16, 'trainer.train_steps': 2})
+  trained = trained_model.find(str(tmp_path / 'run'))
+  # After so short a training the answers hardly depend on the pixels.
+  models.randomize(trained.model, 0)
+  assert trained.data['exif_orientation'] == orientations
+  path = write.export(
+      trained, names_lib.SAVED_MODEL, str(tmp_path / 'exports'))
+  described = description.read(path)
+  assert described['preprocessing']['exif_orientation'] == orientations
+  serve = tf.saved_model.load(path).signatures['serving_default']
+  difference = np.abs(np.diff(serve(image_bytes=tf.constant(
+      [lying, upright]))['logits'], axis=0)).max()
+  # Two JPEGs of the same colors, or of others.
+  assert (difference < 1e-3) == (orientations == 'apply'), difference
