@@ -12,7 +12,7 @@ Legend: H, W sides of an image.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 import json
 import os
 from typing import Any
@@ -47,13 +47,46 @@ def describe(task: image_classification.ImageClassificationTask
     Under `KEY` APPLY or IGNORE, as the manifest beside the records says; empty
     if there is none, or one of a version that did not know.
   """
-  names = class_names.beside(task.train_data.input_path, task.data_dir)
+  manifest = _read_manifest(task.train_data.input_path, task.data_dir)
+  options = manifest.get('options', {})
+  return {KEY: options[KEY]} if KEY in options else {}
+
+
+def check_same(known: Mapping[str, Any], input_path: str | Sequence[str],
+               data_dir: str, where: str) -> None:
+  """Refuses records that were turned otherwise than those of the training.
+
+  Args:
+    known: what the model knows of the data that it was trained on.
+    input_path: pattern or patterns of the records.
+    data_dir: the folder of the data, or ''.
+    where: what the records are called in a message.
+
+  Raises:
+    ValueError: if photographs lie in one of the two and stand in the other, as
+      far as both say so.
+  """
+  manifest = _read_manifest(input_path, data_dir)
+  found = manifest.get('options', {}).get(KEY)
+  if not found or found == known.get(KEY, found):
+    return
+  # Where none had to be turned, both are the same.
+  if found == IGNORE or manifest.get('num_turned'):
+    raise ValueError(
+        f'{where}: its images were converted with --{KEY}={found}, those that '
+        f'the model was trained on with {known[KEY]}. Convert them anew with '
+        f'--{KEY}={known[KEY]}.')
+
+
+def _read_manifest(input_path: str | Sequence[str], data_dir: str
+                   ) -> dict[str, Any]:
+  """Reads the manifest beside records; empty where there is none."""
+  names = class_names.beside(input_path, data_dir)
   path = os.path.join(os.path.dirname(names or ''), _MANIFEST_FILE)
   if not names or not tf.io.gfile.exists(path):
     return {}
   with tf.io.gfile.GFile(path) as file:
-    options = json.load(file)['options']
-  return {KEY: options[KEY]} if KEY in options else {}
+    return json.load(file)
 
 
 def of_model(data: Mapping[str, Any]) -> str:

@@ -116,6 +116,9 @@ class ImageClassificationTask(
               'task.init_checkpoint_modules=all_but_head.')
     for name in names:
       data = getattr(config, name)
+      exif_orientation.check_same(
+          self.data_description, data.input_path, config.data_dir,
+          f'task.{name}')
       self._label_mappings[data.is_training] = label_mapping.of_data_set(
           config, data, self.data_description, f'task.{name}', fix)
 

@@ -13,6 +13,7 @@ from official.vision.dataloaders import classification_input
 import tensorflow as tf
 
 from official_ext.params import input_files
+from official_ext.tasks import exif_orientation
 from official_ext.tasks import label_mapping
 from official_ext.tasks import parsing
 from official_ext.trained import trained_model
@@ -69,6 +70,7 @@ def read_records(trained: trained_model.TrainedModel, pattern: str | None,
         f'no file matches {missing[0]!r}. Name TFRecords with --data.')
   image_key = task.train_data.image_field_key
   label_key = task.train_data.label_field_key
+  exif_orientation.check_same(trained.data, pattern, task.data_dir, where)
   mapping = label_mapping.of_data_set(
       task, data.replace(input_path=pattern), trained.data, where, (
           'Take data of its classes, converted with --class_names=FILE, the '

@@ -1,5 +1,6 @@
 """Tests of orientation in the graph: as where the images were converted."""
 
+import contextlib
 import io
 import json
 
@@ -130,3 +131,26 @@ def test_what_the_training_data_say(tmp_path, options, expected):
   described = exif_orientation.describe(task)
   assert described == (options or {})
   assert exif_orientation.of_model(described) == expected
+
+
+@pytest.mark.parametrize('known, found, num_turned, is_refused', [
+    ('apply', 'apply', 3, False), ('ignore', 'ignore', 0, False),
+    ('apply', 'ignore', 0, True), ('ignore', 'apply', 3, True),
+    # None had to be turned; nothing is known.
+    ('ignore', 'apply', 0, False), (None, 'apply', 3, False),
+    ('apply', None, 0, False)])
+def test_records_that_were_turned_otherwise(
+    tmp_path, known, found, num_turned, is_refused):
+  (tmp_path / 'class_names.txt').write_text('cat\ndog\n')
+  options = {'exif_orientation': found} if found else {}
+  (tmp_path / 'manifest.json').write_text(
+      json.dumps({'options': options, 'num_turned': num_turned}))
+  (tmp_path / 'validation-00000-of-00001').touch()
+  with contextlib.ExitStack() as stack:
+    if is_refused:
+      stack.enter_context(pytest.raises(
+          ValueError, match=f'^these: .* with --exif_orientation={found}, .* '
+          f'Convert them anew with --exif_orientation={known}'))
+    exif_orientation.check_same(
+        {'exif_orientation': known} if known else {},
+        f'{tmp_path}/validation-*', '', 'these')

@@ -228,3 +228,17 @@ def test_what_the_model_must_know_of_its_data(tmp_path):
   # What the model knows already stays.
   known = {'class_names': names, 'exif_orientation': 'ignore'}
   assert task.describe_data(known, trains=True) == known
+
+
+def test_validation_data_that_lie_where_the_training_data_stand(tmp_path):
+  (tmp_path / 'class_names.txt').write_text(
+      ''.join(f'{index}\n' for index in range(10)))
+  (tmp_path / 'manifest.json').write_text(
+      json.dumps({'options': {'exif_orientation': 'ignore'}}))
+  (tmp_path / 'validation-00000-of-00001').touch()
+  params = experiment.load(
+      'funnel_vit_digits', params_override=f"task.data_dir='{tmp_path}'")
+  task = task_factory.get_task(params.task)
+  task.data_description = {'exif_orientation': 'apply'}
+  with pytest.raises(ValueError, match='^task.validation_data: its images'):
+    task.compare_data(['validation_data'], 'run')
