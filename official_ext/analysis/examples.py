@@ -155,9 +155,9 @@ def _from_file(path: str, model: models_lib.NamedModel) -> Example:
   with tf.io.gfile.GFile(path, 'rb') as file:
     encoded = file.read()
   folder = os.path.basename(os.path.dirname(path))
-  name = class_names_lib.readable([folder])[0]
-  label = (model.class_names.index(name) if name in model.class_names
-           else None)
+  name, = class_names_lib.composed(class_names_lib.readable([folder]))
+  names = class_names_lib.composed(model.class_names)
+  label = names.index(name) if name in names else None
   return Example(path, encoded, label, is_file=True)
 
 

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import json
+from typing import Any
 
 from absl import app
 
 from official_ext.command_line import errors
 from official_ext.command_line import library_logs
+
+# Items of a list that are shown; the blocks of a layout are fewer.
+_MAX_LISTED = 16
 
 
 def main(argv: Sequence[str]) -> None:
@@ -27,7 +31,17 @@ def main(argv: Sequence[str]) -> None:
     found = metadata.read(checkpoint)
   if found is None:
     errors.fail(f'{checkpoint} carries no metadata of this project.')
-  print(json.dumps(found, indent=2))
+  print(json.dumps(_shortened(found), indent=2))
+
+
+def _shortened(value: Any) -> Any:
+  """Returns metadata with the middle of long lists, such as names, left out."""
+  if isinstance(value, dict):
+    return {key: _shortened(item) for key, item in value.items()}
+  if isinstance(value, list) and len(value) > _MAX_LISTED:
+    left_out = len(value) - _MAX_LISTED
+    return [*value[:_MAX_LISTED - 1], f'... {left_out} more ...', value[-1]]
+  return value
 
 
 if __name__ == '__main__':

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import animals
 import handmade_images
 import numpy as np
 from PIL import Image
@@ -50,6 +51,25 @@ def test_folders_are_spread_and_name_the_classes(model, tmp_path):
               ('3/0.jpg', 3), ('3/2.jpg', 3), ('7/0.jpg', 7), ('7/2.jpg', 7),
               ('none of them/0.jpg', None), ('none of them/2.jpg', None)]
   assert len(examples_lib.read([f'{tmp_path}/3/*.jpg'], 6, model)) == 4
+
+
+def test_labels_are_those_of_the_model(model, tmp_path):
+  names = ['cat', 'dog', 'caf\xe9']
+  named = models_lib.NamedModel(
+      'model', dataclasses.replace(
+          model.trained, data={'class_names': names}), names)
+  # On its own: other numbers, and another Unicode form.
+  records = animals.write(tmp_path / 'records', ['cafe\u0301', 'dog'], count=1)
+  assert [example.label for example in examples_lib.read(
+      [f'{records}/validation*'], 9, named)] == [2, 1]
+  folder = tmp_path / 'images' / 'cafe\u0301'
+  folder.mkdir(parents=True)
+  (folder / '1.jpg').write_bytes(records_for_tests.encode())
+  example, = examples_lib.read([str(tmp_path / 'images')], 9, named)
+  assert example.label == 2
+  animals.write(records, ['fox', 'dog'], count=1)
+  with pytest.raises(ValueError, match="--images: .*: label 0 is 'fox', but"):
+    examples_lib.read([f'{records}/validation*'], 9, named)
 
 
 @pytest.mark.parametrize('orientations', ['apply', 'ignore'])

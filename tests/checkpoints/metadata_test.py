@@ -1,5 +1,8 @@
 """Tests of the metadata in checkpoints."""
 
+import json
+
+import commands
 import models
 import pytest
 import tensorflow as tf
@@ -55,7 +58,7 @@ def test_reads_what_was_saved(tmp_path):
   metadata.check_same_architecture(path, describe())
 
 
-def test_the_data_are_a_block_of_their_own(tmp_path):
+def test_the_data_are_a_block_of_their_own(tmp_path, repository):
   # As many as ImageNet-21k has.
   data = {'class_names': [f'n{index:08} Φωκαία' for index in range(21_841)]}
   described = metadata.describe(
@@ -63,6 +66,11 @@ def test_the_data_are_a_block_of_their_own(tmp_path):
   path = save(tmp_path, described)
   assert metadata.read_data(path) == data
   assert metadata.read(path) == describe() | {'data': data}
+  # Nobody reads so many on a screen.
+  shown = commands.run('-m', 'official_ext.checkpoints.describe', path,
+                       cwd=repository)
+  assert json.loads(shown.stdout)['data']['class_names'] == [
+      *data['class_names'][:15], '... 21825 more ...', data['class_names'][-1]]
   # Not part of the architecture, and nothing of earlier versions.
   metadata.check_same_architecture(path, describe())
   (tmp_path / 'former').mkdir()
