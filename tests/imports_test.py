@@ -43,7 +43,8 @@ ORDER = {
     ],
     'official_ext.params': [
         'input_files', 'yaml_settings', 'derive', 'derived_settings',
-        'consistency', 'overrides', 'former_settings', 'experiment',
+        'consistency', 'overrides', 'without_effect', 'former_settings',
+        'experiment',
     ],
     'official_ext.layouts': [
         'model_flags', 'search', 'describe', 'plan',

@@ -186,10 +186,13 @@ def _check_schedule(learning_rate: hyperparams.OneOfConfig,
     raise ValueError(
         f'{where}.boundaries is {rules.show(boundaries)}, but must be steps '
         'that ascend, each above the one before.')
-  if len(schedule.values) != len(boundaries) + 1:
+  # A value for every part that boundaries make; of the cosine, for every
+  # boundary.
+  number = len(boundaries) + (kind != 'step_cosine_with_offset')
+  if len(schedule.values) != number:
     raise ValueError(
         f'{where}.values has {len(schedule.values)} learning rates, but '
-        f'{len(boundaries)} boundaries part {len(boundaries) + 1}.')
+        f'{len(boundaries)} boundaries need {number}.')
 
 
 def _ascend(steps: Sequence[int]) -> bool:

@@ -27,6 +27,7 @@ from official_ext.params import derive
 from official_ext.params import derived_settings
 from official_ext.params import former_settings
 from official_ext.params import overrides
+from official_ext.params import without_effect
 from official_ext.params import yaml_settings
 from official_ext.params.fields import table
 
@@ -79,6 +80,7 @@ def load(experiment: str,
         path: value for settings in (*file_settings, override)
         for path, value in consistency.flat(settings).items()})
     derived_settings.mark(params, given)
+    without_effect.check(params, default)
   params.validate()
   params.lock()
   return params

@@ -105,7 +105,8 @@ def build_parser(task: configs.ImageClassificationTask,
       label_field_key=task.train_data.label_field_key,
       is_multilabel=task.train_data.is_multilabel)
   settings |= {name: getattr(data, name) for name in (
-      'decode_jpeg_only', 'aug_rand_hflip', 'aug_crop', 'aug_type',
+      'decode_jpeg_only', 'aug_rand_hflip', 'aug_crop', 'crop_area_range',
+      'aug_type',
       'color_jitter', 'random_erasing', 'dtype', 'center_crop_fraction',
       'tf_resize_method', 'three_augment')}
   return Parser(**{**settings, **overrides})
@@ -154,7 +155,8 @@ def read(task: configs.ImageClassificationTask, data: configs.DataConfig,
     mixing = augment.MixupAndCutmix(
         num_classes=task.model.num_classes,
         **{name: getattr(data.mixup_and_cutmix, name) for name in (
-            'mixup_alpha', 'cutmix_alpha', 'prob', 'label_smoothing')})
+            'mixup_alpha', 'cutmix_alpha', 'prob', 'switch_prob',
+            'label_smoothing')})
   repeats = data.repeated_augment if data.is_training else None
   sample = _repeat(repeats) if repeats else None
   parse = build_parser(task, data).parse_fn(data.is_training)
