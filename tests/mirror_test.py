@@ -58,6 +58,7 @@ TOGETHER = {
     'data_prep/conversion_fuzz_test.py', 'data_prep/conversion_lists_test.py',
     'modeling/fast_path_test.py', 'modeling/trace_test.py',
     'params/configuration_fuzz_test.py',
+    'params/every_setting_test.py',
     'scripts/tpu_vm_test.py', 'serving/formats/refused_requests_test.py',
     'tasks/tpu_step_test.py',
     'tasks/train_step_test.py',

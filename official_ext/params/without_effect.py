@@ -262,6 +262,12 @@ TABLE: tuple[Rule, ...] = (
 )
 
 
+def reason(params: cfg.ExperimentConfig, setting: tree.Setting) -> str | None:
+  """Returns why the table says that a setting has no effect; None: it has."""
+  rule = _rule(params, setting)
+  return rule.reason(params, setting) if rule else None
+
+
 def check(params: cfg.ExperimentConfig, default: cfg.ExperimentConfig) -> None:
   """Refuses settings that no run reads, and warns of those that this does not.
 
@@ -273,9 +279,9 @@ def check(params: cfg.ExperimentConfig, default: cfg.ExperimentConfig) -> None:
   Raises:
     ValueError: naming the setting, why it has no effect and what to do.
   """
-  for setting, reason, is_always in find(params, default):
+  for setting, why, is_always in find(params, default):
     text = (f'{setting.path} is {rules.show(setting.value)}, but has no '
-            f'effect: {reason}')
+            f'effect: {why}')
     if is_always:
       raise ValueError(text)
     logging.warning('%s', text)
@@ -307,12 +313,14 @@ def find(params: cfg.ExperimentConfig, default: cfg.ExperimentConfig
     if not setting.is_chosen:
       yield setting, _not_chosen(params, setting.path), False
       continue
-    for rule in TABLE:
-      reason = rule.reason(params, setting) if rule.covers(
-          setting.path) else None
-      if reason:
-        yield setting, reason, rule.is_always
-        break
+    rule = _rule(params, setting)
+    if rule:
+      yield setting, rule.reason(params, setting), rule.is_always
+
+
+def _rule(params: cfg.ExperimentConfig, setting: tree.Setting) -> Rule | None:
+  return next((rule for rule in TABLE if rule.covers(setting.path) and
+               rule.reason(params, setting)), None)
 
 
 def _comparable(value: Any) -> Any:

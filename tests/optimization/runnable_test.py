@@ -259,6 +259,12 @@ def test_a_cap_that_would_be_the_first_learning_rate():
   load('sgd', 'power_with_offset', 'linear', **cap)
 
 
+@pytest.mark.parametrize('schedule', SCHEDULES)
+def test_every_schedule_is_taken_from_a_person(schedule):
+  trainer = load('sgd', schedule, 'polynomial').trainer
+  assert trainer.optimizer_config.learning_rate.type == schedule
+
+
 def test_the_steps_of_every_decay_are_derived():
   steps_key = f'{CONFIG}.learning_rate.power_linear.total_decay_steps'
   params = load('sgd', 'power_linear', None, **{steps_key: NULL})

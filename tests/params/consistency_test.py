@@ -48,7 +48,7 @@ def load(override, name='vit_imagenet'):
     (f'{STEPWISE},{RATE}.stepwise.boundaries=[]', 'boundaries is .., but must'),
     (f'{STEPWISE},{RATE}.stepwise.boundaries=[5,5]', 'must be steps that asc'),
     (f'{STEPWISE},{RATE}.stepwise.boundaries=[5,6]',
-     'values has 2 learning rates, but 2 boundaries part 3'),
+     'values has 2 learning rates, but 2 boundaries need 3'),
     ('task.model.input_size=[225,230,3]',
      'input_size is 225 x 230 px, which patches of 16 px do not fill: 1 px at '
      'the bottom and 6 px at the right of every image would be lost. Choose '

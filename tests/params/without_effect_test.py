@@ -1,152 +1,198 @@
-"""Every setting changes a run, or is in the table of those that do not."""
+"""Tests of what is told of settings without effect, and when it is not."""
 
-import copy
-import fnmatch
+import re
 
-from official.core import task_factory
-from official.modeling import hyperparams
-from official.modeling.optimization import optimizer_factory
-from official.vision.dataloaders import input_reader_factory
-from official.vision.modeling import classification_model
 import pytest
-import tensorflow as tf
 
-from official_ext.modeling import funnel_vit
+from official_ext.params import consistency
 from official_ext.params import experiment
-from official_ext.params import tree
+from official_ext.params import overrides
 from official_ext.params import without_effect
-from official_ext.params.fields import table
-from official_ext.tasks import parsing
+from official_ext.params import yaml_settings
 
 DIGITS = 'funnel_vit_digits'
 RATE = 'trainer.optimizer_config.learning_rate'
 OPTIMIZER = 'trainer.optimizer_config.optimizer'
 BACKBONE = 'task.model.backbone.funnel_vit'
+TRAIN, VALIDATION = 'task.train_data', 'task.validation_data'
+ONE_HOT = 'task.losses.one_hot=true,task.losses.soft_labels=false'
+EMA = 'trainer.optimizer_config.ema'
+WARMUP = 'trainer.optimizer_config.warmup.linear'
+NORM = 'task.model.norm_activation'
+FAST = f'{BACKBONE}.fast_path'
 
-# What matters, but not by what the test below looks at: who reads it.
-KNOWN = {
-    # The names of variables and of scopes, which people look for in logs.
-    '*.name': 'the name of what is built',
-    '*.type': 'the choice itself',
-    'task.data_dir': 'input paths and names of classes are derived from it',
-    'task.class_names_path': 'the names of the classes',
-    'task.init_checkpoint*': 'checkpoints/restore.py loads it',
-    'task.freeze_backbone': "Model Garden's build_model",
-    'task.gradient_accumulation_steps': 'tasks/accumulation.py',
-    'task.differential_privacy_config.*': 'gradients clipped and noised',
-    'task.losses.l2_weight_decay': "Model Garden's build_model",
-    'task.*_data.num_examples': 'steps, and the count of an evaluation',
-    'task.*_data.label_offset': 'added to labels by the task',
-    'task.*_data.seed': 'shuffles',
-    'task.*_data.is_training': 'which of the two data sets it is',
-    'task.*_data.input_path': 'the files',
-    'task.*_data.tf_data_service_address': 'of the flag --tf_data_service',
-    'task.model.output_softmax': 'the metrics are of probabilities',
-    # One-of's that another backbone opens.
-    'task.model.backbone.*': "of Model Garden's own backbones",
-    'trainer.train_steps': 'how long', 'trainer.train_epochs': 'train_steps',
-    'trainer.*interval*': 'when', 'trainer.steps_per_loop': 'when',
-    'trainer.validation_steps': 'how much is evaluated',
-    'trainer.*_tf_while_loop': 'how loops are compiled',
-    'trainer.*_tf_function': 'whether steps are compiled',
-    'trainer.allow_tpu_summary': 'whether a TPU summarises',
-    'trainer.max_to_keep': 'how many checkpoints',
-    'trainer.continuous_eval_timeout': 'when continuous_eval gives up',
-    'trainer.best_checkpoint_*': "Model Garden's exporter",
-    'trainer.loss_upper_bound': 'when a loss is too large',
-    'trainer.recovery_*': 'what happens then',
-    'trainer.validation_summary_subdir': 'where the validation is logged',
-    'trainer.preemption_on_demand_checkpoint': 'a checkpoint at the end',
-    'trainer.learning_rate_scaling': 'the learning rate',
-    'trainer.reference_batch_size': 'the learning rate',
-    'trainer.seed': 'every random number', 'trainer.deterministic': 'how exact',
-    'trainer.export.*': 'what is exported',
-    'trainer.derived': 'filled in by derive.py',
-    'trainer.optimizer_config.ema.*': 'handed to the average as it is',
-    'runtime.distribution_strategy': 'the strategy',
-    'runtime.enable_xla': 'XLA on GPUs, training/strategies.py warns',
-    'runtime.tpu*': 'of a TPU', 'runtime.num_gpus': 'the strategy',
-    'runtime.all_reduce_alg': 'the strategy',
-    'runtime.mixed_precision_dtype': 'the policy',
-    'runtime.loss_scale': 'the loss in float16',
+# A setting, why it has no effect in the experiment of the digits (or in WHERE),
+# and in which settings it has; None: in none.
+CASES = (
+    (f'{RATE}.constant.learning_rate=0.3',
+     "^trainer.optimizer_config.learning_rate.type is 'cosine'. Set it to "
+     'constant, or leave this out.$', f'{RATE}.type=constant'),
+    (f'{OPTIMIZER}.adamw.beta_1=0.5', "optimizer.type is 'sgd'. Set it to adam",
+     f'{OPTIMIZER}.type=adamw'),
+    ('task.model.backbone.resnet.model_id=18', "type is 'funnel_vit'",
+     'task.model.backbone.type=resnet'),
+    (f'{OPTIMIZER}.sgd.nesterov=true', 'momentum is 0',
+     f'{OPTIMIZER}.sgd.momentum=0.9'),
+    (f'{OPTIMIZER}.lamb.exclude_from_weight_decay=[a]',
+     'weight_decay_rate is 0',
+     f'{OPTIMIZER}.lamb.weight_decay_rate=0.1'),
+    (f'{OPTIMIZER}.adafactor_keras.relative_step=false', 'a constant learning',
+     f'{RATE}.type=constant,trainer.optimizer_config.warmup.type=null'),
+    (f'{OPTIMIZER}.adafactor_keras.learning_rate=0.1', 'learning rate is that',
+     None),
+    (f'{EMA}.clipnorm=1.0', 'clipped by the optimizer', None),
+    (f'{WARMUP}.warmup_learning_rate=0.5', 'warmup_steps is 0',
+     f'{WARMUP}.warmup_steps=3'),
+    ('task.losses.label_smoothing=0.1', 'labels are smoothed only with',
+     ONE_HOT),
+    ('task.evaluation.precision_and_recall_thresholds=[0.5]',
+     'need task.losses',
+     ONE_HOT),
+    ('task.evaluation.report_per_class_precision_and_recall=true', 'it needs ',
+     'task.evaluation.precision_and_recall_thresholds=[0.5]'),
+    ('task.evaluation.top_k=3', 'is_multilabel is true',
+     f'{TRAIN}.is_multilabel=false'),
+    (f'{TRAIN}.aug_policy=autoaug', 'the former name of aug_type', None),
+    (f'{TRAIN}.decoder.simple_decoder.regenerate_source_id=true',
+     'nothing in Model Garden', None),
+    (f'{TRAIN}.aug_type.randaug.magnitude_std=0.5', 'does not hand it on',
+     None),
+    (f'{TRAIN}.aug_type.autoaug.cutout_const=9', "aug_type.type is 'randaug'",
+     f'{TRAIN}.aug_type.type=autoaug'),
+    (f'{VALIDATION}.color_jitter=0.5', 'only training reads it', None),
+    (f'{VALIDATION}.drop_remainder=false', 'evaluation takes every image',
+     None),
+    (f'{VALIDATION}.label_field_key=a', 'it is read of task.train_data', None),
+    (f'{VALIDATION}.seed=9', 'only training shuffles', None),
+    (f'{TRAIN}.center_crop_fraction=0.5', 'only evaluation reads it', None),
+    (f'{VALIDATION}.center_crop_fraction=0.5', 'nothing is cropped',
+     f'{VALIDATION}.aug_crop=true'),
+    (f'{TRAIN}.crop_area_range=[0.5, 1.0]', 'nothing is cropped',
+     f'{TRAIN}.aug_crop=true'),
+    (f'{TRAIN}.decode_jpeg_only=false', 'nothing is cropped',
+     f'{TRAIN}.aug_crop=true'),
+    (f'{TRAIN}.tfds_split=train', 'the data are read from files',
+     f'{TRAIN}.tfds_name=mnist'),
+    (f'{TRAIN}.file_type=tfrecord_compressed', 'the data are read from TFDS',
+     f"{TRAIN}.tfds_name=''"),
+    (f'{TRAIN}.enable_tf_data_service=true', 'no tf_data_service_address',
+     f'{TRAIN}.tf_data_service_address=a:1'),
+    (f'{TRAIN}.tf_data_service_address=a:1', 'the tf.data service is not used',
+     f'{TRAIN}.enable_tf_data_service=true'),
+    ('task.init_checkpoint_modules=backbone', 'no task.init_checkpoint',
+     'task.init_checkpoint=a'),
+    (f'{NORM}.activation=swish', 'an activation of its own',
+     'task.model.backbone.type=resnet'),
+    (f'{NORM}.norm_momentum=0.5', 'no batch normalisation',
+     'task.model.add_head_batch_norm=true'),
+    (f'{BACKBONE}.pooling=max', 'layout has one block',
+     f'{BACKBONE}.layout=B2-2'),
+    (f'{FAST}.class_token_only=false', 'pooler is not token',
+     f'{BACKBONE}.pooler=token'),
+    (f'{FAST}.float32_matmuls=true', 'is not bfloat16',
+     'runtime.mixed_precision_dtype=bfloat16'),
+    ('runtime.loss_scale=dynamic', 'scaled in float16 alone',
+     'runtime.mixed_precision_dtype=float16'),
+    ('runtime.all_reduce_alg=nccl', 'nothing to reduce',
+     'runtime.distribution_strategy=mirrored'),
+    ('runtime.tpu_enable_xla_dynamic_padder=true', 'is not tpu',
+     'runtime.distribution_strategy=tpu'),
+    ('runtime.run_eagerly=true', 'nothing in Model Garden', None),
+    ('runtime.num_packs=2', 'nothing in Model Garden', None),
+    ('trainer.recovery_begin_steps=5', 'the loss is not watched',
+     'trainer.recovery_max_trials=0'),
+    ('trainer.best_checkpoint_metric_comp=lower', 'no best checkpoint is kept',
+     'trainer.best_checkpoint_eval_metric=accuracy'),
+    ('trainer.export.export_dir=a', 'nothing is exported',
+     'trainer.export.at_end=true'),
+    ('trainer.reference_batch_size=9', 'learning_rate_scaling is none',
+     'trainer.learning_rate_scaling=linear'),
+)
+# What makes the setting one without effect, where the digits do not.
+WHERE = {
+    f'{OPTIMIZER}.adamw.beta_1=0.5': f'{OPTIMIZER}.type=sgd',
+    f'{OPTIMIZER}.sgd.nesterov=true': f'{OPTIMIZER}.type=sgd',
+    f'{OPTIMIZER}.lamb.exclude_from_weight_decay=[a]': f'{OPTIMIZER}.type=lamb',
+    f'{OPTIMIZER}.adafactor_keras.relative_step=false':
+        f'{OPTIMIZER}.type=adafactor_keras',
+    f'{OPTIMIZER}.adafactor_keras.learning_rate=0.1':
+        f'{OPTIMIZER}.type=adafactor_keras',
+    f'{WARMUP}.warmup_learning_rate=0.5': f'{WARMUP}.warmup_steps=0',
+    'task.evaluation.precision_and_recall_thresholds=[0.5]':
+        'task.losses.soft_labels=false',
+    'task.evaluation.top_k=3': f'{TRAIN}.is_multilabel=true',
+    f'{TRAIN}.aug_type.randaug.magnitude_std=0.5':
+        f'{TRAIN}.aug_type.type=randaug',
+    f'{TRAIN}.aug_type.autoaug.cutout_const=9':
+        f'{TRAIN}.aug_type.type=randaug',
+    f'{TRAIN}.file_type=tfrecord_compressed': f'{TRAIN}.tfds_name=mnist',
+    f'{BACKBONE}.pooling=max': f'{BACKBONE}.layout=B2',
+    f'{FAST}.class_token_only=false': f'{BACKBONE}.pooler=gap',
+    'runtime.all_reduce_alg=nccl': 'runtime.distribution_strategy=one_device',
+    'trainer.recovery_begin_steps=5': 'trainer.recovery_max_trials=-1',
+    'trainer.export.export_dir=a': 'trainer.export.at_end=false',
 }
-# In which settings others are read too.
-READ_WITH = (
-    'task.train_data.aug_crop=true,task.validation_data.aug_crop=true,'
-    'task.train_data.random_erasing.probability=0.3,'
-    'task.train_data.aug_type.type=randaug')
 
 
-def told(settings='', name=DIGITS):
-  """What is told of an override, by path."""
-  params = experiment.load(name, params_override=settings)
-  return {one.path: reason for one, reason, _ in without_effect.find(
-      params, experiment.base(name))}
 
 
-def in_table(path):
-  return any(rule.covers(path) for rule in without_effect.TABLE)
+@pytest.fixture(name='find', scope='module')
+def _find():
+  """Says what is told after one override after the other, by path."""
+  default = experiment.base(DIGITS)
+  loaded = experiment.load(DIGITS)
+
+  def find(*texts):
+    params = loaded.replace()
+    for text in filter(None, texts):
+      settings = yaml_settings.with_types(overrides.read(text), params)
+      params.override(settings)
+      params.trainer.derived = [
+          one for one in params.trainer.derived
+          if one.setting not in consistency.flat(settings)]
+    return {one.path: (reason, is_always) for one, reason, is_always in
+            without_effect.find(params, default)}
+
+  return find
 
 
-def known(path):
-  return any(fnmatch.fnmatchcase(path, one) for one in KNOWN)
+@pytest.mark.parametrize('setting, reason, effective', CASES)
+def test_what_is_told_and_when_it_is_not(find, setting, reason, effective):
+  path = setting.partition('=')[0]
+  found = find(WHERE.get(setting), setting)
+  assert path in found and re.search(reason, found[path][0]), found
+  if effective is not None:
+    assert path not in find(WHERE.get(setting), effective, setting)
 
 
-def other(setting):
-  """Another value that the field takes, or None."""
-  value = setting.value
-  rule = table.rule_of(type(setting.owner), setting.name)
-  candidates = [not value, 0.25, 0.75, 3, 2, ['a'], [0.25, 0.5], [1], 'a', 0.5,
-                True, False, 'bicubic', 'float16', 'gap', 'max', 'gelu_quick',
-                'grid', 'zeros', 'vit-ti16', 'tfrecord_compressed', 'DEFAULT',
-                'simple', [32, 32, 3], ['Invert'], 'outer', 'B1']
-  candidates += [one for one in rule.choices if one != value]
-  for candidate in candidates:
-    if candidate != value and rule.problem(candidate) is None and (
-        type(candidate) is not bool or type(value) in (bool, type(None))):
-      return rule.convert(candidate)
-  return None
+def test_what_no_run_reads_is_refused():
+  with pytest.raises(ValueError, match=(
+      '^runtime.run_eagerly is true, but has no effect: nothing in Model '
+      "Garden's driver reads it. Leave it out.$")):
+    experiment.load(DIGITS, params_override='runtime.run_eagerly=true')
 
 
-def attributes(thing, depth=3):
-  """The attributes of something and of what it holds, as texts."""
-  if not hasattr(thing, '__dict__') or callable(thing) or not depth:
-    return repr(thing).partition(' at 0x')[0]
-  return {name: attributes(value, depth - 1)
-          for name, value in vars(thing).items()}
+def test_what_this_run_does_not_read_is_warned_of(caplog):
+  experiment.load(DIGITS, params_override=f'{RATE}.constant.learning_rate=0.3')
+  assert caplog.messages == [
+      f'{RATE}.constant.learning_rate is 0.3, but has no effect: {RATE}.type '
+      "is 'cosine'. Set it to constant, or leave this out."]
 
 
-@pytest.fixture
-def captured(monkeypatch):
-  """What Model Garden's readers and our models are built from."""
-  calls = []
-
-  def capture(*args, **settings):
-    calls.append((args, settings))
-    raise StopIteration
-
-  monkeypatch.setattr(funnel_vit, 'FunnelViT', capture)
-  monkeypatch.setattr(
-      input_reader_factory, 'input_reader_generator', lambda data, **functions:
-      calls.append((data, functions)) or capture())
-  return calls
+def test_epochs_beside_steps(caplog):
+  name = 'funnel_vit_imagenet_finetune'
+  experiment.load(name, params_override='trainer.train_epochs=3')
+  assert caplog.messages == [
+      'trainer.train_epochs is 3.0, but has no effect: trainer.train_steps is '
+      'set, and wins. Set trainer.train_steps=0.']
+  caplog.clear()
+  params = experiment.load(name, params_override=(
+      'trainer.train_epochs=3,trainer.train_steps=0'))
+  assert params.trainer.train_steps == 3 * 2_502 and not caplog.text
 
 
-def data_behaviour(params, calls):
-  """The parser, the mixing and the reader of both data sets."""
-  found = []
-  for data in (params.task.train_data, params.task.validation_data):
-    try:
-      parsing.read(params.task, data, None)
-    except StopIteration:
-      pass
-    data, functions = calls[-2]
-    functions['sample_fn'] = bool(functions['sample_fn'])
-    reader = input_reader_factory.InputReader(
-        data.replace(input_path=__file__, tfds_name=''))
-    found.append((
-        attributes(parsing.build_parser(params.task, data)),
-        attributes(functions['postprocess_fn']), attributes(reader),
-        functions['sample_fn'], functions['dataset_fn'].__name__,
-        attributes(getattr(functions['decoder_fn'], '__self__', None))))
-  return found
+def test_nothing_is_told_of_what_nobody_has_set(caplog):
+  for name in ('vit_imagenet_pretrain', 'deit_imagenet_pretrain',
+               'vit_imagenet'):
+    experiment.load(name)
+  assert not caplog.text
