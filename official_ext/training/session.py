@@ -10,6 +10,7 @@ import os
 import sys
 from typing import Any
 
+from absl import logging
 from official.core import config_definitions as cfg
 from official.core import task_factory
 from official.core import train_utils
@@ -284,6 +285,11 @@ def _check(params: cfg.ExperimentConfig, task: protocol.Task, mode: str,
         'runtime.distribution_strategy is multi_worker_mirrored. Set it to '
         'mirrored.')
   _check_best_checkpoint(params, task.best_checkpoint_metrics())
+  if not modes.evaluates(mode) and params.trainer.best_checkpoint_export_subdir:
+    logging.warning(
+        'trainer.best_checkpoint_export_subdir is %r, but has no effect: '
+        '--mode=%s does not evaluate. Use train_and_eval.',
+        params.trainer.best_checkpoint_export_subdir, mode)
   if profile_steps is not None:
     profiling.check(params, mode, profile_steps)
   export_dir = params.trainer.export.export_dir

@@ -58,7 +58,7 @@ KNOWN = {
     'trainer.loss_upper_bound': 'when a loss is too large',
     'trainer.recovery_*': 'what happens then',
     'trainer.validation_summary_subdir': 'where the validation is logged',
-    'trainer.preemption_on_demand_checkpoint': 'a checkpoint at the end',
+    'trainer.preemption_*': 'a checkpoint at the end',
     'trainer.learning_rate_scaling': 'the learning rate',
     'trainer.reference_batch_size': 'the learning rate',
     'trainer.seed': 'every random number', 'trainer.deterministic': 'how exact',

@@ -169,6 +169,16 @@ def test_a_folder_whose_checkpoints_would_not_be_found_again(
     session.prepare(load(digits_dir), 'train', str(tmp_path / 'run [1]'))
 
 
+def test_a_best_checkpoint_needs_evaluations(digits_dir, tmp_path, caplog):
+  best = (",trainer.best_checkpoint_export_subdir='best',"
+          "trainer.best_checkpoint_eval_metric='accuracy'")
+  said = "subdir is 'best', but has no effect: --mode=train does not evaluate"
+  for mode in ('train_and_eval', 'train'):
+    assert said not in caplog.text
+    session.prepare(load(digits_dir, extra=best), mode, str(tmp_path / mode))
+  assert said in caplog.text
+
+
 def test_an_unknown_mode(digits_dir, tmp_path):
   with pytest.raises(ValueError, match="is 'train_and_validate', but must"):
     session.prepare(load(digits_dir), 'train_and_validate', str(tmp_path))
