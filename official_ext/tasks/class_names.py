@@ -27,6 +27,11 @@ FILE = 'class_names.txt'
 KEY = 'class_names'
 FORMER_KEY = 'class_names_in_data'
 _IMAGENET_FILE = pathlib.Path(__file__).with_name('imagenet_classes.tsv')
+# Of names: control characters, line and paragraph separators. All that
+# str.splitlines splits at is among them.
+_REFUSED_CATEGORIES = frozenset({'Cc', 'Zl', 'Zp'})
+# Readers drop it where a file begins.
+_BYTE_ORDER_MARK = '\ufeff'
 # What has label 0 where the classes of ImageNet are 1 to 1,000; no image is it.
 BACKGROUND = 'background'
 
@@ -190,9 +195,44 @@ def _check_same(path: str, other: str) -> None:
 
 
 def read(path: str) -> list[str]:
-  """Reads a file of names, line i naming class i."""
-  with tf.io.gfile.GFile(path) as file:
-    return file.read().splitlines()
+  """Reads a file of names, line i naming class i.
+
+  Args:
+    path: the file, UTF-8 with or without a byte order mark.
+
+  Returns:
+    The names.
+
+  Raises:
+    ValueError: if a line is no name, or the file no text.
+  """
+  with tf.io.gfile.GFile(path, 'rb') as file:
+    content = file.read()
+  try:
+    text = content.decode('utf-8-sig')
+  except UnicodeDecodeError:
+    raise ValueError(f'{path} is not UTF-8 text. Save it as such.') from None
+  names = [line.removesuffix('\r')
+           for line in text.removesuffix('\n').split('\n')]
+  for number, name in enumerate(names, start=1):
+    fault = _fault(name)
+    if fault:
+      raise ValueError(
+          f'{path}: line {number} {name!a} {fault}. Each line must be the name '
+          'of one class: correct it, or convert the data again.')
+  return names
+
+
+def _fault(name: str) -> str:
+  """Says what makes a name other than one visible line, or ''."""
+  for character in name:
+    if (unicodedata.category(character) in _REFUSED_CATEGORIES or
+        character == _BYTE_ORDER_MARK):
+      return f'holds U+{ord(character):04X}'
+  if not any(character.isprintable() and not character.isspace()
+             for character in name):
+    return 'has no character that can be seen'
+  return ''
 
 
 def readable(names: Sequence[str]) -> list[str]:
@@ -238,17 +278,25 @@ def find(names: Sequence[str], text: str) -> int:
 
   Args:
     names: of all classes.
-    text: the name, in whatever case, or the number.
+    text: the name, or else in whatever case, or the number.
 
   Returns:
     The number of the class.
 
   Raises:
-    ValueError: if there is no such class, naming the nearest.
+    ValueError: if there is no such class, naming the nearest, or several are
+      called so.
   """
+  if text in names:
+    return list(names).index(text)
   lowered = [name.lower() for name in names]
   wanted = text.strip().lower()
-  if wanted in lowered:
+  same = [name for name, low in zip(names, lowered) if low == wanted]
+  if len(same) > 1:
+    raise ValueError(
+        f'{text!r} may be any of the classes '
+        f'{", ".join(repr(name) for name in same)}: write it as one of them.')
+  if same:
     return lowered.index(wanted)
   if wanted.isdecimal() and int(wanted) < len(names):
     return int(wanted)

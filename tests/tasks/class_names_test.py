@@ -92,3 +92,32 @@ def test_a_class_is_found_by_name_or_number():
     class_names.find(names, 'snai')
   with pytest.raises(ValueError, match="no class '4': .* number, 0 to 3.$"):
     class_names.find(names, '4')
+
+
+@pytest.mark.parametrize('content, expected', [
+    (b'cat\ndog\n', ['cat', 'dog']), (b'cat\ndog', ['cat', 'dog']),
+    (b'\xef\xbb\xbfcat\r\ndog\r\n', ['cat', 'dog']),
+    (' -a\n\u03b1 \u732b\n'.encode(), [' -a', '\u03b1 \u732b'])])
+def test_names_are_lines(tmp_path, content, expected):
+  (tmp_path / 'names.txt').write_bytes(content)
+  assert class_names.read(str(tmp_path / 'names.txt')) == expected
+
+
+@pytest.mark.parametrize('content, reason', [
+    (b'cat\n\ndog\n', "line 2 '' has no character"), (b'', 'line 1'),
+    ('cat\ndog\u2028\n'.encode(), 'line 2 .*holds U.2028'),
+    (b'c\x0bat\ndog\n', 'line 1 .*holds U.000B'),
+    ('cat\x85\n'.encode(), 'line 1 .*holds U.0085'),
+    (b'caf\xe9\n', 'is not UTF-8 text')])
+def test_lines_that_are_no_names(tmp_path, content, reason):
+  (tmp_path / 'names.txt').write_bytes(content)
+  with pytest.raises(ValueError, match=f'names.txt.* {reason}'):
+    class_names.read(str(tmp_path / 'names.txt'))
+
+
+def test_names_that_differ_in_case_alone():
+  names = ['A', 'a', 'be', ' c']
+  assert [class_names.find(names, text) for text in ('A', 'a', 'BE', ' c', '1')
+          ] == [0, 1, 2, 3, 1]
+  with pytest.raises(ValueError, match="any of the classes 'Ab', 'aB'"):
+    class_names.find(['Ab', 'aB'], 'ab')

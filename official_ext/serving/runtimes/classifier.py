@@ -41,7 +41,7 @@ class Classifier:
     class_names = os.path.join(path, 'assets', names.CLASS_NAMES_FILE)
     if tf.io.gfile.exists(class_names):
       with tf.io.gfile.GFile(class_names) as file:
-        self._class_names = file.read().splitlines()
+        self._class_names = file.read().removesuffix('\n').split('\n')
 
   def classify(self, encoded: bytes, top_k: int
                ) -> Iterator[tuple[str, float]]:
