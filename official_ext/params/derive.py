@@ -29,7 +29,7 @@ _ENDS = {
     'power_linear': ('total_decay_steps', lambda schedule: 0.0),
 }
 # The shards of each data set in task.data_dir.
-_PATTERNS = {'train_data': 'train*', 'validation_data': 'valid*'}
+PATTERNS = {'train_data': 'train*', 'validation_data': 'valid*'}
 
 
 def resolve(params: cfg.ExperimentConfig) -> None:
@@ -142,7 +142,7 @@ def _data_seed(params: cfg.ExperimentConfig) -> int | None:
 def _resolve_data(task: image_classification.ImageClassificationTask,
                   seed: int | None) -> None:
   """Derives input paths, label offsets and seeds of both data sets."""
-  for name, pattern in _PATTERNS.items():
+  for name, pattern in PATTERNS.items():
     data = getattr(task, name)
     if data.tfds_name and (data.input_path or task.data_dir):
       raise ValueError(

@@ -57,8 +57,9 @@ class ImageClassificationTask(
   def check_files(self, names: Sequence[str]) -> None:
     preflight.check_files(self.task_config, names)
 
-  def check_records(self, names: Sequence[str]) -> None:
-    preflight.check_records(self.task_config, names)
+  def check_records(self, names: Sequence[str],
+                    follows_epochs: bool = False) -> None:
+    preflight.check_records(self.task_config, names, follows_epochs)
 
   def __init__(self, *args, **kwargs):
     super().__init__(*args, **kwargs)

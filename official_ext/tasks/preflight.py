@@ -18,6 +18,7 @@ import tensorflow as tf
 from official_ext.command_line import errors
 from official_ext.configs import image_classification as configs
 from official_ext.params import input_files
+from official_ext.tasks import shard_counts
 
 # A data set up to this size is read whole; of a larger one, a sample is.
 _READ_WHOLE_BYTES = 64 * 2**20
@@ -46,22 +47,26 @@ def check_files(task: configs.ImageClassificationTask,
       _match_files(data.input_path, f'task.{name}')
 
 
-def check_records(task: configs.ImageClassificationTask,
-                  names: Sequence[str]) -> None:
-  """Reads records of data sets and checks them one by one.
+def check_records(task: configs.ImageClassificationTask, names: Sequence[str],
+                  follows_epochs: bool = False) -> None:
+  """Reads records of data sets, checks them one by one and counts them.
 
   Args:
     task: the task's configuration, resolved.
     names: which to check, 'train_data' or 'validation_data'.
+    follows_epochs: whether steps follow from `task.train_data.num_examples`,
+      which must then be the number of records, as far as that is known.
 
   Raises:
-    ValueError: naming the record, what is wrong with it and the fix.
+    ValueError: naming the record or the shard, what is wrong with it and the
+      fix.
   """
   for name in names:
     data = getattr(task, name)
     if not data.tfds_name:
       files = _match_files(data.input_path, f'task.{name}')
-      _check_files_records(task, data, files, f'task.{name}')
+      counted = _check_files_records(task, data, files, f'task.{name}')
+      shard_counts.check(task, name, files, counted, follows_epochs)
 
 
 def _check_tfds(data: configs.DataConfig, where: str) -> None:
@@ -99,8 +104,12 @@ def _match_files(input_path: str | Sequence[str], where: str) -> list[str]:
 
 def _check_files_records(task: configs.ImageClassificationTask,
                          data: configs.DataConfig, files: Sequence[str],
-                         where: str) -> None:
-  """Checks all records of small files, and a sample of large ones."""
+                         where: str) -> dict[str, int]:
+  """Checks all records of small files, and a sample of large ones.
+
+  Returns:
+    The number of records by file, of those that were read whole.
+  """
   image_key = task.train_data.image_field_key
   size = sum(tf.io.gfile.stat(file).length for file in files)
   limit = -1
@@ -108,8 +117,9 @@ def _check_files_records(task: configs.ImageClassificationTask,
     files = files[::-(-len(files) // _SAMPLED_FILES)]
     limit = _SAMPLED_RECORDS_PER_FILE
   open_file = dataset_fn.pick_dataset_fn(data.file_type)
-  count = 0
+  count, counted = 0, {}
   for file in files:
+    before = count
     try:
       for record in open_file(file).take(limit).as_numpy_iterator():
         features = tf.train.Example.FromString(record).features.feature
@@ -123,8 +133,11 @@ def _check_files_records(task: configs.ImageClassificationTask,
           f'{where}: {file} cannot be read as a TFRecord file of '
           f'tf.train.Example ({errors.reason(error)}). If it is compressed '
           'with gzip, set file_type=tfrecord_compressed.') from error
+    if limit < 0:
+      counted[file] = count - before
   if not count:
     raise ValueError(f'{where}: {files[0]} and its like hold no record.')
+  return counted
 
 
 def _check_image(encoded: bytes, where: str) -> None:

@@ -46,14 +46,17 @@ class Task(abc.ABC):
     """
 
   @abc.abstractmethod
-  def check_records(self, names: Sequence[str]) -> None:
-    """Reads records of data sets and checks them one by one.
+  def check_records(self, names: Sequence[str],
+                    follows_epochs: bool = False) -> None:
+    """Reads records of data sets, checks them one by one and counts them.
 
     Args:
       names: which to check, 'train_data' or 'validation_data'.
+      follows_epochs: whether steps follow from the number of training images.
 
     Raises:
-      ValueError: naming the record, what is wrong with it and the fix.
+      ValueError: naming the record or the file, what is wrong with it and the
+        fix.
     """
 
   def describe_data(self, known: Mapping[str, Any],

@@ -70,7 +70,9 @@ def prepare(params: cfg.ExperimentConfig, mode: str, model_dir: str,
   task.compare_data(modes.data_sets(mode), model_dir)
   strategy = strategy or strategies.build(params)
   task.check_batches(strategy.num_replicas_in_sync)
-  task.check_records(modes.data_sets(mode))
+  task.check_records(modes.data_sets(mode), follows_epochs=any(
+      derived.setting == 'trainer.train_steps'
+      for derived in params.trainer.derived))
   return Session(params, task, mode, model_dir, profile_steps, strategy)
 
 
