@@ -11,6 +11,7 @@ import collections
 from collections.abc import Callable, Iterator, Mapping
 import concurrent.futures
 import os
+import re
 from typing import Any
 
 from official.vision.dataloaders import classification_input
@@ -23,6 +24,8 @@ from data_prep import storage
 
 # The crops are decoded whole whatever they are resized to.
 _IMAGE_SIZE = 32
+# TensorFlow closes a quote there that it did not open.
+_TRUNCATED = re.compile(r"truncated record at (\d+)'.*")
 _SYNSET, _TEXT = 'image/class/synset', 'image/class/text'
 
 
@@ -178,7 +181,9 @@ def _first_fault(dataset: tf.data.Dataset, parse) -> str:
       parse(serialized)
       number += 1
   except tf.errors.OpError as error:
-    reason = error.message.splitlines()[0].split(' [Op:')[0]
+    reason = _TRUNCATED.sub(
+        r'the file ends inside of the record at byte \1',
+        error.message.splitlines()[0].split(' [Op:')[0])
     return (f'record {number} cannot be read: '
             f'{reason.rsplit("}} ", maxsplit=1)[-1]}')
   return ''

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 import difflib
+import re
 from typing import Any
 
 from official.modeling import hyperparams
@@ -18,6 +19,11 @@ import yaml
 from official_ext.params import tree
 from official_ext.params import yaml_settings
 from official_ext.params.fields import table
+
+# key=value up to the next key or the end.
+_PAIRS = re.compile(r'([\w.]+)\s*=\s*(.*?)\s*(?=,\s*[\w.]+\s*=|$)', re.DOTALL)
+# What means something else to YAML, or to a list of pairs.
+_NEEDS_QUOTES = re.compile(r'[,\[\]{}#%:&*!|>@`]')
 
 
 def read_file(path: str) -> dict[str, Any]:
@@ -70,6 +76,12 @@ def read(override: str, source: str = '--params_override') -> dict[str, Any]:
   except (yaml.YAMLError, RecursionError) as error:
     found, problem = None, _reason(error)
   if not isinstance(found, dict):
+    quoted = _quoted(override)
+    if quoted:
+      raise ValueError(
+          f'the configuration {override!r} cannot be read. A value with a '
+          'comma, a bracket, a colon, # or % needs quotes, inside of those for '
+          f'the shell: {quoted}')
     raise ValueError(
         f'the configuration {override!r} cannot be read: {problem}. Give '
         "key=value pairs joined by commas, with quotes around a value that "
@@ -84,6 +96,15 @@ def _reason(error: Exception) -> str:
   where = f' in line {mark.line + 1}, column {mark.column + 1}' if mark else ''
   problem = getattr(error, 'problem', None) or str(error)
   return ' '.join(problem.split()) + where
+
+
+def _quoted(override: str) -> str:
+  """Returns the first pair of an override whose value lacks quotes, or ''."""
+  for key, value in _PAIRS.findall(override):
+    if _NEEDS_QUOTES.search(value) and value[:1] not in ('"', "'", '[', '{'):
+      quote = '"' if "'" in value else "'"
+      return f'{key}={quote}{value}{quote}'
+  return ''
 
 
 def _without_nothing(settings: dict[str, Any], source: str) -> dict[str, Any]:

@@ -47,7 +47,9 @@ def main(argv: Sequence[str]) -> None:
         encoded = file.read()
       classes = list(classifier.classify(encoded, _TOP_K.value))
     except (ValueError, tf.errors.OpError) as error:
-      print(f'error: {path}: {error}', file=sys.stderr)
+      # TensorFlow names the file as well.
+      reason = errors.message(error).removeprefix(f'{path}; ')
+      print(f'error: {path}: {reason}', file=sys.stderr)
       failed += 1
       continue
     print(path)

@@ -197,3 +197,13 @@ def test_records_of_one_pixel_would_be_found(converted):
   rewrite(converted, SHARD, change)
   assert any('record 0 cannot be read' in fault
              for fault in verify(converted)[0])
+
+
+def test_a_truncated_shard_says_where_it_ends(converted):
+  path = converted / SHARD
+  sizes = [len(record) + 16 for record in tf.data.TFRecordDataset(
+      str(path)).as_numpy_iterator()]
+  path.write_bytes(path.read_bytes()[:-1])
+  assert (f'{SHARD}: record {len(sizes) - 1} cannot be read: the file ends '
+          f'inside of the record at byte {sum(sizes[:-1])}') in verify(
+              converted)[0]

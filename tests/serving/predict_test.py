@@ -28,3 +28,11 @@ def test_it_needs_no_model_garden(repository, export_dir):
       "print(sorted({'official', 'tf_keras', 'orbit'} & set(sys.modules)))",
       cwd=repository)
   assert result.stdout == '[]\n', result.stderr
+
+
+def test_a_file_that_is_missing_is_named_once(repository, export_dir):
+  result = commands.run(
+      '-m', 'official_ext.serving.predict', f'--model={export_dir}',
+      'nothing.jpg', cwd=repository)
+  assert (result.returncode, result.stderr) == (
+      1, 'error: nothing.jpg: No such file or directory\n')
