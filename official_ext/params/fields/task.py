@@ -182,7 +182,7 @@ TABLE: dict[type, dict[str, rules.Rule]] = {
         'aug_crop': rules.flag(null='no crop'),
         'crop_area_range': rules.Rule(
             '[smallest, largest] fraction of the image, above 0 and at most 1',
-            _is_area_range, null='the whole image'),
+            _is_area_range, null='5 to 100 %, as TensorFlow does'),
         'three_augment': rules.flag(),
         'color_jitter': rules.probability(),
         'file_type': rules.choice(('tfrecord', 'tfrecord_compressed')),
