@@ -22,7 +22,8 @@ _EPSILON = rules.number(above=0)
 _RATE = rules.number(at_least=0)
 # Model Garden's own ViT has a text there.
 _PATTERNS = rules.several(
-    rules.text(), 'a list of patterns of names', also_one=True, null='none')
+    rules.pattern(), 'a list of regular expressions of names', also_one=True,
+    null='none')
 # Null until a value is set; `optimization.runnable` asks for it.
 _NOT_SET = ''
 _STEPS = rules.whole(at_least=0)

@@ -153,11 +153,23 @@ def text(**settings: Any) -> Rule:
               '\0' not in value, **settings)
 
 
-def matching(pattern: str, expected: str, **settings: Any) -> Rule:
+def pattern(**settings: Any) -> Rule:
+  """A regular expression."""
+  def accepts(value):
+    try:
+      re.compile(value)
+    except (re.error, TypeError):
+      return False
+    return isinstance(value, str)
+
+  return Rule('a regular expression', accepts, **settings)
+
+
+def matching(form: str, expected: str, **settings: Any) -> Rule:
   """Text of a form.
 
   Args:
-    pattern: a regular expression of the whole text.
+    form: a regular expression of the whole text.
     expected: the form in words.
     **settings: of the rule.
 
@@ -166,7 +178,7 @@ def matching(pattern: str, expected: str, **settings: Any) -> Rule:
   """
   return Rule(
       expected, lambda value: isinstance(value, str) and
-      re.fullmatch(pattern, value) is not None, **settings)
+      re.fullmatch(form, value) is not None, **settings)
 
 
 def choice(names: Collection[str | int], **settings: Any) -> Rule:

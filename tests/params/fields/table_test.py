@@ -116,6 +116,8 @@ def test_numbers_are_neither_truths_nor_texts():
     ("trainer.train_steps='10'", "is '10', but must be a whole number of at "
      'least 0 (0: from the epochs). Did you mean 10?'),
     ('trainer.train_steps.a=1', "train_steps is {'a': 1}, but must be a whole"),
+    (f"{OPTIMIZER}.adamw.exclude_from_weight_decay=['/bias','*']",
+     "is ['/bias', '*'], but must be a list of regular expressions of names"),
     ('trainer=5', 'trainer is 5, but must be a group of settings.'),
     ('task.losses=null', 'task.losses is null, but must be a group of sett'),
     ('{1: 2}', 'there is no key 1. Keys of an experiment: runtime, task, '),
