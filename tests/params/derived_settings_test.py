@@ -32,7 +32,9 @@ def changed(name, override=''):
 
 def check(path, name, before, after, files=()):
   """A run's file and an override are the experiment and both overrides."""
-  both = ','.join(filter(None, (before, after)))
+  settings = dict(one.split('=', 1) for one in
+                  f'{before},{after}'.split(',') if one)
+  both = ','.join(f'{key}={value}' for key, value in settings.items())
   assert experiment.load(name, [path], after).as_dict() == (
       experiment.load(name, files, both).as_dict())
 
