@@ -35,7 +35,7 @@ def imagenet_dir(tmp_path_factory):
   shutil.copytree(SAMPLE_DIR / 'train', validation_dir)
   done = conversions.convert(
       [('train', SAMPLE_DIR / 'train'), ('validation', validation_dir)],
-      output_dir, num_workers=2)
+      output_dir, num_workers=2, exif_orientation='ignore')
   assert done.data_set.form == 'ImageNet (ILSVRC 2012)'
   return output_dir
 
@@ -57,7 +57,7 @@ def test_every_photograph_is_there_untouched(imagenet_dir):
 def test_decoding_them_all_finds_nothing_either(imagenet_dir, tmp_path):
   conversions.convert(
       [('train', SAMPLE_DIR / 'train')], tmp_path, num_workers=2,
-      check='decode')
+      check='decode', exif_orientation='ignore')
   train = {name: content for name, content in conversions.shards(
       imagenet_dir).items() if name.startswith('train')}
   assert conversions.shards(tmp_path) == train

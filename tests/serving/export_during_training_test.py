@@ -99,8 +99,6 @@ def test_elsewhere_or_not_at_all(trained_dir, digits_dir, tmp_path):
     ({'trainer.best_checkpoint_export_subdir': 'best'}, 'needs both'),
     (BEST | {'trainer.best_checkpoint_eval_metric': 'acuracy'},
      'must be one of accuracy, top_5_accuracy, validation_loss'),
-    (BEST | {'trainer.best_checkpoint_metric_comp': 'more'},
-     'one of higher, lower'),
 ])
 def test_settings_that_would_fail_after_an_epoch(
     digits_dir, tmp_path, settings, message):

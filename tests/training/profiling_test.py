@@ -15,7 +15,7 @@ from official_ext.training import session
 from official_ext.training import throughput
 
 
-def load(digits_dir, steps=20, interval=20, extra=''):
+def load(digits_dir, steps=20, interval=20, validation_interval=20, extra=''):
   return experiment.load('funnel_vit_digits', params_override=(
       "task.model.backbone.funnel_vit.layout='B1-1',"
       'task.train_data.global_batch_size=32,'
@@ -23,7 +23,7 @@ def load(digits_dir, steps=20, interval=20, extra=''):
       f"task.data_dir='{digits_dir}',trainer.train_steps={steps},"
       f'trainer.steps_per_loop={interval},'
       f'trainer.checkpoint_interval={interval},'
-      f'trainer.validation_interval={interval},'
+      f'trainer.validation_interval={validation_interval},'
       f'trainer.optimizer_config.warmup.linear.warmup_steps=1{extra}'))
 
 
@@ -172,13 +172,13 @@ def test_two_replicas(digits_dir, tmp_path, monkeypatch):
   strategy = models.mirrored(2)
   monkeypatch.setattr(
       distribute_utils, 'get_distribution_strategy', lambda **_: strategy)
-  run(load(digits_dir, steps=6), tmp_path, 2)
+  run(load(digits_dir, steps=6, interval=6), tmp_path, 2)
   path, = profiles(tmp_path)
   assert read(path)[0] == [5, 6]
 
 
 def test_without_the_flag_nothing_is_profiled(digits_dir, tmp_path, timed):
-  run(load(digits_dir, steps=6), tmp_path, None)
+  run(load(digits_dir, steps=6, interval=6), tmp_path, None)
   assert profiles(tmp_path) == []
   assert sum(timed) == 5
 
@@ -289,7 +289,7 @@ def test_a_number_of_steps_that_does_not_fit(
 
 
 def test_an_evaluation_ends_a_loop(digits_dir, tmp_path):
-  params = load(digits_dir, extra=',trainer.validation_interval=5')
+  params = load(digits_dir, validation_interval=5)
   session.prepare(params, 'train', str(tmp_path), 5)
   with pytest.raises(ValueError, match='less than trainer.validation_inter'):
     session.prepare(params, 'train_and_eval', str(tmp_path), 5)
