@@ -34,6 +34,7 @@ def test_out_of_memory_is_noticed():
       process.run_steps(1)
 
 
+@pytest.mark.long
 def test_a_killed_process_is_named(capsys):
   settings = settings_lib.Settings(layout='B1', **SMALL)
   with step_process.Worker(settings) as process:

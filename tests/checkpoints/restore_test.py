@@ -171,6 +171,7 @@ def test_every_form_of_a_checkpoint(tmp_path):
       restore.load(model, str(path), 'all')
 
 
+@pytest.mark.long
 def test_model_gardens_vit_from_224_to_384_px(tmp_path):
   garden = factory.build_classification_model(
       tf_keras.layers.InputSpec(shape=[None, 224, 224, 3]),

@@ -120,7 +120,7 @@ def wait_for(condition, seconds=60):
 
 
 @pytest.mark.parametrize('how', [
-    signal.SIGINT, signal.SIGKILL,
+    signal.SIGINT, pytest.param(signal.SIGKILL, marks=pytest.mark.long),
     pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
 def test_an_interrupted_run_leaves_no_process_and_resumes(
     repository, tmp_path, how):

@@ -60,7 +60,8 @@ CMYK = (
     'n07583066_647 n13037406_4650').split()
 
 
-@pytest.mark.parametrize('are_odd', [True, False])
+@pytest.mark.parametrize('are_odd', [
+    True, pytest.param(False, marks=pytest.mark.long)])
 def test_the_odd_images_of_imagenet_are_known_by_content(tmp_path, are_odd):
   files = {}
   for number, name in enumerate((PNG, *CMYK)):

@@ -38,7 +38,8 @@ def build(override):
 
 
 @pytest.mark.parametrize('kind', [ADAMW, SGD])
-@pytest.mark.parametrize('num_steps', [1, 3])
+@pytest.mark.parametrize('num_steps', [
+    1, pytest.param(3, marks=pytest.mark.long)])
 def test_every_update_shrinks_by_its_factor(kind, num_steps):
   key = 'adamw' if kind == ADAMW else 'sgd'
   weight_decay = (f',{SETTINGS}.adamw.weight_decay_rate=0.1,'

@@ -83,6 +83,7 @@ def test_a_failed_export_does_not_end_the_training(
     export.at_end(10, has_trained=True)
 
 
+@pytest.mark.long
 def test_elsewhere_or_not_at_all(trained_dir, digits_dir, tmp_path):
   params = short_runs.parameters(
       digits_dir, **{'trainer.export.export_dir': str(tmp_path / 'served')})

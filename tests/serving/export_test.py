@@ -26,6 +26,7 @@ def test_an_export_of_nothing(repository, tmp_path, arguments, message):
   assert 'Traceback' not in result.stderr
 
 
+@pytest.mark.long
 def test_an_export_under_the_former_name(repository, trained_dir, tmp_path):
   result = commands.run(
       '-m', 'official_ext.serving.export_saved_model',

@@ -77,6 +77,7 @@ def test_the_weights_move(whole):
       assert np.abs(before - after).max() > 1e-5, before.name
 
 
+@pytest.mark.long
 def test_compiled_by_xla(whole):
   assert_same(outcome(4, compiled=True), whole)
 

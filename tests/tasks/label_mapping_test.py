@@ -169,7 +169,7 @@ def test_trained_evaluated_and_verified_by_name(
 
 def test_a_test_set_of_some_of_the_classes(run_dir, tmp_path, caplog):
   folder = animals.write(tmp_path / 'test', ['dog', 'eel'])
-  with caplog.at_level(logging.INFO):
+  with caplog.at_level(logging.INFO, 'absl'):
     session_ = prepare(folder, run_dir, 'eval')
   assert "labels are mapped by name, 0 ('dog') to 1, 1 ('eel') to 2" in (
       caplog.text)

@@ -120,7 +120,7 @@ def test_a_training_of_another_machine(tmp_path, scheme, caplog):
   ended.set()
   other.join()
   # It is silent: taken over, and said.
-  with caplog.at_level(logging.INFO), folder_lock.hold(model_dir):
+  with caplog.at_level(logging.INFO, 'absl'), folder_lock.hold(model_dir):
     assert 'was held by process 7 on elsewhere' in caplog.text
     path = os.path.join(model_dir, folder_lock.FILE)
     found = []
@@ -161,7 +161,7 @@ def test_a_file_system_without_locks(tmp_path, monkeypatch, caplog):
   def no_locks(*_):
     raise OSError(errno.ENOLCK, 'No locks available')
   monkeypatch.setattr(fcntl, 'flock', no_locks)
-  with caplog.at_level(logging.INFO), folder_lock.hold(str(tmp_path)):
+  with caplog.at_level(logging.INFO, 'absl'), folder_lock.hold(str(tmp_path)):
     assert f'nothing locks {tmp_path} for sure' in caplog.text
     # The beat is what the second one sees.
     with pytest.raises(errors.UserError, match=f'process {os.getpid()} on'):

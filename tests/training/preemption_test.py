@@ -166,6 +166,7 @@ def weights(checkpoint):
           if name.startswith('model/')}
 
 
+@pytest.mark.long
 def test_in_a_loop_the_running_step_is_saved(
     digits_dir, tmp_path, monkeypatch):
   monkeypatch.setattr(

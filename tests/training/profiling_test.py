@@ -177,6 +177,7 @@ def test_two_replicas(digits_dir, tmp_path, monkeypatch):
   assert read(path)[0] == [5, 6]
 
 
+@pytest.mark.long
 def test_without_the_flag_nothing_is_profiled(digits_dir, tmp_path, timed):
   run(load(digits_dir, steps=6, interval=6), tmp_path, None)
   assert profiles(tmp_path) == []

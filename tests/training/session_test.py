@@ -137,6 +137,7 @@ def test_another_task_is_not_ours(tmp_path):
     session.prepare(params, 'train', str(tmp_path))
 
 
+@pytest.mark.long
 def test_a_damaged_list_of_checkpoints_is_no_reason_to_begin_again(
     digits_dir, tmp_path):
   run(load(digits_dir, steps=10), 'train', tmp_path)
@@ -235,6 +236,7 @@ def _disable_op_determinism():
   config.disable_op_determinism()
 
 
+@pytest.mark.long
 def test_mixed_precision_trains(digits_dir, tmp_path):
   params = load(digits_dir, steps=40, interval=20, extra=(
       ',runtime.mixed_precision_dtype=bfloat16,'
