@@ -120,15 +120,6 @@ TABLE: dict[type, dict[str, rules.Rule]] = {
         'weight_decay': rules.number(at_least=0, null='none'),
         'include_in_weight_decay': rules.text(null='none'),
     },
-    optimizer_config.AdafactorKerasConfig: {
-        'learning_rate': _RATE,
-        # An exponent of the step.
-        'beta_2_decay': rules.number(at_least=-1, below=0),
-        'epsilon_1': _EPSILON,
-        'epsilon_2': _EPSILON,
-        'clip_threshold': rules.number(above=0),
-        'relative_step': rules.flag(),
-    },
     layerwise.LayerwiseAdamWConfig: _LAYERWISE,
     layerwise.LayerwiseSGDConfig: _LAYERWISE,
     addons.RectifiedAdamConfig: {
@@ -220,3 +211,15 @@ TABLE: dict[type, dict[str, rules.Rule]] = {
         'warmup_steps': rules.whole(at_least=0, null=_NOT_SET),
     },
 }
+
+# Not in Model Garden 2.15.
+if hasattr(optimizer_config, 'AdafactorKerasConfig'):
+  TABLE[optimizer_config.AdafactorKerasConfig] = {
+      'learning_rate': _RATE,
+      # An exponent of the step.
+      'beta_2_decay': rules.number(at_least=-1, below=0),
+      'epsilon_1': _EPSILON,
+      'epsilon_2': _EPSILON,
+      'clip_threshold': rules.number(above=0),
+      'relative_step': rules.flag(),
+  }

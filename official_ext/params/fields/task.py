@@ -236,15 +236,6 @@ TABLE: dict[type, dict[str, rules.Rule]] = {
         'cutout_const': rules.number(at_least=0, at_most=_MAX_SHIFT_PX),
         'translate_const': rules.number(at_least=0, at_most=_MAX_SHIFT_PX),
     },
-    common.SSDRandomCrop: {
-        'ssd_random_crop_params': rules.Rule(
-            'a list', lambda value: isinstance(value, (list, tuple))),
-        'aspect_ratio_range': rules.several(
-            rules.number(above=0), 'two numbers above 0', length=2),
-        'area_range': rules.Rule(
-            '[smallest, largest] fraction of the image, above 0 and at most 1',
-            _is_area_range),
-    },
     common.RandomErasing: {
         'probability': rules.probability(),
         'min_area': rules.number(above=0, at_most=1),
@@ -259,3 +250,15 @@ TABLE: dict[type, dict[str, rules.Rule]] = {
         'label_smoothing': rules.fraction(),
     },
 }
+
+# Not in Model Garden 2.15.
+if hasattr(common, 'SSDRandomCrop'):
+  TABLE[common.SSDRandomCrop] = {
+      'ssd_random_crop_params': rules.Rule(
+          'a list', lambda value: isinstance(value, (list, tuple))),
+      'aspect_ratio_range': rules.several(
+          rules.number(above=0), 'two numbers above 0', length=2),
+      'area_range': rules.Rule(
+          '[smallest, largest] fraction of the image, above 0 and at most 1',
+          _is_area_range),
+  }
