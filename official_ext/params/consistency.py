@@ -63,6 +63,7 @@ def check(params: cfg.ExperimentConfig, default: cfg.ExperimentConfig,
   _check_roles(task)
   _check_augmentation(task)
   _check_patches(task.model)
+  _check_top_k(task, changed)
   _check_lengths(trainer, task.train_data, changed)
   _check_loops(trainer)
   _check_clipping(trainer.optimizer_config.optimizer)
@@ -93,6 +94,16 @@ def _check_augmentation(
       raise ValueError(
           f'{where}.random_erasing.min_area is {erasing.min_area}, but must be '
           f'at most max_area, {erasing.max_area}.')
+
+
+def _check_top_k(task: image_classification.ImageClassificationTask,
+                 changed: Collection[str]) -> None:
+  top_k, num_classes = task.evaluation.top_k, task.model.num_classes
+  # Who fine-tunes for three classes need not know of an experiment's top-5.
+  if 'task.evaluation.top_k' in changed and top_k > num_classes:
+    raise ValueError(
+        f'task.evaluation.top_k is {top_k}, but the model has {num_classes} '
+        'classes (task.model.num_classes). Set it to that many at most.')
 
 
 def _check_patches(model: garden.ImageClassificationModel) -> None:

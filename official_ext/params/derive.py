@@ -181,7 +181,9 @@ def _resolve_steps(trainer: image_classification.TrainerConfig,
           f'trainer.train_epochs is {trainer.train_epochs}, not one of the '
           f'{steps_per_epoch} steps of an epoch. Raise it, or set '
           'trainer.train_steps.')
-  interval = round(trainer.interval_epochs * steps_per_epoch) or 1_000
+  interval = (
+      max(round(trainer.interval_epochs * steps_per_epoch), 1)
+      if trainer.interval_epochs and steps_per_epoch else 1_000)
   interval = min(interval, trainer.train_steps)
   trainer.steps_per_loop = trainer.steps_per_loop or interval
   trainer.summary_interval = trainer.summary_interval or trainer.steps_per_loop
@@ -201,7 +203,9 @@ def _resolve_schedule(trainer: image_classification.TrainerConfig,
   schedule = optimizer_config.learning_rate.get()
   for name in _DECAY_STEPS:
     if hasattr(schedule, name) and getattr(schedule, name) is None:
-      setattr(schedule, name, trainer.train_steps)
+      # From the step that the schedule begins at.
+      setattr(schedule, name, max(
+          trainer.train_steps - (getattr(schedule, 'offset', 0) or 0), 1))
   runnable.check(optimizer_config, trainer.train_steps)
   _scale_learning_rate(trainer, schedule, batch_size)
   _warn_of_a_decay_that_ends(trainer)

@@ -65,7 +65,8 @@ def take_back(settings: Mapping[str, Any], source: str) -> dict[str, Any]:
   entries = trainer.pop(_KEY)
   fields = {'setting', 'given', 'value'}
   if not isinstance(entries, list) or not all(
-      isinstance(entry, dict) and set(entry) == fields for entry in entries):
+      isinstance(entry, dict) and set(entry) == fields and
+      isinstance(entry['setting'], str) for entry in entries):
     raise ValueError(
         f'{source}: trainer.derived is {entries!r:.60}, but must be what a '
         'training wrote there. Leave it out, and nothing is derived again.')

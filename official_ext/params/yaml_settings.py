@@ -42,7 +42,7 @@ _resolve('merge', '<<')
 _resolve('null', '~|null|Null|NULL|')
 _resolve('bool', 'true|True|TRUE|false|False|FALSE')
 _resolve('int', '[-+]?(?:0|[1-9][0-9_]*|0x[0-9a-fA-F]+)')
-_resolve('float', r'[-+]?[0-9]+\.[0-9]*(?:[eE][-+][0-9]+)?'
+_resolve('float', r'[-+]?[0-9]+\.[0-9]*'
          r'|[-+]?\.[0-9]+(?:[eE][-+][0-9]+)?'
          r'|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)')
 

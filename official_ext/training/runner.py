@@ -35,6 +35,7 @@ class Runner(train_lib.OrbitExperimentRunner):
       **settings: of Model Garden's runner.
     """
     self._watch = watch
+    self._history_dir = model_dir
     validation_dir = os.path.join(
         model_dir, params.trainer.validation_summary_subdir)
     super().__init__(
@@ -122,7 +123,10 @@ class Runner(train_lib.OrbitExperimentRunner):
           'begins again.', notice.exit_status)
     self.controller.save_checkpoint()
     self.checkpoint_manager.sync()
+    # Of several workers all but the first write elsewhere.
+    checkpoint = os.path.join(self._history_dir, os.path.basename(
+        self.checkpoint_manager.latest_checkpoint))
     return preemption.Preempted(
         f'{where} at step {step} of {self.params.trainer.train_steps}; '
-        f'{self.checkpoint_manager.latest_checkpoint} holds it. The same '
-        'command goes on from there.', notice.exit_status)
+        f'{checkpoint} holds it. The same command goes on from there.',
+        notice.exit_status)

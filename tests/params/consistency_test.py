@@ -19,6 +19,8 @@ def load(override, name='vit_imagenet'):
     ('task.train_data.is_training=false',
      'task.train_data.is_training is false, but the name says'),
     ('task.validation_data.is_training=true', 'is_training is true, but the'),
+    ('task.evaluation.top_k=1002',
+     'top_k is 1002, but the model has 1001 classes'),
     (f'{MIXED},task.train_data.mixup_and_cutmix.mixup_alpha=0,'
      'task.train_data.mixup_and_cutmix.cutmix_alpha=0', 'which mixes nothing'),
     ('task.train_data.random_erasing.min_area=0.5',
@@ -72,7 +74,7 @@ def test_what_an_experiment_brings_does_not_stand_in_a_trial_s_way():
     f'{STEPWISE},{RATE}.stepwise.boundaries=[5]',
     f'{RATE}.type=constant,{RATE}.constant.learning_rate=0.1',
     f'trainer.train_steps=9,{OPTIMIZATION}.warmup.linear.warmup_steps=9',
-    'task.validation_data.num_examples=10',
+    'task.validation_data.num_examples=10', 'task.model.num_classes=3',
     f'{OPTIMIZATION}.optimizer.adamw.clipnorm=1',
     'task.model.backbone.type=resnet,task.model.input_size=[225,225,3]',
 ])

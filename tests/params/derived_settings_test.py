@@ -175,3 +175,24 @@ def test_the_folder_of_a_training_is_enough(trained_dir):
 def test_what_no_training_wrote(value):
   with pytest.raises(ValueError, match='^--params_override: trainer.deri'):
     experiment.load(DIGITS, params_override=f'trainer: {{derived: {value}}}')
+
+
+def test_a_decay_ends_with_the_training_wherever_it_begins(caplog):
+  params = experiment.load(DIGITS, params_override=(
+      'trainer.optimizer_config.learning_rate.cosine.offset=500'))
+  schedule = params.trainer.optimizer_config.learning_rate.cosine
+  assert schedule.decay_steps == params.trainer.train_steps - 500 == 820
+  assert not caplog.text
+
+
+def test_an_interval_of_less_than_a_step_is_one():
+  params = experiment.load(
+      DIGITS, params_override='trainer.interval_epochs=0.01')
+  assert params.trainer.validation_interval == 1
+
+
+def test_a_mark_of_no_setting_is_refused(tmp_path):
+  path = tmp_path / 'mine.yaml'
+  path.write_text('trainer: {derived: [{setting: 1, given: 2, value: 3}]}')
+  with pytest.raises(ValueError, match='must be what a training wrote there'):
+    experiment.load(DIGITS, [str(path)])

@@ -33,6 +33,8 @@ def test_a_whole_number_is_one(tmp_path):
   params = load_file(tmp_path, 'trainer: {train_steps: 1e3, seed: 010}')
   assert (params.trainer.train_steps, params.trainer.seed) == (1000, 10)
   assert type(params.trainer.train_steps) is int
+  params = load_file(tmp_path, 'trainer: {train_steps: 1.0e+3}')
+  assert type(params.trainer.train_steps) is int
   with pytest.raises(ValueError, match='trainer.train_steps is 1.5'):
     experiment.load(DIGITS, params_override='trainer.train_steps=1.5e0')
   # Ninety, to YAML 1.1.

@@ -276,4 +276,5 @@ def test_one_of_two_workers_is_told(digits_dir, tmp_path, repository):
   assert lines[0][-1].startswith(
       f'stopped by the end of another worker at step {step} of 1000000; '
       f'{newest} holds it.')
-  assert lines[1][-1].startswith(f'stopped by SIGTERM at step {step} of ')
+  assert lines[1][-1].startswith(
+      f'stopped by SIGTERM at step {step} of 1000000; {newest} holds it.')
