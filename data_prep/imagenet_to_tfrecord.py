@@ -68,7 +68,8 @@ _MAX_CORRUPT = flags.DEFINE_integer(
     'max_corrupt', 0, 'Corrupt images up to which the conversion counts.',
     lower_bound=0)
 _JPEG_QUALITY = flags.DEFINE_integer(
-    'jpeg_quality', 100, 'Of images that are no JPEG and have to become one.',
+    'jpeg_quality', images.JPEG_QUALITY,
+    'Of images that are no JPEG and have to become one.',
     lower_bound=1, upper_bound=100)
 _EXIF_ORIENTATION = flags.DEFINE_enum(
     'exif_orientation', None, images.EXIF_ORIENTATIONS,

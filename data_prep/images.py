@@ -31,6 +31,9 @@ EXIF_ORIENTATIONS = (APPLY, IGNORE)
 MAX_PIXELS = (2**29 - 1) // 3
 # Of one pixel the pipeline's center crop, 7/8 of a side, leaves nothing.
 MIN_SIDE_PX = 2
+# Of what is encoded again. TensorFlow decodes with a fast transform, whose own
+# errors grow beyond those of a lower quality from here on.
+JPEG_QUALITY = 95
 
 # What Pillow may try; its other plugins run on fewer files and more faults.
 _PILLOW_FORMATS = ('JPEG', 'PNG', 'GIF', 'BMP', 'WEBP')
@@ -74,7 +77,7 @@ def looks_like_image(start: bytes) -> bool:
   return _form(start) is not None
 
 
-def check(data: bytes, how: str = 'header', jpeg_quality: int = 100,
+def check(data: bytes, how: str = 'header', jpeg_quality: int = JPEG_QUALITY,
           orientations: str = APPLY) -> CheckedImage:
   """Makes sure that the training pipeline can decode an image.
 

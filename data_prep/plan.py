@@ -43,7 +43,7 @@ class Options:
   """
   seed: int = 0
   check: str = 'header'
-  jpeg_quality: int = 100
+  jpeg_quality: int = images_lib.JPEG_QUALITY
   validation_fraction: float = 0.0
   exif_orientation: str = images_lib.APPLY
 

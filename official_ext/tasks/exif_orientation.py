@@ -85,8 +85,13 @@ def _read_manifest(input_path: str | Sequence[str], data_dir: str
   path = os.path.join(os.path.dirname(names or ''), _MANIFEST_FILE)
   if not names or not tf.io.gfile.exists(path):
     return {}
-  with tf.io.gfile.GFile(path) as file:
-    return json.load(file)
+  try:
+    with tf.io.gfile.GFile(path) as file:
+      return {'options': {}, **json.load(file)}
+  except (ValueError, TypeError) as error:
+    raise ValueError(
+        f'{path} is damaged ({error}). Convert the data again, or remove it to '
+        'train without a comparison.') from error
 
 
 def of_model(data: Mapping[str, Any]) -> str:

@@ -115,9 +115,9 @@ def between(names: Sequence[str], classes: Sequence[str], offset: int,
   """
   first = -offset if len(names) == len(classes) else 0
   problems = []
-  for form in (list, class_names.readable):
-    own, other = (class_names.composed(form(list_of_names))
-                  for list_of_names in (names, classes))
+  # The very name comes first: two classes may differ in the Unicode form.
+  for form in (list, class_names.composed, _readable):
+    own, other = form(names), form(classes)
     by_label = {label: name for label, name in enumerate(own, first)
                 if label >= 0}
     targets, problem = _targets(by_label, other, offset)
@@ -125,6 +125,10 @@ def between(names: Sequence[str], classes: Sequence[str], offset: int,
       return _mapping(by_label, targets, offset, where)
     problems.append(problem)
   raise ValueError(f'{where}: {problems[0]}. {fix}')
+
+
+def _readable(names: Sequence[str]) -> list[str]:
+  return class_names.composed(class_names.readable(names))
 
 
 def _targets(by_label: Mapping[int, str], classes: Sequence[str], offset: int

@@ -154,3 +154,13 @@ def test_records_that_were_turned_otherwise(
     exif_orientation.check_same(
         {'exif_orientation': known} if known else {},
         f'{tmp_path}/validation-*', '', 'these')
+
+
+@pytest.mark.parametrize('text', ['[]', '{', '3', ''])
+def test_a_damaged_manifest_is_named(tmp_path, text):
+  (tmp_path / 'class_names.txt').write_text('a\n')
+  (tmp_path / 'train-00000-of-00001').write_bytes(b'')
+  (tmp_path / 'manifest.json').write_text(text)
+  with pytest.raises(ValueError, match='manifest.json is damaged'):
+    exif_orientation.check_same(
+        {}, str(tmp_path / 'train*'), str(tmp_path), 'data')

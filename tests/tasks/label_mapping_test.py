@@ -279,3 +279,15 @@ def test_two_folders_of_one_data_set(animals_dir, tmp_path):
     prepare(animals_dir, tmp_path / 'run', 'train', **{
         'task.train_data.input_path': [
             f'{animals_dir}/train*', f'{other}/train*']})
+
+
+@pytest.mark.parametrize('names, classes, expected', [
+    # NFC and NFD of one word, which are two classes.
+    (['\xe9', 'z'], ['e\u0301', 'z', '\xe9'], (2, 1)),
+    (['\xe9', 'e\u0301'], ['e\u0301', '\xe9'], (1, 0)),
+    (['e\u0301', 'z'], ['z', '\xe9'], (1, 0)),
+])
+def test_the_very_name_comes_before_another_unicode_form(
+    names, classes, expected):
+  mapping = label_mapping.between(names, classes, 0, 'data', 'Fix it.')
+  assert mapping.table == expected
