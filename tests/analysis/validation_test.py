@@ -75,6 +75,7 @@ def test_models_that_agree(pair):
   assert 'probability' not in validation.format_disagreements(found)
 
 
+@pytest.mark.long
 def test_salient_areas(pair):
   areas = validation.salient_areas(pair, None, 40, 'gradient')
   assert areas.shape == (2, 2, 40)

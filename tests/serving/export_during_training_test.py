@@ -67,6 +67,7 @@ def test_a_best_that_is_not_the_last(digits_dir, tmp_path):
   assert run(digits_dir, tmp_path, **settings)[1] is None
 
 
+@pytest.mark.long
 def test_a_failed_export_does_not_end_the_training(
     digits_dir, tmp_path, monkeypatch, caplog):
   def fail(*unused_args, **unused_kwargs):

@@ -82,6 +82,7 @@ def test_compiled_by_xla(whole):
   assert_same(outcome(4, compiled=True), whole)
 
 
+@pytest.mark.long
 def test_on_two_replicas(whole):
   assert_same(outcome(3, strategy=models.mirrored(2)), whole)
 

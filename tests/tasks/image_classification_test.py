@@ -192,6 +192,7 @@ def test_what_a_run_asks_of_the_task():
   assert task.explain(tf.errors.AbortedError(None, None, '')) is None
 
 
+@pytest.mark.long
 def test_the_task_is_built_before_the_first_operation():
   """A strategy of several workers can be built only then."""
   code = """

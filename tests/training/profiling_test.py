@@ -128,6 +128,7 @@ def test_which_steps(loops, num_steps, expected):
   assert play(loops, num_steps, first_step=1000) == expected
 
 
+@pytest.mark.long
 def test_a_run_writes_the_profile_of_five_steps(
     digits_dir, tmp_path, timed, warnings, capfd):
   model_dir = tmp_path / 'run'

@@ -45,6 +45,7 @@ def copy_params(trained_dir, target, replaced, replacement):
   return trained_model.Selection(tf.train.latest_checkpoint(trained_dir))
 
 
+@pytest.mark.long
 def test_versions_count_up_and_nothing_is_left_over(trained_dir, tmp_path):
   base = str(tmp_path / 'new' / 'folder')
   assert export(trained_dir, base, version=7) == f'{base}/7'
@@ -102,6 +103,7 @@ def test_names_that_are_not_those_of_the_classes(trained_dir, tmp_path):
     write.export(former, names_lib.SAVED_MODEL, str(tmp_path / 'exports'))
 
 
+@pytest.mark.long
 def test_without_and_with_names_of_its_own(
     trained_dir, digits_dir, tmp_path, serve):
   trained = trained_model.find(trained_dir)
