@@ -66,7 +66,8 @@ ORDER = {
     'official_ext.training': [
         'modes', 'event_tags', 'evaluations', 'memory', 'preemption',
         'profiling', 'throughput', 'progress', 'strategies', 'worker_folder',
-        'folder_lock', 'controller', 'trainer', 'runner', 'session',
+        'folder_lock', 'checks', 'controller', 'trainer', 'runner',
+        'session',
     ],
     'official_ext.serving.formats': [
         'names', 'extras', 'versions', 'weights_tree',

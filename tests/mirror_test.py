@@ -47,8 +47,9 @@ THROUGH = {
         'official_ext.tasks.parsing', 'official_ext.tasks.protocol'],
     'training/progress_test.py': ['official_ext.training.memory'],
     'training/session_test.py': [
-        'official_ext.training.event_tags', 'official_ext.training.modes',
-        'official_ext.training.runner', 'official_ext.training.trainer'],
+        'official_ext.training.checks', 'official_ext.training.event_tags',
+        'official_ext.training.modes', 'official_ext.training.runner',
+        'official_ext.training.trainer'],
 }
 
 # Tests of what several modules of a room do together.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 import contextlib
 import dataclasses
 import functools
@@ -10,7 +10,6 @@ import os
 import sys
 from typing import Any
 
-from absl import logging
 from official.core import config_definitions as cfg
 from official.core import task_factory
 from official.core import train_utils
@@ -19,12 +18,11 @@ import tensorflow as tf
 import tf_keras
 
 from official_ext.checkpoints import metadata
-from official_ext.checkpoints import object_graph
 from official_ext.checkpoints import restore
 from official_ext.command_line import errors
 from official_ext.command_line import library_logs
-from official_ext.command_line import paths
 from official_ext.tasks import protocol
+from official_ext.training import checks
 from official_ext.training import folder_lock
 from official_ext.training import memory
 from official_ext.training import modes
@@ -65,7 +63,7 @@ def prepare(params: cfg.ExperimentConfig, mode: str, model_dir: str,
   # Up to the strategy no TensorFlow operation may run: a strategy of several
   # workers must be built before the first one.
   task = _task(params)
-  _check(params, task, mode, model_dir, profile_steps)
+  checks.check(params, task, mode, model_dir, profile_steps)
   task.data_description = _data_description(task, mode, model_dir)
   task.compare_data(modes.data_sets(mode), model_dir)
   strategy = strategy or strategies.build(params)
@@ -266,7 +264,7 @@ def _data_description(task: protocol.Task, mode: str,
   A model that is trained already keeps what it knows; what it lacks, as those
   of earlier versions do, a training completes.
   """
-  checkpoint = _latest_checkpoint(model_dir)
+  checkpoint = checks.latest_checkpoint(model_dir)
   trains = modes.trains(mode)
   if checkpoint:
     known = metadata.read_data(checkpoint)
@@ -274,113 +272,6 @@ def _data_description(task: protocol.Task, mode: str,
   # A training may run beside this evaluation that has no checkpoint yet.
   saved = {} if trains else task.saved_data_description(model_dir)
   return saved or task.describe_data({}, trains)
-
-
-def _check(params: cfg.ExperimentConfig, task: protocol.Task, mode: str,
-           model_dir: str, profile_steps: int | None) -> None:
-  """Checks what needs neither a device nor a record."""
-  errors.check_choice('--mode', mode, modes.MODES)
-  if (mode == 'continuous_eval' and
-      params.runtime.distribution_strategy == 'multi_worker_mirrored'):
-    raise ValueError(
-        '--mode=continuous_eval runs in one process, but '
-        'runtime.distribution_strategy is multi_worker_mirrored. Set it to '
-        'mirrored.')
-  _check_best_checkpoint(params, task.best_checkpoint_metrics())
-  if not modes.evaluates(mode) and params.trainer.best_checkpoint_export_subdir:
-    logging.warning(
-        'trainer.best_checkpoint_export_subdir is %r, but has no effect: '
-        '--mode=%s does not evaluate. Use train_and_eval.',
-        params.trainer.best_checkpoint_export_subdir, mode)
-  if profile_steps is not None:
-    profiling.check(params, mode, profile_steps)
-  export_dir = params.trainer.export.export_dir
-  if export_dir:
-    paths.check_no_pattern('trainer.export.export_dir', export_dir)
-  checkpoint = _latest_checkpoint(model_dir)
-  if checkpoint:
-    metadata.check_same_architecture(checkpoint, metadata.describe(params))
-  elif mode == 'eval' and not params.task.init_checkpoint:
-    raise ValueError(
-        f'--mode=eval: there is no checkpoint in {model_dir}, and untrained '
-        'weights are not worth an evaluation. Give the --model_dir of a '
-        'training, or set task.init_checkpoint.')
-  elif params.task.init_checkpoint:
-    try:
-      object_graph.find(params.task.init_checkpoint)
-    except ValueError as error:
-      raise ValueError(f'task.init_checkpoint: {error}') from error
-  task.check_files(modes.data_sets(mode))
-  if modes.trains(mode):
-    _make_folder('--model_dir', model_dir)
-    if params.runtime.distribution_strategy != 'multi_worker_mirrored':
-      # Of several workers, the first may hold it already.
-      folder_lock.check(model_dir)
-    export = params.trainer.export
-    if export.export_dir and (export.at_end or export.at_best):
-      _make_folder('trainer.export.export_dir', export.export_dir)
-
-
-def _make_folder(name: str, path: str) -> None:
-  try:
-    tf.io.gfile.makedirs(path)
-  except tf.errors.OpError as error:
-    raise ValueError(
-        f'{name}={path} cannot be made: {errors.reason(error)}. Choose a '
-        'folder that can be written.') from error
-
-
-def _check_best_checkpoint(params: cfg.ExperimentConfig,
-                           metrics: Sequence[str] | None) -> None:
-  """Refuses settings of the best checkpoint that would fail after an epoch.
-
-  Args:
-    params: the experiment's configuration.
-    metrics: what can decide on it; None: that is not known yet.
-
-  Raises:
-    ValueError: naming the setting and what to type instead.
-  """
-  trainer = params.trainer
-  subdir = trainer.best_checkpoint_export_subdir
-  metric = trainer.best_checkpoint_eval_metric
-  if trainer.export.at_best and not (subdir and metric):
-    raise ValueError(
-        'trainer.export.at_best exports the best checkpoint, but none is kept. '
-        'Set trainer.best_checkpoint_export_subdir=best and '
-        'trainer.best_checkpoint_eval_metric=accuracy.')
-  if bool(subdir) != bool(metric):
-    raise ValueError(
-        f'trainer.best_checkpoint_export_subdir is {subdir!r} and '
-        f'best_checkpoint_eval_metric {metric!r}, but a best checkpoint needs '
-        'both. Set them, to best and accuracy for example, or neither.')
-  if not subdir:
-    return
-  errors.check_choice(
-      'trainer.best_checkpoint_metric_comp',
-      trainer.best_checkpoint_metric_comp, ('higher', 'lower'))
-  if metrics is not None:
-    errors.check_choice(
-        'trainer.best_checkpoint_eval_metric', metric, metrics)
-
-
-def _latest_checkpoint(model_dir: str) -> str | None:
-  """Returns the newest checkpoint; raises if there are some without a name."""
-  if tf.io.gfile.exists(model_dir) and not tf.io.gfile.isdir(model_dir):
-    raise ValueError(f'--model_dir={model_dir} is not a folder.')
-  paths.check_no_pattern('--model_dir', model_dir)
-  newest = tf.train.latest_checkpoint(model_dir)
-  if newest:
-    return newest
-  found = sorted(tf.io.gfile.glob(os.path.join(model_dir, 'ckpt-*.index')))
-  if found:
-    raise ValueError(
-        f'{model_dir} holds {os.path.basename(found[-1])}, but its file '
-        '`checkpoint`, which names the newest, is missing or damaged. Going on '
-        'would begin at step 0 and overwrite it. Write the line '
-        f'model_checkpoint_path: "{os.path.basename(found[-1])[:-6]}" into it, '
-        'or choose another --model_dir.')
-  return None
 
 
 def _seed(params: cfg.ExperimentConfig) -> None:

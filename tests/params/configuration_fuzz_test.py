@@ -10,6 +10,7 @@ import short_runs
 
 from official_ext.params import experiment
 from official_ext.params import tree
+from official_ext.training import checks
 from official_ext.training import session
 
 SEED = 20_261_129
@@ -48,7 +49,7 @@ def prepare(mutation, base, folder):
   params = experiment.load(
       configuration_mutations.EXPERIMENT, files, override)
   task = session._task(params)
-  session._check(params, task, 'train', str(folder / 'run'), None)
+  checks.check(params, task, 'train', str(folder / 'run'), None)
   return params
 
 
