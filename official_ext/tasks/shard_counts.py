@@ -2,16 +2,20 @@
 
 A shard that is empty, or was cut between two records, reads like any other. The
 manifest.json that data_prep writes beside the shards says how long each is and
-how many records it holds; where every record was read, they were counted.
+how many records it holds; where every record was read, they were counted. Which
+shards there are, their own names say too: `train-00000-of-00002`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+import itertools
 import json
 import os
+import re
 from typing import Any
 
+from absl import logging
 import tensorflow as tf
 
 from official_ext.configs import image_classification as configs
@@ -20,6 +24,8 @@ from official_ext.params import input_files
 
 _MANIFEST = 'manifest.json'
 _FIX = 'Copy it anew, or convert the data again.'
+_SHARD = re.compile(
+    r'(?P<start>.*)-(?P<number>\d+)-of-(?P<total>\d+)(?P<end>(\D.*)?)')
 
 
 def check(task: configs.ImageClassificationTask, name: str,
@@ -48,15 +54,7 @@ def check(task: configs.ImageClassificationTask, name: str,
     if file in known:
       _check_shard(file, known[file], counted, where)
       numbers[file] = known[file]['num_images']
-  if _is_whole(task, name):
-    splits = {_split_of(file) for file in files if file in known}
-    missing = sorted(file for file in known if _split_of(file) in splits and
-                     file not in files)
-    if missing:
-      raise ValueError(
-          f'{where}: {missing[0]} is missing, which {_MANIFEST} beside it '
-          f'names. {_FIX} Name the others as {where}.input_path to go without '
-          'it.')
+  _check_set(files, known, where, _is_whole(task, name))
   data = getattr(task, name)
   if follows_epochs and data.is_training and len(numbers) == len(files):
     total = sum(numbers.values())
@@ -65,6 +63,71 @@ def check(task: configs.ImageClassificationTask, name: str,
           f'{where}.num_examples is {data.num_examples}, from which the steps '
           f'follow, but its files hold {total} images. If that is all, set '
           f'{where}.num_examples={total}; else complete the data.')
+
+
+def _check_set(files: Sequence[str], known: Mapping[str, Any], where: str,
+               is_whole: bool) -> None:
+  """Looks for shards that are missing, or of another conversion.
+
+  Args:
+    files: the shards.
+    known: what manifests name.
+    where: what the data set is called in a message.
+    is_whole: whether all of a data set is meant; some shards of it that a
+      person named may leave out others, which is said.
+  """
+  files = sorted(files)
+  splits = {_split_of(file) for file in files if file in known}
+  # A manifest knows them all; without one, their names must be of one kind.
+  foreign = [file for file in files if file not in known and
+             _split_of(file) in splits] or _of_other_sets(files)
+  if foreign and is_whole:
+    raise ValueError(
+        f'{where}: {foreign[0]} is not of the same conversion as the shards '
+        'beside it, and its images may be theirs once more. Remove it, or '
+        f'name those that are meant as {where}.input_path.')
+  missing = sorted(file for file in known if _split_of(file) in splits and
+                   file not in files)
+  by = f'which {_MANIFEST} beside it names'
+  if not missing:
+    missing, by = _missing_by_name(files), 'by the names of those beside it'
+  if missing and is_whole:
+    raise ValueError(
+        f'{where}: {missing[0]} is missing, {by}. {_FIX} Name the others as '
+        f'{where}.input_path to go without it.')
+  if missing:
+    logging.warning('%s: not all shards are there or named, %s is not', where,
+                    missing[0])
+
+
+def _missing_by_name(files: Sequence[str]) -> list[str]:
+  """Returns the first of each set of shards that its others leave out."""
+  missing = []
+  for (start, total, end), numbers in _sets(files).items():
+    if len(numbers) < int(total):
+      first = next(number for number in itertools.count()
+                   if number not in numbers)
+      missing.append(f'{start}-{first:0{len(total)}d}-of-{total}{end}')
+  return sorted(missing)
+
+
+def _of_other_sets(files: Sequence[str]) -> list[str]:
+  """Returns the shards of any but the first set of one beginning."""
+  first = {}
+  for start, *rest in _sets(files):
+    first.setdefault(start, rest)
+  return [file for file in files if (match := _SHARD.fullmatch(file)) and
+          [match['total'], match['end']] != first[match['start']]]
+
+
+def _sets(files: Sequence[str]) -> dict[tuple[str, str, str], set[int]]:
+  """Returns the numbers of shards that are there, by the rest of the name."""
+  sets = {}
+  for file in files:
+    if match := _SHARD.fullmatch(file):
+      sets.setdefault((match['start'], match['total'], match['end']),
+                      set()).add(int(match['number']))
+  return sets
 
 
 def _check_shard(file: str, shard: Mapping[str, Any],

@@ -90,6 +90,43 @@ def test_a_shard_that_is_missing(folder):
     check(folder, named, 'task.train_data.num_examples=24', follows_epochs=True)
 
 
+@pytest.mark.parametrize('names, message', [
+    (['train-00001-of-00003', 'train-00002-of-00003'],
+     'train-00000-of-00003 is missing, by the names of those beside it'),
+    (['train-00000-of-00002.tfrecord'],
+     'train-00001-of-00002.tfrecord is missing, by the names'),
+    (['train-00000-of-00001', 'train-00000-of-00002', 'train-00001-of-00002'],
+     'train-00000-of-00002 is not of the same conversion'),
+    (['train-00000-of-00001', 'train-00000-of-00001 (1)'],
+     r'train-00000-of-00001 \(1\) is not of the same conversion')])
+def test_what_names_of_shards_tell_without_a_manifest(
+    folder, tmp_path, names, message, caplog):
+  for name in names:
+    shutil.copy(folder / 'train-00000-of-00003', tmp_path / name)
+  shutil.copy(folder / 'validation-00000-of-00001', tmp_path)
+  with pytest.raises(ValueError, match=f'task.train_data: .*/{message}'):
+    check(tmp_path)
+  # Whoever names shards may leave some out, and is told.
+  caplog.clear()
+  check(tmp_path, f"task.train_data.input_path='{tmp_path}/{names[0]}'")
+  is_whole_set = names[0].endswith('-of-00001')
+  assert ('not all shards are there' in caplog.text) != is_whole_set
+
+
+def test_sets_of_shards_with_other_beginnings_pass(folder, tmp_path):
+  for name in ('train-00000-of-00001', 'train_more-00000-of-00001', 'train.old',
+               'valid-00000-of-00001'):
+    shutil.copy(folder / 'train-00000-of-00003', tmp_path / name)
+  check(tmp_path)
+
+
+def test_a_shard_that_the_manifest_does_not_know(folder):
+  shutil.copy(folder / 'train-00000-of-00003', folder / 'train-00000-of-00001')
+  with pytest.raises(ValueError, match=(
+      'train-00000-of-00001 is not of the same conversion')):
+    check(folder)
+
+
 def test_without_a_manifest_records_are_counted(folder):
   (folder / 'manifest.json').unlink()
   cut(folder / 'train-00002-of-00003', 5)
