@@ -12,6 +12,7 @@ import difflib
 import unicodedata
 
 from data_prep import storage
+from data_prep import wording
 
 # Control characters, line and paragraph separators: all that str.splitlines
 # splits at is among them.
@@ -46,12 +47,14 @@ def fault(name: str) -> str:
   return ''
 
 
-def check(names: Iterable[str], where: str = 'the class folder') -> None:
+def check(names: Iterable[str], where: str = 'the class folder',
+          fix: str = 'Rename it.') -> None:
   """Checks the names of classes.
 
   Args:
     names: the names.
     where: what has such a name, for the message.
+    fix: what to do about it, a sentence.
 
   Raises:
     ValueError: if a name cannot stand on a line of its own, naming it.
@@ -61,7 +64,7 @@ def check(names: Iterable[str], where: str = 'the class folder') -> None:
     if found:
       raise ValueError(
           f'{where} {name!a} {found}, which no line of class_names.txt can '
-          'have. Rename it.')
+          f'have. {fix}')
 
 
 def lookalikes(names: Iterable[str]) -> Iterator[str]:
@@ -88,8 +91,25 @@ def lookalikes(names: Iterable[str]) -> Iterator[str]:
              'alone: if one is meant, merge their folders')
 
 
+def repeated(classes: Sequence[ImageClass]) -> Iterator[str]:
+  """Yields a note for each class that is called as one before it.
+
+  Args:
+    classes: by label; synsets tell apart what has the same name.
+
+  Yields:
+    Which two labels have one name, so that a folder of it is neither.
+  """
+  labels = {}
+  for label, item in enumerate(classes):
+    other = labels.setdefault(item, label)
+    if other != label:
+      yield (f'the labels {other} and {label} are both called {item.name!r} by '
+             '--class_names: correct it if one is meant')
+
+
 def read(path: str) -> list[str]:
-  """Reads a list of names, one per line.
+  """Reads a list of names, one per line; blank lines may follow the last.
 
   Args:
     path: a class_names.txt.
@@ -111,10 +131,15 @@ def read(path: str) -> list[str]:
     text = storage.read_bytes(path).decode('utf-8-sig')
   except UnicodeDecodeError:
     raise ValueError(f'{flag} is not UTF-8 text. Save it as such.') from None
-  lines = text.removesuffix('\n').split('\n')
-  names = [line.removesuffix('\r') for line in lines]
+  if not text.strip():
+    raise ValueError(f'{flag} names no class: it is empty.')
+  names = [line.removesuffix('\r') for line in text.rstrip('\r\n').split('\n')]
   for number, name in enumerate(names, start=1):
-    check([name], f'{flag}: line {number}')
+    if not name:
+      raise ValueError(
+          f'{flag}: line {number} is blank. Each line must be the name of one '
+          'class: remove it, or write the name that is missing.')
+    check([name], f'{flag}: line {number}', 'Correct it.')
   return names
 
 
@@ -151,6 +176,7 @@ def label_of(wanted: Sequence[str], classes: Sequence[ImageClass]) -> int:
         f'{alike[0]!a}: the same in another Unicode form. Rename the folder.')
   near = difflib.get_close_matches(folder, names, n=1, cutoff=0) or names
   raise ValueError(
-      f'the folder {folder!r} is none of the {len(names)} classes of '
+      f'the folder {folder!r} is none of the '
+      f'{wording.counted(len(names), "class", "classes")} of '
       f'--class_names; the nearest is {near[0]!r}. Rename the folder, or leave '
       'it out.')

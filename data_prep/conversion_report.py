@@ -14,6 +14,7 @@ from data_prep import conversion
 from data_prep import manifest as manifests
 from data_prep import plan as plans
 from data_prep import sources
+from data_prep import wording
 
 _LINE_SECONDS = 30.0
 _BAR_FORMAT = (
@@ -43,11 +44,13 @@ class Reporter(conversion.Listener):
   def recognised(self, data_set: sources.DataSet,
                  totals: Mapping[str, tuple[int, int]]) -> None:
     self._end_line()
-    found = ', '.join(f'{count:,} {split} images ({_bytes(size)})'
-                      for split, (count, size) in totals.items())
+    found = ', '.join(
+        f'{wording.counted(count, f"{split} image")} ({_bytes(size)})'
+        for split, (count, size) in totals.items())
     num_classes = sum(image_class is not sources.BACKGROUND
                       for image_class in data_set.classes)
-    self._say(f'{data_set.form}, {num_classes:,} classes: {found}')
+    classes = wording.counted(num_classes, 'class', 'classes')
+    self._say(f'{data_set.form}, {classes}: {found}')
     for note in data_set.notes:
       self._say(f'note: {note}')
     if 'validation' not in totals:
@@ -66,7 +69,8 @@ class Reporter(conversion.Listener):
     self._num_bytes = sum(task.num_bytes for task in tasks)
     self._start = time.monotonic()
     self._next_line = self._start + _LINE_SECONDS
-    self._say(f'{len(tasks):,} shards in {tasks[0].output_dir}')
+    self._say(
+        f'{wording.counted(len(tasks), "shard")} in {tasks[0].output_dir}')
     if self._is_terminal:
       self._bar = tqdm.tqdm(
           desc='convert', total=self._num_bytes, unit='B', unit_scale=True,
@@ -131,7 +135,7 @@ def summary(done: conversion.Conversion, output_dir: str, seconds: float
         f'{len(content["shards"]):>8,}{_bytes(content["num_bytes"]):>12}')
   for what, words in (('reencoded', 're-encoded as JPEG'),
                       ('quarantined', 'corrupt, in no record'),
-                      ('left_out', 'stray files left out')):
+                      ('left_out', 'left out as stray')):
     listed = manifest[what]
     if listed['count']:
       lines.append(f'{listed["count"]:,} {words}: '
@@ -147,12 +151,12 @@ def summary(done: conversion.Conversion, output_dir: str, seconds: float
            if not item['num_images'].get('train') and
            done.data_set.classes[item['label']] is not sources.BACKGROUND]
   if empty and 'train' in manifest['splits']:
-    lines.append(f'{len(empty):,} classes have no training image, such as '
+    lines.append(f'{_classes_have(empty)} no training image, such as '
                  f'{empty[0]["name"]!r}')
   unseen = [item for item in manifest['classes'] if set(item['num_images']) == {
       'train'}]
   if unseen and 'validation' in manifest['splits']:
-    lines.append(f'{len(unseen):,} classes have no validation image, such as '
+    lines.append(f'{_classes_have(unseen)} no validation image, such as '
                  f'{unseen[0]["name"]!r}')
   if done.has_changed:
     lines.append('note: input files were modified since this was converted; '
@@ -163,6 +167,10 @@ def summary(done: conversion.Conversion, output_dir: str, seconds: float
   else:
     lines.append(f'took {tqdm.tqdm.format_interval(seconds)}')
   return '\n'.join(lines)
+
+
+def _classes_have(classes: Sequence[Mapping[str, Any]]) -> str:
+  return wording.counted(len(classes), 'class has', 'classes have')
 
 
 def experiment_yaml(manifest: Mapping[str, Any], output_dir: str) -> str:

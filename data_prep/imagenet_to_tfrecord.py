@@ -27,6 +27,7 @@ from data_prep import process_pool
 from data_prep import records
 from data_prep import sources
 from data_prep import storage
+from data_prep import wording
 
 EXPERIMENT_FILE = 'experiment.yaml'
 
@@ -139,9 +140,10 @@ def _convert(paths: tuple[tuple[str, str], ...]) -> bool:
       done, output_dir, time.monotonic() - start), flush=True)
   num_corrupt = done.manifest['quarantined']['count']
   if not done.is_finished:
-    print(f'error: {num_corrupt:,} images are corrupt, and --max_corrupt is '
-          f'{_MAX_CORRUPT.value}. Fix them and run the same command again, or '
-          f'accept that they are missing: --max_corrupt={num_corrupt}',
+    images_are = wording.counted(num_corrupt, 'image is', 'images are')
+    print(f'error: {images_are} corrupt, and --max_corrupt is '
+          f'{_MAX_CORRUPT.value}. Fix what is listed and run the same command '
+          f'again, or accept that it is missing: --max_corrupt={num_corrupt}',
           file=sys.stderr)
     return False
   print(lines, end='', flush=True)

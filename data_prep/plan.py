@@ -18,6 +18,7 @@ from data_prep import images as images_lib
 from data_prep import records
 from data_prep import sources
 from data_prep import storage
+from data_prep import wording
 
 # Holds the plans and the results of a conversion that is not finished.
 WORK_FOLDER = '.conversion'
@@ -177,8 +178,8 @@ def make(index: image_index.ImageIndex, data_set: sources.DataSet,
         split, num_images, num_bytes)
     if counts[split] > num_images:
       raise ValueError(
-          f'{num_images} {split} images cannot be dealt out to '
-          f'{counts[split]} shards. Set --num_{split}_shards to at most '
+          f'{wording.counted(num_images, f"{split} image")} cannot be dealt '
+          f'out to {counts[split]} shards. Set --num_{split}_shards to at most '
           f'{num_images}.')
   for split in records.SPLITS:
     records.check_no_other_count(output_dir, split, counts.get(split, 0))

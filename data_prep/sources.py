@@ -13,6 +13,7 @@ from data_prep import folder_tree
 from data_prep import image_index
 from data_prep import imagenet_labels
 from data_prep import records
+from data_prep import wording
 
 FORMS = ('auto', 'imagenet', 'folders')
 
@@ -92,6 +93,7 @@ def recognise(index: image_index.ImageIndex,
         (name, given.get(name, name)), classes)
               for name in sorted(class_names | set(flat_names.values()))}
     form_name = 'a folder per class, labelled by --class_names'
+    notes += class_names_lib.repeated(classes)
   else:
     form_name, labels, classes = _classes(
         places, folders, flat_names, lists, form, notes)
@@ -318,13 +320,14 @@ def _readable_names(lists: Mapping[str, containers.Member]) -> dict[str, str]:
 def _note_sizes(index: image_index.ImageIndex, notes: list[str]) -> None:
   for split, (count, _) in index.totals().items():
     if count != IMAGENET_SIZES[split]:
-      notes.append(f'{count:,} {split} images; the complete ImageNet has '
-                   f'{IMAGENET_SIZES[split]:,}')
+      notes.append(f'{wording.counted(count, f"{split} image")}; the complete '
+                   f'ImageNet has {IMAGENET_SIZES[split]:,}')
 
 
 def _what_was_left_out(index: image_index.ImageIndex) -> str:
   for is_lost in (True, False):
     for path, reason in index.left_out(is_lost):
-      return (f'{index.num_left_out(is_lost)} files were left out, such as '
-              f'{path}: {reason}.')
+      files = wording.counted(
+          index.num_left_out(is_lost), 'file was', 'files were')
+      return f'{files} left out, such as {path}: {reason}.'
   return 'They are empty.'

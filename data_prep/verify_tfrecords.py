@@ -19,6 +19,7 @@ import tqdm
 
 from data_prep import command_process
 from data_prep import manifest as manifests
+from data_prep import wording
 
 _MAX_FAULTS = flags.DEFINE_integer(
     'max_faults', 100, 'Stop after so many.', lower_bound=1)
@@ -63,7 +64,8 @@ def main(argv: Sequence[str]) -> None:
       raise SystemExit(f'error: {error}') from None
   if num_faults:
     raise SystemExit(f'{output_dir}: {num_faults} faults')
-  print(f'{output_dir}: {num_images:,} images, all as the manifest says.',
+  images = wording.counted(num_images, 'image')
+  print(f'{output_dir}: {images}, all as the manifest says.',
         flush=True)
 
 

@@ -12,7 +12,7 @@ from scripts import structure
 ORDER = {
     'data_prep': [
         'command_process', 'storage', 'tfrecord_file', 'records',
-        'class_names', 'digits_to_tfrecord', 'jpeg_structure',
+        'wording', 'class_names', 'digits_to_tfrecord', 'jpeg_structure',
         'exif_orientation', 'color_profile', 'tiff_kinds', 'rgb_pixels',
         'images', 'cifar', 'containers', 'image_index', 'hold_out', 'scan',
         'imagenet_labels', 'folder_tree', 'sources', 'plan', 'shards',

@@ -43,6 +43,20 @@ def aligned(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
   return '\n'.join('  '.join(cells).rstrip() for cells in zip(*columns))
 
 
+def counted(number: int, one: str, several: str = '') -> str:
+  """Returns a number with what it counts, such as '1 class' or '2 classes'.
+
+  Args:
+    number: how many.
+    one: what is counted, in the singular.
+    several: in the plural; by default with an s.
+
+  Returns:
+    The text.
+  """
+  return f'{number:,} {one if number == 1 else several or f"{one}s"}'
+
+
 def significant(value: float) -> str:
   """Formats three digits of a positive number, or all of a large one."""
   # From here on three digits would round to 100, and end in a point.

@@ -14,6 +14,7 @@ from official.core import config_definitions as cfg
 from official.modeling import hyperparams
 from official.vision.configs import image_classification as garden
 
+from official_ext.command_line import tables
 from official_ext.configs import image_classification
 from official_ext.modeling import specs
 from official_ext.params import tree
@@ -102,8 +103,9 @@ def _check_top_k(task: image_classification.ImageClassificationTask,
   # Who fine-tunes for three classes need not know of an experiment's top-5.
   if 'task.evaluation.top_k' in changed and top_k > num_classes:
     raise ValueError(
-        f'task.evaluation.top_k is {top_k}, but the model has {num_classes} '
-        'classes (task.model.num_classes). Set it to that many at most.')
+        f'task.evaluation.top_k is {top_k}, but the model has '
+        f'{tables.counted(num_classes, "class", "classes")} '
+        '(task.model.num_classes). Set it to that many at most.')
 
 
 def _check_patches(model: garden.ImageClassificationModel) -> None:

@@ -19,6 +19,7 @@ from absl import flags
 from official_ext.command_line import errors
 from official_ext.command_line import flag_types
 from official_ext.command_line import library_logs
+from official_ext.command_line import tables
 
 _DATA = flags.DEFINE_string(
     'data', None,
@@ -66,7 +67,8 @@ def main(argv: Sequence[str]) -> None:
     rows = comparison.compare(
         trained, runners, itertools.chain([first], batches))
     comparison.time_calls(rows[1:], first, _BATCH_SIZES.value)
-  print(f'{rows[0].accuracy.num_images} images, {checkpoint}:\n')
+  images = tables.counted(rows[0].accuracy.num_images, 'image')
+  print(f'{images}, {checkpoint}:\n')
   print(comparison.format_table(rows, _BATCH_SIZES.value))
   wrong = [row.runner.name for row in rows[1:] if row.runner.is_exact and
            not row.accuracy.max_difference <= _TOLERANCE.value]

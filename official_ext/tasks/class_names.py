@@ -6,6 +6,7 @@ its first lemma in WordNet 3.0, made unique where two synsets share it.
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Sequence
 import difflib
 import functools
@@ -14,10 +15,12 @@ import os
 import pathlib
 import unicodedata
 
+from absl import logging
 import tensorflow as tf
 
 from official_ext.checkpoints import metadata
 from official_ext.checkpoints import object_graph
+from official_ext.command_line import tables
 from official_ext.configs import image_classification
 from official_ext.params import input_files
 
@@ -67,6 +70,12 @@ def describe(task: image_classification.ImageClassificationTask,
   names = of_training_data(task) if trains else None
   if not names:
     return {}
+  if len(set(names)) < len(names):
+    name, _ = collections.Counter(names).most_common(1)[0]
+    logging.warning(
+        'classes %d and %d of the model are both called %r: neither is told '
+        'from the other by its name',
+        *[index for index, own in enumerate(names) if own == name][:2], name)
   path = beside(task.train_data.input_path, task.data_dir)
   former = read(path) if path and task.class_names_path else names
   if former == names or not _is_renaming(names, former):
@@ -138,7 +147,8 @@ def of_training_data(task: image_classification.ImageClassificationTask
     return ([BACKGROUND, *numbered(offset)[1:]][:offset] +
             names)[-num_classes:]
   raise ValueError(
-      f'{path} names {len(names)} classes, one per line, but the model has '
+      f'{path} names {tables.counted(len(names), "class", "classes")}, one per '
+      'line, but the model has '
       f'{num_classes}. Set task.model.num_classes={len(names)}, or '
       'task.class_names_path.')
 
@@ -212,10 +222,12 @@ def read(path: str) -> list[str]:
     text = content.decode('utf-8-sig')
   except UnicodeDecodeError:
     raise ValueError(f'{path} is not UTF-8 text. Save it as such.') from None
-  names = [line.removesuffix('\r')
-           for line in text.removesuffix('\n').split('\n')]
+  if not text.strip():
+    raise ValueError(f'{path} names no class: it is empty.')
+  # Blank lines may follow the last name.
+  names = [line.removesuffix('\r') for line in text.rstrip('\r\n').split('\n')]
   for number, name in enumerate(names, start=1):
-    fault = _fault(name)
+    fault = _fault(name) if name else 'is blank'
     if fault:
       raise ValueError(
           f'{path}: line {number} {name!a} {fault}. Each line must be the name '

@@ -18,6 +18,7 @@ from typing import Any
 from absl import logging
 import tensorflow as tf
 
+from official_ext.command_line import tables
 from official_ext.configs import image_classification as configs
 from official_ext.params import derive
 from official_ext.params import input_files
@@ -61,8 +62,9 @@ def check(task: configs.ImageClassificationTask, name: str,
     if data.num_examples != total:
       raise ValueError(
           f'{where}.num_examples is {data.num_examples}, from which the steps '
-          f'follow, but its files hold {total} images. If that is all, set '
-          f'{where}.num_examples={total}; else complete the data.')
+          f'follow, but its files hold {tables.counted(total, "image")}. If '
+          f'that is all, set {where}.num_examples={total}; else complete the '
+          'data.')
 
 
 def _check_set(files: Sequence[str], known: Mapping[str, Any], where: str,
@@ -140,8 +142,8 @@ def _check_shard(file: str, shard: Mapping[str, Any],
   num_images = counted.get(file, shard['num_images'])
   if num_images != shard['num_images']:
     raise ValueError(
-        f'{where}: {file} holds {num_images:,} records, but by the {_MANIFEST} '
-        f'beside it {shard["num_images"]:,}. {_FIX}')
+        f'{where}: {file} holds {tables.counted(num_images, "record")}, but by '
+        f'the {_MANIFEST} beside it {shard["num_images"]:,}. {_FIX}')
 
 
 def _is_whole(task: configs.ImageClassificationTask, name: str) -> bool:

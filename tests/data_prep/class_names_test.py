@@ -9,6 +9,7 @@ import pytest
 
 from data_prep import class_names
 from data_prep import verification
+from official_ext.tasks import class_names as trained_names
 
 # All that a text is split into lines at.
 SEPARATORS = [chr(code) for code in range(sys.maxunicode + 1)
@@ -103,6 +104,21 @@ def test_a_test_set_may_be_of_one_class(tmp_path):
   assert (tmp_path / 'out/class_names.txt').read_bytes() == b'cat\ndog\neel\n'
 
 
+def test_blank_lines_may_follow_the_names(tmp_path):
+  path = image_trees.write(tmp_path / 'names.txt', b'cat\r\ndog\r\n\r\n\n')
+  assert class_names.read(str(path)) == ['cat', 'dog']
+  assert trained_names.read(str(path)) == ['cat', 'dog']
+
+
+def test_a_name_that_is_there_twice_is_told(tmp_path):
+  make(tmp_path / 'in', 'dog')
+  names = image_trees.write(tmp_path / 'names.txt', b'cat\ndog\ncat\n')
+  notes = conversions.convert(
+      tmp_path / 'in', tmp_path / 'out', class_names=names).data_set.notes
+  assert notes == ("the labels 0 and 2 are both called 'cat' by --class_names: "
+                   'correct it if one is meant',)
+
+
 def test_synsets_are_known_by_the_words_that_the_training_had(tmp_path):
   words = b'n00000001\tcrane\nn00000002\tcrane\nn00000003\tbus\n'
   make(tmp_path / 'train', 'n00000001', 'n00000002', 'n00000003')
@@ -130,9 +146,11 @@ def test_synsets_are_known_by_the_words_that_the_training_had(tmp_path):
     ('dgo', 'cat\ndog\n', "'dgo' is none of the 2 classes.*nearest is 'dog'"),
     ('Dog', 'cat\ndog\n', "nearest is 'dog'"),
     (NFD, f'cat\n{NFC}\n', "'cafe\\\\u0301'.*'caf\\\\xe9'.*Unicode form"),
-    ('cat', 'cat\n\ndog\n', "line 2 '' has no character"),
+    ('cat', 'cat\n\ndog\n', 'line 2 is blank.*remove it'),
+    ('cat', 'cat\n \ndog\n', "line 2 ' ' has no character.*Correct it"),
     ('cat', 'cat\ndog\u2028\n', 'line 2 .*line separator'),
-    ('cat', '', 'line 1'),
+    ('cat', '', 'names no class: it is empty'),
+    ('cat', '\n \r\n', 'names no class: it is empty'),
 ])
 def test_what_the_list_does_not_tell_is_refused(
     tmp_path, folder, listed, reason):

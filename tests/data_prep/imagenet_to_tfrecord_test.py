@@ -64,7 +64,7 @@ def test_too_many_corrupt_images(repository, folder, tmp_path):
   arguments = (*CONVERT, f'--input={folder}', f'--output_dir={tmp_path / "o"}')
   result = commands.run(*arguments, cwd=repository)
   assert result.returncode == 1
-  assert '1 images are corrupt, and --max_corrupt is 0' in result.stderr
+  assert '1 image is corrupt, and --max_corrupt is 0' in result.stderr
   assert 'Traceback' not in result.stderr
   result = commands.run(*arguments, '--max_corrupt=1', cwd=repository)
   assert result.returncode == 0

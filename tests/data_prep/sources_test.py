@@ -189,7 +189,7 @@ def test_a_test_split_takes_the_place_of_validation(tmp_path):
 
 @pytest.mark.parametrize('files, reason', [
     ({}, 'no images among the inputs. They are empty'),
-    ({'a.txt': b'x'}, 'no images.*1 files were left out, such as in/a.txt'),
+    ({'a.txt': b'x'}, 'no images.*1 file was left out, such as in/a.txt'),
     ({'cat/1.jpg': b'x'}, "one class only, 'cat'"),
     ({'1.jpg': b'x'}, 'one class only|lie in no class folder'),
     ({'train/cat/1.jpg': b'x', 'train/dog/1.jpg': b'x', 'val/cow/1.jpg': b'x'},

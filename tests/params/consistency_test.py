@@ -20,7 +20,7 @@ def load(override, name='vit_imagenet'):
      'task.train_data.is_training is false, but the name says'),
     ('task.validation_data.is_training=true', 'is_training is true, but the'),
     ('task.evaluation.top_k=1002',
-     'top_k is 1002, but the model has 1001 classes'),
+     'top_k is 1002, but the model has 1,001 classes'),
     (f'{MIXED},task.train_data.mixup_and_cutmix.mixup_alpha=0,'
      'task.train_data.mixup_and_cutmix.cutmix_alpha=0', 'which mixes nothing'),
     ('task.train_data.random_erasing.min_area=0.5',

@@ -84,6 +84,16 @@ def test_names_move_with_the_labels(
   assert class_names.of_training_data(task) == expected
 
 
+def test_a_name_of_two_classes_is_told(digits_dir, tmp_path, caplog):
+  path = tmp_path / 'names.txt'
+  path.write_text('cat\ndog\ncat\n')
+  task = short_runs.parameters(digits_dir, **{
+      'task.class_names_path': str(path), 'task.model.num_classes': 3}).task
+  assert class_names.describe(task, trains=True)['class_names'] == [
+      'cat', 'dog', 'cat']
+  assert "classes 0 and 2 of the model are both called 'cat'" in caplog.text
+
+
 def test_a_class_is_found_by_name_or_number():
   names = ['background', 'Tench', 'snail', '7']
   assert [class_names.find(names, text)
@@ -104,7 +114,8 @@ def test_names_are_lines(tmp_path, content, expected):
 
 
 @pytest.mark.parametrize('content, reason', [
-    (b'cat\n\ndog\n', "line 2 '' has no character"), (b'', 'line 1'),
+    (b'cat\n\ndog\n', "line 2 '' is blank"), (b'', 'names no class'),
+    (b'\n\n', 'names no class'), (b'cat\n \n', "line 2 ' ' has no char"),
     ('cat\ndog\u2028\n'.encode(), 'line 2 .*holds U.2028'),
     (b'c\x0bat\ndog\n', 'line 1 .*holds U.000B'),
     ('cat\x85\n'.encode(), 'line 1 .*holds U.0085'),
