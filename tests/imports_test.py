@@ -56,8 +56,8 @@ ORDER = {
     'official_ext.tasks': [
         'class_names', 'image_parts', 'image_header', 'image_files',
         'exif_orientation', 'label_mapping', 'normalization', 'accumulation',
-        'ranking', 'exact_evaluation', 'parsing', 'shard_counts', 'preflight',
-        'protocol', 'image_classification',
+        'ranking', 'exact_evaluation', 'stateless_random', 'parsing',
+        'shard_counts', 'preflight', 'protocol', 'image_classification',
     ],
     'official_ext.registry_imports': [],
     'official_ext.trained': [
