@@ -161,6 +161,9 @@ class TrainerConfig(cfg.TrainerConfig):
       costs speed: two runs with one seed then agree to the last bit.
     preemption_metadata_server: where Google Cloud announces that it takes the
       machine away; None: its own server, on its machines; '': nobody is asked.
+    loss_spike_factor: a training whose loss in a step is more than so many
+      times the running mean of the steps before has diverged; None: only one
+      whose numbers are not finite has.
     export: what is exported for serving, and when.
     derived: which settings of the experiment were derived; filled in when it is
       read, so that they are derived again when a training's params.yaml is.
@@ -178,6 +181,7 @@ class TrainerConfig(cfg.TrainerConfig):
   seed: int | None = None
   deterministic: bool = False
   preemption_metadata_server: str | None = None
+  loss_spike_factor: float | None = None
   export: ExportConfig = dataclasses.field(default_factory=ExportConfig)
   derived: list[DerivedSetting] = dataclasses.field(default_factory=list)
 

@@ -8,6 +8,10 @@ ACCURACY = 'accuracy'
 STEPS_PER_SECOND = 'throughput/steps_per_second'
 IMAGES_PER_SECOND = 'throughput/images_per_second'
 PEAK_MEMORY = 'memory/peak_gib'
+GRADIENT_NORM = 'norm/gradient'
+WEIGHT_NORM = 'norm/weights'
+# How often the training has gone back to a checkpoint.
+RECOVERIES = 'recovery/recoveries'
 # Images that an evaluation counted.
 NUM_IMAGES = 'num_images'
 

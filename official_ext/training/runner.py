@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 import functools
 import os
 from typing import Any
 
 from official.core import config_definitions as cfg
 from official.core import train_lib
+import tensorflow as tf
 import tf_keras
 
+from official_ext.command_line import errors
 from official_ext.training import controller as controller_lib
+from official_ext.training import divergence
 from official_ext.training import evaluations
 from official_ext.training import modes
 from official_ext.training import preemption
+from official_ext.training import recovery
 from official_ext.training import trainer as trainer_lib
 
 
@@ -36,12 +40,14 @@ class Runner(train_lib.OrbitExperimentRunner):
     """
     self._watch = watch
     self._history_dir = model_dir
+    self._configuration = params
+    self._went_back_to: str | None = None
     validation_dir = os.path.join(
         model_dir, params.trainer.validation_summary_subdir)
     super().__init__(
         params=params.replace(trainer=params.trainer.replace(
-            # This project's own takes its place.
-            preemption_on_demand_checkpoint=False)),
+            # This project's own take their places.
+            preemption_on_demand_checkpoint=False, recovery_max_trials=-1)),
         trainer=trainer,
         model_dir=write_dir,
         controller_cls=functools.partial(
@@ -73,13 +79,59 @@ class Runner(train_lib.OrbitExperimentRunner):
     Raises:
       preemption.Preempted: if the run was interrupted; a training has written
         a checkpoint.
+      errors.UserError: if the training has diverged, and may not go back to an
+        earlier checkpoint any more.
     """
     with self.strategy.scope():
-      try:
-        self._run()
-      except preemption.Interrupt:
-        raise self._preempted() from None
-    return self.trainer.model, {}
+      while True:
+        try:
+          self._run_to_its_end()
+        except divergence.DivergenceError as diverged:
+          self._go_back(diverged)
+        else:
+          return self.trainer.model, {}
+
+  def _run_to_its_end(self) -> None:
+    try:
+      self._run()
+    except preemption.Interrupt:
+      raise self._preempted() from None
+
+  def _go_back(self, diverged: divergence.DivergenceError) -> None:
+    """Goes back to a good checkpoint, and on with the batches that follow."""
+    if not modes.trains(self._mode):
+      raise errors.UserError(
+          f'{diverged}. Its weights or its images are bad: nothing is '
+          'written.') from diverged
+    trainer, recovered = self.trainer, self.trainer.recovered
+    count, max_trials = (
+        recovered.count, self._configuration.trainer.recovery_max_trials)
+    checkpoints = self._checkpoints()
+    checkpoint = recovery.newest_until(checkpoints, diverged.good_steps)
+    if checkpoint and checkpoint == self._went_back_to:
+      # Its first step may fail by its own doing, not by the batch.
+      checkpoint = recovery.newest_until(checkpoints, diverged.proven_steps)
+    if not checkpoint or count >= max_trials:
+      raise errors.UserError(recovery.message(
+          self._configuration, diverged, checkpoints, count)) from diverged
+    self._went_back_to = checkpoint
+    num_read = int(trainer.global_step.numpy()) + recovered.skipped_batches
+    trainer.checkpoint.restore(checkpoint)
+    step = int(trainer.global_step.numpy())
+    recovered.add(count + 1, num_read - step)
+    trainer.forget()
+    trainer.progress.interval(step, (
+        f'went back to {checkpoint}, which is recovery {count + 1} of '
+        f'{max_trials}: {diverged}. The batches since are skipped'))
+
+  def _checkpoints(self) -> Sequence[str]:
+    """Returns the prefixes of the checkpoints that are there."""
+    self.checkpoint_manager.sync()
+    # Of several workers all but the first write elsewhere, and have nothing
+    # there before their first checkpoint.
+    found = tf.train.get_checkpoint_state(self._history_dir)
+    return [*self.checkpoint_manager.checkpoints,
+            *(found.all_model_checkpoint_paths if found else ())]
 
   def _run(self) -> None:
     mode = self._mode
@@ -121,6 +173,7 @@ class Runner(train_lib.OrbitExperimentRunner):
       return preemption.Preempted(
           f'{where} before the first step: nothing is lost. The same command '
           'begins again.', notice.exit_status)
+    self.trainer.numbers.check_weights(step)
     self.controller.save_checkpoint()
     self.checkpoint_manager.sync()
     # Of several workers all but the first write elsewhere.

@@ -34,11 +34,6 @@ from official_ext.training import strategies
 from official_ext.training import trainer as trainer_lib
 from official_ext.training import worker_folder
 
-# As Model Garden begins the RuntimeError of a loss that is NaN or too large.
-_DIVERGED = 'The loss value is'
-# What the schedules call the learning rate that they begin with.
-_RATES = ('initial_learning_rate', 'learning_rate', 'values')
-
 
 def prepare(params: cfg.ExperimentConfig, mode: str, model_dir: str,
             profile_steps: int | None = None,
@@ -104,7 +99,7 @@ class Session:
     Raises:
       errors.UserError: if another training runs in the folder, a checkpoint
         does not fit, a record or a file is damaged, another worker was lost, or
-        the loss is no number any more.
+        the training has diverged.
       preemption.Preempted: if the process was told to end; what was trained is
         saved.
     """
@@ -195,19 +190,7 @@ class Session:
         model_dir=self.model_dir,
         write_dir=write_dir,
         enable_async_checkpointing=enable_async_checkpointing)
-    try:
-      runner.run()
-    except RuntimeError as error:
-      if not str(error).startswith(_DIVERGED):
-        raise
-      schedule = self.params.trainer.optimizer_config.learning_rate
-      rate = next(name for name in _RATES if hasattr(schedule.get(), name))
-      raise errors.UserError(
-          f'the training diverged: at step {int(trainer.global_step.numpy())} '
-          f'the loss is {trainer.train_logs["training_loss"]:g}. Lower '
-          f'trainer.optimizer_config.learning_rate.{schedule.type}.{rate}, '
-          'lengthen the warm-up, or clip gradients; with '
-          'runtime.mixed_precision_dtype=float16, use bfloat16.') from error
+    runner.run()
 
   def _locked(self) -> contextlib.AbstractContextManager[None]:
     """Keeps other trainings out of the folder of this one."""

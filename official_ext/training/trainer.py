@@ -15,11 +15,13 @@ import tf_keras
 
 from official_ext.checkpoints import metadata
 from official_ext.tasks import protocol
+from official_ext.training import divergence
 from official_ext.training import event_tags
 from official_ext.training import memory
 from official_ext.training import preemption
 from official_ext.training import profiling
 from official_ext.training import progress as progress_lib
+from official_ext.training import recovery
 from official_ext.training import strategies
 from official_ext.training import throughput
 
@@ -34,6 +36,7 @@ class Trainer(base_trainer.Trainer):
   - A loop is run in chunks of about a second, so that progress moves.
   - A few steps are profiled if asked for; they are not timed.
   - Between two chunks, or two batches of an evaluation, it can be interrupted.
+  - A training that diverges is noticed before anything of it is saved.
   """
 
   def __init__(self, config, task, model, optimizer, *args,
@@ -70,6 +73,10 @@ class Trainer(base_trainer.Trainer):
     self._mean_over_workers = strategies.mean_over_workers(self.strategy)
     self.throughput = throughput.Throughput(
         config.task.train_data.global_batch_size)
+    self.numbers = divergence.Checks(
+        config.trainer, self.strategy, self.model, self.optimizer,
+        self._learning_rate)
+    self.recovered = recovery.Recovered()
     self.train_logs: dict[str, float] = {}
     self.validation_logs: dict[str, float] = {}
     # Anew, and not as an attribute of Model Garden's: an asynchronous
@@ -78,6 +85,7 @@ class Trainer(base_trainer.Trainer):
         global_step=self.global_step,
         model=self.model,
         optimizer=self.optimizer,
+        recovery=self.recovered.saved,
         **getattr(self.model, 'checkpoint_items', {}),
         **{metadata.CHECKPOINT_ITEM: metadata.CheckpointMetadata(
             metadata.describe(config, task.data_description))})
@@ -89,6 +97,30 @@ class Trainer(base_trainer.Trainer):
       self.checkpoint.restore(checkpoint)
     else:
       super().initialize()
+
+  def train_step(self, iterator):
+    """Takes a step as Model Garden does, and records its numbers."""
+    runtime = self.config.runtime
+
+    def step_fn(inputs):
+      step = self.task.train_step
+      if runtime.enable_xla and runtime.num_gpus > 0:
+        step = tf.function(step, jit_compile=True)
+      loss = step(inputs, model=self.model, optimizer=self.optimizer,
+                  metrics=self.train_metrics)[self.task.loss]
+      self._train_loss.update_state(loss)
+      self.numbers.record(loss, self.global_step)
+      self.global_step.assign_add(1)
+
+    inputs = self.next_train_inputs(iterator)
+    self.strategy.run(
+        step_fn, args=(inputs,), options=self._runtime_options)
+
+  def forget(self) -> None:
+    """Forgets what it measured: the training has gone back to a checkpoint."""
+    for metric in [self.train_loss, *self.train_metrics]:
+      metric.reset_states()
+    self.numbers.reset()
 
   def create_train_loop_fn(self) -> Callable[..., None]:
     """Wraps Orbit's loop so that it is timed and reports its progress."""
@@ -123,6 +155,7 @@ class Trainer(base_trainer.Trainer):
         step = int(self.global_step.numpy())
         loss = float(self.train_loss.result())
         seconds = time.perf_counter() - start
+        self.numbers.check_steps()
         if is_first:
           self.throughput.add_first_step(seconds)
         elif not profiled:
@@ -130,7 +163,7 @@ class Trainer(base_trainer.Trainer):
         remaining -= chunk
         steps_per_second = self.throughput.loop_steps_per_second
         self.progress.trained(
-            step, loss, self._learning_rate(), steps_per_second,
+            step, loss, self._learning_rate(step), steps_per_second,
             self.throughput.images_per_second(steps_per_second))
         if profile:
           self.progress.interval(step, profile)
@@ -139,6 +172,7 @@ class Trainer(base_trainer.Trainer):
 
   def train_loop_begin(self):
     super().train_loop_begin()
+    self.numbers.begin_loop(int(self.global_step.numpy()))
     if not self._has_begun:
       self._has_begun = True
       self.progress.begin(
@@ -146,6 +180,11 @@ class Trainer(base_trainer.Trainer):
 
   def train_loop_end(self) -> dict[str, Any]:
     logs = super().train_loop_end()
+    step = int(self.global_step.numpy())
+    self.numbers.check_loss(step, _as_float(logs[self._train_loss.name]))
+    logs.update(self.numbers.check_weights(step))
+    if self.config.trainer.recovery_max_trials > 0:
+      logs[event_tags.RECOVERIES] = self.recovered.count
     self.train_logs = _as_floats(logs)
     text = progress_lib.format_metrics(self.train_logs, self.task.metrics())
     steps_per_second = self.throughput.loop_steps_per_second
@@ -157,7 +196,7 @@ class Trainer(base_trainer.Trainer):
     peak = memory.measure()
     if peak.gib is not None:
       logs[event_tags.PEAK_MEMORY] = peak.gib
-    self.progress.interval(int(self.global_step.numpy()), f'train: {text}')
+    self.progress.interval(step, f'train: {text}')
     return logs
 
   def eval_begin(self):
@@ -182,6 +221,10 @@ class Trainer(base_trainer.Trainer):
         self.strategy.experimental_local_results, outputs)
 
   def eval_end(self, aggregated_logs=None):
+    # Before Model Garden takes it for the best so far.
+    self.numbers.check_evaluation(int(self.global_step.numpy()), _as_floats({
+        metric.name: metric.result()
+        for metric in [self.validation_loss, *self.validation_metrics]}))
     logs = super().eval_end(aggregated_logs)
     exporter = self.checkpoint_exporter
     # Model Garden's exporter keeps the logs of the best evaluation.
@@ -244,10 +287,10 @@ class Trainer(base_trainer.Trainer):
     return max(1, round(self._mean_over_workers(
         self.throughput.steps_until_update())))
 
-  def _learning_rate(self) -> float:
+  def _learning_rate(self, step: int) -> float:
     learning_rate = self.optimizer.learning_rate
     if callable(learning_rate):
-      learning_rate = learning_rate(self.global_step)
+      learning_rate = learning_rate(step)
     return _as_float(learning_rate)
 
 

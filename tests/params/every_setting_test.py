@@ -56,6 +56,7 @@ KNOWN = {
     'trainer.continuous_eval_timeout': 'when continuous_eval gives up',
     'trainer.best_checkpoint_*': "Model Garden's exporter",
     'trainer.loss_upper_bound': 'when a loss is too large',
+    'trainer.loss_spike_factor': 'when a loss is too large',
     'trainer.recovery_*': 'what happens then',
     'trainer.validation_summary_subdir': 'where the validation is logged',
     'trainer.preemption_*': 'a checkpoint at the end',

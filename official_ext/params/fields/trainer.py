@@ -62,6 +62,8 @@ TABLE: dict[type, dict[str, rules.Rule]] = {
             at_least=0, meaning='0: none'),
         'seed': task.SEED,
         'deterministic': rules.flag(),
+        'loss_spike_factor': rules.number(
+            above=1, null='a loss may rise as it likes'),
         'derived': rules.Rule(
             'what a training wrote there',
             lambda value: isinstance(value, list) and all(

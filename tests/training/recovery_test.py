@@ -1,0 +1,142 @@
+"""Trainings into which a bad number gets: they stop, or go back and finish."""
+
+import math
+import re
+
+import event_files
+import numpy as np
+import pytest
+import short_runs
+import tensorflow as tf
+
+from official_ext.command_line import errors
+from official_ext.tasks import image_classification
+from official_ext.training import event_tags
+from official_ext.training import recovery
+
+RATE = 'trainer.optimizer_config.learning_rate'
+
+
+def intervals(steps, **settings):
+  return {'trainer.steps_per_loop': steps, 'trainer.checkpoint_interval': steps,
+          'trainer.summary_interval': steps,
+          'trainer.validation_interval': steps, **settings}
+
+
+@pytest.fixture
+def spoil(monkeypatch):
+  """Makes images of training, or evaluation, NaN in some batches."""
+
+  def spoil_batches(*batches, is_training=True):
+    task = image_classification.ImageClassificationTask
+    build = task.build_inputs
+
+    def build_inputs(self, params, input_context=None):
+      data = build(self, params, input_context)
+      if params.is_training != is_training:
+        return data
+
+      def spoiled(index, batch):
+        images, labels = batch
+        is_bad = tf.reduce_any(index == tf.constant(batches, tf.int64))
+        return tf.where(is_bad, tf.cast(math.nan, images.dtype), images), labels
+
+      return data.enumerate(start=1).map(spoiled)
+
+    monkeypatch.setattr(task, 'build_inputs', build_inputs)
+
+  return spoil_batches
+
+
+def saved_steps(folder):
+  return sorted(int(re.search(r'\d+', path.name)[0])
+                for path in folder.glob('ckpt-*.index'))
+
+
+def all_finite(checkpoint):
+  reader = tf.train.load_checkpoint(checkpoint)
+  return all(np.isfinite(reader.get_tensor(name)).all()
+             for name, dtype in reader.get_variable_to_dtype_map().items()
+             if dtype.is_floating)
+
+
+def test_a_bad_batch_stops_the_training_at_its_step(
+    digits_dir, tmp_path, spoil):
+  spoil(7)
+  with pytest.raises(errors.UserError, match=re.escape(
+      'the training diverged: at step 7 the loss is nan, the gradient norm nan '
+      'and the learning rate 0.000345; not finite are the gradients of all '
+      f'56 variables. The last good checkpoint is {tmp_path}/ckpt-5. Lower '
+      'trainer.optimizer_config.learning_rate.cosine.initial_learning_rate, '
+      'lengthen the warm-up, or clip gradients; '
+      'trainer.recovery_max_trials=3 goes back by itself, and skips these '
+      'batches.') + '$'):
+    short_runs.train(digits_dir, tmp_path, **intervals(5))
+  assert saved_steps(tmp_path) == [5]
+  assert all_finite(f'{tmp_path}/ckpt-5')
+
+
+@pytest.mark.long
+@pytest.mark.parametrize('rate', [1e5, 1e30])
+@pytest.mark.parametrize('last_good', [4, 9])
+def test_an_update_that_is_far_too_large_is_not_saved(
+    digits_dir, tmp_path, rate, last_good):
+  with pytest.raises(errors.UserError, match=(
+      f'diverged: .*(step|to) {last_good + 1} .*The last good checkpoint is '
+      f'.*ckpt-{last_good - 4}[.]|There is no good checkpoint yet')):
+    short_runs.train(digits_dir, tmp_path, mode='train_and_eval', **intervals(
+        5, **{f'{RATE}.type': 'stepwise',
+              f'{RATE}.stepwise.boundaries': [last_good - 1],
+              f'{RATE}.stepwise.values': [1e-3, rate]}))
+  assert saved_steps(tmp_path) == [5][:last_good // 5]
+
+
+def test_with_recovery_it_finishes(digits_dir, tmp_path, spoil, capfd):
+  spoil(7)
+  trainer = short_runs.train(digits_dir, tmp_path, **{
+      **intervals(2, **{'trainer.recovery_max_trials': 1}),
+      'trainer.steps_per_loop': 1})
+  assert int(trainer.global_step.numpy()) == 10
+  assert (trainer.recovered.count, trainer.recovered.skipped_batches) == (1, 1)
+  assert all_finite(f'{tmp_path}/ckpt-10')
+  train = event_files.scalars(tmp_path / 'train')
+  assert train[event_tags.RECOVERIES] == {
+      **dict.fromkeys(range(1, 7), 0), **dict.fromkeys(range(7, 11), 1)}
+  assert np.isfinite(list(train[event_tags.GRADIENT_NORM].values())).all()
+  assert (f'step 6/10  went back to {tmp_path}/ckpt-6, which is recovery 1 of '
+          '1: at step 7 the loss is nan, ') in capfd.readouterr().out
+
+
+@pytest.mark.long
+def test_it_goes_back_only_so_often(digits_dir, tmp_path, spoil):
+  settings = intervals(
+      2, **{'trainer.recovery_max_trials': 1, 'trainer.train_steps': 4})
+  spoil(3)
+  short_runs.train(digits_dir, tmp_path, **settings)
+  spoil(1)
+  with pytest.raises(errors.UserError, match=(
+      'It went back 1 times already .trainer.recovery_max_trials=1.. '
+      'The last good checkpoint is .*/ckpt-4, whose very first step this '
+      'was; before it there is .*/ckpt-2. Lower')):
+    short_runs.train(
+        digits_dir, tmp_path, **{**settings, 'trainer.train_steps': 6})
+
+
+@pytest.mark.long
+def test_an_evaluation_that_is_not_finite_decides_on_nothing(
+    digits_dir, tmp_path, spoil):
+  spoil(1, is_training=False)
+  with pytest.raises(errors.UserError, match=(
+      'the evaluation at step 2 is not finite: validation_loss is nan')):
+    short_runs.train(digits_dir, tmp_path, mode='train_and_eval', **intervals(
+        2, **{'trainer.best_checkpoint_export_subdir': 'best',
+              'trainer.best_checkpoint_eval_metric': 'accuracy'}))
+  assert not list((tmp_path / 'best').glob('*'))
+
+
+def test_the_newest_checkpoint_until_a_step():
+  paths = ['run/ckpt-10', 'run/ckpt-9', 'run/ckpt-100']
+  assert recovery.newest_until(paths, 99) == 'run/ckpt-10'
+  assert recovery.newest_until(paths, 9) == 'run/ckpt-9'
+  assert recovery.newest_until(paths, 100) == 'run/ckpt-100'
+  assert recovery.newest_until(paths, 8) is None
