@@ -66,7 +66,8 @@ ORDER = {
     'official_ext.training': [
         'modes', 'event_tags', 'evaluations', 'memory', 'preemption',
         'profiling', 'throughput', 'progress', 'strategies', 'worker_folder',
-        'folder_lock', 'checks', 'controller', 'trainer', 'runner',
+        'folder_lock', 'checks', 'step_numbers', 'weight_numbers',
+        'divergence', 'recovery', 'controller', 'trainer', 'runner',
         'session',
     ],
     'official_ext.serving.formats': [
