@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from official.core import config_definitions as cfg
 from official.modeling import hyperparams
+from official.modeling.privacy import configs as privacy
 from official.vision.configs import image_classification as garden
 
 from official_ext.command_line import tables
@@ -19,10 +20,14 @@ from official_ext.configs import image_classification
 from official_ext.modeling import specs
 from official_ext.params import tree
 from official_ext.params.fields import rules
+from official_ext.params.fields import task as task_fields
 
 _OPTIMIZATION = 'trainer.optimizer_config'
 # A learning rate of Model Garden counts its steps in 32 bits.
 _MAX_STEPS = int(np.iinfo(np.int32).max)
+# As Model Garden hands them to TensorFlow.
+_REDUCTIONS = {'mirrored': ('nccl', 'hierarchical_copy'),
+               'multi_worker_mirrored': ('ring', 'nccl')}
 
 
 def flat(settings: Mapping[str, Any], path: str = '') -> dict[str, Any]:
@@ -63,11 +68,14 @@ def check(params: cfg.ExperimentConfig, default: cfg.ExperimentConfig,
              if value != registered.get(path)}
   _check_roles(task)
   _check_augmentation(task)
+  _check_backbone(task)
   _check_patches(task.model)
   _check_top_k(task, changed)
   _check_lengths(trainer, task.train_data, changed)
   _check_loops(trainer)
-  _check_clipping(trainer.optimizer_config.optimizer)
+  _check_clipping(trainer.optimizer_config.optimizer,
+                  task.differential_privacy_config)
+  _check_reduction(params.runtime)
   _check_schedule(trainer.optimizer_config.learning_rate, given)
 
 
@@ -90,6 +98,17 @@ def _check_augmentation(
           f'{where}.mixup_and_cutmix has mixup_alpha and cutmix_alpha 0, which '
           'mixes nothing. Set one of them, or '
           f'{where}.mixup_and_cutmix=null.')
+    augmentation = data.aug_type
+    if augmentation and augmentation.type == 'randaug' and not (
+        task_fields.RANDAUGMENT - set(augmentation.randaug.exclude_ops)):
+      raise ValueError(
+          f'{where}.aug_type.randaug.exclude_ops names all '
+          f'{len(task_fields.RANDAUGMENT)} operations, which leaves none. Take '
+          f'one out, or set {where}.aug_type=null.')
+    if data.tfds_name and data.tfds_as_supervised:
+      raise ValueError(
+          f"{where}.tfds_as_supervised is true, but Model Garden's decoders "
+          'read images and labels by name. Leave it out.')
     erasing = data.random_erasing
     if erasing and erasing.min_area > erasing.max_area:
       raise ValueError(
@@ -106,6 +125,29 @@ def _check_top_k(task: image_classification.ImageClassificationTask,
         f'task.evaluation.top_k is {top_k}, but the model has '
         f'{tables.counted(num_classes, "class", "classes")} '
         '(task.model.num_classes). Set it to that many at most.')
+
+
+def _check_backbone(
+    task: image_classification.ImageClassificationTask) -> None:
+  """Checks what Model Garden's own backbones fail at once they are built."""
+  kind, backbone = task.model.backbone.type, task.model.backbone.get()
+  where = f'task.model.backbone.{kind}'
+  if kind == 'funnel_vit':
+    return
+  if task.init_checkpoint and task.init_checkpoint_modules == 'all_but_head':
+    raise ValueError(
+        'task.init_checkpoint_modules is all_but_head, but the backbone '
+        f"{kind} is loaded by Model Garden, which takes 'all' or 'backbone'.")
+  if kind == 'vit' and backbone.pos_embed_shape and backbone.pooler == 'token':
+    raise ValueError(
+        f'{where}.pos_embed_shape is {rules.show(backbone.pos_embed_shape)}, '
+        f"which counts patches alone, but {where}.pooler is 'token', which "
+        f'adds a class token. Leave it out, or set {where}.pooler=gap.')
+  if (kind == 'vit' and backbone.pooler == 'none' and
+      not backbone.output_encoded_tokens):
+    raise ValueError(
+        f'{where}.output_encoded_tokens is false, but with pooler none the '
+        'tokens are all that there is for the head. Leave it out.')
 
 
 def _check_patches(model: garden.ImageClassificationModel) -> None:
@@ -170,15 +212,39 @@ def _check_loops(trainer: image_classification.TrainerConfig) -> None:
         'false, which it needs. Set trainer.allow_tpu_summary=false.')
 
 
-def _check_clipping(optimizer: hyperparams.OneOfConfig) -> None:
+def _check_clipping(
+    optimizer: hyperparams.OneOfConfig,
+    differential_privacy: privacy.DifferentialPrivacyConfig | None) -> None:
+  """Checks that gradients are clipped once."""
   chosen = optimizer.get()
+  where = f'{_OPTIMIZATION}.optimizer.{optimizer.type}'
   found = [name for name in ('clipnorm', 'clipvalue', 'global_clipnorm')
            if getattr(chosen, name, None) is not None]
+  # Of AdamW and what inherits from it; 0 is none.
+  if getattr(chosen, 'gradient_clip_norm', 0):
+    found.append('gradient_clip_norm')
+  if not found:
+    return
+  name = found[-1]
+  off = f'{where}.{name}={0 if name == "gradient_clip_norm" else "null"}'
   if len(found) > 1:
-    where = f'{_OPTIMIZATION}.optimizer.{optimizer.type}'
     raise ValueError(
         f'{where} has {" and ".join(found)}, but gradients are clipped in one '
-        f'way. Set {where}.{found[0]}=null, for example.')
+        f'way. Set {off}, for example.')
+  if differential_privacy:
+    raise ValueError(
+        'task.differential_privacy_config clips gradients by its '
+        f'clipping_norm, but {where}.{name} is set too. Set {off}.')
+
+
+def _check_reduction(runtime: cfg.RuntimeConfig) -> None:
+  strategy = runtime.distribution_strategy
+  known = _REDUCTIONS.get(strategy)
+  if known and runtime.all_reduce_alg not in (None, *known):
+    raise ValueError(
+        f"runtime.all_reduce_alg is '{runtime.all_reduce_alg}', but with "
+        f'runtime.distribution_strategy {strategy} must be '
+        f'{" or ".join(known)}, or null: automatic.')
 
 
 def _check_schedule(learning_rate: hyperparams.OneOfConfig,

@@ -80,18 +80,38 @@ def _check_labels_and_losses(
     task: image_classification.ImageClassificationTask) -> None:
   """Checks that mixed images, and only they, have soft labels."""
   losses = task.losses
-  if task.train_data.mixup_and_cutmix:
-    if losses.one_hot or not (
-        losses.soft_labels or losses.use_binary_cross_entropy):
+  if task.train_data.is_multilabel:
+    _check_several_labels(task)
+  elif task.train_data.mixup_and_cutmix:
+    if losses.one_hot or not losses.soft_labels:
       raise ValueError(
           'task.train_data.mixup_and_cutmix makes labels soft: set '
           'task.losses.soft_labels=true and task.losses.one_hot=false, or '
           'switch it off with null.')
+  elif losses.use_binary_cross_entropy:
+    raise ValueError(
+        'task.losses.use_binary_cross_entropy is true, which Model Garden '
+        'computes of mixed images alone. Set task.train_data.mixup_and_cutmix, '
+        'task.losses.soft_labels=true and one_hot=false; or leave it out.')
   elif losses.soft_labels:
     raise ValueError(
         'task.losses.soft_labels is true, but without '
         'task.train_data.mixup_and_cutmix labels are not soft: set '
         'task.losses.soft_labels=false and task.losses.one_hot=true.')
+
+
+def _check_several_labels(
+    task: image_classification.ImageClassificationTask) -> None:
+  """Refuses what takes one label per image, where there are several."""
+  if task.train_data.mixup_and_cutmix:
+    raise ValueError(
+        'task.train_data.mixup_and_cutmix mixes images of one label each, but '
+        'task.train_data.is_multilabel is true. Set '
+        'task.train_data.mixup_and_cutmix=null.')
+  if task.train_data.tfds_name:
+    raise ValueError(
+        'task.train_data.is_multilabel is true, but the images of TFDS have '
+        'one label each. Leave it out, or read TFRecords.')
 
 
 def _check_accumulation(params: cfg.ExperimentConfig) -> None:
@@ -150,7 +170,7 @@ def _resolve_data(task: image_classification.ImageClassificationTask,
           f'({data.input_path or task.data_dir!r}). For files set '
           f"task.{name}.tfds_name=''; for TFDS set task.data_dir='' and "
           f"task.{name}.input_path=''.")
-    if not data.input_path and not data.tfds_name:
+    if task.data_dir and not data.input_path and not data.tfds_name:
       data.input_path = input_files.in_folder(task.data_dir, pattern)
     if data.label_offset is None:
       is_tfds_imagenet = str(data.tfds_name).startswith('imagenet2012')

@@ -179,6 +179,10 @@ def find_config_file(name: str) -> str:
     raise ValueError(
         f'--config_file={name} is the name of several files: '
         f'{", ".join(named)}. Name one with its folder.')
+  if tf.io.gfile.isdir(name):
+    raise ValueError(
+        f'--config_file={name} is a folder. Name a YAML file in it, such as '
+        f'{os.path.join(name, SAVED_FILE)}.')
   raise ValueError(
       f'--config_file={name} is neither a file nor the name of one shipped: '
       f'{", ".join(shipped) or "none"}.')

@@ -16,14 +16,22 @@ from official.modeling.hyperparams import params_dict
 import tensorflow as tf
 import yaml
 
+from official_ext.command_line import errors
 from official_ext.params import tree
 from official_ext.params import yaml_settings
 from official_ext.params.fields import table
 
+# The beginning of settings, of which the end may look like that of a file.
+_SETTING = re.compile(r'\s*\{?\s*[\w.]+\s*(=|:\s)')
 # key=value up to the next key or the end.
 _PAIRS = re.compile(r'([\w.]+)\s*=\s*(.*?)\s*(?=,\s*[\w.]+\s*=|$)', re.DOTALL)
 # What means something else to YAML, or to a list of pairs.
-_NEEDS_QUOTES = re.compile(r'[,\[\]{}#%:&*!|>@`]')
+_SPECIAL = ', [ ] { } # % : & * ! | > @ `'
+_NEEDS_QUOTES = re.compile(f'[{re.escape(_SPECIAL.replace(" ", ""))}]')
+# YAML takes it for the name of what follows, and nothing need follow.
+_ANCHOR = re.compile('^&')
+# Model Garden makes a list of the one entry, however many come before it.
+_ENTRY = re.compile(r'(?:^|,)\s*([\w.]+\[\d*\])\s*=')
 
 
 def read_file(path: str) -> dict[str, Any]:
@@ -43,6 +51,9 @@ def read_file(path: str) -> dict[str, Any]:
       found = yaml_settings.load(file.read(), path)
   except tf.errors.NotFoundError as error:
     raise ValueError(f'there is no file {path}.') from error
+  except tf.errors.OpError as error:
+    raise ValueError(
+        f'{path} cannot be read: {errors.reason(error)}.') from error
   except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
     raise ValueError(f'{path} is not YAML: {_reason(error)}.') from error
   if not isinstance(found, dict):
@@ -56,7 +67,8 @@ def read(override: str, source: str = '--params_override') -> dict[str, Any]:
   """Reads an override.
 
   Args:
-    override: 'key=value,...', YAML, or the path of a YAML file.
+    override: 'key=value,...', YAML, or the path of a YAML file. What begins
+      like settings is settings, unless there is such a file.
     source: where it comes from, for the messages.
 
   Returns:
@@ -65,23 +77,26 @@ def read(override: str, source: str = '--params_override') -> dict[str, Any]:
   Raises:
     ValueError: if it cannot be read.
   """
-  if override.endswith(('.yaml', '.yml')):
+  if override.endswith(('.yaml', '.yml')) and (
+      not _SETTING.match(override) or tf.io.gfile.exists(override)):
     return read_file(override)
+  entry = _ENTRY.search(override)
+  if entry:
+    raise ValueError(
+        f'the configuration {override!r:.200} sets {entry[1]}, an entry of a '
+        'list. Set the whole list, as in task.model.input_size=[224,224,3].')
   try:
     text = params_dict.nested_csv_str_to_json_str(override)
-  except ValueError:
+  except (ValueError, RecursionError):
     text = override
+  else:
+    _refuse_unquoted(override, _ANCHOR)
   try:
     found, problem = yaml_settings.load(text, source), 'it has no keys'
   except (yaml.YAMLError, RecursionError) as error:
     found, problem = None, _reason(error)
   if not isinstance(found, dict):
-    quoted = _quoted(override)
-    if quoted:
-      raise ValueError(
-          f'the configuration {override!r} cannot be read. A value with a '
-          'comma, a bracket, a colon, # or % needs quotes, inside of those for '
-          f'the shell: {quoted}')
+    _refuse_unquoted(override, _NEEDS_QUOTES)
     raise ValueError(
         f'the configuration {override!r} cannot be read: {problem}. Give '
         "key=value pairs joined by commas, with quotes around a value that "
@@ -98,13 +113,20 @@ def _reason(error: Exception) -> str:
   return ' '.join(problem.split()) + where
 
 
-def _quoted(override: str) -> str:
-  """Returns the first pair of an override whose value lacks quotes, or ''."""
+def _refuse_unquoted(override: str, special: re.Pattern[str]) -> None:
+  """Raises ValueError if a value lacks quotes, naming the first.
+
+  Args:
+    override: pairs.
+    special: what does not stand for itself without quotes.
+  """
   for key, value in _PAIRS.findall(override):
-    if _NEEDS_QUOTES.search(value) and value[:1] not in ('"', "'", '[', '{'):
+    if special.search(value) and value[:1] not in ('"', "'", '[', '{'):
       quote = '"' if "'" in value else "'"
-      return f'{key}={quote}{value}{quote}'
-  return ''
+      raise ValueError(
+          f'the configuration {override!r:.200} cannot be read. A value with '
+          f'one of {_SPECIAL} needs quotes, inside of those for the shell: '
+          f'{key}={quote}{value}{quote}')
 
 
 def _without_nothing(settings: dict[str, Any], source: str) -> dict[str, Any]:

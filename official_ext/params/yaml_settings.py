@@ -10,6 +10,7 @@ until the field is known.
 from __future__ import annotations
 
 from collections.abc import Mapping
+import math
 import re
 import typing
 from typing import Any
@@ -18,10 +19,14 @@ from official.modeling import hyperparams
 import yaml
 
 from official_ext.params import tree
+from official_ext.params.fields import rules
 
 _NUMBER = re.compile(r'[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?')
 _BOOLEANS = yaml.SafeLoader.bool_values
-_MERGE = 'tag:yaml.org,2002:merge'
+_STANDARD = 'tag:yaml.org,2002:'
+_MERGE = f'{_STANDARD}merge'
+# What no field holds by far; Python refuses to read some thousands of digits.
+_MAX_DIGITS = 400
 
 
 class Unquoted(str):
@@ -35,13 +40,14 @@ class _Loader(yaml.SafeLoader):
 
 def _resolve(tag: str, pattern: str) -> None:
   _Loader.add_implicit_resolver(
-      f'tag:yaml.org,2002:{tag}', re.compile(f'^(?:{pattern})$'), None)
+      f'{_STANDARD}{tag}', re.compile(f'^(?:{pattern})$'), None)
 
 
 _resolve('merge', '<<')
 _resolve('null', '~|null|Null|NULL|')
 _resolve('bool', 'true|True|TRUE|false|False|FALSE')
-_resolve('int', '[-+]?(?:0|[1-9][0-9_]*|0x[0-9a-fA-F]+)')
+_resolve('int', rf'[-+]?(?:0|[1-9][0-9_]{{0,{_MAX_DIGITS}}}'
+         rf'|0x[0-9a-fA-F]{{1,{_MAX_DIGITS}}})')
 _resolve('float', r'[-+]?[0-9]+\.[0-9]*'
          r'|[-+]?\.[0-9]+(?:[eE][-+][0-9]+)?'
          r'|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)')
@@ -52,10 +58,10 @@ def _text(loader: _Loader, node: yaml.ScalarNode) -> str:
   return text if node.style else Unquoted(text)
 
 
-_Loader.add_constructor('tag:yaml.org,2002:str', _text)
+_Loader.add_constructor(f'{_STANDARD}str', _text)
 # Model Garden writes tuples into its params.yaml.
 _Loader.add_constructor(
-    'tag:yaml.org,2002:python/tuple',
+    f'{_STANDARD}python/tuple',
     lambda loader, node: tuple(loader.construct_sequence(node, deep=True)))
 
 
@@ -71,7 +77,7 @@ def load(text: str, source: str) -> Any:
 
   Raises:
     ValueError: if a mapping has a key twice, naming the key and its lines, or
-      holds itself.
+      holds itself, or a tag does not fit its value.
     yaml.YAMLError: if it is not YAML.
   """
   loader = _Loader(text)
@@ -79,7 +85,7 @@ def load(text: str, source: str) -> Any:
     node = loader.get_single_node()
     if node is None:
       return None
-    _check_keys(node, source, is_of_lines='\n' in text.strip())
+    _check_nodes(loader, node, source, is_of_lines='\n' in text.strip())
     return loader.construct_document(node)
   finally:
     loader.dispose()
@@ -113,16 +119,23 @@ def with_types(settings: Mapping[str, Any],
   return result
 
 
-def _check_keys(node: yaml.Node, source: str, is_of_lines: bool,
-                path: str = '', above: tuple[yaml.Node, ...] = ()) -> None:
-  """Raises ValueError on a mapping that has a key twice, or holds itself."""
+def _check_nodes(loader: _Loader, node: yaml.Node, source: str,
+                 is_of_lines: bool, path: str = '',
+                 above: tuple[yaml.Node, ...] = ()) -> None:
+  """Raises ValueError on what cannot be read, or not without a loss.
+
+  That is a mapping that has a key twice or holds itself, and a tag that does
+  not fit its value.
+  """
   if node in above:
     raise ValueError(
         f'{source}: {path.rstrip(".")} refers to what it is part of.')
   above += (node,)
   if isinstance(node, yaml.SequenceNode):
     for item in node.value:
-      _check_keys(item, source, is_of_lines, path, above)
+      _check_nodes(loader, item, source, is_of_lines, path, above)
+  if isinstance(node, yaml.ScalarNode):
+    _check_tag(loader, node, source, path)
   if not isinstance(node, yaml.MappingNode):
     return
   lines: dict[str, int] = {}
@@ -136,7 +149,19 @@ def _check_keys(node: yaml.Node, source: str, is_of_lines: bool,
             f'{source}: {path}{name} is given twice{where}. The last would win '
             'and what the first holds be lost: make them one.')
       lines[name] = line
-    _check_keys(value, source, is_of_lines, f'{path}{name}.', above)
+    _check_nodes(
+        loader, value, source, is_of_lines, f'{path}{name}.', above)
+
+
+def _check_tag(loader: _Loader, node: yaml.ScalarNode, source: str,
+               path: str) -> None:
+  try:
+    loader.construct_object(node)
+  except (ValueError, LookupError, AttributeError) as error:
+    tag = node.tag.replace(_STANDARD, '!!')
+    raise ValueError(
+        f'{source}: {path.rstrip(".")} is tagged {tag}, which '
+        f'{rules.show(node.value)} is not. Leave the tag out.') from error
 
 
 def _leaves(types: typing.Iterable[Any]) -> set[Any]:
@@ -162,6 +187,8 @@ def _typed(value: Any, types: set[Any]) -> Any:
   takes_numbers = float in types or str not in types
   if takes_numbers and _NUMBER.fullmatch(value):
     number = float(value)
+    if math.isinf(number):
+      return str(value)
     is_whole = int in types and float not in types and number.is_integer()
     return int(number) if is_whole else number
   return str(value)

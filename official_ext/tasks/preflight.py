@@ -88,6 +88,11 @@ def _match_files(input_path: str | Sequence[str], where: str) -> list[str]:
       f"Give the path of your TFRecords, for example --params_override="
       f"{where}.input_path='/path/to/train*', or task.data_dir=/path/to/folder "
       'for shards named train-* and validation-*.')
+  if not input_path:
+    raise ValueError(
+        f'{where} names no data: task.data_dir, {where}.input_path and '
+        'tfds_name are empty. Set task.data_dir=/path/to/folder for shards '
+        'named train-* and validation-*; . is the current folder.')
   if ',' in str(input_path) or '[' in str(input_path):
     fix += (' Of an input_path, commas part patterns; in a name, write [,] and '
             '[[] for them. A data_dir is taken as it is.')
@@ -116,6 +121,9 @@ def _check_files_records(task: configs.ImageClassificationTask,
   if size > _READ_WHOLE_BYTES:
     files = files[::-(-len(files) // _SAMPLED_FILES)]
     limit = _SAMPLED_RECORDS_PER_FILE
+  is_other, other = (
+      ('not compressed', 'tfrecord') if data.file_type == 'tfrecord_compressed'
+      else ('compressed', 'tfrecord_compressed'))
   open_file = dataset_fn.pick_dataset_fn(data.file_type)
   count, counted = 0, {}
   for file in files:
@@ -131,8 +139,8 @@ def _check_files_records(task: configs.ImageClassificationTask,
     except (tf.errors.OpError, message.DecodeError) as error:
       raise ValueError(
           f'{where}: {file} cannot be read as a TFRecord file of '
-          f'tf.train.Example ({errors.reason(error)}). If it is compressed '
-          'with gzip, set file_type=tfrecord_compressed.') from error
+          f'tf.train.Example ({errors.reason(error)}). If it is {is_other} '
+          f'with gzip, set {where}.file_type={other}.') from error
     if limit < 0:
       counted[file] = count - before
   if not count:

@@ -47,12 +47,14 @@ def build(params: cfg.ExperimentConfig) -> tf.distribute.Strategy:
         all_reduce_alg=runtime.all_reduce_alg,
         num_gpus=runtime.num_gpus,
         tpu_address=runtime.tpu)
-  except (ValueError, tf.errors.OpError) as error:
+  except (ValueError, OSError, tf.errors.OpError) as error:
+    name = runtime.distribution_strategy
+    if name == 'tpu':
+      name += f' with runtime.tpu={runtime.tpu!r}'
     raise ValueError(
-        f'runtime.distribution_strategy={runtime.distribution_strategy} '
-        f'cannot be built here: {errors.reason(error)}. Use one_device, '
-        'mirrored, multi_worker_mirrored or tpu, as the machine has '
-        'it.') from error
+        f'runtime.distribution_strategy={name} cannot be built here: '
+        f'{errors.reason(error)}. Use one_device, mirrored, '
+        'multi_worker_mirrored or tpu, as the machine has it.') from error
   if num_workers > 1 and is_chief(strategy):
     _warn_of_few_files(params.task.train_data, num_workers)
   return strategy

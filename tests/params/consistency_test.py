@@ -8,6 +8,14 @@ from official_ext.params import experiment
 OPTIMIZATION = 'trainer.optimizer_config'
 RATE = f'{OPTIMIZATION}.learning_rate'
 STEPWISE = f'{RATE}.type=stepwise,{RATE}.stepwise.values=[1,0.1]'
+ADAMW = f'{OPTIMIZATION}.optimizer.adamw'
+DATA = 'task.train_data'
+PRIVACY = ('task.differential_privacy_config.clipping_norm=1,'
+           'task.differential_privacy_config.noise_multiplier=0.1')
+VIT = 'task.model.backbone.type=vit,task.model.backbone.vit'
+RANDAUGMENT = (
+    'AutoContrast,Brightness,Color,Contrast,Cutout,Equalize,Invert,Posterize,'
+    'Rotate,Sharpness,ShearX,ShearY,Solarize,SolarizeAdd,TranslateX,TranslateY')
 MIXED = 'task.losses.soft_labels=true,task.losses.one_hot=false'
 
 
@@ -44,7 +52,52 @@ def load(override, name='vit_imagenet'):
     (f'{OPTIMIZATION}.optimizer.adamw.clipnorm=1,'
      f'{OPTIMIZATION}.optimizer.adamw.clipvalue=1',
      'adamw has clipnorm and clipvalue, but '
-     '.*optimizer.adamw.clipnorm=null'),
+     '.*optimizer.adamw.clipvalue=null'),
+    *((f'{ADAMW}.gradient_clip_norm=1,{ADAMW}.{name}=1',
+       f'adamw has {name} and gradient_clip_norm, but gradients are clipped '
+       'in one way. Set .*adamw.gradient_clip_norm=0, for')
+      for name in ('clipnorm', 'clipvalue', 'global_clipnorm')),
+    *((f'{PRIVACY},{ADAMW}.{name}=1',
+       f'differential_privacy_config clips gradients by its clipping_norm, but '
+       f'{ADAMW}.{name} is set too. Set {ADAMW}.{name}={off}.$')
+      for name, off in (('clipnorm', 'null'), ('clipvalue', 'null'),
+                        ('global_clipnorm', 'null'),
+                        ('gradient_clip_norm', '0'))),
+    (f'{DATA}.aug_type.type=randaug,'
+     f'{DATA}.aug_type.randaug.exclude_ops=[{RANDAUGMENT}]',
+     f'exclude_ops names all 16 operations, which leaves none. Take one out, '
+     f'or set {DATA}.aug_type=null'),
+    (f'{DATA}.random_erasing.min_aspect=3',
+     'min_aspect is 3, but must be a number above 0 and at most 1'),
+    ('runtime.all_reduce_alg=ring', "all_reduce_alg is 'ring', but with "
+     'runtime.distribution_strategy mirrored must be nccl or hierarchical_co'),
+    ('runtime.distribution_strategy=multi_worker_mirrored,'
+     'runtime.all_reduce_alg=hierarchical_copy', "is 'hierarchical_copy', but "
+     'with runtime.distribution_strategy multi_worker_mirrored must be ring'),
+    (f'{VIT}.pos_embed_shape=[14,14]',
+     r'vit.pos_embed_shape is \[14, 14\], which counts patches alone, but '
+     "task.model.backbone.vit.pooler is 'token', which adds a class token. "
+     'Leave it out, or set task.model.backbone.vit.pooler=gap'),
+    (f'{VIT}.pooler=none,task.model.backbone.vit.output_encoded_tokens=false',
+     'output_encoded_tokens is false, but with pooler none'),
+    (f'{VIT}.pooler=gap,task.init_checkpoint=a,'
+     'task.init_checkpoint_modules=all_but_head',
+     'init_checkpoint_modules is all_but_head, but the backbone vit is loaded '
+     "by Model Garden, which takes 'all' or 'backbone'"),
+    (f'{DATA}.is_multilabel=true,{MIXED},{DATA}.mixup_and_cutmix.prob=1',
+     'mixup_and_cutmix mixes images of one label each, but task.train_data.'
+     'is_multilabel is true. Set task.train_data.mixup_and_cutmix=null'),
+    (f"{DATA}.is_multilabel=true,task.data_dir='',{DATA}.tfds_name=mnist,"
+     f'{DATA}.tfds_split=train,task.validation_data.tfds_name=mnist',
+     'is_multilabel is true, but the images of TFDS have one label each'),
+    (f"task.data_dir='',{DATA}.tfds_name=mnist,{DATA}.tfds_as_supervised=true",
+     'tfds_as_supervised is true, but .* read images and labels by name'),
+    ('task.losses.use_binary_cross_entropy=true',
+     'use_binary_cross_entropy is true, which Model Garden computes of mixed '
+     'images alone. Set task.train_data.mixup_and_cutmix'),
+    ('task.losses.use_binary_cross_entropy=true,task.losses.one_hot=false,'
+     f'{DATA}.mixup_and_cutmix.prob=1',
+     'makes labels soft: set task.losses.soft_labels=true'),
     (f'{RATE}.type=constant',
      'constant.learning_rate is not set. Set it; unasked it would be 0.1'),
     (f'{STEPWISE},{RATE}.stepwise.boundaries=[]', 'boundaries is .., but must'),
@@ -77,6 +130,15 @@ def test_what_an_experiment_brings_does_not_stand_in_a_trial_s_way():
     'task.validation_data.num_examples=10', 'task.model.num_classes=3',
     f'{OPTIMIZATION}.optimizer.adamw.clipnorm=1',
     'task.model.backbone.type=resnet,task.model.input_size=[225,225,3]',
+    f'{VIT}.pos_embed_shape=[14,14],task.model.backbone.vit.pooler=gap',
+    # With several labels per image no setting of the losses is asked for.
+    f'{DATA}.is_multilabel=true',
+    f'{DATA}.is_multilabel=true,{MIXED}',
+    f'{PRIVACY},{OPTIMIZATION}.ema.average_decay=0.9',
+    f'{MIXED},task.losses.use_binary_cross_entropy=true,'
+    f'{DATA}.mixup_and_cutmix.prob=1',
+    'runtime.distribution_strategy=multi_worker_mirrored,'
+    'runtime.all_reduce_alg=ring',
 ])
 def test_what_goes_together_is_taken(override):
   load(override)

@@ -1,5 +1,7 @@
 """Tests of what YAML gives, and what a field takes of it."""
 
+import re
+
 import pytest
 import yaml
 
@@ -123,6 +125,92 @@ def test_a_key_that_is_given_twice_in_an_override(override, key):
 def test_what_is_no_configuration(tmp_path, text, message):
   with pytest.raises(ValueError, match=message):
     load_file(tmp_path, text)
+
+
+DIGITS_TOO_MANY = '9' * 5_000
+
+
+@pytest.mark.parametrize('text, shown', [
+    (DIGITS_TOO_MANY, f"'{DIGITS_TOO_MANY[:76]}..."),
+    (f'-{DIGITS_TOO_MANY}', f"'-{DIGITS_TOO_MANY[:75]}..."),
+    (f'0x{DIGITS_TOO_MANY}', f"'0x{DIGITS_TOO_MANY[:74]}..."),
+    ('1e999', "'1e999'")])
+def test_a_number_that_no_field_holds_is_shown_as_it_was_written(
+    tmp_path, text, shown):
+  for load in (
+      lambda: load_file(tmp_path, f'trainer: {{train_steps: {text}}}'),
+      lambda: experiment.load(
+          DIGITS, params_override=f'trainer.train_steps={text}')):
+    with pytest.raises(ValueError) as raised:
+      load()
+    assert (f'trainer.train_steps is {shown}, but must be a whole number'
+            in str(raised.value))
+  params = experiment.load(DIGITS, params_override=f'task.data_dir={text}')
+  assert params.task.data_dir == text
+
+
+@pytest.mark.parametrize('tag, value', [
+    ('int', 'x'), ('float', 'x'), ('bool', 'x'), ('timestamp', 'x'),
+    ('int', DIGITS_TOO_MANY)])
+def test_a_tag_that_does_not_fit_its_value(tmp_path, tag, value):
+  with pytest.raises(ValueError, match=(
+      f'^{tmp_path}/mine.yaml: trainer.train_steps is tagged !!{tag}, which '
+      f"'{value[:9]}.* is not. Leave the tag out.$")) as raised:
+    load_file(tmp_path, f'trainer: {{train_steps: !!{tag} "{value}"}}')
+  assert len(str(raised.value)) < 300
+
+
+@pytest.mark.parametrize('override', [
+    'task.data_dir=&x', 'trainer.seed=1, task.data_dir=&x', 'task.data_dir=*x',
+    'task.data_dir=&x y', 'task.data_dir=!x', 'task.data_dir=@x'])
+def test_what_means_something_to_yaml_needs_quotes(override):
+  value = override.rpartition('=')[2]
+  with pytest.raises(ValueError, match=(
+      'A value with one of .* needs quotes, inside of those for the shell: '
+      f"task.data_dir='{re.escape(value)}'$")):
+    experiment.load(DIGITS, params_override=override)
+  params = experiment.load(DIGITS, params_override=f"task.data_dir='{value}'")
+  assert params.task.data_dir == value
+
+
+@pytest.mark.parametrize('override', [
+    'task.data_dir=foo.yaml', 'trainer.seed=1,task.data_dir=foo.yaml',
+    'task: {data_dir: foo.yaml}', 'task:\n  data_dir: foo.yaml'])
+def test_a_value_that_ends_like_a_file_is_a_value(override):
+  params = experiment.load(DIGITS, params_override=override)
+  assert params.task.data_dir == 'foo.yaml'
+
+
+@pytest.mark.parametrize('override', [
+    'task.model.input_size[0]=32', 'trainer.seed=1, task[1000000000000]=1',
+    'a[]=1'])
+def test_an_entry_of_a_list_is_not_set_alone(override):
+  with pytest.raises(ValueError, match='an entry of a list. Set the whole'):
+    experiment.load(DIGITS, params_override=override)
+
+
+def test_deep_nesting_is_no_traceback():
+  with pytest.raises(ValueError, match='cannot be read|there is no key'):
+    experiment.load(DIGITS, params_override=f'{"a." * 5_000}a=1')
+
+
+def test_a_file_whose_name_looks_like_a_setting(tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  (tmp_path / 'seed=3.yaml').write_text('trainer: {seed: 3}')
+  params = experiment.load(DIGITS, params_override='seed=3.yaml')
+  assert params.trainer.seed == 3
+
+
+def test_a_folder_is_no_file(tmp_path):
+  folder = tmp_path / 'dir.yaml'
+  folder.mkdir()
+  with pytest.raises(ValueError, match=(
+      f'^{folder} cannot be read: .*[Ii]s a directory.$')):
+    experiment.load(DIGITS, params_override=str(folder))
+  with pytest.raises(ValueError, match=(
+      f'^--config_file={folder} is a folder. Name a YAML file in it, such as '
+      f'{folder}/params.yaml.$')):
+    experiment.load(DIGITS, [str(folder)])
 
 
 def test_a_file_that_is_not_there():

@@ -34,6 +34,30 @@ def test_no_file_matches(tmp_path):
     check(f"task.data_dir='{tmp_path}'")
 
 
+def test_no_data_are_named():
+  with pytest.raises(ValueError, match=(
+      '^task.train_data names no data: task.data_dir, '
+      'task.train_data.input_path and tfds_name are empty. Set task.data_dir='
+      '/path/to/folder for shards named train-. and validation-.; . is the '
+      'current folder.$')):
+    check("task.data_dir=''")
+
+
+def test_what_is_said_of_a_compression_that_a_file_has_not(tmp_path):
+  path = tmp_path / 'train-00000-of-00001'
+  records_for_tests.write(path, [records_for_tests.example(9)])
+  with pytest.raises(ValueError, match=(
+      'If it is not compressed with gzip, set '
+      'task.train_data.file_type=tfrecord.$')):
+    check(f"task.data_dir='{tmp_path}'",
+          'task.train_data.file_type=tfrecord_compressed')
+  path.write_bytes(gzip.compress(path.read_bytes()))
+  with pytest.raises(ValueError, match=(
+      'If it is compressed with gzip, set '
+      'task.train_data.file_type=tfrecord_compressed.$')):
+    check(f"task.data_dir='{tmp_path}'")
+
+
 def test_a_path_without_a_wildcard_must_be_a_file(tmp_path):
   for path in (tmp_path, tmp_path / 'missing'):
     with pytest.raises(ValueError, match='is not a file'):

@@ -1,6 +1,7 @@
 """The strategy of the configuration, held against the machine."""
 
 import json
+import urllib.error
 
 import models
 from official.common import distribute_utils
@@ -35,8 +36,26 @@ def test_xla_without_a_gpu_is_said_to_do_nothing(caplog):
   assert 'runtime.enable_xla has no effect' in caplog.text
 
 
-def test_a_strategy_that_the_machine_has_not():
-  params = load(**{'runtime.all_reduce_alg': 'ring'})
+def test_a_tpu_that_cannot_be_reached(monkeypatch):
+  params = load(**{'runtime.distribution_strategy': 'tpu', 'runtime.tpu': 'x'})
+
+  def fail(**_):
+    raise urllib.error.URLError('Name or service not known')
+
+  monkeypatch.setattr(distribute_utils, 'get_distribution_strategy', fail)
+  with pytest.raises(ValueError, match=(
+      "^runtime.distribution_strategy=tpu with runtime.tpu='x' cannot be built "
+      'here: .*Name or service not known>. Use one_device')):
+    strategies.build(params)
+
+
+def test_a_strategy_that_the_machine_has_not(monkeypatch):
+  params = load(**{'runtime.num_gpus': '0'})
+
+  def fail(**_):
+    raise ValueError('no such device')
+
+  monkeypatch.setattr(distribute_utils, 'get_distribution_strategy', fail)
   with pytest.raises(ValueError, match=(
       'distribution_strategy=mirrored cannot be built here.*Use one_device')):
     strategies.build(params)

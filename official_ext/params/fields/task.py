@@ -51,10 +51,10 @@ def _callables(module: Any) -> list[str]:
 _ACTIVATIONS = sorted({
     'gelu', 'simple_swish', 'hard_swish', 'relu6', 'hard_sigmoid', 'identity',
     'mish', *_callables(tf_keras.activations)})
-_RANDAUGMENT = (
+RANDAUGMENT = frozenset((
     'AutoContrast', 'Equalize', 'Invert', 'Rotate', 'Posterize', 'Solarize',
     'Color', 'Contrast', 'Brightness', 'Sharpness', 'ShearX', 'ShearY',
-    'TranslateX', 'TranslateY', 'Cutout', 'SolarizeAdd')
+    'TranslateX', 'TranslateY', 'Cutout', 'SolarizeAdd'))
 # Without those of detection and segmentation, which move boxes and masks.
 _AUTOAUGMENT = ('v0', 'test', 'simple', 'reduced_cifar10', 'svhn',
                 'reduced_imagenet', 'vit', 'deit3_three_augment')
@@ -228,8 +228,8 @@ TABLE: dict[type, dict[str, rules.Rule]] = {
         'magnitude_std': rules.number(at_least=0, at_most=_MAX_MAGNITUDE),
         'prob_to_apply': rules.probability(null='always'),
         'exclude_ops': rules.several(
-            rules.choice(_RANDAUGMENT),
-            f'a list of names among {", ".join(_RANDAUGMENT)}'),
+            rules.choice(RANDAUGMENT),
+            f'a list of names among {", ".join(sorted(RANDAUGMENT))}'),
     },
     common.AutoAugment: {
         'augmentation_name': rules.choice(_AUTOAUGMENT),
@@ -240,7 +240,7 @@ TABLE: dict[type, dict[str, rules.Rule]] = {
         'probability': rules.probability(),
         'min_area': rules.number(above=0, at_most=1),
         'max_area': rules.number(above=0, at_most=1),
-        'min_aspect': rules.number(above=0),
+        'min_aspect': rules.number(above=0, at_most=1),
     },
     common.MixupAndCutmix: {
         'mixup_alpha': rules.number(at_least=0, at_most=_MAX_BETA),
