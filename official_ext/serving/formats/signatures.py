@@ -30,6 +30,8 @@ EMPTY_BATCH = 'the request has no images'
 NO_IMAGE = 'a tf.Example has no image: it needs the bytes feature'
 # Images that are decoded at once.
 _PARALLEL_IMAGES = 32
+# Where images are decoded, cropped and resized.
+_HOST = 'cpu:0'
 
 
 class ServingModule(export_base.ExportModule):
@@ -48,13 +50,15 @@ class ServingModule(export_base.ExportModule):
       orientations: exif_orientation.APPLY turns photographs as their EXIF data
         say, as those of the training data were.
     """
-    def classify(images, model):
-      del model  # Its variables alone are saved; here, its layers are needed.
+    # Traced once, for whichever signature calls it.
+    @tf.function
+    def classify(images):
       return keras_model(images, training=False)
 
     super().__init__(
         params=params, model=weights_tree.mirror(keras_model),
-        inference_step=classify)
+        # The variables alone are saved; here, the layers are needed.
+        inference_step=lambda images, model: classify(images))
     self._image_size = tuple(params.task.model.input_size[:2])
     self._class_names = list(class_names)
     self._top_k = min(top_k, len(self._class_names))
@@ -91,14 +95,14 @@ class ServingModule(export_base.ExportModule):
     """Does as `preprocess`, for uint8 [height, width, 3], RGB."""
     return self._parse(self._parse_any, image)
 
-  def preprocess_example(self, serialized: tf.Tensor) -> tf.Tensor:
-    """Does as `preprocess`, for a serialised tf.Example, string []."""
+  def read_example(self, serialized: tf.Tensor) -> tf.Tensor:
+    """Returns the image file in a serialised tf.Example, both string []."""
     features = tf.io.parse_single_example(serialized, {
         self._example_key: tf.io.FixedLenFeature([], tf.string, '')})
     encoded = features[self._example_key]
     with tf.control_dependencies([tf.debugging.Assert(
         tf.strings.length(encoded) > 0, [NO_IMAGE, self._example_key])]):
-      return self.preprocess(tf.identity(encoded))
+      return tf.identity(encoded)
 
   def _parse(self, parser: parsing.Parser, image: tf.Tensor) -> tf.Tensor:
     return parsing.evaluation_image(parser, {
@@ -121,7 +125,7 @@ class ServingModule(export_base.ExportModule):
     with tf.control_dependencies([tf.debugging.Assert(
         tf.size(images) > 0, [EMPTY_BATCH])]):
       images = tf.identity(images)
-    with tf.device('cpu:0'):
+    with tf.device(_HOST):
       images = tf.map_fn(
           preprocess, images,
           fn_output_signature=tf.TensorSpec([*self._image_size, 3], tf.float32),
@@ -152,11 +156,21 @@ class ServingModule(export_base.ExportModule):
     Returns:
       Concrete functions by signature name.
     """
+    # Traced once for both kinds of files. It is no attribute, of which the
+    # SavedModel would keep another copy.
+    @tf.function
+    def preprocess(encoded):
+      # A function does not inherit the device of its caller.
+      with tf.device(_HOST):
+        return self.preprocess(encoded)
+
     kinds = {
-        'image_bytes': (self.preprocess, [None], tf.string),
+        'image_bytes': (preprocess, [None], tf.string),
         'image_tensor': (
             self.preprocess_tensor, [None, None, None, 3], tf.uint8),
-        'tf_example': (self.preprocess_example, [None], tf.string),
+        'tf_example': (
+            lambda serialized: preprocess(self.read_example(serialized)),
+            [None], tf.string),
     }
     return {name: self._function(kind, *kinds[kind])
             for kind, name in function_keys.items()}

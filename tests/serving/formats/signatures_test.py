@@ -1,5 +1,6 @@
 """Tests of the answers: as the evaluation's, for images of every kind."""
 
+import collections
 import io
 
 import handmade_images
@@ -10,6 +11,7 @@ import pytest
 import records_for_tests
 import short_runs
 import tensorflow as tf
+from tensorflow.python.saved_model import loader_impl
 import tf_keras
 
 from data_prep import exif_orientation as conversion
@@ -190,6 +192,18 @@ def test_a_batch_is_its_images(serve):
     np.testing.assert_allclose(
         serve['default']([image])['logits'][0], together[index],
         rtol=0, atol=1e-5)
+
+
+def test_the_signatures_share_what_they_have_in_common(export_dir):
+  meta_graph, = loader_impl.parse_saved_model(f'{export_dir}/1').meta_graphs
+  nodes = [node for function in meta_graph.graph_def.library.function
+           for node in function.node_def]
+  count = collections.Counter(node.op for node in nodes)
+  # The patches are cut once for three signatures, a crop decoded once for two.
+  assert count['Conv2D'] == count['DecodeAndCropJpeg'] == 1
+  assert {node.device for node in nodes
+          if 'Jpeg' in node.op or 'Resize' in node.op} == {
+              '/device:CPU:0'}
 
 
 def test_several_labels_per_image(trained_dir, trained):
