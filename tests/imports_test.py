@@ -35,7 +35,8 @@ ORDER = {
     'official_ext.modeling': [
         'layout', 'gelu', 'specs', 'costs', 'token_ops', 'token_windows',
         'hardware', 'custom_gradients', 'rematerialization', 'attention',
-        'options', 'transformer_layer', 'funnel_encoder', 'funnel_vit',
+        'options', 'random_masks', 'transformer_layer', 'funnel_encoder',
+        'funnel_vit',
     ],
     'official_ext.params.tree': [],
     'official_ext.params.fields': [

@@ -25,6 +25,7 @@ import tf_keras
 from official_ext.modeling import custom_gradients
 from official_ext.modeling import layout as layout_lib
 from official_ext.modeling import options as options_lib
+from official_ext.modeling import random_masks
 from official_ext.modeling import token_ops
 from official_ext.modeling import transformer_layer
 
@@ -108,7 +109,7 @@ class FunnelEncoder(tf_keras.layers.Layer):
     self._pos_embed = vit.AddPositionEmbs(
         posemb_init=tf_keras.initializers.RandomNormal(stddev=0.02),
         name='posembed_input')
-    self._dropout = tf_keras.layers.Dropout(self._options.dropout_rate)
+    self._dropout = random_masks.Dropout(self._options.dropout_rate)
     num_layers = sum(block.num_layers for block in self._blocks)
     self._encoder_layers = []
     for block in self._blocks:

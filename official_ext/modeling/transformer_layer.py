@@ -16,7 +16,6 @@ import functools
 from typing import Any
 
 from official.vision.modeling.layers import nn_blocks
-from official.vision.modeling.layers import nn_layers
 import tensorflow as tf
 import tf_keras
 
@@ -24,6 +23,7 @@ from official_ext.modeling import attention
 from official_ext.modeling import custom_gradients
 from official_ext.modeling import gelu
 from official_ext.modeling import options as options_lib
+from official_ext.modeling import random_masks
 from official_ext.modeling import rematerialization
 
 
@@ -135,10 +135,10 @@ class TransformerLayer(tf_keras.layers.Layer):
         functools.partial(tf_keras.layers.EinsumDense, **kernels),
         name='self_attention')
     _build(self._attention_layer, rows)
-    self._weights_dropout = tf_keras.layers.Dropout(
+    self._weights_dropout = random_masks.Dropout(
         options.attention_dropout_rate)
-    self._branch_dropout = tf_keras.layers.Dropout(options.dropout_rate)
-    self._stochastic_depth = nn_layers.StochasticDepth(
+    self._branch_dropout = random_masks.Dropout(options.dropout_rate)
+    self._stochastic_depth = random_masks.StochasticDepth(
         self._stochastic_depth_rate)
     super().build(input_shape)
 

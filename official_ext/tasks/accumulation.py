@@ -16,8 +16,8 @@ from typing import Any
 import tensorflow as tf
 
 # Runs a train step on a microbatch, with what stands in for the optimizer, and
-# returns the loss.
-Step = Callable[[Any, Any], tf.Tensor]
+# returns the loss; the last argument is the number of the microbatch, int [].
+Step = Callable[[Any, Any, tf.Tensor], tf.Tensor]
 
 
 class _Collector:
@@ -58,7 +58,7 @@ def train_step(step: Step, inputs: Any, num_microbatches: int,
     collector = _Collector()
     microbatch = tf.nest.map_structure(
         lambda tensor: tensor[index], microbatches)
-    loss += step(microbatch, collector) / num_microbatches
+    loss += step(microbatch, collector, index) / num_microbatches
     return index + 1, loss, [
         total + gradient / num_microbatches
         for total, gradient in zip(

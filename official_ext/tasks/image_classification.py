@@ -20,6 +20,7 @@ from official_ext.checkpoints import restore
 from official_ext.command_line import errors
 from official_ext.configs import image_classification as configs
 from official_ext.modeling import costs
+from official_ext.modeling import random_masks
 from official_ext.modeling import specs
 from official_ext.tasks import accumulation
 from official_ext.tasks import class_names
@@ -274,12 +275,17 @@ class ImageClassificationTask(
     """
     num_microbatches = self.task_config.gradient_accumulation_steps
     garden_step = super().train_step
-    if num_microbatches == 1:
-      return garden_step(inputs, model, optimizer, metrics)
-    return {self.loss: accumulation.train_step(
-        lambda microbatch, collector: garden_step(
-            microbatch, model, collector, metrics)[self.loss],
-        inputs, num_microbatches, optimizer, model.trainable_variables)}
+
+    def step(microbatch, collector, index):
+      with random_masks.of_microbatch(index):
+        return garden_step(microbatch, model, collector, metrics)[self.loss]
+
+    with random_masks.of_step(self.seed, optimizer.iterations):
+      if num_microbatches == 1:
+        return garden_step(inputs, model, optimizer, metrics)
+      return {self.loss: accumulation.train_step(
+          step, inputs, num_microbatches, optimizer,
+          model.trainable_variables)}
 
   def targets(self, labels: tf.Tensor) -> tf.Tensor:
     """Returns labels, int32 [B], as the losses take them: [B] or [B, C]."""

@@ -29,10 +29,13 @@ class Task(abc.ABC):
     task_config: the task's configuration, as Model Garden's tasks have it.
     data_description: what the model must know of the data that it is trained
       on; every checkpoint carries it.
+    seed: of what is random in a train step, so that a run that is resumed goes
+      on as one that never stopped; None: it depends on the process.
   """
   kind: str
   task_config: cfg.TaskConfig
   data_description: Mapping[str, Any] = types.MappingProxyType({})
+  seed: int | None = None
 
   @abc.abstractmethod
   def check_files(self, names: Sequence[str]) -> None:

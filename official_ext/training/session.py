@@ -59,6 +59,7 @@ def prepare(params: cfg.ExperimentConfig, mode: str, model_dir: str,
   # workers must be built before the first one.
   task = _task(params)
   checks.check(params, task, mode, model_dir, profile_steps)
+  task.seed = params.trainer.seed
   task.data_description = _data_description(task, mode, model_dir)
   task.compare_data(modes.data_sets(mode), model_dir)
   strategy = strategy or strategies.build(params)

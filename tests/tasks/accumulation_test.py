@@ -90,7 +90,7 @@ def test_on_two_replicas(whole):
 def test_a_weight_that_the_loss_does_not_depend_on():
   used, unused = tf.Variable(1.0), tf.Variable(2.0, name='unused')
 
-  def step(microbatch, optimizer):
+  def step(microbatch, optimizer, _):
     with tf.GradientTape() as tape:
       loss = used * tf.reduce_mean(microbatch)
     variables = [used, unused]
