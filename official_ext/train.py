@@ -39,6 +39,10 @@ _PROFILE = flags.DEFINE_bool(
     'Write a TensorBoard profile of a few training steps into the model_dir.')
 _PROFILE_STEPS = flags.DEFINE_integer(
     'profile_steps', 5, 'How many steps --profile covers.', lower_bound=1)
+_ALLOW_CHANGES = flags.DEFINE_bool(
+    'allow_changes', False,
+    'Whether a training may go on with settings that make it another one, such '
+    'as another optimizer.')
 flags.mark_flags_as_required(['experiment', 'mode', 'model_dir'])
 flags.register_validator(
     'model_dir', lambda path: path is None or bool(path.strip()),
@@ -70,7 +74,9 @@ def main(argv: Sequence[str]) -> None:
     params = experiment.load(
         FLAGS.experiment, FLAGS.config_file or (), FLAGS.params_override or '',
         tpu=FLAGS.tpu, tf_data_service=FLAGS.tf_data_service)
-    run = session.prepare(params, FLAGS.mode, FLAGS.model_dir, profile_steps)
+    run = session.prepare(
+        params, FLAGS.mode, FLAGS.model_dir, profile_steps,
+        allow_changes=_ALLOW_CHANGES.value)
   export = export_during_training.TrainingExport(params, FLAGS.model_dir)
   try:
     with errors.reported(errors.UserError):

@@ -43,9 +43,9 @@ ORDER = {
         'rules', 'task', 'backbones', 'optimization', 'trainer', 'table',
     ],
     'official_ext.params': [
-        'input_files', 'yaml_settings', 'derive', 'derived_settings',
-        'consistency', 'overrides', 'without_effect', 'former_settings',
-        'experiment',
+        'change_kinds', 'input_files', 'yaml_settings', 'derive',
+        'derived_settings', 'consistency', 'overrides', 'without_effect',
+        'former_settings', 'experiment',
     ],
     'official_ext.layouts': [
         'model_flags', 'search', 'describe', 'plan',
@@ -67,9 +67,9 @@ ORDER = {
     'official_ext.training': [
         'modes', 'event_tags', 'evaluations', 'memory', 'preemption',
         'profiling', 'throughput', 'progress', 'strategies', 'worker_folder',
-        'folder_lock', 'checks', 'step_numbers', 'weight_numbers',
-        'divergence', 'recovery', 'controller', 'trainer', 'runner',
-        'session',
+        'folder_lock', 'settings_history', 'changed_settings', 'checks',
+        'step_numbers', 'weight_numbers', 'divergence', 'recovery',
+        'controller', 'trainer', 'runner', 'session',
     ],
     'official_ext.serving.formats': [
         'names', 'extras', 'versions', 'weights_tree',

@@ -22,6 +22,7 @@ from official_ext.modeling import specs
 # The name of the metadata in tf.train.Checkpoint, and its key in the file.
 CHECKPOINT_ITEM = 'metadata'
 _KEY = f'{CHECKPOINT_ITEM}/.ATTRIBUTES/py_state'
+_STEP_KEY = 'global_step/.ATTRIBUTES/VARIABLE_VALUE'
 _FORMAT_VERSION = 1
 # The block that says what data the model was trained on. A checkpoint of an
 # earlier version lacks it: then nothing is known, and nothing is compared.
@@ -144,6 +145,24 @@ def read_data(checkpoint: str) -> dict[str, Any]:
     ValueError: if there is no readable checkpoint.
   """
   return dict((read(checkpoint) or {}).get(DATA_KEY, {}))
+
+
+def read_step(checkpoint: str) -> int | None:
+  """Reads the step of a training that a checkpoint holds.
+
+  Args:
+    checkpoint: prefix of the checkpoint.
+
+  Returns:
+    The step; None if the checkpoint does not know.
+
+  Raises:
+    ValueError: if there is no readable checkpoint.
+  """
+  with object_graph.explained_errors(checkpoint):
+    reader = tf.train.load_checkpoint(checkpoint)
+    return (int(reader.get_tensor(_STEP_KEY))
+            if reader.has_tensor(_STEP_KEY) else None)
 
 
 def check_same_architecture(

@@ -26,7 +26,6 @@ from official_ext.tasks import class_names
 
 LATEST = 'latest'
 BEST = 'best'
-_STEP_KEY = 'global_step/.ATTRIBUTES/VARIABLE_VALUE'
 
 
 @dataclasses.dataclass
@@ -152,11 +151,9 @@ def load(params: cfg.ExperimentConfig, model_dir: str | None,
     if selection.image_size and (
         list(selection.image_size) != list(params.task.model.input_size[:2])):
       params, model = _resize(params, model, selection.image_size)
-  reader = tf.train.load_checkpoint(checkpoint)
-  step = (int(reader.get_tensor(_STEP_KEY))
-          if reader.has_tensor(_STEP_KEY) else None)
-  return TrainedModel(params, model, checkpoint, step, is_ema,
-                      metadata.read_data(checkpoint))
+  return TrainedModel(
+      params, model, checkpoint, metadata.read_step(checkpoint), is_ema,
+      metadata.read_data(checkpoint))
 
 
 @contextlib.contextmanager

@@ -22,6 +22,7 @@ from official_ext.checkpoints import restore
 from official_ext.command_line import errors
 from official_ext.command_line import library_logs
 from official_ext.tasks import protocol
+from official_ext.training import changed_settings
 from official_ext.training import checks
 from official_ext.training import folder_lock
 from official_ext.training import memory
@@ -30,6 +31,7 @@ from official_ext.training import preemption
 from official_ext.training import profiling
 from official_ext.training import progress as progress_lib
 from official_ext.training import runner as runner_lib
+from official_ext.training import settings_history
 from official_ext.training import strategies
 from official_ext.training import trainer as trainer_lib
 from official_ext.training import worker_folder
@@ -37,7 +39,8 @@ from official_ext.training import worker_folder
 
 def prepare(params: cfg.ExperimentConfig, mode: str, model_dir: str,
             profile_steps: int | None = None,
-            strategy: tf.distribute.Strategy | None = None) -> Session:
+            strategy: tf.distribute.Strategy | None = None,
+            allow_changes: bool = False) -> Session:
   """Prepares a run: finds what would fail later, while it is cheap.
 
   Waits for the other workers, if the job has several.
@@ -48,6 +51,8 @@ def prepare(params: cfg.ExperimentConfig, mode: str, model_dir: str,
     model_dir: folder of the checkpoints and the logs.
     profile_steps: how many training steps to profile; None: no profile.
     strategy: how to distribute the run; None: as the configuration says.
+    allow_changes: whether a training may go on with settings that make it
+      another one.
 
   Returns:
     The run, to be executed once.
@@ -58,8 +63,15 @@ def prepare(params: cfg.ExperimentConfig, mode: str, model_dir: str,
   # Up to the strategy no TensorFlow operation may run: a strategy of several
   # workers must be built before the first one.
   task = _task(params)
+  changes = changed_settings.Changes.none(params, model_dir)
+  if modes.trains(mode):
+    changes = changed_settings.find(
+        params, model_dir, checks.latest_checkpoint(model_dir))
+  if changes.refuses(allow_changes):
+    print(changes.table(), file=sys.stderr)
   checks.check(params, task, mode, model_dir, profile_steps)
   task.seed = params.trainer.seed
+  changes.check(allow_changes)
   task.data_description = _data_description(task, mode, model_dir)
   task.compare_data(modes.data_sets(mode), model_dir)
   strategy = strategy or strategies.build(params)
@@ -67,7 +79,8 @@ def prepare(params: cfg.ExperimentConfig, mode: str, model_dir: str,
   task.check_records(modes.data_sets(mode), follows_epochs=any(
       derived.setting == 'trainer.train_steps'
       for derived in params.trainer.derived))
-  return Session(params, task, mode, model_dir, profile_steps, strategy)
+  return Session(
+      params, task, mode, model_dir, profile_steps, strategy, changes)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,6 +92,7 @@ class Session:
   model_dir: str
   profile_steps: int | None
   strategy: tf.distribute.Strategy
+  changes: changed_settings.Changes
 
   @property
   def is_chief(self) -> bool:
@@ -109,7 +123,6 @@ class Session:
       if isinstance(self.strategy, tf.distribute.MultiWorkerMirroredStrategy):
         worker_folder.check_same_checkpoint(self.strategy, model_dir)
       if modes.trains(self.mode) and self.is_chief:
-        train_utils.serialize_config(params, model_dir)
         self.task.save_data_description(model_dir)
       _seed(params)
       if params.runtime.mixed_precision_dtype:
@@ -120,7 +133,8 @@ class Session:
       progress = progress_lib.Progress()
       if self.is_chief:
         progress = progress_lib.create(terminal)
-        print(self.task.describe(), file=terminal, flush=True)
+        for text in (self.task.describe(), *self.changes.lines()):
+          print(text, file=terminal, flush=True)
       profiler = None
       if self.profile_steps is not None:
         profiler = profiling.Profiler(
@@ -191,6 +205,11 @@ class Session:
         model_dir=self.model_dir,
         write_dir=write_dir,
         enable_async_checkpointing=enable_async_checkpointing)
+    if self.is_chief and modes.trains(self.mode):
+      # Not before what is there was restored: settings that fail to go on with
+      # it do not take the place of those that it was trained with.
+      settings_history.save(
+          self.params, self.model_dir, int(trainer.global_step.numpy()))
     runner.run()
 
   def _locked(self) -> contextlib.AbstractContextManager[None]:

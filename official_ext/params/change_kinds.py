@@ -1,0 +1,146 @@
+"""What another value of a setting means for a training that goes on: one table.
+
+A training that is interrupted resumes with whatever it is given then. Which of
+the differences only concern the machine, and which make it another training,
+is entered here for every setting of an experiment.
+"""
+
+from __future__ import annotations
+
+import enum
+import fnmatch
+
+_MODEL = 'task.model'
+_BACKBONE = f'{_MODEL}.backbone.funnel_vit'
+_TRAIN_DATA = 'task.train_data'
+_OPTIMIZATION = 'trainer.optimizer_config'
+
+
+class Kind(enum.Enum):
+  """What another value means, as a table says it."""
+  HARMLESS = 'harmless'
+  # How long: harmless where the learning rate does not follow from it.
+  LENGTH = 'extends the training'
+  TRAINING = 'changes the training'
+  # Another model, unless both values come to the same one.
+  ARCHITECTURE = 'impossible'
+  # Always other variables.
+  VARIABLES = 'impossible: other variables'
+
+
+def _of(group: str, *names: str) -> tuple[str, ...]:
+  """Returns the paths of fields of a group."""
+  return tuple(f'{group}.{name}' for name in names)
+
+
+# The settings of each kind, by their paths; * stands for anything. It stands
+# for the names of fields only where these are of one kind by their nature: a
+# new field elsewhere has no kind, which a test finds.
+TABLE: dict[Kind, tuple[str, ...]] = {
+    Kind.HARMLESS: (
+        # Where things lie.
+        'task.data_dir', 'task.class_names_path',
+        *_of(_TRAIN_DATA, 'input_path', 'tfds_data_dir'),
+        # Read once, before the first step.
+        'task.init_checkpoint', 'task.init_checkpoint_modules',
+        'task.init_checkpoint_grid', 'task.init_checkpoint_resize_method',
+        f'{_MODEL}.kernel_initializer', f'{_BACKBONE}.original_init',
+        # How fast the same is computed, and with how much memory.
+        f'{_BACKBONE}.fast_path.*', f'{_BACKBONE}.gradient_checkpointing',
+        'task.gradient_accumulation_steps',
+        f'{_MODEL}.norm_activation.use_sync_bn',
+        *_of(_TRAIN_DATA, 'cache', 'prefetch_buffer_size', 'ram_budget',
+             'autotune_algorithm', 'enable_tf_data_service',
+             'tf_data_service_address', 'tf_data_service_job_name',
+             'enable_shared_tf_data_service_between_parallel_trainers',
+             'apply_tf_data_service_before_batching', 'trainer_id'),
+        'runtime.distribution_strategy', 'runtime.enable_xla',
+        'runtime.gpu_thread_mode', 'runtime.dataset_num_private_threads',
+        'runtime.per_gpu_thread_count', 'runtime.tpu', 'runtime.num_gpus',
+        'runtime.worker_hosts', 'runtime.task_index', 'runtime.all_reduce_alg',
+        'runtime.num_packs', 'runtime.run_eagerly',
+        'runtime.batchnorm_spatial_persistent',
+        'runtime.tpu_enable_xla_dynamic_padder',
+        'runtime.num_cores_per_replica', 'runtime.default_shard_dim',
+        'runtime.use_tpu_mp_strategy',
+        *_of('trainer', 'train_tf_while_loop', 'train_tf_function',
+             'eval_tf_function', 'eval_tf_while_loop', 'allow_tpu_summary',
+             'deterministic'),
+        # What is evaluated, logged, kept and exported.
+        'task.validation_data', 'task.validation_data.*', 'task.evaluation.*',
+        'task.name', 'task.allow_image_summary', 'task.model_output_keys',
+        'task.train_input_partition_dims', 'task.eval_input_partition_dims',
+        *_of('trainer', 'interval_epochs', 'steps_per_loop',
+             'summary_interval', 'checkpoint_interval', 'validation_interval',
+             'validation_steps', 'max_to_keep', 'continuous_eval_timeout',
+             'best_checkpoint_export_subdir', 'best_checkpoint_eval_metric',
+             'best_checkpoint_metric_comp', 'validation_summary_subdir',
+             'loss_upper_bound', 'loss_spike_factor', 'recovery_begin_steps',
+             'recovery_max_trials',
+             'preemption_on_demand_checkpoint', 'preemption_metadata_server',
+             'export.at_end', 'export.at_best', 'export.export_dir'),
+        # It says of others how they were set.
+        'trainer.derived',
+    ),
+    Kind.LENGTH: _of('trainer', 'train_steps', 'train_epochs'),
+    Kind.TRAINING: (
+        f'{_OPTIMIZATION}.*', 'task.losses.*',
+        'task.differential_privacy_config',
+        'task.differential_privacy_config.*', 'task.freeze_backbone',
+        # Those that check_same_architecture does not know.
+        *(f'{_MODEL}.backbone.{kind}.*' for kind in (
+            'resnet', 'dilated_resnet', 'revnet', 'efficientnet', 'spinenet',
+            'spinenet_mobile', 'mobilenet', 'mobiledet', 'vit')),
+        f'{_MODEL}.input_size', f'{_MODEL}.dropout_rate',
+        f'{_MODEL}.output_softmax',
+        *_of(f'{_MODEL}.norm_activation', 'activation', 'norm_momentum',
+             'norm_epsilon'),
+        *_of(_BACKBONE, 'transformer.attention_dropout_rate',
+             'transformer.dropout_rate', 'init_stochastic_depth_rate',
+             'crop_to_patches'),
+        *_of(_TRAIN_DATA, 'tfds_name', 'tfds_split', 'tfds_as_supervised',
+             'tfds_skip_decoding_feature', 'global_batch_size', 'is_training',
+             'drop_remainder', 'shuffle_buffer_size', 'cycle_length',
+             'block_length', 'deterministic', 'sharding', 'seed', 'dtype',
+             'is_multilabel', 'aug_rand_hflip', 'aug_crop', 'crop_area_range',
+             'aug_type', 'aug_type.*', 'three_augment', 'color_jitter',
+             'random_erasing', 'random_erasing.*', 'file_type',
+             'image_field_key', 'label_field_key', 'decode_jpeg_only',
+             'mixup_and_cutmix', 'mixup_and_cutmix.*', 'decoder', 'decoder.*',
+             'aug_policy', 'randaug_magnitude', 'center_crop_fraction',
+             'tf_resize_method', 'repeated_augment', 'num_examples',
+             'label_offset', 'weights'),
+        *_of('trainer', 'seed', 'learning_rate_scaling',
+             'reference_batch_size'),
+        'runtime.mixed_precision_dtype', 'runtime.loss_scale',
+    ),
+    Kind.ARCHITECTURE: (
+        f'{_MODEL}.num_classes', f'{_MODEL}.backbone.type',
+        *_of(_BACKBONE, 'model_name', 'layout', 'pooling', 'pool_axes',
+             'pool_query_only', 'pooler', 'representation_size', 'hidden_size',
+             'patch_size', 'transformer.mlp_dim', 'transformer.num_heads',
+             'transformer.activation', 'transformer.norm_epsilon',
+             'layer_scale_init_value'),
+    ),
+    Kind.VARIABLES: (f'{_MODEL}.add_head_batch_norm',),
+}
+
+
+def of_setting(path: str) -> Kind:
+  """Returns what another value of a setting means.
+
+  Args:
+    path: of the setting, such as 'trainer.seed'.
+
+  Returns:
+    Its kind; of one that Model Garden has in a version that the table does not
+    know, `Kind.TRAINING`, so that it does not pass unseen.
+  """
+  found = kinds(path)
+  return found[0] if found else Kind.TRAINING
+
+
+def kinds(path: str) -> list[Kind]:
+  """Returns all kinds under which the table has a setting."""
+  return [kind for kind, settings in TABLE.items()
+          if any(fnmatch.fnmatchcase(path, one) for one in settings)]
