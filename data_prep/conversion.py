@@ -130,6 +130,7 @@ def convert(inputs: Inputs, output_dir: str, options: plans.Options,
     data_set = _read_inputs(inputs, index, pixels_dir, listener)
     index.shuffle(options.seed)
     _check_duplicates(index)
+    _check_links(index)
     if options.validation_fraction:
       _hold_out(index, options.validation_fraction)
     options = _with_defaults(options, data_set)
@@ -265,6 +266,18 @@ def _check_duplicates(index: image_index.ImageIndex) -> None:
     raise ValueError(
         f'{pair[0]} and {pair[1]} are two images of the same class and name. '
         'Rename one.')
+
+
+def _check_links(index: image_index.ImageIndex) -> None:
+  """Refuses a folder that is there twice, as the class of a link too."""
+  met = {}
+  for place in index.places():
+    if not storage.is_remote(place):
+      other = met.setdefault(os.path.realpath(place), place)
+      if other != place:
+        raise ValueError(
+            f'{other} and {place} are the same, by a symbolic link: its images '
+            'would be there twice. Remove one of them.')
 
 
 def _hold_out(index: image_index.ImageIndex, fraction: float) -> None:

@@ -1,9 +1,10 @@
 """Which images are held out for validation: a choice by their content alone.
 
-Neither a label's number, a name nor the other images have a part in it, so what
-is held out stays so when classes or images are added, folders renamed or the
-order's seed changed; and byte-equal images, wherever they lie, are all held out
-or all trained on.
+Of it the file's size and middle count, so images of one size that differ only
+at their ends are on one side. Neither a label's number, a name nor the other
+images have a part in it, so what is held out stays so when classes or images
+are added, folders renamed or the order's seed changed; and byte-equal images,
+wherever they lie, are all held out or all trained on.
 """
 
 from __future__ import annotations

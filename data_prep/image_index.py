@@ -197,6 +197,12 @@ class ImageIndex:
         part if isinstance(part, str) else os.fsdecode(part) for part in row)
     return tuple(f'{folder}/{name}' for folder in folders)
 
+  def places(self) -> list[str]:
+    """Returns the folders on disk and archives that images lie in."""
+    self._flush()
+    return [os.fsdecode(place) for place, in self._database.execute(
+        'SELECT path FROM places ORDER BY path')]
+
   def hold_out(self, is_chosen: Callable[[Image], bool]) -> None:
     """Moves images from 'train' to 'validation'.
 

@@ -60,8 +60,8 @@ _SHARDS = {
     for split in records.SPLITS}
 _VALIDATION_FRACTION = flags.DEFINE_float(
     'validation_fraction', 0.0, 'Part of the images that is held out for '
-    'validation, where there are no validation images; which, their content '
-    'alone decides.', lower_bound=0.0, upper_bound=0.9)
+    'validation, where there are no validation images; which, the size and '
+    'the middle of their files alone decide.', lower_bound=0.0, upper_bound=0.9)
 _CHECK = flags.DEFINE_enum(
     'check', 'header', images.CHECKS,
     'header: read the structure of each JPEG; decode: decode its pixels too.')

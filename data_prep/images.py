@@ -20,6 +20,7 @@ from PIL import TiffImagePlugin
 from data_prep import color_profile
 from data_prep import exif_orientation
 from data_prep import jpeg_structure
+from data_prep import png_structure
 from data_prep import rgb_pixels
 
 CHECKS = ('header', 'decode')
@@ -37,6 +38,20 @@ JPEG_QUALITY = 95
 
 # What Pillow may try; its other plugins run on fewer files and more faults.
 _PILLOW_FORMATS = ('JPEG', 'PNG', 'GIF', 'BMP', 'WEBP')
+# What often stands in the place of an image, by position and signature.
+_NOT_READ = (
+    (4, b'ftyp', 'HEIC, AVIF or a video; save it as JPEG or PNG'),
+    (4, b'JXL ', 'JPEG XL; save it as JPEG or PNG'),
+    (0, b'\xff\x0a', 'JPEG XL; save it as JPEG or PNG'),
+    (4, b'jP  ', 'JPEG 2000; save it as JPEG or PNG'),
+    (0, b'8BPS', 'Photoshop; save it as JPEG or PNG'),
+    (0, b'<!DOCTYPE html', 'a web page, such as the error of a download'),
+    (0, b'<html', 'a web page, such as the error of a download'),
+    (0, b'<?xml', 'XML'),
+    (0, b'version https://git-lfs', 'a pointer of Git LFS; fetch the file by '
+     'git lfs pull'),
+)
+_LONGEST_SIGNATURE = 64  # With what blanks may stand before it.
 
 
 class CorruptImageError(ValueError):
@@ -99,7 +114,7 @@ def check(data: bytes, how: str = 'header', jpeg_quality: int = JPEG_QUALITY,
     raise CorruptImageError('zero bytes')
   form = _form(data)
   if form is None:
-    raise CorruptImageError(f'not an image: begins with {data[:4].hex(" ")}')
+    raise CorruptImageError(_what_it_is(data))
   if form != 'JPEG':
     return _reencode(
         data, form, jpeg_quality, exif_orientation.of_file(data, form)
@@ -139,7 +154,7 @@ def _form(data: bytes) -> str | None:
   """Returns the form of a file by its signature."""
   if data.startswith(jpeg_structure.START):
     return 'JPEG'
-  if data.startswith(b'\x89PNG\r\n\x1a\n'):
+  if data.startswith(png_structure.START):
     return 'PNG'
   if data.startswith((b'GIF87a', b'GIF89a')):
     return 'GIF'
@@ -151,6 +166,15 @@ def _form(data: bytes) -> str | None:
   if data.startswith(b'BM') and data[6:10] == bytes(4):
     return 'BMP'
   return None
+
+
+def _what_it_is(data: bytes) -> str:
+  """Says of a file of no form that is read what it is."""
+  start = data[:_LONGEST_SIGNATURE].lstrip().lower()
+  for position, signature, name in _NOT_READ:
+    if start.startswith(signature.lower(), position):
+      return f'not an image that is read: {name}'
+  return f'not an image: begins with {data[:4].hex(" ")}'
 
 
 def _check_pixels(width: int, height: int) -> None:
@@ -165,6 +189,11 @@ def _check_pixels(width: int, height: int) -> None:
 
 def _reencode(data: bytes, form: str, jpeg_quality: int, orientation: int
               ) -> CheckedImage:
+  if form == 'PNG':
+    try:
+      png_structure.check(data)
+    except png_structure.InvalidPngError as error:
+      raise CorruptImageError(f'PNG: {error}') from None
   if form == 'TIFF':
     # Pillow turns TIFF by itself.
     data = exif_orientation.upright_tiff(data)
@@ -219,6 +248,9 @@ def _decode(data: bytes, form: str,
   # SyntaxError, struct.error, zlib.error, IndexError and others.
   except Exception as error:  # pylint: disable=broad-except
     reason = str(error) or type(error).__name__
+    if isinstance(error, Image.DecompressionBombError):
+      # Pillow's limit is ours.
+      reason = f'TensorFlow decodes at most {MAX_PIXELS} px'
     if isinstance(error, Image.UnidentifiedImageError):
       # Its message holds an address, which differs from run to run.
       reason = 'cannot be identified'

@@ -40,7 +40,9 @@ _STRAY_SUFFIXES = frozenset({
     '.txt', '.csv', '.tsv', '.xml', '.json', '.jsonl', '.md', '.yaml', '.yml',
     '.html', '.htm', '.log', '.pdf', '.py', '.sh', '.mat', '.npy', '.npz',
     '.pkl', '.db', '.ini', '.url', '.lnk', '.rst', '.lock', '.m', '.md5',
-    '.sha256'})
+    '.sha256', '.bak'})
+# Of an editor, the image before its last change.
+_BACKUP_END = '~'
 _SIGNATURE_BYTES = 16
 _REPORT_EVERY = 1000
 
@@ -109,6 +111,8 @@ def _stray_reason(path: str) -> str:
     return 'CIFAR: give it as --input, under the name it is published by'
   if path.lower().endswith(containers.COMPRESSED):
     return 'a compressed file: extract it if it holds images'
+  if path.endswith(_BACKUP_END):
+    return 'a backup copy'
   suffix = os.path.splitext(path)[1].lower()
   if suffix in _STRAY_SUFFIXES:
     return f'a {suffix} file'

@@ -69,7 +69,8 @@ class Kind:
 
 def every() -> list[Kind]:
   """Returns a file of every kind."""
-  return [*_jpegs(), *_pngs(), *_tiffs(), *_bmps(), *_others()]
+  return [*_jpegs(), *_pngs(), *_tiffs(), *_bmps(), *_others(),
+          *_damaged()]
 
 
 def over_white(colors: np.ndarray) -> np.ndarray:
@@ -257,6 +258,33 @@ def _tiffs() -> Iterator[Kind]:
   yield Kind('TIFF', 'RGB', 8, 'two pages', _save(
       _image(COLORS), 'TIFF', save_all=True, append_images=[_image(GRAYS)]),
              COLORS)
+
+
+def _damaged() -> Iterator[Kind]:
+  """Yields files that are broken, or of a size that is not taken."""
+  jpeg, png = (_save(_image(COLORS), form) for form in ('JPEG', 'PNG'))
+  pixels = bytearray(png)
+  pixels[png.index(b'IDAT') + 4 + 5] ^= 1
+  header_of_thumbnail = handmade_images.with_exif(
+      jpeg[:2] + jpeg[-2:], handmade_images.exif(1) + jpeg)
+  for form, other, data in (
+      ('JPEG', 'the second half missing', jpeg[:len(jpeg) // 2]),
+      ('JPEG', 'its end marker missing', jpeg[:-2]),
+      ('JPEG', 'nothing but a thumbnail in its EXIF', header_of_thumbnail),
+      ('JPEG', 'one pixel wide', _save(Image.new('RGB', (1, 9)), 'JPEG')),
+      ('JPEG', '20,000 x 20,000 px', _of_sides(jpeg, 20_000)),
+      ('PNG', 'the second half missing', png[:len(png) // 2]),
+      ('PNG', 'its end chunk missing', png[:-12]),
+      ('PNG', 'pixels that do not fit their checksum', bytes(pixels)),
+      ('PNG', 'one pixel high', _save(Image.new('RGB', (9, 1)), 'PNG')),
+      ('BMP', 'the second half missing', _save(_image(COLORS), 'BMP')[:400])):
+    yield Kind(form, 'RGB', 8, other, data, None)
+
+
+def _of_sides(jpeg: bytes, side_px: int) -> bytes:
+  """Returns a JPEG file whose header claims other sides."""
+  at = jpeg.index(b'\xff\xc0') + 5
+  return jpeg[:at] + struct.pack('>HH', side_px, side_px) + jpeg[at + 4:]
 
 
 def _tiff(channels: str, bits: int, other: str, samples: np.ndarray,

@@ -31,6 +31,7 @@ from official_ext.serving.formats import names
 from official_ext.serving.formats import write
 from official_ext.serving.runtimes import classifier
 from official_ext.tasks import exif_orientation
+from official_ext.tasks import image_header
 from official_ext.tasks import normalization
 from official_ext.trained import trained_model
 
@@ -147,7 +148,8 @@ def _refused(kind: image_kinds.Kind, server: PixelServer) -> str:
   try:
     server.predicted(kind.data)
   except ValueError as error:
-    return f'refused: {str(error).rpartition(": ")[2]}'
+    start = f'{image_header.NOT_AN_IMAGE}: '
+    return f'refused: {str(error).removeprefix(start)}'
   raise ValueError(f'{kind.name}: predict answers what the server refuses.')
 
 

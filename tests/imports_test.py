@@ -13,12 +13,12 @@ ORDER = {
     'data_prep': [
         'command_process', 'storage', 'tfrecord_file', 'records',
         'wording', 'class_names', 'digits_to_tfrecord', 'jpeg_structure',
-        'exif_orientation', 'color_profile', 'tiff_kinds', 'rgb_pixels',
-        'images', 'cifar', 'containers', 'image_index', 'hold_out', 'scan',
-        'imagenet_labels', 'folder_tree', 'sources', 'plan', 'shards',
-        'process_pool', 'beam_pipeline', 'manifest', 'conversion',
-        'conversion_report', 'imagenet_to_tfrecord', 'benchmark_conversion',
-        'verification', 'verify_tfrecords',
+        'png_structure', 'exif_orientation', 'color_profile', 'tiff_kinds',
+        'rgb_pixels', 'images', 'cifar', 'containers', 'image_index',
+        'hold_out', 'scan', 'imagenet_labels', 'folder_tree', 'sources',
+        'plan', 'shards', 'process_pool', 'beam_pipeline', 'manifest',
+        'conversion', 'conversion_report', 'imagenet_to_tfrecord',
+        'benchmark_conversion', 'verification', 'verify_tfrecords',
     ],
     'official_ext.legacy_keras': [],
     'official_ext.command_line': [

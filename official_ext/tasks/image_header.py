@@ -15,6 +15,9 @@ from official_ext.tasks import image_parts
 MAX_PIXELS = 89_478_485
 NOT_AN_IMAGE = 'not a JPEG, PNG or BMP image that can be decoded'
 TOO_LARGE = 'the image claims more pixels than are decoded'
+# As in the conversion: a crop of one pixel leaves nothing.
+MIN_SIDE_PX = 2
+TOO_SMALL = 'the image has fewer than 2 px on a side'
 
 # Bytes up to the end of what is read here of every file.
 _HEADER = 34
@@ -32,7 +35,7 @@ _OTHERS = (
 
 
 def check(encoded: tf.Tensor, max_pixels: int = MAX_PIXELS) -> tf.Tensor:
-  """Refuses what is no image, or too large a one.
+  """Refuses what is no image, or too small or too large a one.
 
   Args:
     encoded: string [], the bytes of a file.
@@ -44,7 +47,7 @@ def check(encoded: tf.Tensor, max_pixels: int = MAX_PIXELS) -> tf.Tensor:
   Raises:
     tf.errors.InvalidArgumentError: if the bytes do not begin as a JPEG, PNG or
       BMP file does, are a BMP file with a palette, 16 bits or unusual masks, or
-      claim a size of 0 or of more than `max_pixels`.
+      claim a side of less than MIN_SIDE_PX or more than `max_pixels`.
   """
   sides = tf.cast(_sides(encoded), tf.float32)
   # In float32: the product of two int32 may wrap around.
@@ -54,7 +57,11 @@ def check(encoded: tf.Tensor, max_pixels: int = MAX_PIXELS) -> tf.Tensor:
       name='is_image')
   is_small = tf.debugging.Assert(
       pixels <= max_pixels, [TOO_LARGE, sides], name='is_small')
-  with tf.control_dependencies([is_image, is_small]):
+  with tf.control_dependencies([is_image]):
+    is_large = tf.debugging.Assert(
+        tf.reduce_all(sides >= MIN_SIDE_PX), [TOO_SMALL, sides],
+        name='is_large')
+  with tf.control_dependencies([is_image, is_small, is_large]):
     return tf.identity(encoded)
 
 

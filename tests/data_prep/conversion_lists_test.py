@@ -100,6 +100,24 @@ def test_folders_that_lead_to_no_image_are_named(folder, tmp_path):
   assert 'license/000.jpg' in conversions.labels(tmp_path / 'out', 'train')
 
 
+def test_a_class_folder_that_is_a_link_to_another_is_refused(folder, tmp_path):
+  (tmp_path / 'elsewhere').mkdir()
+  image_trees.write(tmp_path / 'elsewhere/1.jpg', image_trees.encode(900))
+  (folder / 'linked').symlink_to(tmp_path / 'elsewhere')
+  # A link is as good as a folder.
+  conversions.convert(folder, tmp_path / 'out')
+  assert conversions.labels(tmp_path / 'out', 'train')['linked/1.jpg'] == 3
+  (folder / 'zebra').symlink_to('a')
+  with pytest.raises(ValueError, match=(
+      f'{folder}/a and {folder}/zebra are the same, by a symbolic link')):
+    conversions.convert(folder, tmp_path / 'again')
+  (folder / 'zebra').unlink()
+  (folder / 'zebra').symlink_to(tmp_path / 'elsewhere')
+  with pytest.raises(ValueError, match='linked and .*zebra are the same'):
+    conversions.convert(folder, tmp_path / 'again')
+  assert not conversions.files(tmp_path / 'again')
+
+
 def test_an_input_given_twice(folder, tmp_path):
   with pytest.raises(ValueError, match='are the same input'):
     conversions.convert(
@@ -123,6 +141,8 @@ def test_stray_files_are_named_and_left_out(folder, tmp_path):
   for name in ('.DS_Store', 'a/Thumbs.db', 'a/._000.jpg', 'list.txt',
                '__MACOSX/a/000.jpg', 'a/notes', 'archive.zip'):
     image_trees.write(folder / name, b'x')
+  for name in ('a/000.jpg~', 'a/000.jpg.bak'):
+    image_trees.write(folder / name, image_trees.encode(899))
   # Not by their names, but by what they are, images.
   image_trees.write(folder / 'a/no_suffix', image_trees.encode(900))
   image_trees.write(folder / 'a/odd.suffix', image_trees.encode(901))
@@ -131,7 +151,8 @@ def test_stray_files_are_named_and_left_out(folder, tmp_path):
   assert {row['file'] for row in conversions.listed(
       tmp_path / 'out', 'left_out.jsonl')} == {
           'in/.DS_Store', 'in/a/Thumbs.db', 'in/a/._000.jpg', 'in/list.txt',
-          'in/__MACOSX/a/000.jpg', 'in/a/notes', 'in/archive.zip'}
+          'in/__MACOSX/a/000.jpg', 'in/a/notes', 'in/archive.zip',
+          'in/a/000.jpg~', 'in/a/000.jpg.bak'}
   assert {'a/no_suffix', 'a/odd.suffix'} < set(
       conversions.images(tmp_path / 'out', 'train'))
 

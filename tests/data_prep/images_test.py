@@ -84,7 +84,10 @@ def test_the_name_of_the_form_is_told_by_its_content():
 
 @pytest.mark.parametrize('data, reason', [
     (b'', 'zero bytes'),
-    (b'<html>not found</html>', 'not an image: begins with 3c 68 74 6d'),
+    (b'\n<HTML>not found</html>', 'not an image that is read: a web page'),
+    (b'version https://git-lfs.github.com/spec/v1', 'by git lfs pull'),
+    (b'\0\0\0\x18ftypheic', 'HEIC, AVIF or a video; save it as JPEG'),
+    (b'nothing', 'not an image: begins with 6e 6f 74 68'),
     (image_trees.encode(1)[:-50], 'JPEG: truncated'),
     (save(smooth(), 'PNG')[:-40], 'PNG: '),
     (save(smooth(), 'GIF')[:60], 'GIF: '),
@@ -94,7 +97,9 @@ def test_the_name_of_the_form_is_told_by_its_content():
     (save(Image.new('F', (4, 4)), 'TIFF'), 'whose range is not known'),
     (image_trees.encode(1, width=1, height=9), 'sides of at least 2 px'),
     (image_trees.encode(1, 'PNG', width=9, height=1), 'sides of at least 2 px'),
-    (b'\x89PNG\r\n\x1a\n' + bytes(90), 'PNG: cannot be identified'),
+    (b'\x89PNG\r\n\x1a\n' + bytes(90), 'PNG: the checksum of a chunk'),
+    (save(Image.new('1', (13_378, 13_378)), 'PNG'),
+     '^PNG: TensorFlow decodes at most 178956970 px$'),
 ])
 @pytest.mark.parametrize('how', images.CHECKS)
 def test_corrupt_images_have_a_reason(data, reason, how):

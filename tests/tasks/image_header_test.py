@@ -8,6 +8,7 @@ from PIL import Image
 import pytest
 import tensorflow as tf
 
+from data_prep import images
 from official_ext.tasks import image_header
 
 PIXELS = np.full([2, 2, 4], 200)
@@ -28,6 +29,24 @@ def saved(image_format):
     saved('PNG'), saved('JPEG'), saved('BMP')], ids=lambda data: '')
 def test_what_is_taken(data):
   assert image_header.check(tf.constant(data)).numpy() == data
+
+
+@pytest.mark.parametrize('image_format', ['JPEG', 'PNG', 'BMP'])
+@pytest.mark.parametrize('size', [(1, 1), (1, 9), (9, 1), (2, 2)])
+def test_a_side_of_one_pixel_is_refused_as_in_the_conversion(
+    image_format, size):
+  encoded = io.BytesIO()
+  Image.new('RGB', size).save(encoded, image_format)
+  data = encoded.getvalue()
+  if min(size) > 1:
+    assert image_header.check(tf.constant(data)).numpy() == data
+    images.check(data)
+    return
+  with pytest.raises(tf.errors.InvalidArgumentError,
+                     match='fewer than 2 px on a side'):
+    image_header.check(tf.constant(data))
+  with pytest.raises(images.CorruptImageError, match='sides of at least 2 px'):
+    images.check(data)
 
 
 def os2_header():
