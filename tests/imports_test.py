@@ -51,8 +51,8 @@ ORDER = {
         'model_flags', 'search', 'describe', 'plan',
     ],
     'official_ext.checkpoints': [
-        'object_graph', 'variable_names', 'position_embedding', 'metadata',
-        'sources', 'describe', 'restore',
+        'integrity', 'choose', 'tidy', 'object_graph', 'variable_names',
+        'position_embedding', 'metadata', 'sources', 'describe', 'restore',
     ],
     'official_ext.tasks': [
         'class_names', 'image_parts', 'image_header', 'image_files',
@@ -66,9 +66,10 @@ ORDER = {
     ],
     'official_ext.training': [
         'modes', 'event_tags', 'evaluations', 'memory', 'preemption',
-        'profiling', 'throughput', 'progress', 'strategies', 'worker_folder',
-        'folder_lock', 'settings_history', 'changed_settings', 'checks',
-        'step_numbers', 'weight_numbers', 'divergence', 'recovery',
+        'profiling', 'throughput', 'progress', 'strategies', 'start_folder',
+        'worker_folder', 'folder_lock', 'settings_history', 'changed_settings',
+        'checks', 'step_numbers', 'weight_numbers', 'divergence', 'recovery',
+        'new_checkpoints',
         'controller', 'trainer', 'runner', 'session',
     ],
     'official_ext.serving.formats': [

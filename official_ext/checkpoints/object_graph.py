@@ -17,6 +17,8 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import trackable_object_graph_pb2
 
+from official_ext.checkpoints import choose
+from official_ext.checkpoints import integrity
 from official_ext.command_line import paths
 
 _GRAPH_KEY = '_CHECKPOINTABLE_OBJECT_GRAPH'
@@ -26,9 +28,6 @@ _VALUE = 'VARIABLE_VALUE'
 Node = TypeVar('Node')
 # Returns the objects below one, by the names of the edges.
 Children = Callable[[Node], Mapping[str, Node]]
-
-# What TensorFlow's reader raises on damaged files, depending on the damage.
-_READ_ERRORS = (tf.errors.OpError, IndexError, RuntimeError, ValueError)
 
 
 def find(path: str) -> str:
@@ -40,16 +39,15 @@ def find(path: str) -> str:
       SavedModel or with a folder `checkpoint`.
 
   Returns:
-    The prefix of the newest checkpoint there.
+    The prefix of the newest whole checkpoint there.
 
   Raises:
-    ValueError: if there is none.
+    ValueError: if there is none, or the prefix is of a damaged one.
   """
   paths.check_no_pattern('the checkpoint', path)
   # In Model Garden's exports a folder, in a training a file.
   below = os.path.join(path, 'checkpoint')
-  newest = tf.train.latest_checkpoint(
-      below if tf.io.gfile.isdir(below) else path)
+  newest = choose.newest(below if tf.io.gfile.isdir(below) else path)
   if newest:
     return newest
   prefixes = [path, os.path.join(path, 'variables', 'variables')]
@@ -59,7 +57,8 @@ def find(path: str) -> str:
                  for version in sorted(filter(str.isdigit, versions), key=int,
                                        reverse=True)]
   for prefix in prefixes:
-    if tf.io.gfile.exists(f'{prefix}.index'):
+    if integrity.files(prefix):
+      choose.check(prefix)
       return prefix
   what = ('the folder holds no checkpoint' if tf.io.gfile.isdir(path)
           else 'there is no such folder or checkpoint')
@@ -101,7 +100,7 @@ def explained_errors(path: str, key: str | None = None) -> Iterator[None]:
   """
   try:
     yield
-  except _READ_ERRORS as error:
+  except integrity.READ_ERRORS as error:
     message = (f'{path} is damaged: {key} cannot be read ({error}).' if key
                else f'{path} is not a checkpoint that can be read: {error}')
     raise ValueError(message) from error

@@ -16,6 +16,7 @@ import tensorflow as tf
 import tf_keras
 
 from official_ext import registry_imports  # noqa: F401
+from official_ext.checkpoints import choose
 from official_ext.checkpoints import metadata
 from official_ext.checkpoints import object_graph
 from official_ext.checkpoints import restore
@@ -181,7 +182,7 @@ def _find(params: cfg.ExperimentConfig, model_dir: str | None,
           'with trainer.best_checkpoint_export_subdir and '
           'best_checkpoint_eval_metric. Use --checkpoint=latest.')
     folder = os.path.join(model_dir, subdir)
-  newest = tf.train.latest_checkpoint(folder)
+  newest = choose.newest(folder)
   if not newest:
     raise ValueError(
         f'--checkpoint={checkpoint}: there is no checkpoint in {folder} yet; '

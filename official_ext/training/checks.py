@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-import os
 
 from absl import logging
 from official.core import config_definitions as cfg
 import tensorflow as tf
 
+from official_ext.checkpoints import choose
 from official_ext.checkpoints import metadata
 from official_ext.checkpoints import object_graph
 from official_ext.command_line import errors
@@ -125,24 +125,13 @@ def latest_checkpoint(model_dir: str) -> str | None:
     model_dir: folder of the training.
 
   Returns:
-    Its prefix; None if there is none.
+    The prefix of the newest whole one; None if there is none at all.
 
   Raises:
-    ValueError: if there are some, but no file that names the newest, or the
-      path is none of a folder.
+    ValueError: if there are some, but none is whole, or the path is none of a
+      folder.
   """
   if tf.io.gfile.exists(model_dir) and not tf.io.gfile.isdir(model_dir):
     raise ValueError(f'--model_dir={model_dir} is not a folder.')
   paths.check_no_pattern('--model_dir', model_dir)
-  newest = tf.train.latest_checkpoint(model_dir)
-  if newest:
-    return newest
-  found = sorted(tf.io.gfile.glob(os.path.join(model_dir, 'ckpt-*.index')))
-  if found:
-    raise ValueError(
-        f'{model_dir} holds {os.path.basename(found[-1])}, but its file '
-        '`checkpoint`, which names the newest, is missing or damaged. Going on '
-        'would begin at step 0 and overwrite it. Write the line '
-        f'model_checkpoint_path: "{os.path.basename(found[-1])[:-6]}" into it, '
-        'or choose another --model_dir.')
-  return None
+  return choose.newest(model_dir)

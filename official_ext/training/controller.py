@@ -6,7 +6,7 @@ often than it evaluates would never evaluate.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import orbit
@@ -55,6 +55,7 @@ class Controller(orbit.Controller):
 
   def __init__(self, *, steps_per_loop: int,
                is_evaluated: Callable[[int], bool] = lambda step: True,
+               new_checkpoints: Callable[..., Iterator[str]] | None = None,
                **settings):
     """Initialises the controller.
 
@@ -62,12 +63,15 @@ class Controller(orbit.Controller):
       steps_per_loop: steps between two reports; a loop ends at a multiple.
       is_evaluated: whether the evaluation of a step is on record, so that one
         that was interrupted is made up for.
+      new_checkpoints: takes the arguments of `evaluate_continuously` and gives
+        the checkpoints to evaluate; None: there are none.
       **settings: of Orbit's controller.
     """
     super().__init__(
         steps_per_loop=lambda step: steps_per_loop - step % steps_per_loop,
         **settings)
     self._is_evaluated = is_evaluated
+    self._new_checkpoints = new_checkpoints
 
   def train_and_evaluate(self, train_steps: int, eval_steps: int = -1,
                          eval_interval: int | None = None):
@@ -90,6 +94,30 @@ class Controller(orbit.Controller):
       step = min(step - step % eval_interval + eval_interval, train_steps)
       self.train(steps=step, checkpoint_at_completion=step == train_steps)
       output = self.evaluate(steps=eval_steps)
+    return output
+
+  def evaluate_continuously(self, steps: int = -1,
+                            timeout: float | None = None,
+                            timeout_fn: Callable[[], bool] | None = None):
+    """Evaluates the checkpoints that a training writes beside.
+
+    Args:
+      steps: batches of an evaluation; -1: all.
+      timeout: seconds to wait for a new one; None: for ever.
+      timeout_fn: whether to end then; None: yes.
+
+    Returns:
+      What the last evaluation returned; None if there was none.
+    """
+    output = None
+    for checkpoint in self._new_checkpoints(timeout, timeout_fn):
+      try:
+        with self.strategy.scope():
+          self.evaluator.checkpoint.restore(checkpoint)
+      except tf.errors.NotFoundError:
+        # Deleted by the training since it was chosen: a newer one is there.
+        continue
+      output = self.evaluate(steps)
     return output
 
 

@@ -17,6 +17,7 @@ from official_ext.training import controller as controller_lib
 from official_ext.training import divergence
 from official_ext.training import evaluations
 from official_ext.training import modes
+from official_ext.training import new_checkpoints
 from official_ext.training import preemption
 from official_ext.training import recovery
 from official_ext.training import trainer as trainer_lib
@@ -53,10 +54,19 @@ class Runner(train_lib.OrbitExperimentRunner):
         controller_cls=functools.partial(
             controller_lib.Controller,
             is_evaluated=lambda step: step in evaluations.steps(
-                validation_dir)),
+                validation_dir),
+            new_checkpoints=functools.partial(
+                new_checkpoints.watch, model_dir, watch)),
         **settings)
+    if not modes.trains(self._mode):
+      with self.strategy.scope():
+        trainer.initialize()
 
-  def _maybe_build_checkpoint_manager(self) -> controller_lib.CheckpointManager:
+  def _maybe_build_checkpoint_manager(
+      self) -> controller_lib.CheckpointManager | None:
+    if not modes.trains(self._mode):
+      # It would believe TensorFlow's note of the newest checkpoint.
+      return None
     trainer = self.params.trainer
     return controller_lib.CheckpointManager(
         self.trainer.checkpoint,

@@ -17,6 +17,7 @@ from official.modeling import performance
 import tensorflow as tf
 import tf_keras
 
+from official_ext.checkpoints import choose
 from official_ext.checkpoints import metadata
 from official_ext.checkpoints import restore
 from official_ext.command_line import errors
@@ -32,6 +33,7 @@ from official_ext.training import profiling
 from official_ext.training import progress as progress_lib
 from official_ext.training import runner as runner_lib
 from official_ext.training import settings_history
+from official_ext.training import start_folder
 from official_ext.training import strategies
 from official_ext.training import trainer as trainer_lib
 from official_ext.training import worker_folder
@@ -120,6 +122,8 @@ class Session:
     """
     params, model_dir = self.params, self.model_dir
     with self._explained(), self._locked():
+      if modes.trains(self.mode) and self.is_chief:
+        start_folder.prepare(params.trainer, model_dir)
       if isinstance(self.strategy, tf.distribute.MultiWorkerMirroredStrategy):
         worker_folder.check_same_checkpoint(self.strategy, model_dir)
       if modes.trains(self.mode) and self.is_chief:
@@ -184,7 +188,7 @@ class Session:
           trainer_cls=functools.partial(
               trainer_lib.Trainer, progress=progress, watch=watch,
               profiler=profiler, on_best=on_best, model_dir=self.model_dir))
-    checkpoint = tf.train.latest_checkpoint(self.model_dir)
+    checkpoint = choose.newest(self.model_dir)
     if checkpoint and metadata.read(checkpoint) is None:
       try:
         metadata.check_same_variables(checkpoint, trainer.model)
@@ -245,7 +249,7 @@ class Session:
         metrics=self.task.metrics(),
         throughput=trainer.throughput,
         peak_memory=memory.measure(),
-        checkpoint=tf.train.latest_checkpoint(self.model_dir),
+        checkpoint=choose.newest(self.model_dir),
         log_dir=os.path.normpath(self.model_dir))
 
 

@@ -13,6 +13,7 @@ import orbit
 import tensorflow as tf
 import tf_keras
 
+from official_ext.checkpoints import choose
 from official_ext.checkpoints import metadata
 from official_ext.tasks import protocol
 from official_ext.training import divergence
@@ -92,7 +93,7 @@ class Trainer(base_trainer.Trainer):
 
   def initialize(self):
     """Begins from the checkpoint of the training, or else as Model Garden."""
-    checkpoint = self._model_dir and tf.train.latest_checkpoint(self._model_dir)
+    checkpoint = self._model_dir and choose.newest(self._model_dir)
     if checkpoint:
       self.checkpoint.restore(checkpoint)
     else:

@@ -14,10 +14,9 @@ import tempfile
 
 import tensorflow as tf
 
+from official_ext.checkpoints import choose
 from official_ext.checkpoints import restore
-
-# What Model Garden remembers the best evaluation in.
-_BEST_METRICS = 'info.json'
+from official_ext.training import start_folder
 
 
 @contextlib.contextmanager
@@ -37,11 +36,12 @@ def enter(model_dir: str, best_subdir: str, is_chief: bool) -> Iterator[str]:
     yield model_dir
     return
   with tempfile.TemporaryDirectory() as folder:
-    metrics = os.path.join(model_dir, best_subdir, _BEST_METRICS)
+    metrics = os.path.join(model_dir, best_subdir, start_folder.BEST_METRICS)
     if best_subdir and tf.io.gfile.exists(metrics):
       os.makedirs(os.path.join(folder, best_subdir))
       tf.io.gfile.copy(
-          metrics, os.path.join(folder, best_subdir, _BEST_METRICS))
+          metrics,
+          os.path.join(folder, best_subdir, start_folder.BEST_METRICS))
     yield folder
 
 
@@ -56,7 +56,7 @@ def check_same_checkpoint(strategy: tf.distribute.Strategy,
   Raises:
     restore.LoadError: if the workers find different ones.
   """
-  path = tf.train.latest_checkpoint(model_dir)
+  path = choose.newest(model_dir)
   # ckpt-STEP
   step = int(path.rsplit('-', maxsplit=1)[1]) if path else 0
   steps = strategy.gather(

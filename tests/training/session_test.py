@@ -138,17 +138,15 @@ def test_another_task_is_not_ours(tmp_path):
 
 
 @pytest.mark.long
-def test_a_damaged_list_of_checkpoints_is_no_reason_to_begin_again(
-    digits_dir, tmp_path):
+def test_a_damaged_list_of_checkpoints_is_written_anew(digits_dir, tmp_path):
   run(load(digits_dir, steps=10), 'train', tmp_path)
-  (tmp_path / 'checkpoint').write_text('garbage')
-  with pytest.raises(ValueError, match=(
-      'holds ckpt-10.index, but its file `checkpoint`.*is missing or damaged')):
-    run(load(digits_dir, steps=20), 'train', tmp_path)
-  # As the message says to fix it.
-  (tmp_path / 'checkpoint').write_text('model_checkpoint_path: "ckpt-10"')
+  (tmp_path / 'checkpoint').write_text('')
+  evaluated = run(load(digits_dir), 'eval', tmp_path)
+  assert int(evaluated.global_step.numpy()) == 10
+  assert (tmp_path / 'checkpoint').read_text() == ''
   trainer = run(load(digits_dir, steps=12), 'train', tmp_path)
   assert int(trainer.global_step.numpy()) == 12
+  assert tf.train.latest_checkpoint(tmp_path) == f'{tmp_path}/ckpt-12'
 
 
 def test_folders_that_cannot_be_used(digits_dir, tmp_path):
@@ -193,6 +191,11 @@ def test_training_goes_on_where_it_stopped(digits_dir, tmp_path, capfd):
               'learning_rate=0.003')
   run(load(digits_dir, steps=10, extra=constant), 'train', tmp_path)
   assert 'training from step 0 to 10' in capfd.readouterr().out
+  # What is damaged is no reason to stop, or to begin again.
+  for part, cut in (('index', None), ('data-00000-of-00001', -1)):
+    (tmp_path / f'ckpt-15.{part}').write_bytes(
+        (tmp_path / f'ckpt-10.{part}').read_bytes()[:cut])
+  (tmp_path / 'checkpoint').write_text('')
   trainer = run(
       load(digits_dir, steps=20, extra=constant), 'train', tmp_path)
   shown = capfd.readouterr().out
@@ -202,6 +205,8 @@ def test_training_goes_on_where_it_stopped(digits_dir, tmp_path, capfd):
       10: pytest.approx(0.003), 20: pytest.approx(0.003)}
   assert int(trainer.global_step.numpy()) == 20
   assert tf.train.latest_checkpoint(tmp_path).endswith('ckpt-20')
+  assert [path.name for path in sorted(tmp_path.glob('*.index'))] == [
+      'ckpt-10.index', 'ckpt-20.index', 'damaged-ckpt-15.index']
 
 
 def test_a_finished_training_is_evaluated(finished, digits_dir, capfd):
