@@ -4,7 +4,9 @@ import math
 import re
 
 import event_files
+import models
 import numpy as np
+from official.common import distribute_utils
 import pytest
 import short_runs
 import tensorflow as tf
@@ -13,6 +15,7 @@ from official_ext.command_line import errors
 from official_ext.tasks import image_classification
 from official_ext.training import event_tags
 from official_ext.training import recovery
+from official_ext.training import trainer as trainer_lib
 
 RATE = 'trainer.optimizer_config.learning_rate'
 
@@ -120,6 +123,55 @@ def test_it_goes_back_only_so_often(digits_dir, tmp_path, spoil):
       'was; before it there is .*/ckpt-2. Lower')):
     short_runs.train(
         digits_dir, tmp_path, **{**settings, 'trainer.train_steps': 6})
+
+
+@pytest.fixture
+def two_replicas(monkeypatch):
+  """Makes every run mirrored over two logical CPU devices."""
+  strategy = models.mirrored(2)
+  monkeypatch.setattr(
+      distribute_utils, 'get_distribution_strategy', lambda **_: strategy)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize('precision', ['float16', 'bfloat16'])
+def test_in_half_precision_on_two_replicas(
+    digits_dir, tmp_path, spoil, two_replicas, precision):
+  # Of the fourth step, on the first replica alone.
+  spoil(7)
+  settings = intervals(2, **{
+      'runtime.mixed_precision_dtype': precision, 'trainer.train_steps': 6})
+  if precision == 'float16':
+    settings['runtime.loss_scale'] = 'dynamic'
+  with pytest.raises(errors.UserError, match=(
+      f'at step 4 the loss is nan, .*{tmp_path}/ckpt-2[.] Lower .*batches' +
+      '(; runtime.mixed_precision_dtype=bfloat16 has .*)?[.]$')):
+    short_runs.train(digits_dir, tmp_path, **settings)
+  assert saved_steps(tmp_path) == [2]
+  trainer = short_runs.train(digits_dir, tmp_path, **{
+      **settings, 'trainer.recovery_max_trials': 1})
+  assert trainer.recovered.count == 1
+  assert saved_steps(tmp_path) == [2, 4, 6]
+  assert all_finite(f'{tmp_path}/ckpt-6')
+
+
+@pytest.mark.long
+def test_a_variable_that_is_no_number(digits_dir, tmp_path, monkeypatch):
+  begin = trainer_lib.Trainer.train_loop_begin
+
+  def spoil_variable(trainer):
+    begin(trainer)
+    if int(trainer.global_step.numpy()) == 6 and not trainer.recovered.count:
+      variable = trainer.model.trainable_variables[3]
+      variable.assign(tf.fill(variable.shape, math.nan))
+
+  monkeypatch.setattr(trainer_lib.Trainer, 'train_loop_begin', spoil_variable)
+  with pytest.raises(errors.UserError, match='at step 7 the loss is nan'):
+    short_runs.train(digits_dir, tmp_path / 'stopped', **intervals(3))
+  assert saved_steps(tmp_path / 'stopped') == [3, 6]
+  short_runs.train(digits_dir, tmp_path / 'recovered', **intervals(
+      3, **{'trainer.recovery_max_trials': 1}))
+  assert all_finite(f'{tmp_path}/recovered/ckpt-10')
 
 
 @pytest.mark.long

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 
+import numpy as np
 import tensorflow as tf
 
 from official_ext.command_line import paths
@@ -81,8 +82,10 @@ def export(trained: trained_model.TrainedModel, export_format: str,
     model_PRECISION.tflite.
 
   Raises:
-    ValueError: if the export is there, or the model cannot be exported so.
+    ValueError: if the export is there, or the model cannot be exported so, or
+      its weights are no finite numbers.
   """
+  _check_weights(trained)
   prepare(export_format, export_dir, options)
   if export_format == names.SAVED_MODEL:
     return saved_model.write(
@@ -103,6 +106,15 @@ def export(trained: trained_model.TrainedModel, export_format: str,
       file.write(contents)
     tf.io.gfile.rename(unfinished, path, overwrite=True)
   return path
+
+
+def _check_weights(trained: trained_model.TrainedModel) -> None:
+  for variable in trained.model.variables:
+    if not np.isfinite(variable.numpy()).all():
+      raise ValueError(
+          f'{trained.checkpoint} is of a training that diverged: '
+          f'{variable.name} is not finite. Export an earlier checkpoint, or '
+          'train anew.')
 
 
 def _file(export_format: str, export_dir: str, options: Options) -> str:

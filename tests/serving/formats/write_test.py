@@ -4,9 +4,11 @@ import importlib.util
 import json
 import os
 import pathlib
+import types
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from official_ext.serving.formats import calibration
 from official_ext.serving.formats import description
@@ -70,3 +72,15 @@ def test_onnx(trained, batch, tmp_path):
   check(runner, trained, batch, 1e-4)
   assert runner.description == description.describe(trained) | {
       'precision': 'float32', 'input': write.INPUT_DESCRIPTION}
+
+
+@pytest.mark.parametrize('export_format', names.FORMATS)
+def test_weights_that_are_not_finite(tmp_path, export_format):
+  model = types.SimpleNamespace(variables=[
+      tf.Variable([1.0], name='bias'),
+      tf.Variable([[0.0, np.inf]], name='head')])
+  trained = types.SimpleNamespace(model=model, checkpoint='run/ckpt-10')
+  with pytest.raises(ValueError, match=(
+      'run/ckpt-10 is of a training that diverged: head:0 is not finite. ')):
+    write.export(trained, export_format, str(tmp_path / 'export'))
+  assert not (tmp_path / 'export').exists()
