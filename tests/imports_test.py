@@ -28,6 +28,7 @@ ORDER = {
     'official_ext': [],  # Its __init__.
     'official_ext.optimization': [
         'addons_optimizers', 'layerwise', 'addons', 'runnable',
+        'moving_average',
     ],
     'official_ext.configs': [
         'backbones', 'image_classification',

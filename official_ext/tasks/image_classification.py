@@ -22,6 +22,7 @@ from official_ext.configs import image_classification as configs
 from official_ext.modeling import costs
 from official_ext.modeling import random_masks
 from official_ext.modeling import specs
+from official_ext.optimization import moving_average
 from official_ext.tasks import accumulation
 from official_ext.tasks import class_names
 from official_ext.tasks import exact_evaluation
@@ -88,6 +89,12 @@ class ImageClassificationTask(
           f'images of {model.input_size[0]} x {model.input_size[1]} px: '
           f'{errors.reason(error)}. Change task.model.input_size or '
           f'task.model.backbone.{model.backbone.type}.') from error
+
+  @classmethod
+  def create_optimizer(cls, optimizer_config, runtime_config=None,
+                       dp_config=None) -> tf_keras.optimizers.Optimizer:
+    return moving_average.create(
+        super().create_optimizer, optimizer_config, runtime_config, dp_config)
 
   def describe_data(self, known: Mapping[str, Any],
                     trains: bool) -> dict[str, Any]:
