@@ -43,6 +43,9 @@ ORDER = {
     'official_ext.params.fields': [
         'rules', 'task', 'backbones', 'optimization', 'trainer', 'table',
     ],
+    'official_ext.params.unread': [
+        'reasons', 'data', 'task', 'optimization', 'trainer',
+    ],
     'official_ext.params': [
         'change_kinds', 'input_files', 'yaml_settings', 'derive',
         'derived_settings', 'consistency', 'overrides', 'without_effect',

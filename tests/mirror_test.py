@@ -38,6 +38,9 @@ THROUGH = {
     'params/fields/table_test.py': [
         f'official_ext.params.fields.{name}' for name in (
             'backbones', 'optimization', 'rules', 'task', 'trainer')],
+    'params/without_effect_test.py': [
+        f'official_ext.params.unread.{name}' for name in (
+            'data', 'optimization', 'reasons', 'task', 'trainer')],
     'serving/formats/write_test.py': [
         'official_ext.serving.formats.names',
         'official_ext.serving.formats.single_file',

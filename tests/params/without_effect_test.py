@@ -19,6 +19,11 @@ ONE_HOT = 'task.losses.one_hot=true,task.losses.soft_labels=false'
 EMA = 'trainer.optimizer_config.ema'
 WARMUP = 'trainer.optimizer_config.warmup.linear'
 NORM = 'task.model.norm_activation'
+VIT = 'task.model.backbone.vit'
+MIXING = f'{TRAIN}.mixup_and_cutmix'
+ERASING = f'{TRAIN}.random_erasing'
+RANDAUG = f'{TRAIN}.aug_type.randaug'
+AUTOAUG = f'{TRAIN}.aug_type.autoaug'
 FAST = f'{BACKBONE}.fast_path'
 
 # A setting, why it has no effect in the experiment of the digits (or in WHERE),
@@ -58,7 +63,7 @@ CASES = (
     (f'{TRAIN}.aug_type.randaug.magnitude_std=0.5', 'does not hand it on',
      None),
     (f'{TRAIN}.aug_type.autoaug.cutout_const=9', "aug_type.type is 'randaug'",
-     f'{TRAIN}.aug_type.type=autoaug'),
+     f'{TRAIN}.aug_type.type=autoaug,{AUTOAUG}.augmentation_name=vit'),
     (f'{VALIDATION}.color_jitter=0.5', 'only training reads it', None),
     (f'{VALIDATION}.drop_remainder=false', 'evaluation takes every image',
      None),
@@ -94,7 +99,7 @@ CASES = (
     ('runtime.loss_scale=dynamic', 'scaled in float16 alone',
      'runtime.mixed_precision_dtype=float16'),
     ('runtime.all_reduce_alg=nccl', 'nothing to reduce',
-     'runtime.distribution_strategy=mirrored'),
+     'runtime.distribution_strategy=multi_worker_mirrored'),
     ('runtime.tpu_enable_xla_dynamic_padder=true', 'is not tpu',
      'runtime.distribution_strategy=tpu'),
     ('runtime.run_eagerly=true', 'nothing in Model Garden', None),
@@ -107,6 +112,90 @@ CASES = (
      'trainer.export.at_end=true'),
     ('trainer.reference_batch_size=9', 'learning_rate_scaling is none',
      'trainer.learning_rate_scaling=linear'),
+    # Numbers that switch off what is beside them.
+    *((f'{MIXING}.{name}={value}', 'prob is 0, so no image is mixed',
+       f'{MIXING}.prob=0.5') for name, value in (
+           ('mixup_alpha', 0.3), ('cutmix_alpha', 0.3), ('switch_prob', 0.3))),
+    (f'{MIXING}.prob=0.0', 'prob is 0, so no image is mixed', None),
+    (f'{MIXING}.switch_prob=0.2', 'one of mixup_alpha and cutmix_alpha is 0',
+     f'{MIXING}.mixup_alpha=0.8'),
+    (f'{ERASING}.min_area=0.1', 'probability is 0, so nothing is erased',
+     f'{ERASING}.probability=0.5'),
+    (f'{ERASING}.probability=0', 'nothing is erased', None),
+    (f'{RANDAUG}.magnitude=3', 'prob_to_apply is 0, so no image',
+     f'{RANDAUG}.prob_to_apply=0.5'),
+    (f'{RANDAUG}.cutout_const=3', 'exclude_ops names Cutout',
+     f'{RANDAUG}.exclude_ops=[Invert]'),
+    (f'{RANDAUG}.translate_const=3', 'names TranslateX and TranslateY',
+     f'{RANDAUG}.exclude_ops=[TranslateX]'),
+    (f'{AUTOAUG}.cutout_const=3', 'augmentation_name has no Cutout',
+     f'{AUTOAUG}.augmentation_name=vit'),
+    (f'{AUTOAUG}.translate_const=3', 'has neither TranslateX nor TranslateY',
+     f'{AUTOAUG}.augmentation_name=v0'),
+    (f'{TRAIN}.repeated_augment=1', 'every image is taken once', None),
+    (f'{TRAIN}.sharding=false', 'one worker reads all the data',
+     'runtime.distribution_strategy=multi_worker_mirrored'),
+    (f'{VALIDATION}.sharding=false', 'share its images themselves', None),
+    (f'{EMA}.average_decay=0', 'average_decay is 0, so the average is the wei',
+     None),
+    (f'{EMA}.start_step=1400', 'the run ends before ema.start_step',
+     'trainer.train_steps=1400'),
+    (f'{EMA}.dynamic_decay=false', 'the run ends before ema.start_step',
+     f'{EMA}.start_step=1000'),
+    (f'{EMA}.trainable_weights_only=false', 'no batch normalisation',
+     'task.model.add_head_batch_norm=true'),
+    (f'{OPTIMIZER}.adamw_layerwise.num_layers=3', 'layer_decay is 1',
+     f'{OPTIMIZER}.adamw_layerwise.layer_decay=0.9'),
+    (f'{OPTIMIZER}.radam_lookahead.sync_period=3', 'slow_step_size is 1',
+     f'{OPTIMIZER}.radam_lookahead.slow_step_size=0.9'),
+    (f'{OPTIMIZER}.radam_lookahead.slow_step_size=0.9', 'longer than the run',
+     f'{OPTIMIZER}.radam_lookahead.sync_period=5'),
+    (f'{OPTIMIZER}.lars.classic_momentum=false', 'momentum is 0',
+     f'{OPTIMIZER}.lars.momentum=0.9'),
+    (f'{RATE}.exponential.staircase=true', 'decay_rate is 1',
+     f'{RATE}.exponential.decay_rate=0.5'),
+    (f'{RATE}.exponential.decay_rate=0.9', 'before the first stair',
+     f'{RATE}.exponential.staircase=false'),
+    (f'{RATE}.polynomial.end_learning_rate=0.5', 'power is 0',
+     f'{RATE}.polynomial.power=2.0'),
+    (f'{RATE}.cosine.decay_steps=5', 'alpha is 1', f'{RATE}.cosine.alpha=0.5'),
+    (f'{RATE}.power_linear.total_decay_steps=5', 'linear_decay_fraction is 0',
+     f'{RATE}.power_linear.linear_decay_fraction=0.5'),
+    ('trainer.recovery_begin_steps=1400', 'the run ends before trainer.recov',
+     'trainer.train_steps=1400'),
+    ('trainer.loss_upper_bound=5.0', 'the run ends before trainer.recovery',
+     'trainer.recovery_begin_steps=0'),
+    ('trainer.preemption_metadata_server=http://a', 'checkpoint is false',
+     'trainer.preemption_on_demand_checkpoint=true'),
+    ('runtime.all_reduce_alg=hierarchical_copy', 'there is one device: runtim',
+     'runtime.num_gpus=2'),
+    # The sizes of Model Garden's vit are those of its presets.
+    (f'{VIT}.hidden_size=192', "from model_name, which is 'vit-b16': 768.",
+     f'{VIT}.model_name=vit-ti16'),
+    (f'{VIT}.patch_size=32', "from model_name, which is 'vit-b16': 16.",
+     f'{VIT}.model_name=vit-b32'),
+    *((f'{VIT}.transformer.{name}={value}',
+       "from model_name, which is 'vit-b16': ", f'{VIT}.model_name=vit-ti16')
+      for name, value in (('mlp_dim', 768), ('num_heads', 3))),
+    (f'{VIT}.transformer.num_layers=24', "which is 'vit-b16': 12. Leave it out",
+     f'{VIT}.model_name=vit-l16'),
+    (f'{VIT}.transformer_partition_dims=[1,1,1,1]', 'does not hand it on',
+     None),
+    (f'{VIT}.output_attention_scores=true', 'reads the pooled output', None),
+    (f'{VIT}.output_2d_feature_maps=true', 'reads the pooled output', None),
+    (f'{VIT}.output_encoded_tokens=false', 'it is for the pooler none',
+     f'{VIT}.pooler=none'),
+    # What every block of a layout has of its own.
+    (f'{BACKBONE}.transformer.mlp_dim=99', 'every block of .*layout has its ow',
+     f"{BACKBONE}.layout='B1(m128)-1'"),
+    (f'{BACKBONE}.hidden_size=128', 'every block of .*layout has its own',
+     f"{BACKBONE}.layout='B1(h128)-1'"),
+    (f'{BACKBONE}.transformer.num_heads=2', 'every block of .*layout has its',
+     f"{BACKBONE}.layout='B1(h128)-1'"),
+    (f'{BACKBONE}.model_name=vit-ti16', 'nothing is taken of the preset',
+     f'{BACKBONE}.transformer.mlp_dim=null'),
+    (f'{BACKBONE}.crop_to_patches=true', 'the patches fill',
+     'task.model.input_size=[18,16,3]'),
 )
 # What makes the setting one without effect, where the digits do not.
 WHERE = {
@@ -131,8 +220,60 @@ WHERE = {
     'runtime.all_reduce_alg=nccl': 'runtime.distribution_strategy=one_device',
     'trainer.recovery_begin_steps=5': 'trainer.recovery_max_trials=-1',
     'trainer.export.export_dir=a': 'trainer.export.at_end=false',
+    **{f'{MIXING}.{name}={value}': f'{MIXING}.prob=0' for name, value in (
+        ('mixup_alpha', 0.3), ('cutmix_alpha', 0.3), ('switch_prob', 0.3))},
+    f'{MIXING}.switch_prob=0.2': f'{MIXING}.mixup_alpha=0',
+    f'{ERASING}.min_area=0.1': f'{ERASING}.probability=0',
+    f'{RANDAUG}.magnitude=3':
+        f'{TRAIN}.aug_type.type=randaug,{RANDAUG}.prob_to_apply=0',
+    f'{RANDAUG}.cutout_const=3':
+        f'{TRAIN}.aug_type.type=randaug,{RANDAUG}.exclude_ops=[Cutout]',
+    f'{RANDAUG}.translate_const=3':
+        f'{TRAIN}.aug_type.type=randaug,{RANDAUG}.exclude_ops=['
+        'TranslateX,TranslateY]',
+    f'{AUTOAUG}.cutout_const=3': f'{TRAIN}.aug_type.type=autoaug',
+    f'{AUTOAUG}.translate_const=3':
+        f'{TRAIN}.aug_type.type=autoaug,{AUTOAUG}.augmentation_name=simple',
+    f'{EMA}.dynamic_decay=false': f'{EMA}.start_step=1400',
+    f'{OPTIMIZER}.adamw_layerwise.num_layers=3':
+        f'{OPTIMIZER}.type=adamw_layerwise,'
+        f'{OPTIMIZER}.adamw_layerwise.layer_decay=1',
+    f'{OPTIMIZER}.radam_lookahead.sync_period=3':
+        f'{OPTIMIZER}.type=radam_lookahead,'
+        f'{OPTIMIZER}.radam_lookahead.slow_step_size=1',
+    f'{OPTIMIZER}.radam_lookahead.slow_step_size=0.9':
+        f'{OPTIMIZER}.type=radam_lookahead,'
+        f'{OPTIMIZER}.radam_lookahead.sync_period=1400',
+    f'{OPTIMIZER}.lars.classic_momentum=false':
+        f'{OPTIMIZER}.type=lars,{OPTIMIZER}.lars.momentum=0',
+    f'{RATE}.exponential.staircase=true':
+        f'{RATE}.type=exponential,{RATE}.exponential.decay_rate=1,'
+        f'{RATE}.exponential.decay_steps=5',
+    f'{RATE}.exponential.decay_rate=0.9':
+        f'{RATE}.type=exponential,{RATE}.exponential.staircase=true,'
+        f'{RATE}.exponential.decay_steps=1400',
+    f'{RATE}.polynomial.end_learning_rate=0.5':
+        f'{RATE}.type=polynomial,{RATE}.polynomial.power=0',
+    f'{RATE}.cosine.decay_steps=5': f'{RATE}.cosine.alpha=1',
+    f'{RATE}.power_linear.total_decay_steps=5':
+        f'{RATE}.type=power_linear,{RATE}.power_linear.linear_decay_fraction=0',
+    'trainer.loss_upper_bound=5.0': 'trainer.recovery_begin_steps=1400',
+    'trainer.preemption_metadata_server=http://a':
+        'trainer.preemption_on_demand_checkpoint=false',
+    **{f'{VIT}.{setting}': 'task.model.backbone.type=vit' for setting in (
+        'hidden_size=192', 'patch_size=32', 'transformer.mlp_dim=768',
+        'transformer.num_heads=3', 'transformer.num_layers=24',
+        'transformer_partition_dims=[1,1,1,1]', 'output_attention_scores=true',
+        'output_2d_feature_maps=true', 'output_encoded_tokens=false')},
+    f'{BACKBONE}.transformer.mlp_dim=99':
+        f"{BACKBONE}.layout='B1(m128)-1(m64)'",
+    f'{BACKBONE}.hidden_size=128': f"{BACKBONE}.layout='B1(h128)-1(h64)'",
+    f'{BACKBONE}.transformer.num_heads=2':
+        f"{BACKBONE}.layout='B1(h128)-1(a4)'",
+    f'{BACKBONE}.model_name=vit-ti16':
+        f"{BACKBONE}.layout='B1(h128)-1(h64)',{BACKBONE}.patch_size=4,"
+        f'{BACKBONE}.transformer.mlp_dim=9',
 }
-
 
 
 
@@ -170,6 +311,15 @@ def test_what_no_run_reads_is_refused():
       '^runtime.run_eagerly is true, but has no effect: nothing in Model '
       "Garden's driver reads it. Leave it out.$")):
     experiment.load(DIGITS, params_override='runtime.run_eagerly=true')
+
+
+def test_a_size_that_model_gardens_vit_would_not_have_is_refused():
+  with pytest.raises(ValueError, match=(
+      f'^{VIT}.transformer.num_layers is 3, but has no effect: Model Garden.s '
+      "vit takes it from model_name, which is 'vit-b16': 12. Leave it out, or "
+      'set task.model.backbone.type=funnel_vit, which has sizes of its own.$')):
+    experiment.load('vit_imagenet_pretrain', params_override=(
+        f'{VIT}.transformer.num_layers=3'))
 
 
 def test_what_this_run_does_not_read_is_warned_of(caplog):

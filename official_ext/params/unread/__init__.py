@@ -1,0 +1,1 @@
+"""Settings that a run does not read: one table, by what they are of."""
