@@ -26,10 +26,11 @@ import numpy as np
 from tensorboard.compat.proto import event_pb2
 import tensorflow as tf
 
+from official_ext.training import event_tags
+
 # Where Model Garden's driver writes the logs of the training.
 TRAIN_SUBDIR = 'train'
 VALIDATION_SUBDIR = 'validation'
-_PREFIX = 'events.out.tfevents.'
 # What TensorFlow's profiler leaves beside a profile.
 _EMPTY_SUFFIX = '.profile-empty'
 _SCALARS = 'scalars'
@@ -174,7 +175,8 @@ def _find(folder: str) -> list[str]:
     return []
   return [os.path.join(folder, name)
           for name in sorted(tf.io.gfile.listdir(folder))
-          if name.startswith(_PREFIX) and not name.endswith(_EMPTY_SUFFIX)]
+          if name.startswith(event_tags.PREFIX) and
+          not name.endswith((_EMPTY_SUFFIX, event_tags.RESTART_SUFFIX))]
 
 
 def _load(path: str) -> Iterator[tuple[float, list[tuple[int, str, float]]]]:

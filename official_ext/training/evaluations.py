@@ -6,6 +6,8 @@ import os
 
 import tensorflow as tf
 
+from official_ext.training import event_tags
+
 
 def steps(folder: str) -> set[int]:
   """Reads at which steps evaluations were logged.
@@ -17,7 +19,7 @@ def steps(folder: str) -> set[int]:
     The steps.
   """
   found = set()
-  for path in tf.io.gfile.glob(os.path.join(folder, 'events.out.tfevents.*')):
+  for path in tf.io.gfile.glob(os.path.join(folder, f'{event_tags.PREFIX}*')):
     try:
       for event in tf.compat.v1.train.summary_iterator(path):
         if event.summary.value:

@@ -15,6 +15,11 @@ RECOVERIES = 'recovery/recoveries'
 # Images that an evaluation counted.
 NUM_IMAGES = 'num_images'
 
+# How the names of event files begin, and how those end that hold no values:
+# they say where a training went on.
+PREFIX = 'events.out.tfevents.'
+RESTART_SUFFIX = '.restart'
+
 
 def top_k_accuracy(k: int) -> str:
   """Returns Model Garden's name of a top-k accuracy other than top-1."""

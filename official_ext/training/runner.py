@@ -20,7 +20,11 @@ from official_ext.training import modes
 from official_ext.training import new_checkpoints
 from official_ext.training import preemption
 from official_ext.training import recovery
+from official_ext.training import restarts
 from official_ext.training import trainer as trainer_lib
+
+# Where Model Garden's runner logs the training.
+_TRAIN_SUBDIR = 'train'
 
 
 class Runner(train_lib.OrbitExperimentRunner):
@@ -61,6 +65,11 @@ class Runner(train_lib.OrbitExperimentRunner):
     if not modes.trains(self._mode):
       with self.strategy.scope():
         trainer.initialize()
+    elif step := int(trainer.global_step.numpy()):
+      restarts.take_back(os.path.join(write_dir, _TRAIN_SUBDIR), step)
+      if modes.evaluates(self._mode):
+        restarts.take_back(os.path.join(
+            write_dir, params.trainer.validation_summary_subdir), step)
 
   def _maybe_build_checkpoint_manager(
       self) -> controller_lib.CheckpointManager | None:
