@@ -72,9 +72,8 @@ ORDER = {
         'modes', 'event_tags', 'evaluations', 'restarts', 'memory',
         'preemption', 'profiling', 'throughput', 'progress', 'strategies',
         'start_folder', 'worker_folder', 'folder_lock', 'settings_history',
-        'changed_settings', 'checks', 'step_numbers', 'weight_numbers', 'divergence', 'recovery',
-        'new_checkpoints',
-        'controller', 'trainer', 'runner', 'session',
+        'changed_settings', 'checks', 'step_numbers', 'weight_numbers',
+        'divergence', 'recovery', 'new_checkpoints', 'controller', 'trainer', 'runner', 'session',
     ],
     'official_ext.serving.formats': [
         'names', 'extras', 'versions', 'weights_tree',
