@@ -73,7 +73,8 @@ ORDER = {
         'preemption', 'profiling', 'throughput', 'progress', 'strategies',
         'start_folder', 'worker_folder', 'folder_lock', 'settings_history',
         'changed_settings', 'checks', 'step_numbers', 'weight_numbers',
-        'divergence', 'recovery', 'new_checkpoints', 'controller', 'trainer', 'runner', 'session',
+        'divergence', 'recovery', 'new_checkpoints', 'controller', 'trainer',
+        'runner', 'session',
     ],
     'official_ext.serving.formats': [
         'names', 'extras', 'versions', 'weights_tree',
