@@ -57,6 +57,7 @@ ORDER = {
     'official_ext.checkpoints': [
         'integrity', 'choose', 'tidy', 'object_graph', 'variable_names',
         'position_embedding', 'metadata', 'sources', 'describe', 'restore',
+        'resume',
     ],
     'official_ext.tasks': [
         'class_names', 'image_parts', 'image_header', 'image_files',

@@ -16,16 +16,31 @@ import tensorflow as tf
 class CheckpointManager(tf.train.CheckpointManager):
   """Saves at the first chance after each multiple of its interval."""
 
-  def __init__(self, *args: Any, **settings: Any):
+  def __init__(self, *args: Any,
+               restore: Callable[[str], None] | None = None, **settings: Any):
     """Initialises the manager.
 
     Args:
       *args: of TensorFlow's manager.
+      restore: goes on from a checkpoint, by its prefix; None: as TensorFlow.
       **settings: of TensorFlow's manager, which must have a
         `checkpoint_interval`.
     """
     super().__init__(*args, **settings)
     self._newest_step: int | None = None
+    self._restore = restore
+
+  def restore_or_initialize(self):
+    """Restores the newest checkpoint, or begins.
+
+    Returns:
+      The prefix of the checkpoint; None if there is none.
+    """
+    newest = self.latest_checkpoint
+    if newest is None or self._restore is None:
+      return super().restore_or_initialize()
+    self._restore(newest)
+    return newest
 
   def save(self, checkpoint_number=None, check_interval=True, options=None):
     """Saves, as TensorFlow's manager, if it is time.

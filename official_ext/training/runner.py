@@ -83,7 +83,8 @@ class Runner(train_lib.OrbitExperimentRunner):
         max_to_keep=trainer.max_to_keep,
         step_counter=self.trainer.global_step,
         checkpoint_interval=trainer.checkpoint_interval,
-        init_fn=self.trainer.initialize)
+        init_fn=self.trainer.initialize,
+        restore=self.trainer.restore)
 
   def run(self) -> tuple[tf_keras.Model, Mapping[str, Any]]:
     """Drives the controller as Model Garden's runner does.
@@ -135,7 +136,7 @@ class Runner(train_lib.OrbitExperimentRunner):
           self._configuration, diverged, checkpoints, count)) from diverged
     self._went_back_to = checkpoint
     num_read = int(trainer.global_step.numpy()) + recovered.skipped_batches
-    trainer.checkpoint.restore(checkpoint)
+    trainer.restore(checkpoint)
     step = int(trainer.global_step.numpy())
     recovered.add(count + 1, num_read - step)
     trainer.forget()

@@ -82,7 +82,8 @@ def prepare(params: cfg.ExperimentConfig, mode: str, model_dir: str,
       derived.setting == 'trainer.train_steps'
       for derived in params.trainer.derived))
   return Session(
-      params, task, mode, model_dir, profile_steps, strategy, changes)
+      params, task, mode, model_dir, profile_steps, strategy, changes,
+      allow_changes)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,6 +96,7 @@ class Session:
   profile_steps: int | None
   strategy: tf.distribute.Strategy
   changes: changed_settings.Changes
+  allow_changes: bool
 
   @property
   def is_chief(self) -> bool:
@@ -187,7 +189,8 @@ class Session:
               self.params, write_dir),
           trainer_cls=functools.partial(
               trainer_lib.Trainer, progress=progress, watch=watch,
-              profiler=profiler, on_best=on_best, model_dir=self.model_dir))
+              profiler=profiler, on_best=on_best, model_dir=self.model_dir,
+              allow_changes=self.allow_changes))
     checkpoint = choose.newest(self.model_dir)
     if checkpoint and metadata.read(checkpoint) is None:
       try:

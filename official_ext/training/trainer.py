@@ -15,6 +15,7 @@ import tf_keras
 
 from official_ext.checkpoints import choose
 from official_ext.checkpoints import metadata
+from official_ext.checkpoints import resume
 from official_ext.tasks import protocol
 from official_ext.training import divergence
 from official_ext.training import event_tags
@@ -45,7 +46,8 @@ class Trainer(base_trainer.Trainer):
                watch: preemption.Watch,
                profiler: profiling.Profiler | None = None,
                on_best: Callable[[], None] | None = None,
-               model_dir: str | None = None, **kwargs):
+               model_dir: str | None = None, allow_changes: bool = False,
+               **kwargs):
     """Initialises the trainer.
 
     Args:
@@ -60,6 +62,7 @@ class Trainer(base_trainer.Trainer):
       on_best: what to call once a new best checkpoint is written.
       model_dir: folder of the training, whose newest checkpoint to begin
         from if the folder that this worker writes to has none.
+      allow_changes: whether what a checkpoint lacks may begin anew.
       **kwargs: of Model Garden's trainer.
     """
     super().__init__(config, task, model, optimizer, *args, **kwargs)
@@ -69,6 +72,8 @@ class Trainer(base_trainer.Trainer):
     self._profiler = profiler
     self._on_best = on_best
     self._model_dir = model_dir
+    self._allow_changes = allow_changes
+    self._trains = kwargs.get('train', True)
     self._has_begun = False
     self._watch = watch
     self._mean_over_workers = strategies.mean_over_workers(self.strategy)
@@ -95,9 +100,25 @@ class Trainer(base_trainer.Trainer):
     """Begins from the checkpoint of the training, or else as Model Garden."""
     checkpoint = self._model_dir and choose.newest(self._model_dir)
     if checkpoint:
-      self.checkpoint.restore(checkpoint)
+      self.restore(checkpoint)
     else:
       super().initialize()
+
+  def restore(self, checkpoint: str) -> None:
+    """Goes on from a checkpoint; the strategy's scope must be entered.
+
+    Args:
+      checkpoint: its prefix.
+
+    Raises:
+      LoadError: if it lacks what this run goes on with.
+    """
+    if self._trains:
+      resume.restore(self.checkpoint, checkpoint, self.model, self.optimizer,
+                     self._allow_changes)
+    else:
+      resume.check_averages(checkpoint, self.optimizer)
+      self.checkpoint.restore(checkpoint)
 
   def train_step(self, iterator):
     """Takes a step as Model Garden does, and records its numbers."""

@@ -4,6 +4,7 @@ import pytest
 import short_runs
 import tensorflow as tf
 
+from official_ext.command_line import errors
 from official_ext.params import experiment
 from official_ext.training import changed_settings
 from official_ext.training import session
@@ -211,25 +212,23 @@ def test_a_training_is_refused_and_an_evaluation_is_not(
 
 
 @pytest.mark.long
-def test_a_run_is_refused_and_goes_on_with_what_was_accepted(
-    digits_dir, tmp_path, capfd):
+def test_a_run_goes_on_with_what_was_accepted(
+    digits_dir, tmp_path, capfd, caplog):
   model_dir = tmp_path / 'run'
   short_runs.train(digits_dir, model_dir, **{'trainer.train_steps': 2})
   saved = (model_dir / 'params.yaml').read_text()
-  other = short_runs.parameters(
-      digits_dir, **{'trainer.train_steps': 3, 'trainer.seed': 5})
-  with pytest.raises(ValueError, match=(
-      'trained to step 2 with other settings: trainer.seed was 1 and is 5. To '
-      'go on with those of now, add --allow_changes')):
+  other = short_runs.parameters(digits_dir, **{
+      'trainer.train_steps': 3, f'{EMA}.average_decay': 0.5})
+  with pytest.raises(ValueError, match='add --allow_changes'):
     session.prepare(other, 'train', str(model_dir))
-  assert 'changes the training' in capfd.readouterr().err
   assert (model_dir / 'params.yaml').read_text() == saved
-  # An evaluation compares nothing.
-  session.prepare(other, 'eval', str(model_dir))
-  session.prepare(
+  capfd.readouterr()
+  trainer = session.prepare(
       other, 'train', str(model_dir), allow_changes=True).execute(
           enable_async_checkpointing=False)
-  assert 'trainer.seed' in capfd.readouterr().out
+  assert 'goes on at step 2 with other settings:' in capfd.readouterr().out
+  assert 'moving averages of the weights begin at the weights' in caplog.text
+  assert int(trainer.optimizer.iterations.numpy()) == 3
   history = model_dir / settings_history.FOLDER
   assert sorted(path.name for path in history.iterdir()) == [
       'from_step_0.yaml', 'from_step_2.yaml']
@@ -238,3 +237,9 @@ def test_a_run_is_refused_and_goes_on_with_what_was_accepted(
       history / 'from_step_2.yaml').read_text()
   # What was accepted is what is compared with from now on.
   assert not session.prepare(other, 'train', str(model_dir)).changes.changes
+  # Averages that are not there are not evaluated; those that are, are.
+  session.prepare(other, 'eval', str(model_dir)).execute()
+  without = tmp_path / 'without'
+  short_runs.train(digits_dir, without, **{'trainer.train_steps': 2})
+  with pytest.raises(errors.UserError, match='has no moving averages of the'):
+    session.prepare(other, 'eval', str(without)).execute()
