@@ -22,6 +22,7 @@ from official_ext.tasks import image_files
 from official_ext.tasks import image_header
 from official_ext.tasks import label_mapping
 from official_ext.tasks import parsing
+from official_ext.trained import validation_data
 
 # How the files begin that TensorFlow decodes into one picture.
 _IMAGE_BEGINNINGS = (b'\xff\xd8\xff', b'\x89PNG\r\n\x1a\n', b'BM')
@@ -168,11 +169,11 @@ def _from_records(paths: list[str],
   data = task.train_data
   decoder = classification_input.Decoder(
       data.image_field_key, data.label_field_key)
-  offset = task.validation_data.label_offset or 0
   for path in paths:
+    settings = validation_data.settings(task, input_files.literal(path))
+    offset = settings.label_offset or 0
     mapping = label_mapping.of_data_set(
-        task, task.validation_data.replace(input_path=[path]),
-        model.trained.data, '--images', (
+        task, settings, model.trained.data, '--images', (
             'Take images of its classes, or image files instead of records.'))
     try:
       for index, record in enumerate(tf.data.TFRecordDataset(path)):

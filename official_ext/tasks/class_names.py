@@ -17,6 +17,7 @@ import unicodedata
 
 from absl import logging
 import tensorflow as tf
+import tensorflow_datasets as tfds
 
 from official_ext.checkpoints import metadata
 from official_ext.checkpoints import object_graph
@@ -118,8 +119,8 @@ def of_training_data(task: image_classification.ImageClassificationTask
                      ) -> list[str] | None:
   """Names the classes of a task as its training data do.
 
-  `task.class_names_path` comes first, then the file beside the records. Without
-  one, a task that trains on ImageNet-1k has its synsets.
+  `task.class_names_path` comes first, then the file beside the records or what
+  TFDS knows. Without any, a task that trains on ImageNet-1k has its synsets.
 
   Args:
     task: the task's configuration, resolved.
@@ -134,23 +135,50 @@ def of_training_data(task: image_classification.ImageClassificationTask
   path = task.class_names_path
   if path and not tf.io.gfile.exists(path):
     raise ValueError(f'task.class_names_path: {path!r} does not exist.')
+  if task.train_data.tfds_name and not path:
+    return _by_class(of_tfds(task.train_data) or [], task)
   path = path or beside(task.train_data.input_path, task.data_dir)
   if not path:
     return _of_imagenet(task)
+  names = read(path)
+  by_class = _by_class(names, task)
+  if by_class is None:
+    raise ValueError(
+        f'{path} names {tables.counted(len(names), "class", "classes")}, one '
+        f'per line, but the model has {task.model.num_classes}. Set '
+        f'task.model.num_classes={len(names)}, or task.class_names_path.')
+  return by_class
+
+
+def _by_class(names: Sequence[str],
+              task: image_classification.ImageClassificationTask
+              ) -> list[str] | None:
+  """Returns names of labels by class; None if they are too few or too many."""
   num_classes = task.model.num_classes
   offset = task.train_data.label_offset or 0
-  names = read(path)
   if len(names) == num_classes:
-    return names
+    return list(names)
   if len(names) + offset == num_classes:
     # Class `label + offset` is that of `label`; 1 makes room for background.
     return ([BACKGROUND, *numbered(offset)[1:]][:offset] +
-            names)[-num_classes:]
-  raise ValueError(
-      f'{path} names {tables.counted(len(names), "class", "classes")}, one per '
-      'line, but the model has '
-      f'{num_classes}. Set task.model.num_classes={len(names)}, or '
-      'task.class_names_path.')
+            list(names))[-num_classes:]
+  return None
+
+
+def of_tfds(data: image_classification.DataConfig) -> list[str] | None:
+  """Names the labels of a data set of TFDS; downloads nothing.
+
+  Args:
+    data: the settings of the data set.
+
+  Returns:
+    The names by label; None if TFDS does not know them, of many data sets
+    before they were prepared for the first time.
+  """
+  builder = tfds.builder(data.tfds_name, data_dir=data.tfds_data_dir or None)
+  names = builder.info.features['label'].names
+  # Numbers are what it puts in the place of names that it does not know.
+  return None if names == [str(label) for label in range(len(names))] else names
 
 
 def beside(input_path: str | Sequence[str], data_dir: str = '') -> str | None:
@@ -275,9 +303,8 @@ def numbered(num_classes: int) -> list[str]:
 def _of_imagenet(task: image_classification.ImageClassificationTask
                  ) -> list[str] | None:
   """Returns the synsets of ImageNet-1k if the task trains on it."""
-  data = task.train_data
-  if not (data.num_examples == image_classification.IMAGENET_TRAIN_EXAMPLES or
-          (data.tfds_name or '').startswith('imagenet2012')):
+  if (task.train_data.num_examples !=
+      image_classification.IMAGENET_TRAIN_EXAMPLES):
     return None
   names = list(of_synsets())
   # With or without the background at label 0.

@@ -67,12 +67,16 @@ def of_data_set(task: configs.ImageClassificationTask,
     ValueError: if a label has a name that no class has.
   """
   classes = known.get(class_names.KEY)
-  path = classes and (
-      class_names.beside(data.input_path, task.data_dir) or
-      (data.is_training and task.class_names_path))
-  if not path:
+  if not classes:
     return None
-  names = class_names.read(path)
+  if data.tfds_name and not task.class_names_path:
+    path, names = f'TFDS {data.tfds_name}', class_names.of_tfds(data)
+  else:
+    path = class_names.beside(data.input_path, task.data_dir) or (
+        data.is_training and task.class_names_path)
+    names = class_names.read(path) if path else None
+  if not names:
+    return None
   # Model Garden adds no offset to several labels per image.
   offset = 0 if task.train_data.is_multilabel else data.label_offset or 0
   where = f'{where}: {path}'

@@ -12,6 +12,7 @@ import numpy as np
 from official.vision.dataloaders import classification_input
 import tensorflow as tf
 
+from official_ext.configs import image_classification as configs
 from official_ext.params import input_files
 from official_ext.tasks import exif_orientation
 from official_ext.tasks import label_mapping
@@ -34,6 +35,24 @@ class Batch:
   encoded: np.ndarray
   images: np.ndarray
   labels: np.ndarray
+
+
+def settings(task: configs.ImageClassificationTask, pattern: str
+             ) -> configs.DataConfig:
+  """Returns how records are read that need not be the experiment's own.
+
+  Args:
+    task: the task's configuration.
+    pattern: of the records.
+
+  Returns:
+    The experiment's settings of validation data, for these records. Of one that
+    reads TFDS, whose labels of ImageNet count from 0, without its offset.
+  """
+  data = task.validation_data
+  if data.tfds_name:
+    data = data.replace(tfds_name='', label_offset=0)
+  return data.replace(input_path=pattern)
 
 
 def read_records(trained: trained_model.TrainedModel, pattern: str | None,
@@ -71,8 +90,9 @@ def read_records(trained: trained_model.TrainedModel, pattern: str | None,
   image_key = task.train_data.image_field_key
   label_key = task.train_data.label_field_key
   exif_orientation.check_same(trained.data, pattern, task.data_dir, where)
+  data = settings(task, pattern)
   mapping = label_mapping.of_data_set(
-      task, data.replace(input_path=pattern), trained.data, where, (
+      task, data, trained.data, where, (
           'Take data of its classes, converted with --class_names=FILE, the '
           'class_names.txt in the folder of its training.'))
   decoder = classification_input.Decoder(image_key, label_key)

@@ -59,7 +59,8 @@ def test_labels_are_those_of_the_model(model, tmp_path):
       'model', dataclasses.replace(
           model.trained, data={'class_names': names}), names)
   # On its own: other numbers, and another Unicode form.
-  records = animals.write(tmp_path / 'records', ['cafe\u0301', 'dog'], count=1)
+  records = animals.write(
+      tmp_path / 'records, [1]', ['cafe\u0301', 'dog'], count=1)
   assert [example.label for example in examples_lib.read(
       [f'{records}/validation*'], 9, named)] == [2, 1]
   folder = tmp_path / 'images' / 'cafe\u0301'

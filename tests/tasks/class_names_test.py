@@ -1,11 +1,15 @@
 """Tests of the names of classes."""
 
+import pathlib
+
 import pytest
 import short_runs
+import tensorflow_datasets as tfds
 
 from data_prep import imagenet_labels
 from official_ext.params import experiment
 from official_ext.tasks import class_names
+from official_ext.tasks import label_mapping
 
 
 def task_of(name, **settings):
@@ -92,6 +96,41 @@ def test_a_name_of_two_classes_is_told(digits_dir, tmp_path, caplog):
   assert class_names.describe(task, trains=True)['class_names'] == [
       'cat', 'dog', 'cat']
   assert "classes 0 and 2 of the model are both called 'cat'" in caplog.text
+
+
+def prepared_cifar(folder, names):
+  """What TFDS keeps of CIFAR-10 once it is prepared, without its images."""
+  builder = tfds.builder('cifar10', data_dir=folder)
+  builder.info.features['label'].names = names
+  builder.info.set_splits(tfds.core.splits.SplitDict([]))
+  pathlib.Path(builder.data_dir).mkdir(parents=True)
+  builder.info.write_to_directory(builder.data_dir)
+
+
+def test_tfds_names_its_classes(tmp_path):
+  names = 'plane car bird cat deer dog frog horse ship truck'.split()
+  task = task_of('funnel_vit_cifar10_finetune', **{
+      'task.train_data.tfds_data_dir': str(tmp_path),
+      'task.validation_data.tfds_data_dir': str(tmp_path)})
+  # Before it was prepared TFDS has numbers alone.
+  assert class_names.describe(task, trains=True) == {}
+  prepared_cifar(tmp_path, names)
+  assert class_names.describe(task, trains=True) == {'class_names': names}
+  # Names for a model of other sizes are none.
+  assert class_names.of_task(task.replace(model={'num_classes': 12})) is None
+  imagenet = task_of('funnel_vit_imagenet', **{
+      'task.data_dir': '', 'task.train_data.num_examples': 5_000,
+      'task.train_data.tfds_name': 'imagenet2012',
+      'task.train_data.tfds_split': 'train'})
+  assert class_names.of_training_data(imagenet) == [
+      'background', *class_names.of_synsets()]
+  # A model that numbers the classes otherwise gets the labels by their names.
+  mapping = label_mapping.of_data_set(
+      task, task.validation_data, {'class_names': names[::-1]}, 'HERE', 'FIX.')
+  assert mapping.table == tuple(range(9, -1, -1))
+  assert label_mapping.of_data_set(
+      task, task.validation_data, {'class_names': names}, 'HERE', 'FIX.'
+  ) is None
 
 
 def test_a_class_is_found_by_name_or_number():

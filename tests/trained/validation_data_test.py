@@ -33,6 +33,17 @@ def test_batches_are_those_of_the_evaluation(trained):
   assert labels.tolist() == expected
 
 
+def test_the_offset_of_tfds_is_not_that_of_records(trained):
+  data = trained.params.task.validation_data
+  of_tfds = dataclasses.replace(trained, params=trained.params.replace(
+      task={'validation_data': {'input_path': '', 'label_offset': 1,
+                                'tfds_name': 'imagenet2012'}}))
+  expected, found = (
+      next(validation_data.read_records(model, data.input_path, 7)).labels
+      for model in (trained, of_tfds))
+  assert found.tolist() == expected.tolist()
+
+
 def test_where_there_is_nothing_to_read(trained, tmp_path):
   with pytest.raises(ValueError, match="no file matches '.*nothing'. Name"):
     next(validation_data.read_records(trained, f'{tmp_path}/nothing', None))
