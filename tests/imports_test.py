@@ -62,8 +62,9 @@ ORDER = {
     'official_ext.tasks': [
         'class_names', 'image_parts', 'image_header', 'image_files',
         'exif_orientation', 'label_mapping', 'normalization', 'accumulation',
-        'ranking', 'exact_evaluation', 'stateless_random', 'parsing',
-        'shard_counts', 'preflight', 'protocol', 'image_classification',
+        'ranking', 'exact_evaluation', 'stateless_random', 'record_counts',
+        'record_order', 'training_records', 'parsing', 'shard_counts',
+        'preflight', 'protocol', 'image_classification',
     ],
     'official_ext.registry_imports': [],
     'official_ext.trained': [

@@ -32,6 +32,7 @@ from official_ext.tasks import parsing
 from official_ext.tasks import preflight
 from official_ext.tasks import protocol
 from official_ext.tasks import ranking
+from official_ext.tasks import training_records
 
 # Rounding of soft labels (mixup, cutmix), which sum to 1 for every image.
 _TOLERANCE = 1e-3
@@ -67,6 +68,8 @@ class ImageClassificationTask(
     super().__init__(*args, **kwargs)
     # How the labels of a data set are mapped, by whether it is for training.
     self._label_mappings: dict[bool, label_mapping.LabelMapping | None] = {}
+    # Where the training begins in its data; None: at their beginning.
+    self.data_start: training_records.Start | None = None
 
   def build_model(self) -> tf_keras.Model:
     """Builds the classifier.
@@ -238,7 +241,8 @@ class ImageClassificationTask(
     """
     dataset = parsing.read(
         self.task_config, params, input_context,
-        self._label_mappings.get(params.is_training))
+        self._label_mappings.get(params.is_training),
+        self.data_start)
     dataset = self._check_labels(dataset, params)
     return dataset.prefetch(params.prefetch_buffer_size or tf.data.AUTOTUNE)
 

@@ -23,6 +23,7 @@ from official_ext.params import input_files
 from official_ext.tasks import exact_evaluation
 from official_ext.tasks import image_files
 from official_ext.tasks import label_mapping
+from official_ext.tasks import training_records
 
 
 class Parser(classification_input.Parser):
@@ -129,7 +130,9 @@ def evaluation_image(parser: Parser,
 
 def read(task: configs.ImageClassificationTask, data: configs.DataConfig,
          input_context: tf.distribute.InputContext | None,
-         mapping: label_mapping.LabelMapping | None = None) -> tf.data.Dataset:
+         mapping: label_mapping.LabelMapping | None = None,
+         start: training_records.Start | None = None,
+         ) -> tf.data.Dataset:
   """Reads a data set as its configuration says.
 
   Args:
@@ -138,6 +141,8 @@ def read(task: configs.ImageClassificationTask, data: configs.DataConfig,
     input_context: which shard of the data this worker reads.
     mapping: how to bring the labels to the classes of the model; None: they
       are right as they are.
+    start: where a training begins in its data; None: at their beginning, in an
+      order of the seed in `data`.
 
   Returns:
     Batches of images and labels; in evaluation with sample weights as well,
@@ -150,39 +155,51 @@ def read(task: configs.ImageClassificationTask, data: configs.DataConfig,
         image_field_key=task.train_data.image_field_key,
         label_field_key=task.train_data.label_field_key,
         is_multilabel=task.train_data.is_multilabel)
-  mixing = None
-  if data.mixup_and_cutmix:
-    mixing = augment.MixupAndCutmix(
-        num_classes=task.model.num_classes,
-        **{name: getattr(data.mixup_and_cutmix, name) for name in (
-            'mixup_alpha', 'cutmix_alpha', 'prob', 'switch_prob',
-            'label_smoothing')})
-  repeats = data.repeated_augment if data.is_training else None
-  sample = _repeat(repeats) if repeats else None
+  decode = _decode(decoder.decode, task.train_data.label_field_key, mapping)
   parse = build_parser(task, data).parse_fn(data.is_training)
-  if not data.is_training:
-    context = input_context or tf.distribute.InputContext()
-    sample = functools.partial(
-        exact_evaluation.shard, global_batch_size=data.global_batch_size,
-        num_pipelines=context.num_input_pipelines,
-        pipeline=context.input_pipeline_id)
-    parse = exact_evaluation.parse_with_weight(parse)
-    # The workers shard the records themselves, in an order that must be
-    # the same on all of them.
-    data = data.replace(deterministic=True, drop_remainder=True)
-    if input_context:
-      input_context = tf.distribute.InputContext(
-          num_replicas_in_sync=input_context.num_replicas_in_sync)
+  context = input_context or tf.distribute.InputContext()
+  if data.is_training:
+    reading = training_records.read(
+        data, decode, start or training_records.Start(data.seed), context)
+    return InputReader(
+        reading.data,
+        dataset_fn=dataset_fn.pick_dataset_fn(data.file_type),
+        decoder_fn=reading.decode,
+        combine_fn=input_reader.create_combine_fn(data),
+        sample_fn=reading.sample,
+        parser_fn=training_records.parse_numbered(parse),
+        transform_and_batch_fn=reading.transform_and_batch,
+        postprocess_fn=training_records.postprocess_numbered(
+            _mixing(task, data)),
+    ).read(input_context=input_context, dataset=reading.dataset)
+  # The workers shard the records themselves, in an order that must be the same
+  # on all of them.
+  if input_context:
+    input_context = tf.distribute.InputContext(
+        num_replicas_in_sync=input_context.num_replicas_in_sync)
   return InputReader(
-      data,
+      data.replace(deterministic=True, drop_remainder=True),
       dataset_fn=dataset_fn.pick_dataset_fn(data.file_type),
-      decoder_fn=_decode(
-          decoder.decode, task.train_data.label_field_key, mapping),
+      decoder_fn=decode,
       combine_fn=input_reader.create_combine_fn(data),
-      parser_fn=parse,
-      postprocess_fn=mixing,
-      sample_fn=sample,
+      sample_fn=functools.partial(
+          exact_evaluation.shard, global_batch_size=data.global_batch_size,
+          num_pipelines=context.num_input_pipelines,
+          pipeline=context.input_pipeline_id),
+      parser_fn=exact_evaluation.parse_with_weight(parse),
   ).read(input_context=input_context)
+
+
+def _mixing(task: configs.ImageClassificationTask,
+            data: configs.DataConfig) -> augment.MixupAndCutmix | None:
+  """Builds what mixes the images of a batch, if something does."""
+  if not data.mixup_and_cutmix:
+    return None
+  return augment.MixupAndCutmix(
+      num_classes=task.model.num_classes,
+      **{name: getattr(data.mixup_and_cutmix, name) for name in (
+          'mixup_alpha', 'cutmix_alpha', 'prob', 'switch_prob',
+          'label_smoothing')})
 
 
 def _decode(decode: Callable[[tf.Tensor], dict[str, Any]], label_key: str,
@@ -197,9 +214,3 @@ def _decode(decode: Callable[[tf.Tensor], dict[str, Any]], label_key: str,
     return {**features, label_key: mapping(features[label_key])}
 
   return decode_mapped
-
-
-def _repeat(times: int):
-  """Draws from copies of a data set, each augmented on its own."""
-  return lambda dataset: tf.data.Dataset.sample_from_datasets(
-      [dataset] * times, [1 / times] * times, stop_on_empty_dataset=True)

@@ -1,6 +1,7 @@
 """Every setting changes a run, or is in the table of those that do not."""
 
 import fnmatch
+import functools
 import inspect
 import re
 import unittest.mock
@@ -19,6 +20,7 @@ from official_ext.params import tree
 from official_ext.params import without_effect
 from official_ext.params.fields import table
 from official_ext.tasks import parsing
+from official_ext.tasks import record_counts
 
 DIGITS = 'funnel_vit_digits'
 OPTIMIZER = 'trainer.optimizer_config.optimizer'
@@ -41,6 +43,9 @@ KNOWN = {
     'task.*_data.num_examples': 'steps, and the count of an evaluation',
     'task.*_data.label_offset': 'added to labels by the task',
     'task.*_data.seed': 'shuffles',
+    'task.train_data.cache': 'tasks/training_records.py',
+    'task.train_data.cycle_length': 'tasks/training_records.py',
+    'task.train_data.shuffle_buffer_size': 'tasks/record_order.py',
     'task.*_data.is_training': 'which of the two data sets it is',
     'task.*_data.input_path': 'the files',
     'task.*_data.tf_data_service_address': 'of the flag --tf_data_service',
@@ -112,6 +117,9 @@ def attributes(thing, depth=3):
     return 'what was built'
   if inspect.ismethod(thing):
     thing = thing.__self__
+  if isinstance(thing, functools.partial):
+    thing = {'function': thing.func, **thing.keywords, **{
+        f'argument {place}': one for place, one in enumerate(thing.args)}}
   if isinstance(thing, dict):
     return {name: attributes(value, depth) for name, value in thing.items()}
   if not hasattr(thing, '__dict__') or isinstance(thing, type) or not depth:
@@ -125,7 +133,8 @@ def data_behaviour(params):
   readers = []
   with pytest.MonkeyPatch.context() as patched:
     patched.setattr(parsing.InputReader, 'read',
-                    lambda reader, input_context: readers.append(reader))
+                    lambda reader, **settings: readers.append(reader))
+    patched.setattr(record_counts, 'count', lambda files, file_type: [100])
     for data in (params.task.train_data, params.task.validation_data):
       parsing.read(params.task, data, None)
   return attributes(readers), [

@@ -51,6 +51,10 @@ TABLE: tuple[reasons.Rule, ...] = (
         reasons.everywhere,
         'the workers of an evaluation share its images themselves',
         *_data('sharding', of='validation')),
+    reasons.beside(
+        lambda data: not (data.tfds_name or data.enable_tf_data_service),
+        'the records have the order of the training, each worker its own',
+        *_data('block_length', 'deterministic', 'sharding', of='train')),
     reasons.where(
         reasons.everywhere, 'only training reads it, not evaluation', *_data(
             'aug_rand_hflip', 'aug_type.*', 'color_jitter', 'crop_area_range',
