@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from official.core import config_definitions as cfg
 from official.vision.configs import common
 from official.vision.ops import augment
 
 from official_ext.params.unread import reasons
 
-# Strategies whose workers each read a part of the data.
-_OF_SEVERAL_WORKERS = ('multi_worker_mirrored', 'tpu')
 _MIXING = 'task.train_data.mixup_and_cutmix'
 _RANDAUG = 'task.train_data.aug_type.randaug'
 _AUTOAUG = 'task.train_data.aug_type.autoaug'
@@ -19,10 +16,6 @@ _TRANSLATIONS = ('TranslateX', 'TranslateY')
 def _data(*names: str, of: str = '*') -> list[str]:
   """Returns the paths of fields of both data sets, or of one."""
   return [f'task.{of}_data.{name}' for name in names]
-
-
-def _has_one_worker(params: cfg.ExperimentConfig) -> bool:
-  return params.runtime.distribution_strategy not in _OF_SEVERAL_WORKERS
 
 
 def _has_operation(policy: common.AutoAugment, *names: str) -> bool:
@@ -80,9 +73,6 @@ TABLE: tuple[reasons.Rule, ...] = (
     reasons.beside(
         lambda data: data.tfds_name, 'the data are read from TFDS, not from '
         'files', *_data('file_type', 'sharding')),
-    reasons.where(
-        _has_one_worker, 'one worker reads all the data', *_data(
-            'sharding', of='train')),
     reasons.beside(
         lambda data: not data.tfds_name, 'the data are read from files, not '
         'from TFDS: tfds_name is empty', *_data(
