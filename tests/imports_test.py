@@ -48,8 +48,8 @@ ORDER = {
     ],
     'official_ext.params': [
         'change_kinds', 'input_files', 'yaml_settings', 'derive',
-        'derived_settings', 'consistency', 'overrides', 'without_effect',
-        'former_settings', 'experiment',
+        'derived_settings', 'likely_mistakes', 'consistency', 'overrides',
+        'without_effect', 'former_settings', 'experiment',
     ],
     'official_ext.layouts': [
         'model_flags', 'search', 'describe', 'plan',

@@ -55,6 +55,14 @@ def _check_optimizer(config: optimization.OptimizationConfig) -> None:
         f'{_PATH}.ema averages the weights of optimizers of the former Keras '
         f'interface alone, and {_PATH}.optimizer.type is {kind!r}. Set '
         f'{_PATH}.ema=null, or choose one of {", ".join(with_average)}.')
+  # Its variables are 0, and take on the weights in the steps before the start,
+  # counted from 1.
+  if not config.ema.dynamic_decay and config.ema.start_step < 2:
+    raise ValueError(
+        f'{_PATH}.ema.dynamic_decay is false and start_step '
+        f'{config.ema.start_step}, so that the average would begin at 0, and '
+        f'not at the weights. Set {_PATH}.ema.start_step=2, or '
+        'dynamic_decay=true.')
 
 
 def _is_legacy(optimizer: type) -> bool:

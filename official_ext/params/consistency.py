@@ -18,6 +18,7 @@ from official.vision.configs import image_classification as garden
 from official_ext.command_line import tables
 from official_ext.configs import image_classification
 from official_ext.modeling import specs
+from official_ext.params import likely_mistakes
 from official_ext.params import tree
 from official_ext.params.fields import rules
 from official_ext.params.fields import task as task_fields
@@ -51,7 +52,7 @@ def flat(settings: Mapping[str, Any], path: str = '') -> dict[str, Any]:
 
 def check(params: cfg.ExperimentConfig, default: cfg.ExperimentConfig,
           given: Mapping[str, Any]) -> None:
-  """Refuses settings that contradict each other.
+  """Refuses settings that contradict each other, and warns of mistakes.
 
   Args:
     params: an experiment of ours, every value derived.
@@ -77,6 +78,7 @@ def check(params: cfg.ExperimentConfig, default: cfg.ExperimentConfig,
                   task.differential_privacy_config)
   _check_reduction(params.runtime)
   _check_schedule(trainer.optimizer_config.learning_rate, given)
+  likely_mistakes.warn(params, changed)
 
 
 def _check_roles(task: image_classification.ImageClassificationTask) -> None:

@@ -6,6 +6,7 @@ formulas here. A new one without a formula fails.
 
 import itertools
 import math
+import types
 
 import models
 import numpy as np
@@ -270,3 +271,33 @@ def test_the_steps_of_every_decay_are_derived():
   params = load('sgd', 'power_linear', None, **{steps_key: NULL})
   schedule = params.trainer.optimizer_config.learning_rate.get()
   assert schedule.total_decay_steps == STEPS
+
+
+def average_after_a_step(**ema):
+  """The average of ones that a step of a learning rate of 0 leaves as such."""
+  config = image_classification.OptimizationConfig({
+      'optimizer': {'type': 'sgd'}, 'ema': {'average_decay': 0.75, **ema},
+      'learning_rate': {'type': 'constant', 'constant': {'learning_rate': 0.}}})
+  runnable.check(config, STEPS)
+  factory = optimizer_factory.OptimizerFactory(config)
+  optimizer = factory.build_optimizer(factory.build_learning_rate())
+  weight = tf.Variable(tf.ones([2]))
+  optimizer.shadow_copy(types.SimpleNamespace(trainable_variables=[weight]))
+  optimizer.apply_gradients([(tf.ones([2]), weight)])
+  return optimizer.get_slot(weight, 'average').numpy().tolist()
+
+
+def test_an_average_that_begins_at_zero_is_refused(monkeypatch):
+  for start_step in (0, 1):
+    with pytest.raises(ValueError, match=(
+        f'^{CONFIG}.ema.dynamic_decay is false and start_step {start_step}, '
+        'so that the average would begin at 0, and not at the weights. Set '
+        f'{CONFIG}.ema.start_step=2, or dynamic_decay=true.$')):
+      average_after_a_step(dynamic_decay=False, start_step=start_step)
+  assert average_after_a_step(dynamic_decay=False, start_step=2) == [1, 1]
+  # With it, 2 / 11 of the first average, which is 0, are kept.
+  assert average_after_a_step() == pytest.approx([9 / 11] * 2)
+  monkeypatch.setattr(runnable, 'check', lambda *_: None)
+  for start_step in (0, 1):
+    assert average_after_a_step(
+        dynamic_decay=False, start_step=start_step) == [0.25, 0.25]

@@ -21,6 +21,8 @@ from official_ext.params.fields import rules
 _SIZE = rules.whole(at_least=1, at_most=2**20)
 _SIZE_OR_PRESET = rules.whole(at_least=1, at_most=2**20, null="the preset's")
 _LEVEL = rules.whole(at_least=1, at_most=10)
+# Below 1 in CaiT (arXiv 2103.17239, section 2), where it comes from.
+_LAYER_SCALE = rules.number(at_least=0, at_most=10)
 _POOLER = rules.choice(specs.POOLERS)
 _REPRESENTATION_SIZE = rules.whole(
     at_least=0, at_most=2**20, meaning='0: no such layer')
@@ -40,7 +42,7 @@ TABLE: dict[type, dict[str, rules.Rule]] = {
         'hidden_size': _SIZE_OR_PRESET,
         'patch_size': _SIZE_OR_PRESET,
         'init_stochastic_depth_rate': rules.fraction(),
-        'layer_scale_init_value': rules.number(at_least=0),
+        'layer_scale_init_value': _LAYER_SCALE,
         'original_init': rules.flag(),
         'crop_to_patches': rules.flag(),
         'gradient_checkpointing': rules.flag(),
@@ -70,7 +72,7 @@ TABLE: dict[type, dict[str, rules.Rule]] = {
             _SIZE, '[rows, columns] of patches', length=2, null='of the image'),
         'output_encoded_tokens': rules.flag(),
         'output_2d_feature_maps': rules.flag(),
-        'layer_scale_init_value': rules.number(at_least=0),
+        'layer_scale_init_value': _LAYER_SCALE,
         'transformer_partition_dims': rules.several(
             _SIZE, 'a list of four whole numbers', length=4, null='none'),
         'output_attention_scores': rules.flag(),

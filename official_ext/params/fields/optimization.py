@@ -18,8 +18,12 @@ _NAME = rules.matching(
     'a name of letters, digits, _, ., /, > and -, such as Adam')
 _CLIPPING = rules.number(above=0, null='no clipping')
 _MOMENTUM = rules.probability()
-_EPSILON = rules.number(above=0)
-_RATE = rules.number(at_least=0)
+# Of learning rates, decays and what divides them: beyond, nothing is left of
+# the weights after a step.
+_MAX_RATE = 1_000
+_MAX_FACTOR = 1_000_000
+_EPSILON = rules.number(above=0, at_most=_MAX_RATE)
+_RATE = rules.number(at_least=0, at_most=_MAX_RATE)
 # Model Garden's own ViT has a text there.
 _PATTERNS = rules.several(
     rules.pattern(), 'a list of regular expressions of names', also_one=True,
@@ -29,9 +33,9 @@ _NOT_SET = ''
 _STEPS = rules.whole(at_least=0)
 _BOUNDARIES = rules.several(
     rules.whole(at_least=0), 'a list of steps', null=_NOT_SET)
-_NEEDED_RATE = rules.number(at_least=0, null=_NOT_SET)
+_NEEDED_RATE = rules.number(at_least=0, at_most=_MAX_RATE, null=_NOT_SET)
 _VALUES = rules.several(
-    _RATE, 'a list of learning rates of at least 0', null=_NOT_SET)
+    _RATE, f'a list of learning rates of 0 to {_MAX_RATE:,}', null=_NOT_SET)
 # -0.5 is the decay with the root of the step.
 _POWER = rules.number(at_least=-100, at_most=100)
 
@@ -73,7 +77,8 @@ TABLE: dict[type, dict[str, rules.Rule]] = {
         'centered': rules.flag(),
     },
     optimizer_config.AdagradConfig: {
-        'initial_accumulator_value': rules.number(at_least=0),
+        'initial_accumulator_value': rules.number(
+            at_least=0, at_most=_MAX_FACTOR),
         'epsilon': _EPSILON,
     },
     optimizer_config.AdamConfig: _ADAM,
@@ -91,7 +96,7 @@ TABLE: dict[type, dict[str, rules.Rule]] = {
         'dynamic_decay': rules.flag(),
     },
     optimizer_config.LARSConfig: {
-        'eeta': rules.number(above=0),
+        'eeta': rules.number(above=0, at_most=_MAX_RATE),
         'classic_momentum': rules.flag(),
         'exclude_from_layer_adaptation': _PATTERNS,
         **_MOMENTA, **_DECAYED,
@@ -117,13 +122,15 @@ TABLE: dict[type, dict[str, rules.Rule]] = {
         'min_dim_size_to_factor': rules.whole(at_least=1),
         'epsilon1': _EPSILON,
         'epsilon2': _EPSILON,
-        'weight_decay': rules.number(at_least=0, null='none'),
+        'weight_decay': rules.number(
+            at_least=0, at_most=_MAX_RATE, null='none'),
         'include_in_weight_decay': rules.text(null='none'),
     },
     layerwise.LayerwiseAdamWConfig: _LAYERWISE,
     layerwise.LayerwiseSGDConfig: _LAYERWISE,
     addons.RectifiedAdamConfig: {
-        'sma_threshold': rules.number(at_least=0), **_ADAM, **_DECAYED},
+        'sma_threshold': rules.number(at_least=0, at_most=_MAX_FACTOR),
+        **_ADAM, **_DECAYED},
     addons.LookaheadConfig: {
         'sync_period': rules.whole(at_least=1),
         'slow_step_size': rules.number(above=0, at_most=1),
@@ -131,7 +138,8 @@ TABLE: dict[type, dict[str, rules.Rule]] = {
     addons.NovoGradConfig: {
         'grad_averaging': rules.flag(), **_ADAM, **_DECAYED},
     addons.YogiConfig: {
-        'initial_accumulator_value': rules.number(at_least=0),
+        'initial_accumulator_value': rules.number(
+            at_least=0, at_most=_MAX_FACTOR),
         **_ADAM, **_DECAYED,
     },
     addons.SGDWConfig: {**_MOMENTA, **_DECAYED},
@@ -154,7 +162,8 @@ TABLE: dict[type, dict[str, rules.Rule]] = {
         'name': _NAME,
         'initial_learning_rate': _NEEDED_RATE,
         'decay_steps': rules.whole(at_least=1, null='the length of the run'),
-        'decay_rate': rules.number(above=0, null=_NOT_SET),
+        'decay_rate': rules.number(
+            above=0, at_most=_MAX_FACTOR, null=_NOT_SET),
         'staircase': rules.flag(null='as false'),
         'offset': _STEPS,
     },
@@ -192,7 +201,9 @@ TABLE: dict[type, dict[str, rules.Rule]] = {
         'initial_learning_rate': _NEEDED_RATE,
         'power': _POWER,
         'offset': _STEPS,
-        'pre_offset_learning_rate': _RATE,
+        # The largest is Model Garden's default, and refused where it is read.
+        'pre_offset_learning_rate': rules.number(
+            at_least=0, at_most=_MAX_FACTOR),
     },
     learning_rate_config.StepCosineLrConfig: {
         'name': _NAME,

@@ -32,6 +32,7 @@ _MAX_MAGNITUDE = 30
 _MAX_LAYERS = 100
 _MAX_SHIFT_PX = 10_000
 _MAX_BETA = 1_000
+_MAX_FACTOR = 1_000_000
 
 _RESIZE_METHODS = sorted(
     value for name, value in vars(tf.image.ResizeMethod).items()
@@ -88,8 +89,9 @@ TABLE: dict[type, dict[str, rules.Rule]] = {
         'allow_image_summary': rules.flag(),
     },
     privacy.DifferentialPrivacyConfig: {
-        'clipping_norm': rules.number(above=0),
-        'noise_multiplier': rules.number(at_least=0),
+        # 10**8 is Model Garden's default.
+        'clipping_norm': rules.number(above=0, at_most=1_000 * _MAX_FACTOR),
+        'noise_multiplier': rules.number(at_least=0, at_most=_MAX_FACTOR),
     },
     garden.ImageClassificationTask: {
         'init_checkpoint': rules.text(null='random weights'),
@@ -127,10 +129,10 @@ TABLE: dict[type, dict[str, rules.Rule]] = {
         'norm_epsilon': rules.number(above=0, below=1),
     },
     garden.Losses: {
-        'loss_weight': rules.number(above=0),
+        'loss_weight': rules.number(above=0, at_most=_MAX_FACTOR),
         'one_hot': rules.flag(),
         'label_smoothing': rules.fraction(),
-        'l2_weight_decay': rules.number(at_least=0),
+        'l2_weight_decay': rules.number(at_least=0, at_most=_MAX_FACTOR),
         'soft_labels': rules.flag(),
         'use_binary_cross_entropy': rules.flag(),
     },

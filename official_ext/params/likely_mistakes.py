@@ -1,0 +1,84 @@
+"""Warnings of settings that do something, but hardly what was meant."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from absl import logging
+from official.core import config_definitions as cfg
+
+from official_ext.configs import image_classification
+from official_ext.params.fields import rules
+
+_OPTIMIZATION = 'trainer.optimizer_config'
+# What makes another image of each, by its setting in task.train_data.
+_AUGMENTATION = ('aug_crop', 'aug_rand_hflip', 'aug_type', 'color_jitter',
+                 'random_erasing', 'three_augment')
+# The schedules that Model Garden evaluates at negative steps before an offset.
+_CONTINUED_BACKWARDS = ('cosine', 'exponential', 'polynomial')
+_RATES = ('initial_learning_rate', 'learning_rate')
+
+
+def warn(params: cfg.ExperimentConfig, changed: Collection[str]) -> None:
+  """Warns of settings that a person will hardly have meant.
+
+  Args:
+    params: an experiment of ours, every value derived.
+    changed: paths of the settings that are other than in the experiment. What
+      an experiment brings is no mistake of who makes a short trial of it.
+  """
+  _warn_of_cached_augmentation(params.task.train_data)
+  _warn_of_boundaries(params.trainer, changed)
+  _warn_of_an_offset(params.trainer.optimizer_config, changed)
+  _warn_of_no_learning_rate(params.trainer.optimizer_config, changed)
+
+
+def _warn_of_cached_augmentation(
+    data: image_classification.DataConfig) -> None:
+  found = [name for name in _AUGMENTATION if getattr(data, name)]
+  if data.cache and found:
+    logging.warning(
+        'task.train_data.cache is true, so every epoch has the same augmented '
+        'images (%s). Set it to false, or switch the augmentation off.',
+        ', '.join(found))
+
+
+def _warn_of_boundaries(trainer: image_classification.TrainerConfig,
+                        changed: Collection[str]) -> None:
+  learning_rate = trainer.optimizer_config.learning_rate
+  path = f'{_OPTIMIZATION}.learning_rate.stepwise.boundaries'
+  if learning_rate.type != 'stepwise' or path not in changed:
+    return
+  schedule = learning_rate.stepwise
+  if schedule.boundaries[-1] + schedule.offset >= trainer.train_steps:
+    logging.warning(
+        '%s is %s, but the run ends at step %d: the learning rates from there '
+        'on are never reached.', path, rules.show(schedule.boundaries),
+        trainer.train_steps)
+
+
+def _warn_of_an_offset(config: image_classification.OptimizationConfig,
+                       changed: Collection[str]) -> None:
+  kind, schedule = config.learning_rate.type, config.learning_rate.get()
+  path = f'{_OPTIMIZATION}.learning_rate.{kind}.offset'
+  if kind not in _CONTINUED_BACKWARDS or path not in changed:
+    return
+  warmup = config.warmup.get()
+  warmup_steps = warmup.warmup_steps if warmup else 0
+  if schedule.offset > warmup_steps:
+    logging.warning(
+        '%s is %d, but the warm-up has %d steps. Until step %d Model Garden '
+        'continues the schedule backwards, to other learning rates than the '
+        'initial one. Set a warm-up of as many steps, or offset=0.', path,
+        schedule.offset, warmup_steps, schedule.offset)
+
+
+def _warn_of_no_learning_rate(config: image_classification.OptimizationConfig,
+                              changed: Collection[str]) -> None:
+  kind, schedule = config.learning_rate.type, config.learning_rate.get()
+  for name in _RATES:
+    path = f'{_OPTIMIZATION}.learning_rate.{kind}.{name}'
+    if path in changed and getattr(schedule, name, None) == 0:
+      logging.warning(
+          '%s is 0: after the warm-up, if there is one, the weights stay what '
+          'they are.', path)
