@@ -56,8 +56,8 @@ ORDER = {
     ],
     'official_ext.checkpoints': [
         'integrity', 'choose', 'tidy', 'object_graph', 'variable_names',
-        'position_embedding', 'metadata', 'sources', 'describe', 'restore',
-        'resume',
+        'position_embedding', 'metadata', 'sources', 'describe', 'verify',
+        'restore', 'resume',
     ],
     'official_ext.tasks': [
         'class_names', 'image_parts', 'image_header', 'image_files',
@@ -73,10 +73,10 @@ ORDER = {
     'official_ext.training': [
         'modes', 'event_tags', 'evaluations', 'restarts', 'memory',
         'preemption', 'profiling', 'throughput', 'progress', 'strategies',
-        'start_folder', 'worker_folder', 'folder_lock', 'settings_history',
-        'changed_settings', 'checks', 'step_numbers', 'weight_numbers',
-        'divergence', 'recovery', 'new_checkpoints', 'controller', 'trainer',
-        'runner', 'session',
+        'start_folder', 'checkpoint_folder', 'worker_folder', 'folder_lock',
+        'settings_history', 'changed_settings', 'checks', 'step_numbers',
+        'weight_numbers', 'divergence', 'recovery', 'new_checkpoints',
+        'controller', 'trainer', 'runner', 'session',
     ],
     'official_ext.serving.formats': [
         'names', 'extras', 'versions', 'weights_tree',

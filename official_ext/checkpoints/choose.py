@@ -130,9 +130,18 @@ def saved(folder: str) -> list[Found]:
   Returns:
     The newest first: by the steps in their names, as numbers, or by those in
     the files where names count something else.
+
+  Raises:
+    errors.UserError: if the folder cannot be reached.
   """
-  if not tf.io.gfile.isdir(folder):
-    return []
+  try:
+    if not tf.io.gfile.isdir(folder):
+      # Of a store that is not reached, `isdir` says no, and `exists` why.
+      tf.io.gfile.exists(folder)
+      return []
+  except tf.errors.OpError as error:
+    raise errors.UserError(
+        f'{folder} cannot be reached: {errors.reason(error)}.') from error
   # A store of objects has a slash at the end of a folder's name.
   names = [name.rstrip('/') for name in tf.io.gfile.listdir(folder)]
   parts = collections.defaultdict(set)

@@ -159,6 +159,8 @@ class TrainerConfig(cfg.TrainerConfig):
       seed in every run.
     deterministic: whether to make every operation deterministic too, which
       costs speed: two runs with one seed then agree to the last bit.
+    keep_checkpoint_every_n_hours: of the checkpoints that max_to_keep would
+      delete, one in so many hours is kept for good; None: none is.
     preemption_metadata_server: where Google Cloud announces that it takes the
       machine away; None: its own server, on its machines; '': nobody is asked.
     loss_spike_factor: a training whose loss in a step is more than so many
@@ -180,6 +182,7 @@ class TrainerConfig(cfg.TrainerConfig):
   reference_batch_size: int = 0
   seed: int | None = None
   deterministic: bool = False
+  keep_checkpoint_every_n_hours: float | None = None
   preemption_metadata_server: str | None = None
   loss_spike_factor: float | None = None
   export: ExportConfig = dataclasses.field(default_factory=ExportConfig)

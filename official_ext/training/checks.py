@@ -131,7 +131,14 @@ def latest_checkpoint(model_dir: str) -> str | None:
     ValueError: if there are some, but none is whole, or the path is none of a
       folder.
   """
-  if tf.io.gfile.exists(model_dir) and not tf.io.gfile.isdir(model_dir):
-    raise ValueError(f'--model_dir={model_dir} is not a folder.')
   paths.check_no_pattern('--model_dir', model_dir)
+  try:
+    is_file = (tf.io.gfile.exists(model_dir) and
+               not tf.io.gfile.isdir(model_dir))
+  except tf.errors.OpError as error:
+    raise ValueError(
+        f'--model_dir={model_dir} cannot be reached: {errors.reason(error)}. '
+        'Check its name and the network.') from error
+  if is_file:
+    raise ValueError(f'--model_dir={model_dir} is not a folder.')
   return choose.newest(model_dir)

@@ -12,23 +12,32 @@ from typing import Any
 import orbit
 import tensorflow as tf
 
+from official_ext.training import checkpoint_folder
+
 
 class CheckpointManager(tf.train.CheckpointManager):
   """Saves at the first chance after each multiple of its interval."""
 
   def __init__(self, *args: Any,
-               restore: Callable[[str], None] | None = None, **settings: Any):
+               restore: Callable[[str], None] | None = None,
+               folder: checkpoint_folder.CheckpointFolder | None = None,
+               **settings: Any):
     """Initialises the manager.
 
     Args:
       *args: of TensorFlow's manager.
       restore: goes on from a checkpoint, by its prefix; None: as TensorFlow.
+      folder: what is asked before each save whether there is room; None: of a
+        worker whose checkpoints are thrown away.
       **settings: of TensorFlow's manager, which must have a
         `checkpoint_interval`.
     """
     super().__init__(*args, **settings)
     self._newest_step: int | None = None
     self._restore = restore
+    self._folder = folder
+    self._begun: str | None = None
+    self._options: tf.train.CheckpointOptions | None = None
 
   def restore_or_initialize(self):
     """Restores the newest checkpoint, or begins.
@@ -53,6 +62,9 @@ class CheckpointManager(tf.train.CheckpointManager):
 
     Returns:
       The prefix of the checkpoint; None if there is none to write.
+
+    Raises:
+      errors.UserError: if the folder is gone, or has no room for it.
     """
     step = int(checkpoint_number)
     if self._newest_step is None:
@@ -60,9 +72,34 @@ class CheckpointManager(tf.train.CheckpointManager):
     interval = self.checkpoint_interval
     if check_interval and step // interval == self._newest_step // interval:
       return None
+    self.sync()
+    if self._folder:
+      self._folder.check_same()
+      self._folder.check_space(
+          checkpoint_folder.size_of(self.latest_checkpoint)
+          if self.latest_checkpoint else
+          checkpoint_folder.size_of_variables(self.checkpoint),
+          f'the checkpoint of step {step}')
     # Not of `latest_checkpoint`, which an asynchronous save sets at its end.
     self._newest_step = step
-    return super().save(step, check_interval=False, options=options)
+    self._options = options
+    self._begun = super().save(step, check_interval=False, options=options)
+    return self._begun
+
+  def sync(self):
+    """Waits for the save that is going on, and raises what it ran into.
+
+    TensorFlow alone would raise that in the next save, of which there is none
+    at the end of a training.
+
+    Raises:
+      tf.errors.OpError: if the checkpoint could not be written.
+    """
+    super().sync()
+    # What is written takes its place there as its last act.
+    if self._begun and self.latest_checkpoint != self._begun:
+      self.checkpoint.write(self._begun, self._options)
+      super().sync()
 
 
 class Controller(orbit.Controller):

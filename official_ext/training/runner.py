@@ -13,6 +13,7 @@ import tensorflow as tf
 import tf_keras
 
 from official_ext.command_line import errors
+from official_ext.training import checkpoint_folder
 from official_ext.training import controller as controller_lib
 from official_ext.training import divergence
 from official_ext.training import evaluations
@@ -77,10 +78,18 @@ class Runner(train_lib.OrbitExperimentRunner):
       # It would believe TensorFlow's note of the newest checkpoint.
       return None
     trainer = self.params.trainer
+    folder = None
+    if self.model_dir == self._history_dir:
+      folder = checkpoint_folder.CheckpointFolder(self.model_dir)
+      folder.check_space(
+          checkpoint_folder.size_of_variables(self.trainer.checkpoint),
+          'a checkpoint')
     return controller_lib.CheckpointManager(
         self.trainer.checkpoint,
         directory=self.model_dir,
         max_to_keep=trainer.max_to_keep,
+        keep_checkpoint_every_n_hours=trainer.keep_checkpoint_every_n_hours,
+        folder=folder,
         step_counter=self.trainer.global_step,
         checkpoint_interval=trainer.checkpoint_interval,
         init_fn=self.trainer.initialize,

@@ -24,6 +24,7 @@ from official_ext.command_line import errors
 from official_ext.command_line import library_logs
 from official_ext.tasks import protocol
 from official_ext.training import changed_settings
+from official_ext.training import checkpoint_folder
 from official_ext.training import checks
 from official_ext.training import folder_lock
 from official_ext.training import memory
@@ -234,8 +235,10 @@ class Session:
       raise errors.UserError(
           f'a file is damaged, most likely the checkpoint in {self.model_dir} '
           f'or a record: {errors.message(error)}') from error
-    except tf.errors.OpError as error:
-      explained = self.task.explain(error)
+    except (OSError, tf.errors.OpError) as error:
+      explained = checkpoint_folder.explain(error, self.model_dir)
+      if explained is None and isinstance(error, tf.errors.OpError):
+        explained = self.task.explain(error)
       lost = strategies.lost_worker_message(error)
       if lost is not None:
         explained = (

@@ -36,7 +36,7 @@ def prepare(config: image_classification.TrainerConfig,
     errors.UserError: if there are checkpoints to go on from, but none is whole.
     OSError, tf.errors.OpError: if a folder cannot be written.
   """
-  tidy.tidy(model_dir)
+  tidy.tidy(model_dir, keep_every_hours=config.keep_checkpoint_every_n_hours)
   tidy.tidy(os.path.join(model_dir, _AVERAGES_SUBDIR), is_needed=False)
   if config.best_checkpoint_export_subdir:
     folder = os.path.join(model_dir, config.best_checkpoint_export_subdir)

@@ -58,6 +58,7 @@ KNOWN = {
     'trainer.*_tf_function': 'whether steps are compiled',
     'trainer.allow_tpu_summary': 'whether a TPU summarises',
     'trainer.max_to_keep': 'how many checkpoints',
+    'trainer.keep_checkpoint_every_n_hours': 'which checkpoints stay',
     'trainer.continuous_eval_timeout': 'when continuous_eval gives up',
     'trainer.best_checkpoint_*': "Model Garden's exporter",
     'trainer.loss_upper_bound': 'when a loss is too large',

@@ -303,6 +303,7 @@ def test_model_gardens_own_experiments_stay_what_they_are(name):
           'train_epochs': 0, 'interval_epochs': 1, 'seed': None,
           'deterministic': False, 'learning_rate_scaling': 'none',
           'reference_batch_size': 0, 'derived': [],
+          'keep_checkpoint_every_n_hours': None,
           'preemption_metadata_server': None, 'loss_spike_factor': None,
           'export': {'at_end': False, 'at_best': False, 'export_dir': ''}},
       'task': {

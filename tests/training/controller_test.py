@@ -99,3 +99,27 @@ def test_a_checkpoint_is_written_before_the_last_evaluation(tmp_path):
       global_step=stepper.global_step, steps_per_loop=4,
       checkpoint_manager=manager).train_and_evaluate(8, eval_interval=4)
   assert seen == [None, f'{tmp_path}/ckpt-8']
+
+
+@pytest.mark.parametrize('is_last', [True, False])
+def test_what_an_asynchronous_save_runs_into_is_raised(tmp_path, is_last):
+  step = tf.Variable(1, dtype=tf.int64)
+  manager = controller_lib.CheckpointManager(
+      tf.train.Checkpoint(step=step), directory=str(tmp_path / 'run'),
+      max_to_keep=None, step_counter=step, checkpoint_interval=1)
+  options = tf.train.CheckpointOptions(
+      experimental_enable_async_checkpoint=True)
+  manager.save(1, options=options)
+  manager.sync()
+  assert manager.latest_checkpoint == f'{tmp_path}/run/ckpt-1'
+  # A file lies where the parts of the next one belong.
+  (tmp_path / 'run/ckpt-2_temp').write_text('')
+  step.assign(2)
+  manager.save(2, options=options)
+  step.assign(3)
+  with pytest.raises(tf.errors.OpError, match='ckpt-2_temp'):
+    if is_last:
+      manager.sync()
+    else:
+      manager.save(3, options=options)
+  assert manager.latest_checkpoint == f'{tmp_path}/run/ckpt-1'

@@ -68,6 +68,8 @@ TABLE: dict[type, dict[str, rules.Rule]] = {
             'what a training wrote there',
             lambda value: isinstance(value, list) and all(
                 isinstance(one, configs.DerivedSetting) for one in value)),
+        'keep_checkpoint_every_n_hours': rules.number(
+            above=0, null='none is kept for good'),
         'preemption_metadata_server': rules.matching(
             r'(https?://[^/\s]+/?)?',
             'an address such as http://metadata.google.internal, or nothing',

@@ -1,0 +1,186 @@
+"""Folders that vanish, and disks that are full, while a training runs."""
+
+import errno
+import os
+import shutil
+import subprocess
+
+import damaged_checkpoints
+import pytest
+import short_runs
+import tensorflow as tf
+
+from official_ext.command_line import errors
+from official_ext.training import checkpoint_folder
+from official_ext.training import controller
+from official_ext.training import trainer
+
+MIB = 2 ** 20
+
+
+def manage(folder, step):
+  """A manager of checkpoints of 400 bytes and their names."""
+  weights = tf.Variable(tf.zeros([100]))
+  return controller.CheckpointManager(
+      tf.train.Checkpoint(weights=weights), directory=str(folder),
+      max_to_keep=None, step_counter=step, checkpoint_interval=1,
+      folder=checkpoint_folder.CheckpointFolder(str(folder)))
+
+
+@pytest.fixture(name='step')
+def _step():
+  return tf.Variable(1, dtype=tf.int64)
+
+
+def test_a_folder_that_is_removed(tmp_path, step):
+  folder = tmp_path / 'run'
+  folder.mkdir()
+  manager = manage(folder, step)
+  assert manager.save(1)
+  shutil.rmtree(folder)
+  step.assign(2)
+  with pytest.raises(errors.UserError, match=(
+      f'^{folder} was removed while the training ran')):
+    manager.save(2)
+  assert not folder.exists()
+
+
+def test_a_folder_that_is_replaced(tmp_path, step):
+  folder = tmp_path / 'run'
+  folder.mkdir()
+  manager = manage(folder, step)
+  folder.rename(tmp_path / 'moved')
+  folder.mkdir()
+  with pytest.raises(errors.UserError, match=f'^{folder} was replaced while'):
+    manager.save(1)
+  assert list(folder.iterdir()) == []
+
+
+def test_no_room_for_the_next_checkpoint(tmp_path, step, monkeypatch):
+  manager = manage(tmp_path, step)
+  free = [399]
+  monkeypatch.setattr(checkpoint_folder, 'free_bytes', lambda _: free[0])
+  # Of the first one the variables are known.
+  with pytest.raises(errors.UserError, match=(
+      f'^{tmp_path} has 0.0 MiB free, but the checkpoint of step 1 takes about '
+      '0.0 MiB. With more space, the same command begins at step 0: no '
+      'checkpoint is there.$')):
+    manager.save(1)
+  assert list(tmp_path.iterdir()) == []
+  free[0] = 10 * MIB
+  assert manager.save(1)
+  # Of those after it, the one before.
+  size = sum(path.stat().st_size for path in tmp_path.glob('ckpt-1.*'))
+  step.assign(2)
+  free[0] = size - 1
+  with pytest.raises(errors.UserError, match=(
+      f'the same command goes on from {tmp_path}/ckpt-1, which is whole.$')):
+    manager.save(2)
+  free[0] = size
+  assert manager.save(2)
+
+
+def test_bytes_of_variables():
+  checkpoint = tf.train.Checkpoint(
+      a=tf.Variable(tf.zeros([3, 5])), b=tf.Variable(1, dtype=tf.int64),
+      c=tf.train.Checkpoint(d=tf.Variable(tf.zeros([7], tf.bfloat16))))
+  assert checkpoint_folder.size_of_variables(checkpoint) == 60 + 8 + 14
+
+
+@pytest.mark.parametrize('error, expected', [
+    (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), 'the disk of {} is f'),
+    (tf.errors.ResourceExhaustedError(
+        None, None, '{}/ckpt-5.index; No space left on device'),
+     'the disk of {} is full: {}/ckpt-5.index; No space left on device. '),
+    (tf.errors.ResourceExhaustedError(None, None, 'OOM on GPU'), None),
+    (tf.errors.UnknownError(None, None, '{}/a; Input/output error'),
+     '{} cannot be written: {}/a; Input/output error. '),
+    (tf.errors.PermissionDeniedError(None, None, '{}/a; Read-only file system'),
+     '{} cannot be written: {}/a; Read-only file system. '),
+    (tf.errors.PermissionDeniedError(None, None, '/b; Permission denied'),
+     None),
+    (tf.errors.NotFoundError(None, None, 'no such record'), None),
+])
+def test_what_an_error_means(tmp_path, error, expected):
+  folder = str(tmp_path)
+  if isinstance(error, tf.errors.OpError):
+    error = type(error)(None, None, error.message.format(folder))
+  said = checkpoint_folder.explain(error, folder)
+  if expected is None:
+    assert said is None
+  else:
+    assert said.startswith(expected.format(folder, folder))
+
+
+def test_an_error_in_a_folder_that_is_gone(tmp_path):
+  error = tf.errors.NotFoundError(None, None, 'x; No such file or directory')
+  assert checkpoint_folder.explain(error, str(tmp_path / 'gone')).startswith(
+      f'{tmp_path}/gone was removed while the training ran')
+  assert checkpoint_folder.explain(error, 'gs://bucket/run') is None
+
+
+@pytest.fixture(name='small_disk')
+def _small_disk(tmp_path):
+  """A function that mounts a disk of some MiB, if it may; its folder."""
+  folder = tmp_path / 'disk'
+  folder.mkdir()
+
+  def mount(size_mib):
+    done = subprocess.run(
+        ['mount', '-t', 'tmpfs', '-o', f'size={size_mib}m', 'tmpfs', folder],
+        check=False, capture_output=True)
+    if done.returncode:
+      pytest.skip('file systems may not be mounted here')
+    return folder
+
+  yield mount
+  subprocess.run(['umount', '-l', folder], check=False, capture_output=True)
+
+
+def fill(folder, left_bytes):
+  """Fills a disk but for some bytes."""
+  with open(folder / 'filler', 'ab') as file:
+    file.write(bytes(shutil.disk_usage(folder).free - left_bytes))
+
+
+SETTINGS = {
+    'trainer.train_steps': 6, 'trainer.steps_per_loop': 2,
+    'trainer.summary_interval': 2, 'trainer.checkpoint_interval': 2,
+    'trainer.validation_interval': 2, 'trainer.export.at_end': False,
+    'trainer.best_checkpoint_export_subdir': 'best',
+    'trainer.best_checkpoint_eval_metric': 'accuracy'}
+# Before which of its calls the disk is filled, and what is left of it.
+FAULTS = {
+    'checkpoint': ('train_loop_end', 2, 100_000),
+    # The check of the space is passed, the write is not.
+    'event file': ('train_loop_end', 2, 0),
+    # The first evaluation is the best so far.
+    'best checkpoint': ('eval_end', 1, 50_000),
+}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize('fault', FAULTS)
+def test_a_disk_that_is_full_as_it_trains(
+    digits_dir, small_disk, monkeypatch, fault):
+  folder = small_disk(16)
+  method, call, left = FAULTS[fault]
+  original, calls = getattr(trainer.Trainer, method), []
+
+  def filling(self, *arguments):
+    calls.append(1)
+    if len(calls) == call:
+      fill(folder, left)
+    return original(self, *arguments)
+
+  monkeypatch.setattr(trainer.Trainer, method, filling)
+  run = folder / 'run'
+  with pytest.raises(errors.UserError, match=(
+      f'({run} has .* free, but|the disk of {run} is full: ).*the same command '
+      f'goes on from {run}/ckpt-[24], which is whole')) as stopped:
+    short_runs.train(digits_dir, run, 'train_and_eval', **SETTINGS)
+  assert '\n' not in str(stopped.value)
+  assert damaged_checkpoints.values(run / 'ckpt-2')
+  (folder / 'filler').unlink()
+  resumed = short_runs.train(digits_dir, run, 'train_and_eval', **SETTINGS)
+  assert int(resumed.global_step.numpy()) == 6
