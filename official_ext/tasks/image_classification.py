@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 import os
-import re
 from typing import Any
 
 from absl import logging
@@ -24,6 +23,7 @@ from official_ext.modeling import random_masks
 from official_ext.modeling import specs
 from official_ext.optimization import moving_average
 from official_ext.tasks import accumulation
+from official_ext.tasks import bad_records
 from official_ext.tasks import class_names
 from official_ext.tasks import exact_evaluation
 from official_ext.tasks import exif_orientation
@@ -36,14 +36,6 @@ from official_ext.tasks import training_records
 
 # Rounding of soft labels (mixup, cutmix), which sum to 1 for every image.
 _TOLERANCE = 1e-3
-
-BAD_LABEL = 'A label is outside the classes of the model'
-# Within a condition the node comes after the function that it is in.
-_DECODING = re.compile(
-    r'([^\n]*)\n\s*\[\[(?:\{\{function_node [^}]*\}\})?'
-    r'\{\{node [^}]*(?:[Dd]ecode|Jpeg)')
-_WRAPPING = re.compile(r'^.*(?:\}\}|Iterator::\S+) ')
-_ASSERTION = re.compile(rf'\[({BAD_LABEL}.*?)\] \[(.*?)\]\n', re.DOTALL)
 
 
 @task_factory.register_task_cls(configs.ImageClassificationTask)
@@ -147,9 +139,10 @@ class ImageClassificationTask(
           f'replicas. Use a multiple of {num_replicas * num_microbatches}.')
 
   def explain(self, error: Exception) -> str | None:
-    if isinstance(error, tf.errors.InvalidArgumentError):
-      return bad_input_message(error)
-    return None
+    return bad_records.explain(error)
+
+  def find_record(self, error: Exception, names: Sequence[str]) -> str | None:
+    return bad_records.find(self.task_config, names, error)
 
   def describe(self) -> str:
     model = self.task_config.model
@@ -335,25 +328,6 @@ class ImageClassificationTask(
     return {self.loss: loss, protocol.NUM_EXAMPLES: tf.reduce_sum(weights)}
 
 
-def bad_input_message(error: tf.errors.InvalidArgumentError) -> str | None:
-  """Says what was wrong with a record, without TensorFlow's wrapping.
-
-  Args:
-    error: an error of a training or evaluation step.
-
-  Returns:
-    The message, or None if it was another error.
-  """
-  match = _ASSERTION.search(str(error))
-  if match:
-    # The message passes through a string literal on its way.
-    return f'{match[1]} {match[2]}'.replace("\\'", "'")
-  match = _DECODING.search(str(error))
-  if match:
-    return f'an image cannot be decoded: {_WRAPPING.sub("", match[1])}'
-  return None
-
-
 def offset_labels(labels: tf.Tensor, offset: int, num_classes: int,
                   label_key: str, label_smoothing: float = 0.0) -> tf.Tensor:
   """Adds the offset of the data set to labels and checks their range.
@@ -372,9 +346,10 @@ def offset_labels(labels: tf.Tensor, offset: int, num_classes: int,
     tf.errors.InvalidArgumentError: if a label is outside 0..C-1.
   """
   expected = (
-      f'{BAD_LABEL}: after adding label_offset {offset}, labels must be in '
-      f'0..{num_classes - 1}. A record without {label_key!r} reads as -1. '
-      'Check task.model.num_classes, label_offset and the records. Found:')
+      f'{bad_records.BAD_LABEL}: after adding label_offset {offset}, labels '
+      f'must be in 0..{num_classes - 1}. A record without {label_key!r} reads '
+      'as -1. Check task.model.num_classes, label_offset and the records. '
+      'Found:')
   if labels.shape.rank == 1:
     labels += offset
     is_valid = tf.logical_and(labels >= 0, labels < num_classes)

@@ -115,7 +115,6 @@ def _check_files_records(task: configs.ImageClassificationTask,
   Returns:
     The number of records by file, of those that were read whole.
   """
-  image_key = task.train_data.image_field_key
   size = sum(tf.io.gfile.stat(file).length for file in files)
   limit = -1
   if size > _READ_WHOLE_BYTES:
@@ -130,11 +129,8 @@ def _check_files_records(task: configs.ImageClassificationTask,
     before = count
     try:
       for record in open_file(file).take(limit).as_numpy_iterator():
-        features = tf.train.Example.FromString(record).features.feature
-        here = f'{where}: record {count} of {file}'
-        _check_record(features, task, data, here)
-        if count < _DECODED_RECORDS:
-          _check_image(features[image_key].bytes_list.value[0], here)
+        check_record(record, task, data, f'{where}: record {count} of {file}',
+                     decodes=count < _DECODED_RECORDS)
         count += 1
     except (tf.errors.OpError, message.DecodeError) as error:
       raise ValueError(
@@ -148,6 +144,28 @@ def _check_files_records(task: configs.ImageClassificationTask,
   return counted
 
 
+def check_record(record: bytes, task: configs.ImageClassificationTask,
+                 data: configs.DataConfig, where: str, decodes: bool) -> None:
+  """Checks a record of a data set.
+
+  Args:
+    record: the record, serialized.
+    task: the task's configuration, resolved.
+    data: the settings of the data set.
+    where: which record it is, for the message.
+    decodes: whether to decode the image too.
+
+  Raises:
+    ValueError: naming the record, what is wrong with it and the fix.
+    message.DecodeError: if it is no tf.train.Example.
+  """
+  features = tf.train.Example.FromString(record).features.feature
+  _check_features(features, task, data, where)
+  if decodes:
+    image_key = task.train_data.image_field_key
+    _check_image(features[image_key].bytes_list.value[0], where)
+
+
 def _check_image(encoded: bytes, where: str) -> None:
   """Decodes an image as the input pipeline does."""
   try:
@@ -159,8 +177,8 @@ def _check_image(encoded: bytes, where: str) -> None:
         'again.') from error
 
 
-def _check_record(features, task: configs.ImageClassificationTask,
-                  data: configs.DataConfig, where: str) -> None:
+def _check_features(features, task: configs.ImageClassificationTask,
+                    data: configs.DataConfig, where: str) -> None:
   """Checks one record; `features` is the map of a tf.train.Example."""
   image_key = task.train_data.image_field_key
   label_key = task.train_data.label_field_key

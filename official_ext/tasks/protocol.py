@@ -152,3 +152,17 @@ class Task(abc.ABC):
     """
     del error
     return None
+
+  def find_record(self, error: Exception, names: Sequence[str]) -> str | None:
+    """Finds the record that an error of a step is about.
+
+    Args:
+      error: what TensorFlow raised.
+      names: the data sets that it may be in.
+
+    Returns:
+      What is wrong with which record of which file; None if the error is about
+      something else, or the record is not found.
+    """
+    del error, names
+    return None

@@ -233,6 +233,7 @@ class Session:
       yield
     except tf.errors.DataLossError as error:
       raise errors.UserError(
+          self.task.find_record(error, modes.data_sets(self.mode)) or
           f'a file is damaged, most likely the checkpoint in {self.model_dir} '
           f'or a record: {errors.message(error)}') from error
     except (OSError, tf.errors.OpError) as error:
@@ -246,7 +247,9 @@ class Session:
             f'resume from the newest checkpoint in {self.model_dir}.')
       if explained is None:
         raise
-      raise errors.UserError(explained) from error
+      raise errors.UserError(
+          self.task.find_record(error, modes.data_sets(self.mode)) or
+          explained) from error
 
   def _summary(self, trainer: trainer_lib.Trainer) -> str:
     return progress_lib.format_table(

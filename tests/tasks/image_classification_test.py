@@ -13,6 +13,7 @@ import tensorflow_datasets as tfds
 
 from official_ext.command_line import errors
 from official_ext.params import experiment
+from official_ext.tasks import bad_records
 from official_ext.tasks import image_classification
 
 
@@ -102,11 +103,11 @@ def test_a_bad_label_stops_the_input(
                   'task.train_data.mixup_and_cutmix.mixup_alpha=0.8']
   dataset = build_inputs(overrides)
   with pytest.raises(tf.errors.InvalidArgumentError,
-                     match=image_classification.BAD_LABEL) as raised:
+                     match=bad_records.BAD_LABEL) as raised:
     labels_of(dataset)
   expected = {'in a batch of mixed images'} if is_soft else {
       str((-1 if label is None else label) + offset)}
-  message = image_classification.bad_input_message(raised.value)
+  message = bad_records.explain(raised.value)
   assert message.startswith(
       'A label is outside the classes of the model: after adding label_offset '
       f"{offset}, labels must be in 0..9. A record without 'image/class/label'")
@@ -117,7 +118,7 @@ def test_a_bad_label_stops_the_input(
 
 def test_other_errors_are_not_taken_for_a_bad_label():
   error = tf.errors.InvalidArgumentError(None, None, 'shapes differ')
-  assert image_classification.bad_input_message(error) is None
+  assert bad_records.explain(error) is None
 
 
 def test_an_image_that_cannot_be_read_is_said_plainly(tmp_path):
@@ -128,7 +129,7 @@ def test_an_image_that_cannot_be_read_is_said_plainly(tmp_path):
                           'task.train_data.aug_crop=False'])
   with pytest.raises(tf.errors.InvalidArgumentError) as raised:
     labels_of(dataset)
-  message = image_classification.bad_input_message(raised.value)
+  message = bad_records.explain(raised.value)
   assert message.startswith(
       'an image cannot be decoded: Unknown image file format')
   assert '\n' not in message

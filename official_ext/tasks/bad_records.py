@@ -1,0 +1,110 @@
+"""Finds the record that stopped a training.
+
+Before a start a large data set is not read whole, so a bad record may be met in
+the middle of a training. TensorFlow's error then names neither the file nor the
+record: the files are read again, in parallel, up to the first bad one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent import futures
+import os
+import re
+
+from absl import logging
+from google.protobuf import message
+from official.common import dataset_fn
+import tensorflow as tf
+
+from official_ext.command_line import errors
+from official_ext.configs import image_classification as configs
+from official_ext.params import input_files
+from official_ext.tasks import preflight
+
+BAD_LABEL = 'A label is outside the classes of the model'
+# Within a condition the node comes after the function that it is in.
+_DECODING = re.compile(
+    r'([^\n]*)\n\s*\[\[(?:\{\{function_node [^}]*\}\})?'
+    r'\{\{node [^}]*(?:[Dd]ecode|Jpeg)')
+_WRAPPING = re.compile(r'^.*(?:\}\}|Iterator::\S+) ')
+# Of a checkpoint TensorFlow says other things.
+_DAMAGED_RECORD = re.compile(r'(corrupted|truncated) record at')
+_ASSERTION = re.compile(rf'\[({BAD_LABEL}.*?)\] \[(.*?)\]\n', re.DOTALL)
+
+
+def explain(error: Exception) -> str | None:
+  """Says what was wrong with a record, without TensorFlow's wrapping.
+
+  Args:
+    error: an error of a training or evaluation step.
+
+  Returns:
+    The message, or None if it was another error.
+  """
+  if not isinstance(error, tf.errors.InvalidArgumentError):
+    return None
+  match = _ASSERTION.search(str(error))
+  if match:
+    # The message passes through a string literal on its way.
+    return f'{match[1]} {match[2]}'.replace("\\'", "'")
+  match = _DECODING.search(str(error))
+  if match:
+    return f'an image cannot be decoded: {_WRAPPING.sub("", match[1])}'
+  return None
+
+
+def find(task: configs.ImageClassificationTask, names: Sequence[str],
+         error: Exception) -> str | None:
+  """Finds the record that an error is about.
+
+  Args:
+    task: the task's configuration, resolved.
+    names: the data sets that it may be in, 'train_data' or 'validation_data'.
+    error: an error of a training or evaluation step. One of decoding takes the
+      time of an epoch of input.
+
+  Returns:
+    What is wrong with the first bad record of which file; None if none is
+    found, the data are not in files, or the error is about something else.
+  """
+  is_damaged = (isinstance(error, tf.errors.DataLossError) and
+                _DAMAGED_RECORD.search(str(error)))
+  if not is_damaged and explain(error) is None:
+    return None
+  decodes = bool(_DECODING.search(str(error)))
+  for name in names:
+    data = getattr(task, name)
+    if data.tfds_name:
+      continue
+    files = sorted(input_files.match(data.input_path))
+    logging.warning('looking for the bad record in task.%s', name)
+    pool = futures.ThreadPoolExecutor(os.cpu_count())
+    try:
+      for found in pool.map(
+          lambda file, data=data, name=name: _first_bad(
+              task, data, file, f'task.{name}', decodes), files):
+        if found:
+          return found
+    finally:
+      pool.shutdown(cancel_futures=True)
+  return None
+
+
+def _first_bad(task: configs.ImageClassificationTask, data: configs.DataConfig,
+               file: str, where: str, decodes: bool) -> str | None:
+  """Says what is wrong with the first bad record of a file, if one is."""
+  number = 0
+  try:
+    for record in dataset_fn.pick_dataset_fn(data.file_type)(
+        file).as_numpy_iterator():
+      preflight.check_record(
+          record, task, data, f'{where}: record {number} of {file}', decodes)
+      number += 1
+  except (tf.errors.OpError, message.DecodeError) as error:
+    return (f'{where}: record {number} of {file} is damaged '
+            f'({errors.reason(error)}). Copy the file anew, or convert the '
+            'data again.')
+  except ValueError as error:
+    return str(error)
+  return None
