@@ -17,7 +17,9 @@ import tensorflow as tf
 
 from official_ext.command_line import tables
 from official_ext.params import experiment
+from official_ext.serving.runtimes import classifier
 from official_ext.serving.runtimes import loading
+from official_ext.tasks import exif_orientation
 from official_ext.tasks import normalization
 from official_ext.tasks import ranking
 from official_ext.trained import trained_model
@@ -67,10 +69,13 @@ class Row:
     runner: the export; None of the checkpoint.
     accuracy: on the validation set.
     seconds: of a call by batch size, the median.
+    num_turned: images that the export turns by their EXIF data; evaluation
+      takes records as they stand.
   """
   runner: loading.Runner | None = None
   accuracy: Accuracy = dataclasses.field(default_factory=Accuracy)
   seconds: dict[int, float] = dataclasses.field(default_factory=dict)
+  num_turned: int = 0
 
 
 def compare(trained: trained_model.TrainedModel,
@@ -85,6 +90,9 @@ def compare(trained: trained_model.TrainedModel,
 
   Returns:
     The row of the checkpoint, and one for each export.
+
+  Raises:
+    ValueError: if an export refuses an image.
   """
   classify = tf.function(
       lambda images: trained.model(images, training=False),
@@ -96,10 +104,54 @@ def compare(trained: trained_model.TrainedModel,
     checkpoint.accuracy.add(expected, batch.labels, None)
     resized = normalization.denormalize(batch.images)
     for row in exports:
-      logits = row.runner.logits(
-          batch.encoded if row.runner.takes_bytes else resized)
+      if row.runner.takes_bytes:
+        logits = _answer(row, batch.encoded)
+        row.num_turned += _count_turned(row.runner, batch.encoded)
+      else:
+        logits = row.runner.logits(resized)
       row.accuracy.add(logits, batch.labels, expected)
   return [checkpoint, *exports]
+
+
+def _answer(row: Row, encoded: np.ndarray) -> np.ndarray:
+  """Returns the logits of image files; names the first that is refused."""
+  try:
+    return row.runner.logits(encoded)
+  except tf.errors.InvalidArgumentError:
+    for index, image in enumerate(encoded, row.accuracy.num_images):
+      try:
+        row.runner.logits([image])
+      except tf.errors.InvalidArgumentError as error:
+        raise ValueError(
+            f'{row.runner.name} refuses the image of record {index}: '
+            f'{classifier.explain(error)}. A server does so too; convert the '
+            'data with data_prep.imagenet_to_tfrecord.') from error
+    raise
+
+
+def _count_turned(runner: loading.Runner, encoded: np.ndarray) -> int:
+  preprocessing = runner.description['preprocessing']
+  if preprocessing[exif_orientation.KEY] != exif_orientation.APPLY:
+    return 0
+  return int(np.count_nonzero(
+      _orientations(tf.constant(encoded)) != exif_orientation.UPRIGHT))
+
+
+@tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+def _orientations(encoded: tf.Tensor) -> tf.Tensor:
+  return tf.map_fn(exif_orientation.read, encoded, fn_output_signature=tf.int32)
+
+
+def cause_of_difference(rows: list[Row]) -> str:
+  """Returns a sentence on why logits differ, or '' if no cause is known."""
+  turned = max(row.num_turned for row in rows)
+  if not turned:
+    return ''
+  return (
+      f' {tables.counted(turned, "record holds", "records hold")} an image '
+      'that is to be turned by its EXIF data, as exports of this model do; '
+      'evaluation takes records as they stand. Convert the images with '
+      f'--{exif_orientation.KEY}={exif_orientation.APPLY}.')
 
 
 def time_calls(rows: list[Row], example: validation_data.Batch,

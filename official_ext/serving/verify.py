@@ -75,7 +75,8 @@ def main(argv: Sequence[str]) -> None:
   if wrong:
     errors.fail(
         f'{", ".join(wrong)}: logits differ from the checkpoint by more than '
-        f'--tolerance={_TOLERANCE.value}.')
+        f'--tolerance={_TOLERANCE.value}.'
+        f'{comparison.cause_of_difference(rows)}')
 
 
 if __name__ == '__main__':

@@ -1,9 +1,21 @@
 """Tests of the comparison of exports with their checkpoint."""
 
+import dataclasses
+import io
+
+import handmade_images
 import numpy as np
+from PIL import Image
 import pytest
+import records_for_tests
+import tensorflow as tf
 
 from official_ext.serving import comparison
+from official_ext.serving.formats import names
+from official_ext.serving.formats import write
+from official_ext.serving.runtimes import runners
+from official_ext.tasks import image_header
+from official_ext.trained import validation_data
 
 
 def test_accuracy_is_counted_image_by_image():
@@ -21,6 +33,73 @@ def test_accuracy_is_counted_image_by_image():
   assert np.isnan(accuracy.max_difference)
   accuracy.add(logits, np.array([0, 1, 2]), logits)
   assert not accuracy.max_difference <= 1
+
+
+class Header:
+  """A runner that reads the header of a file alone, and has one answer."""
+  name, takes_bytes = 'Header', True
+
+  def __init__(self, orientations):
+    self.description = {'preprocessing': {'exif_orientation': orientations}}
+
+  def logits(self, batch):
+    check = tf.function(image_header.check)
+    for encoded in batch:
+      check(tf.constant(encoded))
+    return np.zeros([len(batch), 10])
+
+
+def compare(trained, runner, folder, *images):
+  path = records_for_tests.write(
+      folder / 'validation', [records_for_tests.example(3, image)
+                              for image in images])
+  return comparison.compare(trained, [runner], validation_data.read_records(
+      trained, path, None))
+
+
+def upright_and_lying():
+  upright = encode(records_for_tests.pixels(0, (40, 60, 3)))
+  return upright, handmade_images.with_exif(upright, handmade_images.exif(6))
+
+
+def test_records_that_an_export_turns_are_counted(trained, tmp_path):
+  upright, lying = upright_and_lying()
+  path = records_for_tests.write(tmp_path / 'validation', [
+      records_for_tests.example(3, image) for image in (lying, upright, lying)])
+  rows = comparison.compare(
+      trained, [Header('apply'), Header('ignore')],
+      validation_data.read_records(trained, path, None))
+  assert [row.num_turned for row in rows] == [0, 2, 0]
+  assert comparison.cause_of_difference(rows).startswith(
+      ' 2 records hold an image that is to be turned by its EXIF data')
+  assert comparison.cause_of_difference(rows[::2]) == ''
+
+
+def test_a_record_that_an_export_refuses_is_named(trained, tmp_path):
+  upright, _ = upright_and_lying()
+  small = encode(records_for_tests.pixels(0, (40, 1, 3)))
+  with pytest.raises(ValueError, match=(
+      '^Header refuses the image of record 33: the image has fewer than 2 px '
+      'on a side: 40 1. A server does so too')):
+    compare(trained, Header('ignore'), tmp_path, *[upright] * 33, small)
+
+
+@pytest.mark.long
+def test_the_cause_of_a_difference(trained, tmp_path):
+  turning = dataclasses.replace(trained, data={'exif_orientation': 'apply'})
+  runner = runners.SavedModelRunner(write.export(
+      turning, names.SAVED_MODEL, str(tmp_path / 'export')))
+  upright, lying = upright_and_lying()
+  for image, differs in ((upright, False), (lying, True)):
+    rows = compare(turning, runner, tmp_path, image)
+    assert (rows[1].accuracy.max_difference > 1e-3) == differs
+    assert bool(comparison.cause_of_difference(rows)) == differs
+
+
+def encode(pixels):
+  encoded = io.BytesIO()
+  Image.fromarray(pixels).save(encoded, 'JPEG', quality=100)
+  return encoded.getvalue()
 
 
 def test_exports_of_different_weights():

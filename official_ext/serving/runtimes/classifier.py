@@ -60,7 +60,7 @@ class Classifier:
     try:
       output = self._serve(**{names.IMAGE_BYTES: tf.constant([encoded])})
     except tf.errors.InvalidArgumentError as error:
-      raise ValueError(_explain(error)) from error
+      raise ValueError(explain(error)) from error
     probs = output[names.PROBS][0].numpy()
     logits = output[names.LOGITS][0].numpy()
     # Equal ones by their number, as evaluation ranks them.
@@ -70,8 +70,15 @@ class Classifier:
       yield name, float(probs[index])
 
 
-def _explain(error: tf.errors.InvalidArgumentError) -> str:
-  """Returns why the graph refused an image, in its own words if it has some."""
+def explain(error: tf.errors.InvalidArgumentError) -> str:
+  """Says why an export refused an image.
+
+  Args:
+    error: what its graph raised.
+
+  Returns:
+    The reason, in the graph's own words if it has some.
+  """
   asserted = re.search(r'assertion failed: (\[.*\])', error.message)
   reasons = re.findall(r'\[([^\[\]]+)\]', asserted[1]) if asserted else [
       image_header.NOT_AN_IMAGE]
