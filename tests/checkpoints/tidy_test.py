@@ -126,6 +126,31 @@ def test_damaged_ones_are_set_aside(tmp_path, caplog):
           'damaged-2-ckpt-100.index'} <= set(names(tmp_path))
 
 
+@pytest.mark.long
+def test_the_one_before_is_restored_whatever_the_damage(tmp_path):
+  damaged_checkpoints.save(tmp_path / 'run', [9, 10, 100])
+  whole = damaged_checkpoints.values(tmp_path / 'run/ckpt-100')
+  num_before = 0
+  for seed in range(1000, 1250):
+    folder = shutil.copytree(tmp_path / 'run', tmp_path / str(seed))
+    done = damaged_checkpoints.damage(folder, 'ckpt-100', 'ckpt-10', seed)
+    expected = 10
+    # The index has bytes that nothing reads, such as the padding of its end.
+    if damaged_checkpoints.values(folder / 'ckpt-100') == whole:
+      expected = 100
+    num_before += expected == 10
+    tidy.tidy(str(folder))
+    manager = damaged_checkpoints.save(folder, [])
+    assert manager.restore_or_initialize() == f'{folder}/ckpt-{expected}', done
+    assert int(manager.checkpoint.global_step) == expected, done
+    assert manager.checkpoint.weights.numpy().tolist() == [expected] * 50, done
+    assert (folder / 'damaged-ckpt-100.index').exists() + (
+        folder / f'damaged-ckpt-100.{DATA}').exists() == (
+            0 if expected == 100 else 1 if '_remove' in done else 2), done
+    shutil.rmtree(folder)
+  assert num_before >= 200
+
+
 def test_nothing_changes_where_none_is_whole(tmp_path):
   damaged_checkpoints.save(tmp_path, [9, 10])
   for step in (9, 10):

@@ -181,6 +181,40 @@ def test_a_disk_that_is_full_as_it_trains(
     short_runs.train(digits_dir, run, 'train_and_eval', **SETTINGS)
   assert '\n' not in str(stopped.value)
   assert damaged_checkpoints.values(run / 'ckpt-2')
+  if fault != 'best checkpoint':
+    return  # One that goes on is enough.
   (folder / 'filler').unlink()
   resumed = short_runs.train(digits_dir, run, 'train_and_eval', **SETTINGS)
   assert int(resumed.global_step.numpy()) == 6
+
+
+def changed(run, change):
+  """Removes, moves or exchanges the folder of a training."""
+  run.rename(run.with_name('moved'))
+  if change == 'replaced':
+    run.mkdir()
+  elif change == 'a file':
+    run.write_text('')
+
+
+@pytest.mark.long
+@pytest.mark.parametrize('change', ['removed', 'replaced', 'a file'])
+def test_a_folder_that_changes_as_it_trains(
+    digits_dir, tmp_path, monkeypatch, change):
+  run = tmp_path / 'run'
+  original, calls = trainer.Trainer.train_loop_end, []
+
+  def changing(self):
+    calls.append(1)
+    if len(calls) == 2:
+      changed(run, change)
+    return original(self)
+
+  monkeypatch.setattr(trainer.Trainer, 'train_loop_end', changing)
+  with pytest.raises(errors.UserError, match=(
+      f'^{run} was re(moved|placed) while the training ran')) as stopped:
+    short_runs.train(digits_dir, run, 'train_and_eval', **SETTINGS)
+  assert '\n' not in str(stopped.value)
+  # It went no further than to the next save.
+  assert len(calls) == 2
+  assert damaged_checkpoints.values(tmp_path / 'moved/ckpt-2')
