@@ -7,7 +7,9 @@ nothing is left: it fails. Here an image that small is taken whole.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+import dataclasses
 import functools
+import random
 from typing import Any
 
 from official.common import dataset_fn
@@ -23,6 +25,7 @@ from official_ext.params import input_files
 from official_ext.tasks import exact_evaluation
 from official_ext.tasks import image_files
 from official_ext.tasks import label_mapping
+from official_ext.tasks import stateless_random
 from official_ext.tasks import training_records
 
 
@@ -159,8 +162,14 @@ def read(task: configs.ImageClassificationTask, data: configs.DataConfig,
   parse = build_parser(task, data).parse_fn(data.is_training)
   context = input_context or tf.distribute.InputContext()
   if data.is_training:
-    reading = training_records.read(
-        data, decode, start or training_records.Start(data.seed), context)
+    start = start or training_records.Start(data.seed)
+    if start.seed is None:
+      start = dataclasses.replace(start, seed=random.getrandbits(32))
+    reading = training_records.read(data, decode, start, context)
+    parse = stateless_random.function(parse, start.seed, 'augment')
+    mix = _mixing(task, data)
+    if mix:
+      mix = stateless_random.function(mix, start.seed, 'mix')
     return InputReader(
         reading.data,
         dataset_fn=dataset_fn.pick_dataset_fn(data.file_type),
@@ -169,8 +178,7 @@ def read(task: configs.ImageClassificationTask, data: configs.DataConfig,
         sample_fn=reading.sample,
         parser_fn=training_records.parse_numbered(parse),
         transform_and_batch_fn=reading.transform_and_batch,
-        postprocess_fn=training_records.postprocess_numbered(
-            _mixing(task, data)),
+        postprocess_fn=training_records.postprocess_numbered(mix),
     ).read(input_context=input_context, dataset=reading.dataset)
   # The workers shard the records themselves, in an order that must be the same
   # on all of them.

@@ -111,12 +111,12 @@ def read(data: configs.DataConfig, decode: Callable[[Any], Features],
 
 
 def parse_numbered(
-    parse: Callable[[Features], tuple[tf.Tensor, tf.Tensor]],
+    parse: Callable[[tf.Tensor, Features], tuple[tf.Tensor, tf.Tensor]],
 ) -> Callable[[Features], tuple[tf.Tensor, tuple[tf.Tensor, tf.Tensor]]]:
   """Hands the number of an image on.
 
   Args:
-    parse: makes an image and a label of features.
+    parse: makes an image and a label of the number and the features.
 
   Returns:
     What makes the number of the image in the training, int64 [], with its image
@@ -125,18 +125,19 @@ def parse_numbered(
   def parse_features(features):
     features = dict(features)
     number = features.pop(_NUMBER)
-    return number, parse(features)
+    return number, parse(number, features)
 
   return parse_features
 
 
 def postprocess_numbered(
-    mix: Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]] | None,
+    mix: Callable[..., tuple[tf.Tensor, tf.Tensor]] | None,
 ) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
   """Takes the numbers out of a batch.
 
   Args:
-    mix: mixes the images and labels of a batch with each other; or None.
+    mix: takes the number of the first image, and mixes the images and labels
+      of a batch with each other; or None.
 
   Returns:
     What makes images and labels of a batch of what `parse_numbered` returns.
@@ -146,8 +147,7 @@ def postprocess_numbered(
 
 def _postprocess(mix, numbers: tf.Tensor, examples: tuple[tf.Tensor, tf.Tensor]
                  ) -> tuple[tf.Tensor, tf.Tensor]:
-  del numbers
-  return mix(*examples) if mix else examples
+  return mix(numbers[0], *examples) if mix else examples
 
 
 def _decode(decode, number: tf.Tensor, record: tf.Tensor) -> Features:

@@ -1,13 +1,17 @@
 import collections
 
 import numpy as np
+from official.core import task_factory
 from official.vision.configs import common
 from official.vision.ops import augment
 import pytest
+import records_for_tests
 import tensorflow as tf
 
+from official_ext.params import experiment
 from official_ext.tasks import parsing
 from official_ext.tasks import stateless_random
+from official_ext.tasks import training_records
 
 
 def _draw(random_function, seed=1, count=8, begin=0, purpose='draw'):
@@ -152,6 +156,33 @@ def test_an_operation_without_counterpart_is_refused_by_name(draw, name):
   draw = draw or (lambda: generator.normal([]))
   with pytest.raises(ValueError, match=f'the random operation {name} '):
     _draw(draw)
+
+
+def test_a_training_goes_on_with_the_same_images(tmp_path):
+  image = tf.io.encode_jpeg(
+      tf.cast(np.arange(3600).reshape(30, 40, 3) % 256, tf.uint8)).numpy()
+  records_for_tests.write(tmp_path / 'train', [
+      records_for_tests.example(label, image) for label in range(8)])
+  params = experiment.load('vit_imagenet', params_override=(
+      "task.data_dir='',task.model.input_size=[16,16,3],"
+      f"task.model.num_classes=9,task.train_data.input_path='{tmp_path}/train',"
+      'task.train_data.num_examples=8,task.train_data.global_batch_size=4,'
+      'task.train_data.aug_type=null,'
+      'task.train_data.mixup_and_cutmix.mixup_alpha=0.5,'
+      'task.losses.soft_labels=true,task.losses.one_hot=false'))
+  task = task_factory.get_task(params.task)
+
+  def batches(position, count, seed=3):
+    task.data_start = training_records.Start(seed, position)
+    return list(task.build_inputs(
+        params.task.train_data).take(count).as_numpy_iterator())
+
+  whole, later = batches(0, 4), batches(8, 2)
+  for one, other in zip(whole[2:], later, strict=True):
+    for expected, found in zip(one, other, strict=True):
+      np.testing.assert_array_equal(found, expected)
+  assert all((one != other).any() for one, other in zip(
+      whole[0], batches(0, 1, seed=4)[0], strict=True))
 
 
 @pytest.mark.long
