@@ -19,6 +19,7 @@ from official_ext.command_line import tables
 from official_ext.modeling import costs
 from official_ext.modeling import specs
 from official_ext.training import event_tags
+from official_ext.training import goodput
 
 MISSING = '-'
 WORDS = 'text'
@@ -161,6 +162,24 @@ def columns(results: Sequence[Result]) -> list[Column]:
   ]
 
 
+def time_columns() -> list[Column]:
+  """Returns the columns of the table that says where the time went.
+
+  Returns:
+    The columns, the name of the row first.
+  """
+  return [
+      Column('', 'Model', '', lambda row, _: Cell(row.run.name), WORDS),
+      Column('', 'Time', '', lambda row, _: Cell(
+          MISSING if row.run.time is None else
+          goodput.duration(row.run.time.total_seconds))),
+      Column('', 'Starts', '', lambda row, _: Cell(
+          MISSING if row.run.time is None else str(row.run.time.num_starts))),
+      *(Column('Share of the time', phase, '%', _share(phase))
+        for phase in (*goodput.PHASES, goodput.LOST)),
+  ]
+
+
 def source_columns() -> list[Column]:
   """Returns the columns of the table that says where the figures are from.
 
@@ -262,6 +281,19 @@ def _speed(value: Callable[[Result], float | None]
   """Returns the cells of a speed, with how many times as fast it is."""
   return _compared(value, tables.significant,
                    lambda own, reference: f'{own / reference:.2f}x')
+
+
+def _share(phase: str) -> Callable[[Result, Result], Cell]:
+  """Returns the cells of a phase, in per cent of the time of a training."""
+
+  def cell(row: Result, _: Result) -> Cell:
+    share = row.run.time and row.run.time.share(phase)
+    if share is None:
+      return Cell(MISSING)
+    steps = row.run.time.lost_steps if phase == goodput.LOST else 0
+    return Cell(f'{100 * share:.1f}', note=f'{steps} steps' if steps else '')
+
+  return cell
 
 
 def _steps(row: Result, _: Result) -> Cell:

@@ -42,6 +42,13 @@ _NOTES = (
     'before does not count.',
     'A dash stands for what was not logged, or is not known.',
 )
+_TIME_NOTE = (
+    'Of all starts of a training, without the time between them: steps that '
+    'count (the goodput), waiting for input, the first step of every start, '
+    'which compiles, evaluations with the best checkpoint and its export, '
+    'checkpoints as far as steps wait for them, and the start-up. Steps that a '
+    'later start took again are lost to restarts; what a killed start did '
+    'after its last report is not known.')
 # Where lines of layouts and paths may end.
 _PART_END = re.compile(r'(?<=.)([-/])(?=.)')
 _MARKDOWN_SPECIAL = re.compile(r'([\\`*\[\]<>&|]|(?<!\w)_|_(?!\w))')
@@ -92,6 +99,8 @@ def _page(results: Sequence[comparison.Result], smoothing: float,
       subtitle=html.escape(_subtitle(results)),
       results=_html_table(comparison.columns(results), results, 'results'),
       deltas=html.escape(_deltas(results)),
+      times=_html_table(comparison.time_columns(), results, 'times'),
+      time_note=html.escape(_TIME_NOTE),
       figures='\n'.join(sections),
       notes='\n'.join(f'<li>{html.escape(note)}</li>' for note in _NOTES),
       sources=_html_table(comparison.source_columns(), results, 'sources'))
@@ -190,7 +199,9 @@ def _markdown(results: Sequence[comparison.Result]) -> str:
   return '\n'.join([
       f'# {_TITLE}', '', _subtitle(results), '',
       _markdown_table(comparison.columns(results), results), '',
-      _deltas(results), '', '## Where the figures are from', '',
+      _deltas(results), '', '## Where the time went', '',
+      _markdown_table(comparison.time_columns(), results), '', _TIME_NOTE, '',
+      '## Where the figures are from', '',
       *(f'- {_escaped(note)}' for note in _NOTES), '',
       _markdown_table(comparison.source_columns(), results), ''])
 

@@ -15,6 +15,7 @@ from official_ext.analysis import command
 from official_ext.analysis import event_files
 from official_ext.analysis import models as models_lib
 from official_ext.params import experiment
+from official_ext.training import goodput
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,11 +27,13 @@ class Run:
     model_dir: its folder.
     params: its configuration.
     history: what it logged.
+    time: where its time went; None: it did not note that.
   """
   name: str
   model_dir: str
   params: cfg.ExperimentConfig
   history: event_files.History
+  time: goodput.Totals | None = None
 
   @property
   def planned_steps(self) -> int:
@@ -70,7 +73,8 @@ def load(models: Sequence[command.ModelArgument]) -> list[Run]:
       name: item.task.model.num_classes for name, item in zip(names, params)})
   return [
       Run(name, model.path, item, event_files.read(
-          model.path, item.trainer.validation_summary_subdir))
+          model.path, item.trainer.validation_summary_subdir),
+          goodput.read(model.path))
       for name, model, item in zip(names, models, params, strict=True)]
 
 

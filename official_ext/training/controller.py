@@ -7,6 +7,7 @@ often than it evaluates would never evaluate.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+import contextlib
 from typing import Any
 
 import orbit
@@ -21,7 +22,8 @@ class CheckpointManager(tf.train.CheckpointManager):
   def __init__(self, *args: Any,
                restore: Callable[[str], None] | None = None,
                folder: checkpoint_folder.CheckpointFolder | None = None,
-               **settings: Any):
+               measure: Callable[[], contextlib.AbstractContextManager] = (
+                   contextlib.nullcontext), **settings: Any):
     """Initialises the manager.
 
     Args:
@@ -29,6 +31,7 @@ class CheckpointManager(tf.train.CheckpointManager):
       restore: goes on from a checkpoint, by its prefix; None: as TensorFlow.
       folder: what is asked before each save whether there is room; None: of a
         worker whose checkpoints are thrown away.
+      measure: measures what runs inside it, a save.
       **settings: of TensorFlow's manager, which must have a
         `checkpoint_interval`.
     """
@@ -38,6 +41,7 @@ class CheckpointManager(tf.train.CheckpointManager):
     self._folder = folder
     self._begun: str | None = None
     self._options: tf.train.CheckpointOptions | None = None
+    self._measure = measure
 
   def restore_or_initialize(self):
     """Restores the newest checkpoint, or begins.
@@ -72,6 +76,12 @@ class CheckpointManager(tf.train.CheckpointManager):
     interval = self.checkpoint_interval
     if check_interval and step // interval == self._newest_step // interval:
       return None
+    with self._measure():
+      return self._save(step, options)
+
+  def _save(self, step: int,
+            options: tf.train.CheckpointOptions | None) -> str | None:
+    """Saves after the save before, if there is room."""
     self.sync()
     if self._folder:
       self._folder.check_same()

@@ -1,5 +1,7 @@
 """The names under which a training writes what it measures of itself."""
 
+from official_ext.training import goodput
+
 # Model Garden's.
 TRAIN_LOSS = 'training_loss'
 ACCURACY = 'accuracy'
@@ -19,6 +21,20 @@ NUM_IMAGES = 'num_images'
 # they say where a training went on.
 PREFIX = 'events.out.tfevents.'
 RESTART_SUFFIX = '.restart'
+# The share of the time of all starts in steps that count, from 0 to 1.
+GOODPUT = 'goodput/goodput'
+_SECONDS = 'goodput/{}_seconds'
+
+
+def seconds_in(phase: str) -> str:
+  """Returns the name of the time of a phase of `goodput`, over all starts."""
+  return _SECONDS.format(phase.replace(' ', '_').replace('-', '_'))
+
+
+def of_time(totals: goodput.Totals) -> dict[str, float]:
+  """Returns where the time of a training went, under its names."""
+  return {GOODPUT: totals.goodput, **{
+      seconds_in(phase): seconds for phase, seconds in totals.seconds.items()}}
 
 
 def top_k_accuracy(k: int) -> str:

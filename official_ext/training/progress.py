@@ -160,6 +160,7 @@ def format_table(
     metrics: Sequence[tuple[str, str, str]],
     throughput: throughput_lib.Throughput,
     peak_memory: memory.PeakMemory,
+    time: Sequence[tuple[str, str]] = (),
     checkpoint: str | None,
     log_dir: str,
 ) -> str:
@@ -172,6 +173,7 @@ def format_table(
       validation.
     throughput: of the training steps.
     peak_memory: of the run.
+    time: labels and texts of where the time went.
     checkpoint: prefix of the newest checkpoint, if there is one.
     log_dir: folder of the event files.
 
@@ -192,6 +194,7 @@ def format_table(
         f'{"speed":12}{steps_per_second:.2f} steps/s, '
         f'{images_per_second:.0f} images/s (without compilation, evaluation '
         'and checkpoints)')
+  lines += [f'{label:12}{text}' for label, text in time]
   lines.append(f'{"peak memory":12}{peak_memory}')
   lines.append(f'{"checkpoint":12}{checkpoint or "none"}')
   lines.append(f'{"logs":12}tensorboard --logdir={log_dir}')

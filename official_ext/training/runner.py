@@ -17,6 +17,7 @@ from official_ext.training import checkpoint_folder
 from official_ext.training import controller as controller_lib
 from official_ext.training import divergence
 from official_ext.training import evaluations
+from official_ext.training import goodput
 from official_ext.training import modes
 from official_ext.training import new_checkpoints
 from official_ext.training import preemption
@@ -93,7 +94,9 @@ class Runner(train_lib.OrbitExperimentRunner):
         step_counter=self.trainer.global_step,
         checkpoint_interval=trainer.checkpoint_interval,
         init_fn=self.trainer.initialize,
-        restore=self.trainer.restore)
+        restore=self.trainer.restore,
+        measure=functools.partial(
+            self.trainer.stopwatch.measure, goodput.CHECKPOINTS))
 
   def run(self) -> tuple[tf_keras.Model, Mapping[str, Any]]:
     """Drives the controller as Model Garden's runner does.

@@ -27,6 +27,8 @@ from official_ext.training import changed_settings
 from official_ext.training import checkpoint_folder
 from official_ext.training import checks
 from official_ext.training import folder_lock
+from official_ext.training import goodput
+from official_ext.training import input_waiting
 from official_ext.training import memory
 from official_ext.training import modes
 from official_ext.training import preemption
@@ -63,6 +65,7 @@ def prepare(params: cfg.ExperimentConfig, mode: str, model_dir: str,
   Raises:
     ValueError: naming the value, what was expected and what to type instead.
   """
+  stopwatch = goodput.Stopwatch()
   # Up to the strategy no TensorFlow operation may run: a strategy of several
   # workers must be built before the first one.
   task = _task(params)
@@ -84,7 +87,7 @@ def prepare(params: cfg.ExperimentConfig, mode: str, model_dir: str,
       for derived in params.trainer.derived))
   return Session(
       params, task, mode, model_dir, profile_steps, strategy, changes,
-      allow_changes)
+      allow_changes, stopwatch)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,6 +101,7 @@ class Session:
   strategy: tf.distribute.Strategy
   changes: changed_settings.Changes
   allow_changes: bool
+  stopwatch: goodput.Stopwatch
 
   @property
   def is_chief(self) -> bool:
@@ -180,6 +184,10 @@ class Session:
       profiler: profiling.Profiler | None,
       on_best: Callable[[], None] | None) -> trainer_lib.Trainer:
     """Builds the trainer, and with it the model and the input pipelines."""
+    waiting = None
+    # From the host of a TPU, a look at its variables would wait for each step.
+    if not isinstance(self.strategy, tf.distribute.TPUStrategy):
+      waiting = input_waiting.InputWaiting()
     with self.strategy.scope():
       trainer = train_utils.create_trainer(
           self.params,
@@ -191,7 +199,8 @@ class Session:
           trainer_cls=functools.partial(
               trainer_lib.Trainer, progress=progress, watch=watch,
               profiler=profiler, on_best=on_best, model_dir=self.model_dir,
-              allow_changes=self.allow_changes))
+              allow_changes=self.allow_changes, stopwatch=self.stopwatch,
+              history=self._history(), waiting=waiting))
     checkpoint = choose.newest(self.model_dir)
     if checkpoint and metadata.read(checkpoint) is None:
       try:
@@ -199,6 +208,12 @@ class Session:
       except ValueError as error:
         raise restore.LoadError(str(error)) from error
     return trainer
+
+  def _history(self) -> goodput.History | None:
+    """Returns what notes where the time goes; None: this process does not."""
+    if modes.trains(self.mode) and self.is_chief:
+      return goodput.History(self.model_dir, self.stopwatch)
+    return None
 
   def _run(self, trainer: trainer_lib.Trainer, write_dir: str,
            watch: preemption.Watch, enable_async_checkpointing: bool) -> None:
@@ -218,7 +233,10 @@ class Session:
       # it do not take the place of those that it was trained with.
       settings_history.save(
           self.params, self.model_dir, int(trainer.global_step.numpy()))
-    runner.run()
+    try:
+      runner.run()
+    finally:
+      trainer.note_time()
 
   def _locked(self) -> contextlib.AbstractContextManager[None]:
     """Keeps other trainings out of the folder of this one."""
@@ -258,6 +276,7 @@ class Session:
         metrics=self.task.metrics(),
         throughput=trainer.throughput,
         peak_memory=memory.measure(),
+        time=goodput.describe(trainer.time_totals()),
         checkpoint=choose.newest(self.model_dir),
         log_dir=os.path.normpath(self.model_dir))
 

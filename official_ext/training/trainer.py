@@ -19,6 +19,8 @@ from official_ext.checkpoints import resume
 from official_ext.tasks import protocol
 from official_ext.training import divergence
 from official_ext.training import event_tags
+from official_ext.training import goodput
+from official_ext.training import input_waiting
 from official_ext.training import memory
 from official_ext.training import preemption
 from official_ext.training import profiling
@@ -47,7 +49,9 @@ class Trainer(base_trainer.Trainer):
                profiler: profiling.Profiler | None = None,
                on_best: Callable[[], None] | None = None,
                model_dir: str | None = None, allow_changes: bool = False,
-               **kwargs):
+               stopwatch: goodput.Stopwatch | None = None,
+               history: goodput.History | None = None,
+               waiting: input_waiting.InputWaiting | None = None, **kwargs):
     """Initialises the trainer.
 
     Args:
@@ -63,6 +67,9 @@ class Trainer(base_trainer.Trainer):
       model_dir: folder of the training, whose newest checkpoint to begin
         from if the folder that this worker writes to has none.
       allow_changes: whether what a checkpoint lacks may begin anew.
+      stopwatch: measures where the time goes; None: from now on.
+      history: notes where the time went; None: nothing is noted.
+      waiting: measures the waiting for input; None: it counts as steps.
       **kwargs: of Model Garden's trainer.
     """
     super().__init__(config, task, model, optimizer, *args, **kwargs)
@@ -74,6 +81,9 @@ class Trainer(base_trainer.Trainer):
     self._model_dir = model_dir
     self._allow_changes = allow_changes
     self._trains = kwargs.get('train', True)
+    self.stopwatch = stopwatch or goodput.Stopwatch()
+    self._history = history
+    self._waiting = waiting
     self._has_begun = False
     self._watch = watch
     self._mean_over_workers = strategies.mean_over_workers(self.strategy)
@@ -114,8 +124,9 @@ class Trainer(base_trainer.Trainer):
       LoadError: if it lacks what this run goes on with.
     """
     if self._trains:
-      resume.restore(self.checkpoint, checkpoint, self.model, self.optimizer,
-                     self._allow_changes)
+      with self.stopwatch.measure(goodput.CHECKPOINTS):
+        resume.restore(self.checkpoint, checkpoint, self.model, self.optimizer,
+                       self._allow_changes)
     else:
       resume.check_averages(checkpoint, self.optimizer)
       self.checkpoint.restore(checkpoint)
@@ -134,7 +145,11 @@ class Trainer(base_trainer.Trainer):
       self.numbers.record(loss, self.global_step)
       self.global_step.assign_add(1)
 
-    inputs = self.next_train_inputs(iterator)
+    def next_inputs():
+      return self.next_train_inputs(iterator)
+
+    inputs = (self._waiting.take(next_inputs, self.optimizer.iterations)
+              if self._waiting else next_inputs())
     self.strategy.run(
         step_fn, args=(inputs,), options=self._runtime_options)
 
@@ -143,6 +158,8 @@ class Trainer(base_trainer.Trainer):
     for metric in [self.train_loss, *self.train_metrics]:
       metric.reset_states()
     self.numbers.reset()
+    if self._history:
+      self._history.begin(int(self.global_step.numpy()))
 
   def create_train_loop_fn(self) -> Callable[..., None]:
     """Wraps Orbit's loop so that it is timed and reports its progress."""
@@ -177,6 +194,8 @@ class Trainer(base_trainer.Trainer):
         step = int(self.global_step.numpy())
         loss = float(self.train_loss.result())
         seconds = time.perf_counter() - start
+        self._add_time(
+            goodput.COMPILATION if is_first else goodput.STEPS, seconds)
         self.numbers.check_steps()
         if is_first:
           self.throughput.add_first_step(seconds)
@@ -197,8 +216,11 @@ class Trainer(base_trainer.Trainer):
     self.numbers.begin_loop(int(self.global_step.numpy()))
     if not self._has_begun:
       self._has_begun = True
-      self.progress.begin(
-          int(self.global_step.numpy()), self.config.trainer.train_steps)
+      self.stopwatch.begin_training()
+      step = int(self.global_step.numpy())
+      if self._history:
+        self._history.begin(step)
+      self.progress.begin(step, self.config.trainer.train_steps)
 
   def train_loop_end(self) -> dict[str, Any]:
     logs = super().train_loop_end()
@@ -218,8 +240,26 @@ class Trainer(base_trainer.Trainer):
     peak = memory.measure()
     if peak.gib is not None:
       logs[event_tags.PEAK_MEMORY] = peak.gib
+    if self._history:
+      self.note_time()
+      logs.update(event_tags.of_time(self.time_totals()))
     self.progress.interval(step, f'train: {text}')
     return logs
+
+  def _add_time(self, phase: str, seconds: float) -> None:
+    """Takes the time of steps, and what of it was waiting for their input."""
+    waited = min(self._waiting.since_last(), seconds) if self._waiting else 0.0
+    self.stopwatch.add(goodput.INPUT, waited)
+    self.stopwatch.add(phase, seconds - waited)
+
+  def note_time(self) -> None:
+    """Notes where the time went until now, if steps were taken."""
+    if self._history and self._has_begun:
+      self._history.reach(int(self.global_step.numpy()))
+
+  def time_totals(self) -> goodput.Totals:
+    """Returns where the time went, over all starts of the training."""
+    return self._history.totals() if self._history else goodput.total([])
 
   def eval_begin(self):
     super().eval_begin()
@@ -281,7 +321,8 @@ class Trainer(base_trainer.Trainer):
   def evaluate(self, num_steps: tf.Tensor) -> orbit.runner.Output | None:
     self.progress.evaluating()
     try:
-      output = super().evaluate(num_steps)
+      with self.stopwatch.measure(goodput.EVALUATION):
+        output = super().evaluate(num_steps)
     except preemption.Interrupt:
       # As `eval_begin` swapped them: the weights are to be saved as trained.
       if isinstance(self.optimizer, optimization.ExponentialMovingAverage):

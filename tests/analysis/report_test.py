@@ -1,5 +1,6 @@
 """Tests of the report that compares trainings."""
 
+import dataclasses
 import statistics
 
 import event_files as independent_reader
@@ -13,6 +14,7 @@ from official_ext.analysis import runs as runs_lib
 from official_ext.configs import backbones
 from official_ext.modeling import costs
 from official_ext.modeling import specs
+from official_ext.training import goodput
 
 
 def write(output_dir, **paths):
@@ -108,7 +110,8 @@ def test_the_page_is_well_formed(two_runs, texts):
   assert not parsed.open
   assert page.startswith('<!DOCTYPE html>\n<html lang="en">')
   assert '<title>Comparison of trainings</title>' in page
-  results, sources = parsed.scopes
+  results, times, sources = parsed.scopes
+  assert set(times) == {'col', 'colgroup', 'row'}
   assert set(results) == {'col', 'colgroup', 'row'}
   assert set(sources) == {'col', 'row'}
   image, = parsed.images
@@ -116,10 +119,31 @@ def test_the_page_is_well_formed(two_runs, texts):
   assert image['src'].startswith('data:image/png;base64,')
   assert '://' not in page
   # Where the figures are from.
-  assert [row[:6] for row in parsed.tables[1][1:]] == [
+  assert [row[:6] for row in parsed.tables[2][1:]] == [
       ['ViT', two_runs[0], '12', '12', '360', '1'],
       ['Funnel', two_runs[1], '12', '12', '360', '1']]
   assert f'| Funnel | {two_runs[1]} | 12 | 12 | 360 | 1 |' in markdown
+
+
+def test_where_the_time_went(two_runs, tmp_path):
+  run, = runs_lib.load([command.ModelArgument(two_runs[0])])
+  assert run.time.num_starts == 1
+  known = dataclasses.replace(run, name='Known', time=goodput.Totals(
+      {'steps': 60.0, 'input': 5.0, 'compilation': 15.0, 'evaluation': 4.0,
+       'checkpoints': 2.0, 'start-up': 3.0, 'other': 1.0,
+       'lost to restarts': 10.0}, num_starts=3, lost_steps=40))
+  unknown = dataclasses.replace(run, name='Unknown', time=None)
+  report.write(str(tmp_path), [known, unknown])
+  _, times, _ = report_tables.Page(
+      (tmp_path / report.HTML_FILE).read_text()).tables
+  values = ['60.0', '5.0', '15.0', '4.0', '2.0', '3.0', '1.0', '10.0 40 steps']
+  assert times[1:] == [
+      ['steps', 'input', 'compilation', 'evaluation', 'checkpoints',
+       'start-up', 'other', 'lost to restarts'],
+      ['Known', '1 min 40 s', '3', *values],
+      ['Unknown', *10 * ['-']]]
+  assert f'| Known | 1 min 40 s | 3 | {" | ".join(values)} |' in (
+      tmp_path / report.MARKDOWN_FILE).read_text()
 
 
 def test_further_figures_are_sections(two_runs, tmp_path):

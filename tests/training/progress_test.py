@@ -84,6 +84,8 @@ def format_table(**changes):
           ('top-5', 'top_5_accuracy', 'top_5_accuracy'),
           ('loss', 'training_loss', 'validation_loss')],
       throughput=throughput,
+      time=[('goodput', '82.0 % of 50 s in 1 start'),
+            ('time', 'steps 82.0 %,'), ('', 'other 18.0 %')],
       peak_memory=memory.PeakMemory(1.234, 'resident'),
       checkpoint='run/ckpt-7', log_dir='run'), **changes})
 
@@ -95,6 +97,9 @@ top-1            50.00 %     25.00 %
 top-5            75.00 %    100.00 %
 loss              1.5000      2.5000
 speed       25.00 steps/s, 1600 images/s (without compilation, evaluation and checkpoints)
+goodput     82.0 % of 50 s in 1 start
+time        steps 82.0 %,
+            other 18.0 %
 peak memory 1.23 GiB (resident)
 checkpoint  run/ckpt-7
 logs        tensorboard --logdir=run"""  # noqa: E501

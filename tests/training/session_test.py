@@ -14,6 +14,7 @@ from official_ext.checkpoints import metadata
 from official_ext.command_line import errors
 from official_ext.params import experiment
 from official_ext.training import event_tags
+from official_ext.training import goodput
 from official_ext.training import runner
 from official_ext.training import session
 
@@ -56,6 +57,15 @@ def test_the_summaries(finished):
              / train[event_tags.STEPS_PER_SECOND][step])
     assert ratio == pytest.approx(32)
     assert 0.1 < train[event_tags.PEAK_MEMORY][step] < 24
+  # Where the time went, which only grows.
+  for phase in goodput.PHASES:
+    seconds = train[event_tags.seconds_in(phase)]
+    assert sorted(seconds) == [10, 20] and 0 <= seconds[10] <= seconds[20]
+  totals = goodput.read(str(model_dir))
+  assert totals.num_starts == 1 and totals.lost_steps == 0
+  for phase in (goodput.STEPS, goodput.INPUT, goodput.COMPILATION,
+                goodput.EVALUATION, goodput.CHECKPOINTS, goodput.START_UP):
+    assert totals.seconds[phase] > 0
   # Orbit's figure counts compilation in; ours does not.
   assert (train[event_tags.STEPS_PER_SECOND][10]
           > 1.5 * train['steps_per_second'][10])
