@@ -141,8 +141,8 @@ def convert(inputs: Inputs, output_dir: str, options: plans.Options,
     identity = _identity(tasks)
     earlier = manifests.read(output_dir)
     if earlier:
-      return _check_finished(earlier, identity, tasks, data_set, output_dir,
-                             max_corrupt, runner, listener)
+      return _check_finished(earlier, identity, tasks, options, data_set,
+                             output_dir, max_corrupt, runner, listener)
     _remove_unfinished(output_dir)
     _check_space(tasks, output_dir)
     listener.begin(tasks)
@@ -316,7 +316,7 @@ def _stamp(tasks: Sequence[plans.ShardTask]) -> str:
 
 
 def _check_finished(earlier: dict[str, Any], identity: str,
-                    tasks: Sequence[plans.ShardTask],
+                    tasks: Sequence[plans.ShardTask], options: plans.Options,
                     data_set: sources.DataSet, output_dir: str,
                     max_corrupt: int, runner: Runner, listener: Listener
                     ) -> Conversion:
@@ -325,17 +325,10 @@ def _check_finished(earlier: dict[str, Any], identity: str,
   if earlier['identity'] != identity or classes != [
       (item.name, item.synset) for item in data_set.classes]:
     storage.remove(os.path.join(output_dir, plans.WORK_FOLDER))
-    options = earlier['options']
-    changed = ['knew no --exif_orientation'] * (
-        'exif_orientation' not in options)
-    if options.get('validation_fraction') and 'held_out_by' not in options:
-      changed.append('chose the held out images otherwise')
-    former = (f' It is of a version that {" and ".join(changed)}, and stays as '
-              'good as it was.' if changed else '')
     raise ValueError(
-        f'{output_dir} holds a finished conversion of other images or with '
-        f'other options ({manifests.MANIFEST_FILE} has them).{former} Choose '
-        'another --output_dir, or remove it.')
+        f'{output_dir} holds a finished conversion '
+        f'{manifests.what_differs(earlier, options)} Choose another '
+        '--output_dir, or remove it.')
   expected = {shard['name']: shard for split in earlier['splits'].values()
               for shard in split['shards']}
   damaged = [task for task in tasks if not _is_as_written(

@@ -184,6 +184,29 @@ def build(data_set: sources.DataSet, options: plans.Options,
   }
 
 
+def what_differs(manifest: Mapping[str, Any], options: plans.Options) -> str:
+  """Says how a finished conversion was made, other than one would be now.
+
+  Args:
+    manifest: of the finished one.
+    options: of the one that would be.
+
+  Returns:
+    The end of a sentence after 'a finished conversion', and what follows it.
+  """
+  before, now = manifest['options'], dataclasses.asdict(options)
+  others = [name for name in now if before.get(name, now[name]) != now[name]]
+  changed = ['knew no --exif_orientation'] * ('exif_orientation' not in before)
+  if before.get('validation_fraction') and 'held_out_by' not in before:
+    changed.append('chose the held out images otherwise')
+  former = (f' It is of a version that {" and ".join(changed)}, and stays as '
+            'good as it was.' if changed else '')
+  those = ''.join(f'; --{name} was {before[name]}, and is {now[name]}'
+                  for name in others)
+  return ('of other images or with other options '
+          f'({MANIFEST_FILE} has them{those}).{former}')
+
+
 def _hold_out(options: plans.Options) -> dict[str, str]:
   """Tells a held out part from those that label and rank once chose."""
   return {'held_out_by': 'content'} if options.validation_fraction else {}

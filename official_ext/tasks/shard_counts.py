@@ -79,10 +79,17 @@ def _check_set(files: Sequence[str], known: Mapping[str, Any], where: str,
       person named may leave out others, which is said.
   """
   files = sorted(files)
-  splits = {_split_of(file) for file in files if file in known}
-  # A manifest knows them all; without one, their names must be of one kind.
+  splits = set(map(_split_of, files)) & set(map(_split_of, known))
   foreign = [file for file in files if file not in known and
-             _split_of(file) in splits] or _of_other_sets(files)
+             _split_of(file) in splits]
+  if foreign and is_whole:
+    raise ValueError(
+        f'{where}: {foreign[0]} is not among the shards that the {_MANIFEST} '
+        'beside it names: one of them is of another conversion. Remove the '
+        f'shard, or the {_MANIFEST}, or name the shards that are meant as '
+        f'{where}.input_path.')
+  # Without a manifest their names must be of one kind.
+  foreign = _of_other_sets(files)
   if foreign and is_whole:
     raise ValueError(
         f'{where}: {foreign[0]} is not of the same conversion as the shards '

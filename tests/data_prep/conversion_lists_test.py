@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 
 import conversions
 import handmade_images
@@ -116,6 +117,22 @@ def test_a_class_folder_that_is_a_link_to_another_is_refused(folder, tmp_path):
   with pytest.raises(ValueError, match='linked and .*zebra are the same'):
     conversions.convert(folder, tmp_path / 'again')
   assert not conversions.files(tmp_path / 'again')
+
+
+@pytest.mark.parametrize('options, message', [
+    ({'seed': 1}, '; --seed was 0, and is 1). Choose another'),
+    ({'jpeg_quality': 50, 'check': 'decode'},
+     '; --check was header, and is decode; --jpeg_quality was 95, and is 50).'),
+    ({'exif_orientation': 'ignore'},
+     '; --exif_orientation was apply, and is ignore).'),
+])
+def test_other_options_in_a_finished_folder_are_named(
+    folder, tmp_path, options, message):
+  conversions.convert(folder, tmp_path / 'out')
+  before = conversions.files(tmp_path / 'out')
+  with pytest.raises(ValueError, match=re.escape(message)):
+    conversions.convert(folder, tmp_path / 'out', **options)
+  assert conversions.files(tmp_path / 'out') == before
 
 
 def test_an_input_given_twice(folder, tmp_path):

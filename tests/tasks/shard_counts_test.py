@@ -122,9 +122,16 @@ def test_sets_of_shards_with_other_beginnings_pass(folder, tmp_path):
 
 def test_a_shard_that_the_manifest_does_not_know(folder):
   shutil.copy(folder / 'train-00000-of-00003', folder / 'train-00000-of-00001')
-  with pytest.raises(ValueError, match=(
-      'train-00000-of-00001 is not of the same conversion')):
+  message = ('train-00000-of-00001 is not among the shards that the '
+             'manifest.json beside it names')
+  with pytest.raises(ValueError, match=message):
     check(folder)
+  # A manifest of other data, none of whose shards are there.
+  for path in folder.glob('train-*-of-00003'):
+    path.unlink()
+  with pytest.raises(ValueError, match=message):
+    check(folder)
+  check(folder, f"task.train_data.input_path='{folder}/train-*'")
 
 
 def test_without_a_manifest_records_are_counted(folder):
