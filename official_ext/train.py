@@ -86,7 +86,8 @@ def main(argv: Sequence[str]) -> None:
     raise SystemExit(stopped.exit_status) from None
   if not run.is_chief:
     return
-  train_utils.save_gin_config(FLAGS.mode, FLAGS.model_dir)
+  with errors.reported():
+    train_utils.save_gin_config(FLAGS.mode, FLAGS.model_dir)
   if modes.trains(FLAGS.mode):
     _export_at_end(export, int(trainer.global_step.numpy()),
                    has_trained=bool(trainer.train_logs))

@@ -17,6 +17,7 @@ from official_ext.tasks import protocol
 from official_ext.training import folder_lock
 from official_ext.training import modes
 from official_ext.training import profiling
+from official_ext.training import start_folder
 
 
 def check(params: cfg.ExperimentConfig, task: protocol.Task, mode: str,
@@ -66,6 +67,7 @@ def check(params: cfg.ExperimentConfig, task: protocol.Task, mode: str,
       raise ValueError(f'task.init_checkpoint: {error}') from error
   task.check_files(modes.data_sets(mode))
   if modes.trains(mode):
+    start_folder.check(params.trainer, model_dir)
     _make_folder('--model_dir', model_dir)
     if params.runtime.distribution_strategy != 'multi_worker_mirrored':
       # Of several workers, the first may hold it already.

@@ -24,6 +24,35 @@ _BEST_STEP = 'best_ckpt_global_step'
 _AVERAGES_SUBDIR = 'ema_checkpoints'
 
 
+def check(config: image_classification.TrainerConfig, model_dir: str) -> None:
+  """Refuses a folder in which a training would fail, or harm itself, later.
+
+  Args:
+    config: of the trainer.
+    model_dir: folder of the training; it may be missing.
+
+  Raises:
+    ValueError: if a file lies where a folder belongs, or the best checkpoint
+      would lie with others, which share a list of what may be deleted.
+  """
+  subdir = config.best_checkpoint_export_subdir
+  for name in ('train', config.validation_summary_subdir, subdir,
+               _AVERAGES_SUBDIR):
+    path = os.path.join(model_dir, name)
+    if tf.io.gfile.exists(path) and not tf.io.gfile.isdir(path):
+      raise ValueError(
+          f'{path} is a file, but a training makes a folder of that name. '
+          'Move it away, or choose another --model_dir.')
+  if subdir:
+    best = os.path.realpath(os.path.join(model_dir, subdir))
+    for other in (model_dir, os.path.join(model_dir, _AVERAGES_SUBDIR)):
+      if best == os.path.realpath(other):
+        raise ValueError(
+            f'trainer.best_checkpoint_export_subdir is {subdir!r}, which is '
+            f'the folder {other} of other checkpoints: they would delete each '
+            'other. Set it to best, for example.')
+
+
 def prepare(config: image_classification.TrainerConfig,
             model_dir: str) -> None:
   """Puts the folders of checkpoints in order, to which nothing else may write.

@@ -2,17 +2,21 @@
 
 import errno
 import os
+import re
 import shutil
 import subprocess
 
+import commands
 import damaged_checkpoints
 import pytest
 import short_runs
 import tensorflow as tf
 
 from official_ext.command_line import errors
+from official_ext.serving import export_during_training
 from official_ext.training import checkpoint_folder
 from official_ext.training import controller
+from official_ext.training import session
 from official_ext.training import trainer
 
 MIB = 2 ** 20
@@ -186,6 +190,40 @@ def test_a_disk_that_is_full_as_it_trains(
   (folder / 'filler').unlink()
   resumed = short_runs.train(digits_dir, run, 'train_and_eval', **SETTINGS)
   assert int(resumed.global_step.numpy()) == 6
+
+
+@pytest.mark.long
+@pytest.mark.parametrize('method, expected', [
+    ('at_end', 'error: the training is done and its checkpoint is kept, but it '
+     'was not exported: .*No space left on device'),
+    # What the training is told about itself, before that.
+    ('_summary', 'error: .*operative_config.*No space left on device')])
+def test_a_disk_that_is_full_at_the_end(
+    repository, digits_dir, small_disk, monkeypatch, method, expected):
+  folder = small_disk(16)
+  owner = (export_during_training.TrainingExport if method == 'at_end' else
+           session.Session)
+  original = getattr(owner, method)
+
+  def filling(self, *arguments, **keywords):
+    fill(folder, 0)
+    return original(self, *arguments, **keywords)
+
+  monkeypatch.setattr(owner, method, filling)
+  settings = SETTINGS | {
+      'task.data_dir': digits_dir, 'trainer.export.at_end': True,
+      'task.model.backbone.funnel_vit.layout': short_runs.LAYOUT,
+      'trainer.optimizer_config.warmup.linear.warmup_steps': 1}
+  result = commands.run(
+      'train.py', '--experiment=funnel_vit_digits', '--mode=train',
+      f'--model_dir={folder}/run', '--params_override=' + ','.join(
+          f'{key}={value!r}' for key, value in settings.items()),
+      cwd=repository)
+  assert result.returncode == 1
+  *warnings, message = result.stderr.splitlines()
+  assert re.search(expected, message)
+  assert all(line.startswith('warning: ') for line in warnings)
+  assert damaged_checkpoints.values(folder / 'run/ckpt-6')
 
 
 def changed(run, change):

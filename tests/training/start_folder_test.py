@@ -59,3 +59,25 @@ def test_averages(tmp_path):
   start_folder.prepare(CONFIG, str(tmp_path))
   assert 'damaged-average_weights-20.index' in [
       path.name for path in averages.iterdir()]
+
+
+@pytest.mark.parametrize('subdir, link', [
+    ('best', '.'), ('best', 'ema_checkpoints'), ('ema_checkpoints', None)])
+def test_the_best_checkpoint_lies_with_no_others(tmp_path, subdir, link):
+  config = image_classification.TrainerConfig(
+      best_checkpoint_export_subdir=subdir)
+  start_folder.check(CONFIG, str(tmp_path))
+  (tmp_path / 'ema_checkpoints').mkdir()
+  if link:
+    (tmp_path / subdir).symlink_to(tmp_path / link)
+  with pytest.raises(ValueError, match=(
+      f"best_checkpoint_export_subdir is '{subdir}', which is the folder "
+      f'{tmp_path}.* of other checkpoints')):
+    start_folder.check(config, str(tmp_path))
+
+
+@pytest.mark.parametrize('name', ['train', 'validation', 'best'])
+def test_a_file_where_a_folder_belongs(tmp_path, name):
+  (tmp_path / name).write_text('')
+  with pytest.raises(ValueError, match=f'^{tmp_path}/{name} is a file, but a'):
+    start_folder.check(CONFIG, str(tmp_path))
