@@ -30,6 +30,7 @@ from official_ext.training import folder_lock
 from official_ext.training import goodput
 from official_ext.training import input_waiting
 from official_ext.training import memory
+from official_ext.training import memory_need
 from official_ext.training import modes
 from official_ext.training import preemption
 from official_ext.training import profiling
@@ -82,6 +83,7 @@ def prepare(params: cfg.ExperimentConfig, mode: str, model_dir: str,
   task.compare_data(modes.data_sets(mode), model_dir)
   strategy = strategy or strategies.build(params)
   task.check_batches(strategy.num_replicas_in_sync)
+  memory_need.check(params, mode, strategy)
   task.check_records(modes.data_sets(mode), follows_epochs=any(
       derived.setting == 'trainer.train_steps'
       for derived in params.trainer.derived))
