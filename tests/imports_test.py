@@ -73,8 +73,8 @@ ORDER = {
     'official_ext.training': [
         'modes', 'goodput', 'event_tags', 'input_waiting', 'evaluations',
         'restarts', 'memory', 'memory_need', 'preemption', 'profiling',
-        'throughput', 'progress', 'strategies', 'start_folder', 'checkpoint_folder',
-        'worker_folder', 'folder_lock', 'settings_history',
+        'throughput', 'progress', 'strategies', 'start_folder',
+        'checkpoint_folder', 'worker_folder', 'folder_lock', 'settings_history',
         'changed_settings', 'checks', 'step_numbers', 'weight_numbers',
         'divergence', 'recovery', 'new_checkpoints', 'controller', 'trainer',
         'runner', 'session',

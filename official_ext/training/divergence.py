@@ -111,7 +111,8 @@ class Checks:
           f'after step {step} not finite are {_listed(names)}',
           self._good_steps)
     norm = self._weights.norm()
-    if norm > _MAX_GROWTH * self._norm_before:
+    # A head begins at 0, and is alone where the backbone is frozen.
+    if norm > _MAX_GROWTH * max(self._norm_before, 1.0):
       raise DivergenceError(
           f'from step {self._good_steps} to {step} the norm of the weights '
           f'grew from {self._norm_before:.3g} to {norm:.3g}', self._good_steps)

@@ -135,3 +135,11 @@ def test_an_evaluation_that_is_not_finite():
   )) as raised:
     checks.check_evaluation(9, {'accuracy': 0.1, 'validation_loss': math.nan})
   assert raised.value.good_steps == 6
+
+
+def test_weights_that_begin_at_zero_may_grow():
+  checks, weights, take = build()
+  weights[0].assign([0.0, 0.0])
+  checks.begin_loop(0)
+  take((3.0, 4.0))
+  assert checks.check_weights(1)[event_tags.WEIGHT_NORM] == 5
