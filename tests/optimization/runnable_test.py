@@ -11,6 +11,7 @@ import types
 import models
 import numpy as np
 from official.common import distribute_utils
+from official.core import task_factory
 from official.modeling import hyperparams
 from official.modeling.optimization import optimizer_factory
 import proofs
@@ -301,3 +302,25 @@ def test_an_average_that_begins_at_zero_is_refused(monkeypatch):
   for start_step in (0, 1):
     assert average_after_a_step(
         dynamic_decay=False, start_step=start_step) == [0.25, 0.25]
+
+
+def test_differential_privacy_beside_an_average():
+  params = experiment.load('funnel_vit_digits', params_override=(
+      'task.differential_privacy_config.clipping_norm=1,'
+      'task.differential_privacy_config.noise_multiplier=0,'
+      f'{CONFIG}.ema.average_decay=0.5,{CONFIG}.ema.dynamic_decay=false,'
+      f'{CONFIG}.ema.start_step=2,{CONFIG}.optimizer.type=sgd,'
+      f'{CONFIG}.learning_rate.type=constant,{CONFIG}.warmup.type=null,'
+      f'{CONFIG}.learning_rate.constant.learning_rate=1'))
+  optimizer = task_factory.get_task(params.task).create_optimizer(
+      params.trainer.optimizer_config, params.runtime,
+      params.task.differential_privacy_config)
+  weight = tf.Variable([0.0, 0.0])
+  optimizer.shadow_copy(types.SimpleNamespace(trainable_variables=[weight]))
+  for _ in range(STEPS):
+    optimizer.apply_gradients([(tf.constant([3.0, 4.0]), weight)])
+  # The gradient has the norm 5, and is clipped to 1.
+  np.testing.assert_allclose(weight, [-1.8, -2.4], rtol=1e-6)
+  # The average is the weights of step 1, then half and half.
+  np.testing.assert_allclose(
+      optimizer.get_slot(weight, 'average'), [-1.35, -1.8], rtol=1e-6)

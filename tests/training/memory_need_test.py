@@ -1,10 +1,12 @@
 """What a run needs at the least, by hand, and what is said of too much."""
 
 import pytest
+import short_runs
 import tensorflow as tf
 
 from official_ext.params import experiment
 from official_ext.training import memory_need
+from official_ext.training import session
 
 GIB = 2**30
 # Two layers of width 64, MLP 256, 4 heads, on 16 patches and a class token.
@@ -131,3 +133,11 @@ def test_other_backbones(of_one_gib):
   resnet = memory_need.of_step(load('task.model.backbone.type=resnet'),
                                'train_data')
   assert (resnet.fixed_bytes, resnet.image_bytes) == (0, 16 * 16 * 3 * 4)
+
+
+def test_a_run_is_refused_before_it_is_built(
+    monkeypatch, digits_dir, tmp_path):
+  monkeypatch.setattr(memory_need, '_machine_gib', lambda: 1e-4)
+  with pytest.raises(ValueError, match='but this machine has 0 GiB'):
+    session.prepare(
+        short_runs.parameters(digits_dir), 'train', str(tmp_path / 'run'))
