@@ -75,9 +75,9 @@ ORDER = {
         'restarts', 'memory', 'memory_need', 'preemption', 'profiling',
         'throughput', 'progress', 'strategies', 'start_folder',
         'checkpoint_folder', 'worker_folder', 'folder_lock', 'settings_history',
-        'changed_settings', 'checks', 'step_numbers', 'weight_numbers',
-        'divergence', 'recovery', 'new_checkpoints', 'controller', 'trainer',
-        'runner', 'session',
+        'changed_settings', 'checks', 'data_position', 'step_numbers',
+        'weight_numbers', 'divergence', 'recovery', 'new_checkpoints',
+        'controller', 'trainer', 'runner', 'session',
     ],
     'official_ext.serving.formats': [
         'names', 'extras', 'versions', 'weights_tree',

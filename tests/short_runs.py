@@ -29,7 +29,8 @@ def parameters(digits_dir, **settings):
   return experiment.load(
       'funnel_vit_digits',
       params_override=PREPROCESSING + ','.join(
-          f'{key}={value!r}' for key, value in settings.items()))
+          f'{key}={"null" if value is None else repr(value)}'
+          for key, value in settings.items()))
 
 
 def train(digits_dir, model_dir, mode='train', **settings):

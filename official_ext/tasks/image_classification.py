@@ -60,8 +60,7 @@ class ImageClassificationTask(
     super().__init__(*args, **kwargs)
     # How the labels of a data set are mapped, by whether it is for training.
     self._label_mappings: dict[bool, label_mapping.LabelMapping | None] = {}
-    # Where the training begins in its data; None: at their beginning.
-    self.data_start: training_records.Start | None = None
+    self._data_start: training_records.Start | None = None
 
   def build_model(self) -> tf_keras.Model:
     """Builds the classifier.
@@ -125,6 +124,12 @@ class ImageClassificationTask(
           f'task.{name}')
       self._label_mappings[data.is_training] = label_mapping.of_data_set(
           config, data, self.data_description, f'task.{name}', fix)
+
+  def enter_data(self, position: int, known: Mapping[str, Any],
+                 num_workers: int) -> dict[str, Any]:
+    self._data_start = training_records.enter(
+        self.task_config.train_data, position, known, num_workers)
+    return self._data_start.described
 
   def check_batches(self, num_replicas: int) -> None:
     """Checks that batches divide by the replicas, and those by microbatches."""
@@ -235,7 +240,7 @@ class ImageClassificationTask(
     dataset = parsing.read(
         self.task_config, params, input_context,
         self._label_mappings.get(params.is_training),
-        self.data_start)
+        self._data_start)
     dataset = self._check_labels(dataset, params)
     return dataset.prefetch(params.prefetch_buffer_size or tf.data.AUTOTUNE)
 

@@ -7,9 +7,7 @@ nothing is left: it fails. Here an image that small is taken whole.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-import dataclasses
 import functools
-import random
 from typing import Any
 
 from official.common import dataset_fn
@@ -162,9 +160,8 @@ def read(task: configs.ImageClassificationTask, data: configs.DataConfig,
   parse = build_parser(task, data).parse_fn(data.is_training)
   context = input_context or tf.distribute.InputContext()
   if data.is_training:
-    start = start or training_records.Start(data.seed)
-    if start.seed is None:
-      start = dataclasses.replace(start, seed=random.getrandbits(32))
+    start = start or training_records.enter(
+        data, num_workers=context.num_input_pipelines)
     reading = training_records.read(data, decode, start, context)
     parse = stateless_random.function(parse, start.seed, 'augment')
     mix = _mixing(task, data)

@@ -104,6 +104,23 @@ class Task(abc.ABC):
     """
     del names, model_dir
 
+  def enter_data(self, position: int, known: Mapping[str, Any],
+                 num_workers: int) -> dict[str, Any]:
+    """Begins the training data at an image; says what is not exact.
+
+    The datasets that `build_inputs` makes from now on begin there.
+
+    Args:
+      position: how many images are trained on already, over all workers.
+      known: what this returned when the training was begun; empty: nothing.
+      num_workers: how many workers share the images.
+
+    Returns:
+      What decides on the order of the images, as values of JSON.
+    """
+    del position, known, num_workers
+    return {}
+
   @abc.abstractmethod
   def describe(self) -> str:
     """Returns the model on one line, which a run begins with."""

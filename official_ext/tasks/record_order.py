@@ -45,7 +45,7 @@ class RecordOrder:
 
 
 def choose(counts: Sequence[int], seed: int, shuffle_buffer_size: int,
-           num_workers: int = 1) -> RecordOrder:
+           num_workers: int = 1, num_lanes: int | None = None) -> RecordOrder:
   """Chooses an order.
 
   Args:
@@ -54,6 +54,7 @@ def choose(counts: Sequence[int], seed: int, shuffle_buffer_size: int,
     shuffle_buffer_size: records to hold in memory.
     num_workers: how many read them; only a number that does not divide the
       usual number of lanes changes the order.
+    num_lanes: that the training has had until now, whatever it is now.
 
   Returns:
     The order. Records that all fit into the memory are permuted as a whole;
@@ -64,11 +65,19 @@ def choose(counts: Sequence[int], seed: int, shuffle_buffer_size: int,
     return RecordOrder(tuple(counts), seed, 1, num_records)
   # Most lanes begin within a file, which is read twice: so not more of them.
   most = max(1, min(_MAX_LANES, len(counts) // 2))
-  num_lanes = 2**int(math.log2(most))
-  if num_lanes >= num_workers and num_lanes % num_workers:
-    num_lanes = num_workers * math.ceil(num_lanes / num_workers)
+  if num_lanes is None:
+    num_lanes = 2**int(math.log2(most))
+    if num_lanes >= num_workers and num_lanes % num_workers:
+      num_lanes = num_workers * math.ceil(num_lanes / num_workers)
   block_size = max(1, shuffle_buffer_size // 2 // num_lanes)
   return RecordOrder(tuple(counts), seed, num_lanes, block_size)
+
+
+def describe(order: RecordOrder) -> dict[str, int]:
+  """Returns what two orders are compared by, as values of JSON."""
+  return {'seed': order.seed, 'num_records': order.num_records,
+          'num_files': len(order.counts), 'num_lanes': order.num_lanes,
+          'block_size': order.block_size}
 
 
 def records(order: RecordOrder, files: Sequence[str],

@@ -8,12 +8,14 @@ and keeps that order.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 import dataclasses
 import functools
 import random
+import types
 from typing import Any
 
+from absl import logging
 from official.common import dataset_fn
 import tensorflow as tf
 
@@ -33,11 +35,19 @@ class Start:
   """Where a training begins in its data.
 
   Attributes:
-    seed: of the order; None: a new one.
+    seed: of all that is random in the data.
+    order: of the images; None: that of the data themselves.
     position: how many images are trained on already, over all workers.
   """
-  seed: int | None = None
+  seed: int
+  order: record_order.RecordOrder | None
   position: int = 0
+
+  @property
+  def described(self) -> dict[str, int]:
+    """What the images depend on, as values of JSON."""
+    return {'seed': self.seed,
+            **(record_order.describe(self.order) if self.order else {})}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +69,59 @@ class Reading:
   transform_and_batch: Callable[..., tf.data.Dataset] | None = None
 
 
+def enter(data: configs.DataConfig, position: int = 0,
+          known: Mapping[str, Any] = types.MappingProxyType({}),
+          num_workers: int = 1) -> Start:
+  """Finds where a training begins; says where that is not exact.
+
+  Args:
+    data: the data settings.
+    position: how many images are trained on already, over all workers.
+    known: `Start.described` until now; empty: there is none.
+    num_workers: how many workers share the images.
+
+  Returns:
+    Where to begin.
+  """
+  seed = data.seed
+  if 'seed' in known:
+    if seed not in (None, known['seed']):
+      logging.warning(
+          'task.train_data.seed is %s, but the images keep the order of seed '
+          '%s that the training began with.', seed, known['seed'])
+    seed = known['seed']
+  if seed is None:
+    seed = random.getrandbits(32)
+  if data.tfds_name or data.enable_tf_data_service:
+    source = 'TFDS' if data.tfds_name else 'the tf.data service'
+    if position:
+      logging.warning(
+          'task.train_data: %s has no order that can be entered. The epoch '
+          'begins anew: of its images, some are seen twice and some not.',
+          source)
+    return Start(seed, None, position)
+  counts = record_counts.count(
+      input_files.match(data.input_path), data.file_type)
+  if data.cache:
+    # Permuted as a whole, a part of its own on each worker.
+    order = record_order.RecordOrder(
+        tuple(counts), seed, num_lanes=num_workers, block_size=0)
+  else:
+    order = record_order.choose(
+        counts, seed, data.shuffle_buffer_size, num_workers,
+        known.get('num_lanes'))
+  start = Start(seed, order, position)
+  if known and known != start.described:
+    differences = ', '.join(
+        f'{name} {known.get(name)} -> {value}'
+        for name, value in start.described.items() if known.get(name) != value)
+    logging.warning(
+        'task.train_data: the order of the images has changed (%s). What is '
+        'left of this epoch may repeat images and leave out others.',
+        differences)
+  return start
+
+
 def read(data: configs.DataConfig, decode: Callable[[Any], Features],
          start: Start, context: tf.distribute.InputContext) -> Reading:
   """Puts the records of a training in order.
@@ -77,15 +140,12 @@ def read(data: configs.DataConfig, decode: Callable[[Any], Features],
   """
   repeats = data.repeated_augment or 1
   num_workers, worker = context.num_input_pipelines, context.input_pipeline_id
-  if data.tfds_name or data.enable_tf_data_service:
+  order = start.order
+  if order is None:
     first = start.position + (worker - start.position) % num_workers
     return Reading(data, None, decode, functools.partial(
         _number, first=first, num_workers=num_workers, repeats=repeats))
   files = input_files.match(data.input_path)
-  order = record_order.choose(
-      record_counts.count(files, data.file_type),
-      random.getrandbits(32) if start.seed is None else start.seed,
-      data.shuffle_buffer_size, num_workers)
   open_file = dataset_fn.pick_dataset_fn(data.file_type)
   decode = functools.partial(_decode, decode)
   ordered = data.replace(

@@ -26,6 +26,7 @@ from official_ext.tasks import protocol
 from official_ext.training import changed_settings
 from official_ext.training import checkpoint_folder
 from official_ext.training import checks
+from official_ext.training import data_position
 from official_ext.training import folder_lock
 from official_ext.training import goodput
 from official_ext.training import input_waiting
@@ -190,6 +191,11 @@ class Session:
     # From the host of a TPU, a look at its variables would wait for each step.
     if not isinstance(self.strategy, tf.distribute.TPUStrategy):
       waiting = input_waiting.InputWaiting()
+    position = None
+    if modes.trains(self.mode):
+      position = data_position.enter(
+          self.task, self.params, choose.newest(self.model_dir),
+          strategies.num_workers(self.strategy))
     with self.strategy.scope():
       trainer = train_utils.create_trainer(
           self.params,
@@ -201,8 +207,9 @@ class Session:
           trainer_cls=functools.partial(
               trainer_lib.Trainer, progress=progress, watch=watch,
               profiler=profiler, on_best=on_best, model_dir=self.model_dir,
-              allow_changes=self.allow_changes, stopwatch=self.stopwatch,
-              history=self._history(), waiting=waiting))
+              allow_changes=self.allow_changes, position=position,
+              stopwatch=self.stopwatch, history=self._history(),
+              waiting=waiting))
     checkpoint = choose.newest(self.model_dir)
     if checkpoint and metadata.read(checkpoint) is None:
       try:

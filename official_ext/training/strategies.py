@@ -65,6 +65,16 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
   return bool(strategy.extended.should_checkpoint)
 
 
+def num_workers(strategy: tf.distribute.Strategy) -> int:
+  """Returns how many processes or hosts read a share of the data each."""
+  if isinstance(strategy, tf.distribute.TPUStrategy):
+    return strategy.extended.num_hosts
+  if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+    tasks = strategy.cluster_resolver.cluster_spec().as_dict()
+    return max(1, sum(map(len, tasks.values())))
+  return 1
+
+
 def mean_over_workers(
     strategy: tf.distribute.Strategy) -> Callable[[float], float]:
   """Returns how workers agree on a number.

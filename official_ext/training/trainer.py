@@ -17,6 +17,7 @@ from official_ext.checkpoints import choose
 from official_ext.checkpoints import metadata
 from official_ext.checkpoints import resume
 from official_ext.tasks import protocol
+from official_ext.training import data_position
 from official_ext.training import divergence
 from official_ext.training import event_tags
 from official_ext.training import goodput
@@ -49,6 +50,7 @@ class Trainer(base_trainer.Trainer):
                profiler: profiling.Profiler | None = None,
                on_best: Callable[[], None] | None = None,
                model_dir: str | None = None, allow_changes: bool = False,
+               position: Mapping[str, Any] | None = None,
                stopwatch: goodput.Stopwatch | None = None,
                history: goodput.History | None = None,
                waiting: input_waiting.InputWaiting | None = None, **kwargs):
@@ -67,6 +69,7 @@ class Trainer(base_trainer.Trainer):
       model_dir: folder of the training, whose newest checkpoint to begin
         from if the folder that this worker writes to has none.
       allow_changes: whether what a checkpoint lacks may begin anew.
+      position: where the training begins in its data; None: it does not train.
       stopwatch: measures where the time goes; None: from now on.
       history: notes where the time went; None: nothing is noted.
       waiting: measures the waiting for input; None: it counts as steps.
@@ -103,8 +106,9 @@ class Trainer(base_trainer.Trainer):
         optimizer=self.optimizer,
         recovery=self.recovered.saved,
         **getattr(self.model, 'checkpoint_items', {}),
-        **{metadata.CHECKPOINT_ITEM: metadata.CheckpointMetadata(
-            metadata.describe(config, task.data_description))})
+        **{metadata.CHECKPOINT_ITEM: metadata.CheckpointMetadata({
+            **metadata.describe(config, task.data_description),
+            **({data_position.KEY: position} if position else {})})})
 
   def initialize(self):
     """Begins from the checkpoint of the training, or else as Model Garden."""

@@ -118,6 +118,9 @@ def attributes(thing, depth=3):
     return 'what was built'
   if inspect.ismethod(thing):
     thing = thing.__self__
+  if inspect.isfunction(thing) and thing.__closure__ and depth:
+    return [attributes(cell.cell_contents, depth - 1)
+            for cell in thing.__closure__]
   if isinstance(thing, functools.partial):
     thing = {'function': thing.func, **thing.keywords, **{
         f'argument {place}': one for place, one in enumerate(thing.args)}}

@@ -11,7 +11,6 @@ import tensorflow as tf
 from official_ext.params import experiment
 from official_ext.tasks import parsing
 from official_ext.tasks import stateless_random
-from official_ext.tasks import training_records
 
 
 def _draw(random_function, seed=1, count=8, begin=0, purpose='draw'):
@@ -173,7 +172,7 @@ def test_a_training_goes_on_with_the_same_images(tmp_path):
   task = task_factory.get_task(params.task)
 
   def batches(position, count, seed=3):
-    task.data_start = training_records.Start(seed, position)
+    task.enter_data(position, {'seed': seed}, 1)
     return list(task.build_inputs(
         params.task.train_data).take(count).as_numpy_iterator())
 

@@ -8,7 +8,6 @@ import records_for_tests
 import tensorflow as tf
 
 from official_ext.params import experiment
-from official_ext.tasks import training_records
 
 COUNTS = (5, 7, 3, 9, 4, 6, 8)
 NUM_IMAGES = sum(COUNTS)
@@ -30,16 +29,16 @@ def _folder(tmp_path_factory):
 
 
 def labels(folder, num_batches, position=0, num_workers=1, worker=0,
-           **settings):
+           known=None, **settings):
   settings = {
-      'shuffle_buffer_size': 12, 'input_path': f'{folder}/train*',
+      'seed': 5, 'shuffle_buffer_size': 12, 'input_path': f'{folder}/train*',
       'num_examples': NUM_IMAGES, 'global_batch_size': BATCH} | settings
   params = experiment.load('vit_imagenet', params_override=','.join([
       "task.data_dir=''", 'task.model.input_size=[16,16,3]',
       'task.model.num_classes=100', *(
           f'{DATA}.{name}={value!r}' for name, value in settings.items())]))
   task = task_factory.get_task(params.task)
-  task.data_start = training_records.Start(seed=5, position=position)
+  task.enter_data(position, known or {}, num_workers)
   dataset = task.build_inputs(
       params.task.train_data, tf.distribute.InputContext(
           num_workers, worker, num_workers))

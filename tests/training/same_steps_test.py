@@ -32,7 +32,7 @@ def overrides(tmp_path_factory):
       "task.model.backbone.funnel_vit.layout='B1-1'",
       'task.losses.one_hot=true', 'task.losses.soft_labels=false',
       'task.train_data.mixup_and_cutmix=null',
-      'task.train_data.shuffle_buffer_size=1',
+      'task.train_data.shuffle_buffer_size=1', 'task.train_data.cache=false',
       'task.train_data.global_batch_size=64',
       'task.validation_data.global_batch_size=74',
       f'trainer.train_steps={STEPS}', 'trainer.steps_per_loop=1',

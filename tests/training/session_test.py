@@ -13,6 +13,7 @@ import tf_keras
 from official_ext.checkpoints import metadata
 from official_ext.command_line import errors
 from official_ext.params import experiment
+from official_ext.training import data_position
 from official_ext.training import event_tags
 from official_ext.training import goodput
 from official_ext.training import runner
@@ -84,6 +85,7 @@ def test_the_checkpoint_carries_its_metadata(finished, digits_dir):
   assert found['layout'] == 'B1(17)-1(9)'
   assert found['num_classes'] == 10
   data = {'class_names': [str(digit) for digit in range(10)]}
+  assert found.pop(data_position.KEY)['batch_size'] == 32
   assert found == metadata.describe(load(digits_dir), data)
   assert metadata.read_data(checkpoint) == data
 
