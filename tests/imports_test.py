@@ -64,7 +64,8 @@ ORDER = {
         'exif_orientation', 'label_mapping', 'normalization', 'accumulation',
         'ranking', 'exact_evaluation', 'stateless_random', 'record_counts',
         'record_order', 'training_records', 'parsing', 'shard_counts',
-        'preflight', 'bad_records', 'protocol', 'image_classification',
+        'preflight', 'bad_records', 'corrupt_records', 'protocol',
+        'image_classification',
     ],
     'official_ext.registry_imports': [],
     'official_ext.trained': [

@@ -51,9 +51,12 @@ class DataConfig(image_classification.DataConfig):
     label_offset: added to every label. None: 1 for TFDS's ImageNet, whose
       labels are 0..999, when the model has 1,001 classes as TFRecords of the
       ImageNet convention need; else 0.
+    max_corrupt_records: a training goes without so many of its records, which
+      are found before it starts; 0: it is refused if one is corrupt.
   """
   num_examples: int = 0
   label_offset: int | None = None
+  max_corrupt_records: int = 0
 
 
 @dataclasses.dataclass

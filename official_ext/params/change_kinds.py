@@ -110,7 +110,7 @@ TABLE: dict[Kind, tuple[str, ...]] = {
              'mixup_and_cutmix', 'mixup_and_cutmix.*', 'decoder', 'decoder.*',
              'aug_policy', 'randaug_magnitude', 'center_crop_fraction',
              'tf_resize_method', 'repeated_augment', 'num_examples',
-             'label_offset', 'weights'),
+             'label_offset', 'weights', 'max_corrupt_records'),
         *_of('trainer', 'seed', 'learning_rate_scaling',
              'reference_batch_size'),
         'runtime.mixed_precision_dtype', 'runtime.loss_scale',

@@ -25,6 +25,7 @@ from official_ext.optimization import moving_average
 from official_ext.tasks import accumulation
 from official_ext.tasks import bad_records
 from official_ext.tasks import class_names
+from official_ext.tasks import corrupt_records
 from official_ext.tasks import exact_evaluation
 from official_ext.tasks import exif_orientation
 from official_ext.tasks import label_mapping
@@ -53,12 +54,22 @@ class ImageClassificationTask(
     preflight.check_files(self.task_config, names)
 
   def check_records(self, names: Sequence[str],
-                    follows_epochs: bool = False) -> None:
-    preflight.check_records(self.task_config, names, follows_epochs)
+                    follows_epochs: bool = False,
+                    model_dir: str = '') -> None:
+    data = self.task_config.train_data
+    if 'train_data' in names and data.max_corrupt_records and (
+        not data.tfds_name):
+      self._checked = corrupt_records.check(self.task_config, model_dir)
+      self._copies = corrupt_records.copy(self._checked)
+    preflight.check_records(
+        self.task_config, names, follows_epochs, self._copies)
 
   def __init__(self, *args, **kwargs):
     super().__init__(*args, **kwargs)
     # How the labels of a data set are mapped, by whether it is for training.
+    self._checked: corrupt_records.Checked | None = None
+    # Of files that hold corrupt records, without these.
+    self._copies: Mapping[str, str] = {}
     self._label_mappings: dict[bool, label_mapping.LabelMapping | None] = {}
     self._data_start: training_records.Start | None = None
 
@@ -99,7 +110,14 @@ class ImageClassificationTask(
       described |= exif_orientation.describe(self.task_config)
     return described
 
+  def notes(self) -> Sequence[str]:
+    if not self._checked:
+      return ()
+    return [f'{"records":12}{self._checked}: {corrupt_records.FILE}']
+
   def save_data_description(self, folder: str) -> None:
+    if self._checked:
+      self._checked.write(folder)
     names = self.data_description.get(class_names.KEY)
     if names:
       class_names.write(os.path.join(folder, class_names.FILE), names)
@@ -240,7 +258,7 @@ class ImageClassificationTask(
     dataset = parsing.read(
         self.task_config, params, input_context,
         self._label_mappings.get(params.is_training),
-        self._data_start)
+        self._data_start, self._copies)
     dataset = self._check_labels(dataset, params)
     return dataset.prefetch(params.prefetch_buffer_size or tf.data.AUTOTUNE)
 

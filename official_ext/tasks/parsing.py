@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 import functools
+import types
 from typing import Any
 
 from official.common import dataset_fn
@@ -133,6 +134,7 @@ def read(task: configs.ImageClassificationTask, data: configs.DataConfig,
          input_context: tf.distribute.InputContext | None,
          mapping: label_mapping.LabelMapping | None = None,
          start: training_records.Start | None = None,
+         copies: Mapping[str, str] = types.MappingProxyType({}),
          ) -> tf.data.Dataset:
   """Reads a data set as its configuration says.
 
@@ -144,6 +146,7 @@ def read(task: configs.ImageClassificationTask, data: configs.DataConfig,
       are right as they are.
     start: where a training begins in its data; None: at their beginning, in an
       order of the seed in `data`.
+    copies: which files a training reads in the place of others.
 
   Returns:
     Batches of images and labels; in evaluation with sample weights as well,
@@ -162,7 +165,7 @@ def read(task: configs.ImageClassificationTask, data: configs.DataConfig,
   if data.is_training:
     start = start or training_records.enter(
         data, num_workers=context.num_input_pipelines)
-    reading = training_records.read(data, decode, start, context)
+    reading = training_records.read(data, decode, start, context, copies)
     parse = stateless_random.function(parse, start.seed, 'augment')
     mix = _mixing(task, data)
     if mix:

@@ -8,7 +8,8 @@ is checked again as it is read (`official_ext.tasks.image_classification`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+import types
 
 from google.protobuf import message
 from official.common import dataset_fn
@@ -48,7 +49,9 @@ def check_files(task: configs.ImageClassificationTask,
 
 
 def check_records(task: configs.ImageClassificationTask, names: Sequence[str],
-                  follows_epochs: bool = False) -> None:
+                  follows_epochs: bool = False,
+                  copies: Mapping[str, str] = types.MappingProxyType({})
+                  ) -> None:
   """Reads records of data sets, checks them one by one and counts them.
 
   Args:
@@ -56,6 +59,7 @@ def check_records(task: configs.ImageClassificationTask, names: Sequence[str],
     names: which to check, 'train_data' or 'validation_data'.
     follows_epochs: whether steps follow from `task.train_data.num_examples`,
       which must then be the number of records, as far as that is known.
+    copies: which files to read in the place of others.
 
   Raises:
     ValueError: naming the record or the shard, what is wrong with it and the
@@ -65,7 +69,8 @@ def check_records(task: configs.ImageClassificationTask, names: Sequence[str],
     data = getattr(task, name)
     if not data.tfds_name:
       files = _match_files(data.input_path, f'task.{name}')
-      counted = _check_files_records(task, data, files, f'task.{name}')
+      counted = _check_files_records(
+          task, data, files, f'task.{name}', copies)
       shard_counts.check(task, name, files, counted, follows_epochs)
 
 
@@ -109,7 +114,8 @@ def _match_files(input_path: str | Sequence[str], where: str) -> list[str]:
 
 def _check_files_records(task: configs.ImageClassificationTask,
                          data: configs.DataConfig, files: Sequence[str],
-                         where: str) -> dict[str, int]:
+                         where: str, copies: Mapping[str, str]
+                         ) -> dict[str, int]:
   """Checks all records of small files, and a sample of large ones.
 
   Returns:
@@ -128,9 +134,11 @@ def _check_files_records(task: configs.ImageClassificationTask,
   for file in files:
     before = count
     try:
-      for record in open_file(file).take(limit).as_numpy_iterator():
-        check_record(record, task, data, f'{where}: record {count} of {file}',
-                     decodes=count < _DECODED_RECORDS)
+      for record in open_file(copies.get(file, file)).take(
+          limit).as_numpy_iterator():
+        check_record(
+            record, task, data, f'{where}: record {count - before} of {file}',
+            decodes=count < _DECODED_RECORDS)
         count += 1
     except (tf.errors.OpError, message.DecodeError) as error:
       raise ValueError(

@@ -50,12 +50,14 @@ class Task(abc.ABC):
 
   @abc.abstractmethod
   def check_records(self, names: Sequence[str],
-                    follows_epochs: bool = False) -> None:
+                    follows_epochs: bool = False,
+                    model_dir: str = '') -> None:
     """Reads records of data sets, checks them one by one and counts them.
 
     Args:
       names: which to check, 'train_data' or 'validation_data'.
       follows_epochs: whether steps follow from the number of training images.
+      model_dir: folder of the training; empty: there is none.
 
     Raises:
       ValueError: naming the record or the file, what is wrong with it and the
@@ -120,6 +122,10 @@ class Task(abc.ABC):
     """
     del position, known, num_workers
     return {}
+
+  def notes(self) -> Sequence[str]:
+    """Returns lines to add to the table that a run ends with."""
+    return ()
 
   @abc.abstractmethod
   def describe(self) -> str:

@@ -123,7 +123,8 @@ def enter(data: configs.DataConfig, position: int = 0,
 
 
 def read(data: configs.DataConfig, decode: Callable[[Any], Features],
-         start: Start, context: tf.distribute.InputContext) -> Reading:
+         start: Start, context: tf.distribute.InputContext,
+         copies: Mapping[str, str] = types.MappingProxyType({})) -> Reading:
   """Puts the records of a training in order.
 
   TFDS and the tf.data service have an order of their own.
@@ -133,6 +134,7 @@ def read(data: configs.DataConfig, decode: Callable[[Any], Features],
     decode: makes the features of a serialized record.
     start: where to begin.
     context: which share of the data this worker reads.
+    copies: which files to read in the place of others.
 
   Returns:
     What Model Garden's reader is given; the features have a number each, for
@@ -146,6 +148,7 @@ def read(data: configs.DataConfig, decode: Callable[[Any], Features],
     return Reading(data, None, decode, functools.partial(
         _number, first=first, num_workers=num_workers, repeats=repeats))
   files = input_files.match(data.input_path)
+  files = [copies.get(file, file) for file in files]
   open_file = dataset_fn.pick_dataset_fn(data.file_type)
   decode = functools.partial(_decode, decode)
   ordered = data.replace(

@@ -85,9 +85,10 @@ def prepare(params: cfg.ExperimentConfig, mode: str, model_dir: str,
   strategy = strategy or strategies.build(params)
   task.check_batches(strategy.num_replicas_in_sync)
   memory_need.check(params, mode, strategy)
-  task.check_records(modes.data_sets(mode), follows_epochs=any(
-      derived.setting == 'trainer.train_steps'
-      for derived in params.trainer.derived))
+  task.check_records(modes.data_sets(mode), model_dir=model_dir,
+                     follows_epochs=any(
+                         derived.setting == 'trainer.train_steps'
+                         for derived in params.trainer.derived))
   return Session(
       params, task, mode, model_dir, profile_steps, strategy, changes,
       allow_changes, stopwatch)
@@ -279,7 +280,7 @@ class Session:
           explained) from error
 
   def _summary(self, trainer: trainer_lib.Trainer) -> str:
-    return progress_lib.format_table(
+    table = progress_lib.format_table(
         train_logs=trainer.train_logs,
         validation_logs=trainer.validation_logs,
         metrics=self.task.metrics(),
@@ -288,6 +289,7 @@ class Session:
         time=goodput.describe(trainer.time_totals()),
         checkpoint=choose.newest(self.model_dir),
         log_dir=os.path.normpath(self.model_dir))
+    return '\n'.join([table, *self.task.notes()])
 
 
 def _task(params: cfg.ExperimentConfig) -> protocol.Task:

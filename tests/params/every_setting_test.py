@@ -41,6 +41,7 @@ KNOWN = {
     'task.losses.soft_labels': 'labels are vectors already',
     'task.losses.l2_weight_decay': "Model Garden's build_model",
     'task.*_data.num_examples': 'steps, and the count of an evaluation',
+    'task.train_data.max_corrupt_records': 'tasks/corrupt_records.py',
     'task.*_data.label_offset': 'added to labels by the task',
     'task.*_data.seed': 'shuffles',
     'task.train_data.cache': 'tasks/training_records.py',

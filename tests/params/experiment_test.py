@@ -310,8 +310,10 @@ def test_model_gardens_own_experiments_stay_what_they_are(name):
           'data_dir': '', 'init_checkpoint_grid': None,
           'init_checkpoint_resize_method': 'bilinear', 'class_names_path': '',
           'gradient_accumulation_steps': 1,
-          'train_data': {'num_examples': 0, 'label_offset': 0},
-          'validation_data': {'num_examples': 0, 'label_offset': 0}}}
+          'train_data': {
+              'num_examples': 0, 'label_offset': 0, 'max_corrupt_records': 0},
+          'validation_data': {
+              'num_examples': 0, 'label_offset': 0, 'max_corrupt_records': 0}}}
   expected = hyperparams.ParamsDict(theirs.as_dict())
   expected.override(neutral, is_strict=False)
   assert ours.as_dict() == expected.as_dict()

@@ -158,3 +158,11 @@ def test_a_large_data_set_is_sampled(tmp_path, monkeypatch):
 def test_tfds_settings(overrides, message):
   with pytest.raises(ValueError, match=message):
     check("task.data_dir=''", *overrides)
+
+
+def test_a_record_is_counted_in_its_file(tmp_path):
+  good, bad = (records_for_tests.example(label) for label in (3, 10))
+  for name, records in (('train-0', [good] * 3), ('train-1', [good, bad])):
+    records_for_tests.write(tmp_path / name, records)
+  with pytest.raises(ValueError, match=f'record 1 of {tmp_path}/train-1 has'):
+    check(f"task.data_dir='{tmp_path}'")

@@ -202,6 +202,7 @@ TABLE: dict[type, dict[str, rules.Rule]] = {
     configs.DataConfig: {
         'num_examples': rules.whole(
             at_least=0, at_most=_MAX_EXAMPLES, meaning='0: unknown'),
+        'max_corrupt_records': rules.whole(at_least=0),
         'label_offset': rules.whole(
             at_least=-2**24, at_most=2**24, null='by the data set'),
     },

@@ -52,7 +52,7 @@ TABLE: tuple[reasons.Rule, ...] = (
         reasons.everywhere, 'only training reads it, not evaluation', *_data(
             'aug_rand_hflip', 'aug_type.*', 'color_jitter', 'crop_area_range',
             'random_erasing.*', 'repeated_augment', 'shuffle_buffer_size',
-            'three_augment', of='validation')),
+            'three_augment', 'max_corrupt_records', of='validation')),
     # The run's seed stands there in a params.yaml of a former version.
     reasons.where(
         lambda params: (params.task.validation_data.seed !=
@@ -72,7 +72,7 @@ TABLE: tuple[reasons.Rule, ...] = (
         'TFDS decodes the images', *_data('decode_jpeg_only')),
     reasons.beside(
         lambda data: data.tfds_name, 'the data are read from TFDS, not from '
-        'files', *_data('file_type', 'sharding')),
+        'files', *_data('file_type', 'sharding', 'max_corrupt_records')),
     reasons.beside(
         lambda data: not data.tfds_name, 'the data are read from files, not '
         'from TFDS: tfds_name is empty', *_data(
