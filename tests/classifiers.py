@@ -12,7 +12,7 @@ from official_ext.params import experiment
 SETTING = 'task.model.backbone.funnel_vit'
 
 
-def load_params(layout='B2-2', size=16, num_classes=10, **settings):
+def load_params(layout='B1-1', size=16, num_classes=10, **settings):
   settings = {'model_name': 'vit-nano4', **settings}
   overrides = [f'{SETTING}.{key}={value!r}' for key, value in settings.items()]
   return experiment.load('funnel_vit_digits', params_override=','.join([

@@ -121,16 +121,16 @@ def test_an_installed_package_is_complete(repository, tmp_path):
                 if not path.name.endswith('.dist-info')) == [
                     'data_prep', 'official_ext']
   result = commands.run_alone(
-      '-c', 'import official_ext; print(official_ext.__file__); '
+      '-c', 'import runpy, official_ext; print(official_ext.__file__); '
       'from official_ext.params import experiment; '
-      'print(*experiment.shipped_config_files())',
+      'print(*experiment.shipped_config_files()); '
+      "runpy.run_module('official_ext.train', run_name='__main__')", '--help',
       cwd=tmp_path, PYTHONPATH=str(installed))
-  package, names = result.stdout.splitlines()
+  package, names, *shown = result.stdout.splitlines()
   assert package == f'{installed}/official_ext/__init__.py'
   assert {'runtime/tpu', 'table2/b6-6_mean', 'patch32'} <= set(names.split())
-  shown = commands.run_alone('-m', 'official_ext.train', '--help', cwd=tmp_path,
-                             PYTHONPATH=str(installed)).stdout
+  of_the_tree = train(repository, '--help').stdout
   for flag in ('--experiment:', '--params_override:', '--[no]library_logs:',
                '--[no]profile:', '--profile_steps:'):
-    assert flag in shown
-    assert flag in train(repository, '--help').stdout
+    assert flag in '\n'.join(shown)
+    assert flag in of_the_tree

@@ -16,11 +16,13 @@ _SETTINGS = {
 
 
 @pytest.fixture(scope='session')
-def two_runs(digits_dir, tmp_path_factory):
+def two_runs(digits_dir, make_once):
   """The folders of two trainings that were evaluated: ViT, Funnel-ViT."""
-  folder = tmp_path_factory.mktemp('runs')
-  for name, layout in (('vit', 'B2'), ('funnel', 'B1-1')):
-    short_runs.train(
-        digits_dir, folder / name, mode='train_and_eval', **_SETTINGS, **{
-            'task.model.backbone.funnel_vit.layout': layout})
-  return str(folder / 'vit'), str(folder / 'funnel')
+  def fill(folder):
+    for name, layout in (('vit', 'B2'), ('funnel', 'B1-1')):
+      short_runs.train(
+          digits_dir, folder / name, mode='train_and_eval', **_SETTINGS, **{
+              'task.model.backbone.funnel_vit.layout': layout})
+
+  folder = make_once('two_runs', fill)
+  return f'{folder}/vit', f'{folder}/funnel'

@@ -54,7 +54,7 @@ def _saved(pretrained, tmp_path_factory):
 
 
 @pytest.mark.parametrize('source, target', [
-    ('B4', 'B4'), ('B4', 'B2-2'), ('B2-2', 'B4'), ('B2-2', 'B1-1-2')])
+    ('B2', 'B2'), ('B2', 'B1-1'), ('B1-1', 'B2'), ('B2-1', 'B1-1-1')])
 def test_the_crosses_at_one_resolution(tmp_path, source, target):
   pretrained, params = classifiers.build(1, layout=source)
   classifiers.save(tmp_path, pretrained, params)
@@ -67,9 +67,9 @@ def test_the_crosses_at_one_resolution(tmp_path, source, target):
 
 @pytest.mark.parametrize('with_metadata', [True, False])
 def test_the_crosses_at_a_higher_resolution(tmp_path, with_metadata):
-  pretrained, params = classifiers.build(1, layout='B4', size=16)
+  pretrained, params = classifiers.build(1, layout='B2', size=16)
   classifiers.save(tmp_path, pretrained, params if with_metadata else None)
-  model, _ = classifiers.build(2, layout='B2-2', size=24)
+  model, _ = classifiers.build(2, layout='B1-1', size=24)
   report = restore.load(model, str(tmp_path))
   assert_same(pretrained.variables, model.variables, but=[POSITION])
   how = ('its metadata says so' if with_metadata
@@ -121,13 +121,13 @@ def test_pre_logits_are_dropped_with_the_head(saved, tmp_path):
 @pytest.mark.parametrize('settings, message', [
     (dict(hidden_size=32), r'kernel:0 is \(4, 4, 3, 64\) there and \(4, 4, 3, 3'
      ),
-    (dict(layout='B2-3'), r'has 4 layers, and B2\(17\)-3\(9\) has 5'),
-    (dict(layout='B2-1'), r'has 4 layers, and B2\(17\)-1\(9\) has 3. Use a '
-     r'layout of 4 layers\.$'),
-    (dict(layout='B2-1', hidden_size=32), r'Use a layout of 4 layers and .*'
+    (dict(layout='B1-2'), r'has 2 layers, and B1\(17\)-2\(9\) has 3'),
+    (dict(layout='B1'), r'has 2 layers, and B1\(17\) has 1. Use a layout of 2 '
+     r'layers\.$'),
+    (dict(layout='B1', hidden_size=32), r'Use a layout of 2 layers and .*'
      r'its width is 64, and that of this model is 32\.$'),
     (dict(patch_size=2), r'is \(4, 4, 3, 64\) there and \(2, 2, 3, 64\) here'),
-    (dict(layout='B2-2(h128)'), r'\(64,\) there and \(128,\) here'),
+    (dict(layout='B1-1(h128)'), r'\(64,\) there and \(128,\) here'),
     (dict(pooler='gap'), 'has a class token, and this model has no'),
     (dict(layer_scale_init_value=0.1), 'layerscale_gamma.* is not in it'),
 ])
@@ -202,7 +202,7 @@ def test_model_gardens_vit_from_224_to_384_px(tmp_path):
 def test_a_grid_that_is_not_square(tmp_path):
   def build_wide(seed, height, width):
     params = experiment.load('funnel_vit_digits', params_override=(
-        f"{classifiers.SETTING}.layout='B2',task.model.input_size=[{height},{width},3]"))
+        f"{classifiers.SETTING}.layout='B1',task.model.input_size=[{height},{width},3]"))
     model = task_factory.get_task(params.task).build_model()
     models.randomize(model, seed)
     return model, params
@@ -278,9 +278,9 @@ def arrays_of(model):
 
 
 def test_any_source_of_arrays_is_loaded_by_the_same_plan():
-  pretrained, _ = classifiers.build(1, layout='B4', size=16)
+  pretrained, _ = classifiers.build(1, layout='B2', size=16)
   source = Arrays(arrays_of(pretrained))
-  model, _ = classifiers.build(2, layout='B2-2', size=24)
+  model, _ = classifiers.build(2, layout='B1-1', size=24)
   before = arrays_of(model)
   plan = restore.make_plan(model, source, 'backbone')
   # A plan is made from shapes, and changes nothing.
@@ -307,7 +307,7 @@ def test_any_source_of_arrays_is_loaded_by_the_same_plan():
 
 def test_a_plan_with_problems_is_not_carried_out(pretrained):
   arrays = arrays_of(pretrained[0])
-  arrays['layer_3/attention/query/bias'] = np.zeros([4, 8], np.float32)
+  arrays['layer_2/attention/query/bias'] = np.zeros([4, 8], np.float32)
   arrays['layer_1/register'] = np.zeros([5], np.float32)
   del arrays['norm/gamma']
   model, _ = classifiers.build(2)
@@ -315,7 +315,7 @@ def test_a_plan_with_problems_is_not_carried_out(pretrained):
   source = Arrays(arrays, {'grid': [4, 4]})
   plan = restore.make_plan(model, source)
   assert plan.problems == (
-      'encoder/layer_3/self_attention/query/bias:0 is (4, 8) there and (4, 16) '
+      'encoder/layer_2/self_attention/query/bias:0 is (4, 8) there and (4, 16) '
       'here',
       f'{model.backbone.variables[-2].name} (64,) is not in it',
       'layer_1/register (5,) has no place here')

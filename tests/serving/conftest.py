@@ -15,18 +15,18 @@ def _trained(trained_dir):
 
 
 @pytest.fixture(name='export_dir', scope='session')
-def _export_dir(trained, tmp_path_factory):
+def _export_dir(trained, make_once):
   """A folder with one version of it."""
-  base = tmp_path_factory.mktemp('exports')
-  assert write.export(trained, names.SAVED_MODEL, str(base)) == str(base / '1')
-  return str(base)
+  return make_once('exports', lambda folder: write.export(
+      trained, names.SAVED_MODEL, str(folder)))
 
 
 @pytest.fixture(name='litert_path', scope='session')
-def _litert_path(trained, tmp_path_factory):
+def _litert_path(trained, make_once):
   """It as a LiteRT file in float32."""
-  return write.export(
-      trained, names.LITERT, str(tmp_path_factory.mktemp('litert')))
+  folder = make_once('litert', lambda folder: write.export(
+      trained, names.LITERT, str(folder)))
+  return f'{folder}/model_float32.tflite'
 
 
 @pytest.fixture(name='serve', scope='session')

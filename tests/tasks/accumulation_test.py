@@ -16,7 +16,7 @@ def outcome(num_microbatches, compiled=False, strategy=None, extra=''):
   """Loss, top-1 and weights after a step of SGD from fixed weights."""
   tf_keras.backend.clear_session()
   params = experiment.load('funnel_vit_digits', params_override=(
-      "task.model.backbone.funnel_vit.layout='B1-1',"
+      "task.model.backbone.funnel_vit.layout='B1',"
       'task.train_data.mixup_and_cutmix=null,task.losses.soft_labels=false,'
       f'task.losses.one_hot=true,task.losses.l2_weight_decay=0.01,'
       f'task.gradient_accumulation_steps={num_microbatches}{extra}'))
@@ -60,7 +60,8 @@ def whole():
   return outcome(1)
 
 
-@pytest.mark.parametrize('num_microbatches', [2, 3, 12])
+@pytest.mark.parametrize('num_microbatches', [
+    pytest.param(2, marks=pytest.mark.long), 3, 12])
 def test_one_update_of_the_whole_batch(whole, num_microbatches):
   assert_same(outcome(num_microbatches), whole)
 
@@ -68,7 +69,7 @@ def test_one_update_of_the_whole_batch(whole, num_microbatches):
 def test_the_weights_move(whole):
   model = task_factory.get_task(
       experiment.load('funnel_vit_digits', params_override=(
-          "task.model.backbone.funnel_vit.layout='B1-1'")).task).build_model()
+          "task.model.backbone.funnel_vit.layout='B1'")).task).build_model()
   models.randomize(model)
   for before, after in zip(
       model.trainable_variables, whole[2:], strict=True):

@@ -19,7 +19,7 @@ def test_the_recipes_step_compiles_and_learns(precision):
   tf_keras.mixed_precision.set_global_policy(precision)
   params = experiment.load('funnel_vit_imagenet', params_override=(
       "task.model.backbone.funnel_vit.model_name='vit-nano4',"
-      "task.model.backbone.funnel_vit.layout='B1-1(h128)-1',"
+      "task.model.backbone.funnel_vit.layout='B1-1(h128)',"
       'task.model.input_size=[20,12,3],'
       'trainer.optimizer_config.warmup.linear.warmup_steps=1'))
   task = task_factory.get_task(params.task)
@@ -42,7 +42,8 @@ def test_the_recipes_step_compiles_and_learns(precision):
 
 
 def test_the_evaluation_step_compiles():
-  params = experiment.load('funnel_vit_digits')
+  params = experiment.load('funnel_vit_digits', params_override=(
+      "task.model.backbone.funnel_vit.layout='B1-1'"))
   task = task_factory.get_task(params.task)
   model = task.build_model()
 

@@ -5,6 +5,7 @@ import models
 import numpy as np
 from official.common import distribute_utils
 from official.core import task_factory
+from official.core import train_utils
 import pytest
 import tensorflow as tf
 from tensorflow.python.framework import config
@@ -16,12 +17,15 @@ from official_ext.params import experiment
 from official_ext.training import data_position
 from official_ext.training import event_tags
 from official_ext.training import goodput
-from official_ext.training import runner
 from official_ext.training import session
 
 SMALL = ("task.model.backbone.funnel_vit.layout='B1-1',"
          'task.train_data.global_batch_size=32,'
          'task.validation_data.global_batch_size=180')
+
+
+# Where it does not matter that tokens are pooled.
+ONE_BLOCK = SMALL.replace('B1-1', 'B1')
 
 
 def load(digits_dir, steps=20, interval=10, extra='', small=SMALL):
@@ -201,7 +205,8 @@ def test_training_goes_on_where_it_stopped(digits_dir, tmp_path, capfd):
               'trainer.optimizer_config.learning_rate.type=constant,'
               'trainer.optimizer_config.learning_rate.constant.'
               'learning_rate=0.003')
-  run(load(digits_dir, steps=10, extra=constant), 'train', tmp_path)
+  run(load(digits_dir, steps=10, extra=constant, small=ONE_BLOCK), 'train',
+      tmp_path)
   assert 'training from step 0 to 10' in capfd.readouterr().out
   # What is damaged is no reason to stop, or to begin again.
   for part, cut in (('index', None), ('data-00000-of-00001', -1)):
@@ -209,7 +214,8 @@ def test_training_goes_on_where_it_stopped(digits_dir, tmp_path, capfd):
         (tmp_path / f'ckpt-10.{part}').read_bytes()[:cut])
   (tmp_path / 'checkpoint').write_text('')
   trainer = run(
-      load(digits_dir, steps=20, extra=constant), 'train', tmp_path)
+      load(digits_dir, steps=20, extra=constant, small=ONE_BLOCK), 'train',
+      tmp_path)
   shown = capfd.readouterr().out
   assert 'training from step 10 to 20' in shown
   assert 'step 20/20  train: loss' in shown
@@ -299,7 +305,7 @@ def test_more_gpus_than_there_are(digits_dir, tmp_path):
 
 
 def test_model_gardens_checkpoint_in_the_folder(digits_dir, tmp_path):
-  params = load(digits_dir)
+  params = load(digits_dir, small=ONE_BLOCK)
   model = tf_keras.Sequential([tf_keras.layers.Dense(3)])
   model.build([None, 2])
   checkpoint = tf.train.Checkpoint(model=model)
@@ -321,16 +327,16 @@ def test_model_gardens_checkpoint_in_the_folder(digits_dir, tmp_path):
 ])
 def test_an_error_whose_cause_is_known_ends_in_a_line(
     digits_dir, tmp_path, monkeypatch, error, message):
-  def fail(_):
+  def fail(*_, **__):
     raise error
-  monkeypatch.setattr(runner.Runner, 'run', fail)
+  monkeypatch.setattr(train_utils, 'create_trainer', fail)
   with pytest.raises(errors.UserError, match=message):
     run(load(digits_dir), 'train', tmp_path)
 
 
 def test_another_error_keeps_its_traceback(digits_dir, tmp_path, monkeypatch):
-  def fail(_):
+  def fail(*_, **__):
     raise tf.errors.InternalError(None, None, 'a bug')
-  monkeypatch.setattr(runner.Runner, 'run', fail)
+  monkeypatch.setattr(train_utils, 'create_trainer', fail)
   with pytest.raises(tf.errors.InternalError):
     run(load(digits_dir), 'train', tmp_path)
