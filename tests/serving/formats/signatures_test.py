@@ -187,12 +187,12 @@ def test_transparency_is_over_white(serve):
   white = Image.new('RGBA', image.size, 'white')
   white.alpha_composite(image)
   served = serve['default']([encode(image, 'PNG')])['logits']
-  for pixels, is_seen in ((white, True), (image, False)):
-    difference = np.abs(served - serve['image_tensor'](
-        image_tensor=np.asarray(pixels.convert('RGB'))[np.newaxis])[
-            'logits']).max()
-    # Pillow rounds otherwise, by one of 255 at most.
-    assert (difference < 0.02) == is_seen, difference
+  over_white, dropped = (
+      np.abs(served - serve['image_tensor'](
+          image_tensor=np.asarray(pixels.convert('RGB'))[np.newaxis])[
+              'logits']).max() for pixels in (white, image))
+  # Pillow rounds otherwise, by one of 255 at most.
+  assert over_white < 0.1 * dropped
 
 
 def test_a_batch_is_its_images(serve):
