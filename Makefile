@@ -11,6 +11,8 @@
 # make test-cpus    the numerics tests as other CPUs would compute
 # make proofs       the tests that are too long for make test; all counts with
 #                   FULL=1
+# make soak         interrupt a training KILLS and TERMS times at moments that
+#                   SEED decides, compare its end with an undisturbed one
 # make benchmark    time the conversion of PHOTOGRAPHS, a folder of JPEG files
 # make lock         resolve the dependencies anew
 #
@@ -37,7 +39,7 @@ ADDONS_LOCK := requirements/addons.txt
 ADDONS_INSTALLED := $(ADDONS_VENV)/.installed
 FIND_PYTHON := $(PYTHON) requirements/find_python.py $(ADDONS_PYTHON)
 
-.PHONY: setup quickstart test test-cpus structure proofs benchmark lint figures tables \
+.PHONY: setup quickstart test test-cpus structure proofs soak benchmark lint figures tables \
   gallery image-kinds scaling lock clean addons addons-python test-addons addons-table lock-addons
 .DELETE_ON_ERROR:
 
@@ -96,6 +98,10 @@ test-addons: $(ADDONS_INSTALLED) $(INSTALLED)
 addons-table: $(ADDONS_INSTALLED)
 	$(ADDONS_BIN)/python -m data_prep.digits_to_tfrecord --output_dir=data/digits
 	$(ADDONS_BIN)/python -m official_ext.benchmarks.optimizers
+
+soak: $(INSTALLED)
+	$(BIN)/python tests/soak.py --kills=$(or $(KILLS),25) \
+	  --terms=$(or $(TERMS),25) --seed=$(or $(SEED),1)
 
 benchmark: $(INSTALLED)
 	$(BIN)/python -m data_prep.benchmark_conversion --input=$(PHOTOGRAPHS)

@@ -15,3 +15,18 @@ def scalars(folder):
         found.setdefault(value.tag, {})[event.step] = float(
             tf.make_ndarray(value.tensor))
   return found
+
+
+def steps(folder):
+  """The steps at which anything was logged, as often as there are events.
+
+  Events of one step in one file, one after the other, count once.
+  """
+  found = []
+  for path in sorted(pathlib.Path(folder).glob('events.out.tfevents.*')):
+    last = None
+    for event in summary_iterator.summary_iterator(str(path)):
+      if event.summary.value and event.step != last:
+        last = event.step
+        found.append(last)
+  return found
