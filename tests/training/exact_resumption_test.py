@@ -114,4 +114,4 @@ def test_killed_with(settings, digits_dir, tmp_path):
 def test_killed_on_two_replicas(digits_dir, tmp_path):
   _check_killed_after_each_checkpoint(
       digits_dir, tmp_path, models.mirrored(2),
-      **_SETTINGS | {'trainer.train_steps': 12})
+      **_SETTINGS | {'trainer.train_steps': 6})
