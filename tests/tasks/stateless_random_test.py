@@ -180,8 +180,7 @@ def test_a_training_goes_on_with_the_same_images(tmp_path):
   for one, other in zip(whole[2:], later, strict=True):
     for expected, found in zip(one, other, strict=True):
       np.testing.assert_array_equal(found, expected)
-  assert all((one != other).any() for one, other in zip(
-      whole[0], batches(0, 1, seed=4)[0], strict=True))
+  assert (whole[0][0] != whole[2][0]).any()
 
 
 @pytest.mark.long
