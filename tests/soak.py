@@ -40,6 +40,7 @@ _SETTINGS = {
     f'{_BACKBONE}.layout': 'B1-1-1',
     f'{_BACKBONE}.transformer.dropout_rate': 0.1,
     f'{_BACKBONE}.init_stochastic_depth_rate': 0.2,
+    'task.train_data.cache': 'false',
     'task.train_data.global_batch_size': 32,
     'task.train_data.color_jitter': 0.3,
     'task.train_data.random_erasing.probability': 0.5,
