@@ -66,10 +66,10 @@ class ImageClassificationTask(
 
   def __init__(self, *args, **kwargs):
     super().__init__(*args, **kwargs)
-    # How the labels of a data set are mapped, by whether it is for training.
     self._checked: corrupt_records.Checked | None = None
     # Of files that hold corrupt records, without these.
     self._copies: Mapping[str, str] = {}
+    # How the labels of a data set are mapped, by whether it is for training.
     self._label_mappings: dict[bool, label_mapping.LabelMapping | None] = {}
     self._data_start: training_records.Start | None = None
 
