@@ -189,8 +189,10 @@ class Session:
       on_best: Callable[[], None] | None) -> trainer_lib.Trainer:
     """Builds the trainer, and with it the model and the input pipelines."""
     waiting = None
-    # From the host of a TPU, a look at its variables would wait for each step.
-    if not isinstance(self.strategy, tf.distribute.TPUStrategy):
+    # From the host of a TPU, a look at its variables would wait for each step;
+    # and TensorFlow reads no clock where runs are to be the same.
+    if not (isinstance(self.strategy, tf.distribute.TPUStrategy) or
+            self.params.trainer.deterministic):
       waiting = input_waiting.InputWaiting()
     position = None
     if modes.trains(self.mode):
