@@ -51,6 +51,12 @@ def _text(name: str, form: str = '{}'):
   return lambda row, rows: form.format(row[name]) if row.get(name) else ''
 
 
+def _from_to(name: str):
+  """Returns a cell: a count after the first third, and at the end."""
+  return lambda row, rows: (
+      f'{row[f"{name}_after_a_third"]} to {row[f"{name}_at_the_end"]}')
+
+
 def _ms(name: str):
   """Returns a cell: a median with the least and the most, ms."""
   def cell(row, rows):
@@ -143,6 +149,15 @@ VIEWS: Mapping[str, Sequence[Column]] = {
         ('CPU ms per image', _number('cpu_ms_per_image', '{:.2f}')),
         ('times the whole', _number('of_pipeline', '{:.3g}x')),
         ('first batch, s', _number('first_batch_seconds', '{:.1f}'))),
+    'official_ext.benchmarks.long_training': (
+        ('', _text('strategy')),
+        ('steps', _number('steps', '{:,.0f}')),
+        ('after a third, MiB',
+         _number('resident_mib_after_a_third', '{:,.0f}')),
+        ('at the end, MiB', _number('resident_mib_at_the_end', '{:,.0f}')),
+        ('MiB per 1,000 steps', _number('mib_per_1000_steps', '{:+.1f}')),
+        ('threads', _from_to('threads')),
+        ('open files', _from_to('open_files'))),
     'official_ext.benchmarks.optimizers': (
         ('optimizer', _text('optimizer')),
         ('learning rate', _text('learning_rate')),

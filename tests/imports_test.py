@@ -97,7 +97,8 @@ ORDER = {
         'machine', 'csv_file', 'settings', 'input_rows',
         'optimizers', 'serving_rows', 'report', 'step_process',
         'input_report', 'serving', 'figure', 'activations', 'input_pipeline',
-        'measure', 'train_step',
+        'measure', 'train_step', 'resident_memory', 'training_process',
+        'memory_report', 'memory_figure', 'long_training',
     ],
     'official_ext.analysis': [
         'figures',
