@@ -31,7 +31,8 @@ def draw(path: str,
   axis.set_xlabel('training step')
   axis.set_ylabel('resident memory, MiB')
   # From 0: growth is to be seen in proportion.
-  axis.set_ylim(bottom=0)
+  axis.set_ylim(0, 1.1 * max(
+      sample.resident_mib for found in samples.values() for sample in found))
   axis.set_xlim(left=0)
   axis.spines[['top', 'right']].set_visible(False)
   axis.legend(loc='lower right', frameon=False)
