@@ -62,8 +62,8 @@ ORDER = {
     'official_ext.tasks': [
         'class_names', 'image_parts', 'image_header', 'image_files',
         'exif_orientation', 'label_mapping', 'normalization', 'accumulation',
-        'ranking', 'exact_evaluation', 'stateless_random', 'record_counts',
-        'record_order', 'training_records', 'parsing', 'shard_counts',
+        'ranking', 'exact_evaluation', 'stateless_random', 'shard_counts',
+        'record_counts', 'record_order', 'training_records', 'parsing',
         'preflight', 'bad_records', 'corrupt_records', 'protocol',
         'image_classification',
     ],

@@ -21,6 +21,7 @@ from official_ext.command_line import errors
 from official_ext.configs import image_classification as configs
 from official_ext.params import input_files
 from official_ext.tasks import preflight
+from official_ext.tasks import record_counts
 
 BAD_LABEL = 'A label is outside the classes of the model'
 # Within a condition the node comes after the function that it is in.
@@ -43,7 +44,7 @@ def explain(error: Exception) -> str | None:
     The message, or None if it was another error.
   """
   if not isinstance(error, tf.errors.InvalidArgumentError):
-    return None
+    return record_counts.explain(error)
   match = _ASSERTION.search(str(error))
   if match:
     # The message passes through a string literal on its way.
@@ -55,7 +56,8 @@ def explain(error: Exception) -> str | None:
 
 
 def find(task: configs.ImageClassificationTask, names: Sequence[str],
-         error: Exception) -> str | None:
+         error: Exception, counts: record_counts.Counts | None = None
+         ) -> str | None:
   """Finds the record that an error is about.
 
   Args:
@@ -63,11 +65,14 @@ def find(task: configs.ImageClassificationTask, names: Sequence[str],
     names: the data sets that it may be in, 'train_data' or 'validation_data'.
     error: an error of a training or evaluation step. One of decoding takes the
       time of an epoch of input.
+    counts: of the training data, if they were counted.
 
   Returns:
     What is wrong with the first bad record of which file; None if none is
     found, the data are not in files, or the error is about something else.
   """
+  if counts and record_counts.explain(error):
+    return counts.find_other()
   is_damaged = (isinstance(error, tf.errors.DataLossError) and
                 _DAMAGED_RECORD.search(str(error)))
   if not is_damaged and explain(error) is None:

@@ -33,6 +33,7 @@ from official_ext.tasks import parsing
 from official_ext.tasks import preflight
 from official_ext.tasks import protocol
 from official_ext.tasks import ranking
+from official_ext.tasks import record_counts
 from official_ext.tasks import training_records
 
 # Rounding of soft labels (mixup, cutmix), which sum to 1 for every image.
@@ -63,10 +64,13 @@ class ImageClassificationTask(
       self._copies = corrupt_records.copy(self._checked)
     preflight.check_records(
         self.task_config, names, follows_epochs, self._copies)
+    if 'train_data' in names:
+      self._record_counts = training_records.count(data, model_dir)
 
   def __init__(self, *args, **kwargs):
     super().__init__(*args, **kwargs)
     self._checked: corrupt_records.Checked | None = None
+    self._record_counts: record_counts.Counts | None = None
     # Of files that hold corrupt records, without these.
     self._copies: Mapping[str, str] = {}
     # How the labels of a data set are mapped, by whether it is for training.
@@ -116,10 +120,10 @@ class ImageClassificationTask(
     return [f'{"records":12}{self._checked}: {corrupt_records.FILE}']
 
   def save_data_description(self, folder: str) -> None:
-    if self._checked:
-      self._checked.write(folder)
-    names = self.data_description.get(class_names.KEY)
-    if names:
+    for found in (self._checked, self._record_counts):
+      if found:
+        found.write(folder)
+    if names := self.data_description.get(class_names.KEY):
       class_names.write(os.path.join(folder, class_names.FILE), names)
 
   def saved_data_description(self, folder: str) -> dict[str, Any]:
@@ -146,7 +150,8 @@ class ImageClassificationTask(
   def enter_data(self, position: int, known: Mapping[str, Any],
                  num_workers: int) -> dict[str, Any]:
     self._data_start = training_records.enter(
-        self.task_config.train_data, position, known, num_workers)
+        self.task_config.train_data, position, known, num_workers,
+        self._record_counts)
     return self._data_start.described
 
   def check_batches(self, num_replicas: int) -> None:
@@ -165,7 +170,8 @@ class ImageClassificationTask(
     return bad_records.explain(error)
 
   def find_record(self, error: Exception, names: Sequence[str]) -> str | None:
-    return bad_records.find(self.task_config, names, error)
+    return bad_records.find(
+        self.task_config, names, error, self._record_counts)
 
   def describe(self) -> str:
     model = self.task_config.model

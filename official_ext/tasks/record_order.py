@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 import dataclasses
+import functools
 import math
 
 import numpy as np
@@ -169,8 +170,7 @@ def share(order: RecordOrder, files: Sequence[str],
   end = num_records * (worker + 1) // num_workers
   dataset = _read(files, tf.constant(order.counts, tf.int64), open_file,
                   tf.constant(start, tf.int64), tf.constant(end, tf.int64))
-  return end - start, tf.data.Dataset.zip(
-      (tf.data.Dataset.range(start, end), dataset))
+  return end - start, dataset.enumerate(start)
 
 
 def from_memory(order: RecordOrder, dataset: tf.data.Dataset, size: int,
@@ -220,14 +220,15 @@ def _lane(order: RecordOrder, files: Sequence[str], open_file, lane: tf.Tensor,
         tf.gather(files, places), tf.gather(counts, places), open_file,
         start + before, start + size)
 
-    def permute(begin, block):
+    def permute(block, begin):
       places = _permuted_block(
           order, epoch, start + begin, tf.size(block, tf.int64))
       return tf.gather(block, places[tf.maximum(done - begin, 0):])
 
+    # The records come first, so that the end of the last file is looked for.
     return tf.data.Dataset.zip((
-        tf.data.Dataset.range(before, size, block_size),
-        dataset.batch(block_size))).map(permute)
+        dataset.batch(block_size),
+        tf.data.Dataset.range(before, size, block_size))).map(permute)
 
   # The next block is read while one is trained on.
   return tf.data.Dataset.range(first // order.num_records, _END).flat_map(
@@ -273,9 +274,18 @@ def _read(files: Sequence[str], counts: tf.Tensor, open_file,
   skipped = tf.maximum(start - starts, 0)
   taken = tf.minimum(end, ends) - starts - skipped
   return tf.data.Dataset.from_tensor_slices(tuple(
-      tf.boolean_mask(one, is_in) for one in (files, skipped, taken))).flat_map(
-          lambda file, skip, take: open_file(file).skip(skip).take(take).apply(
-              tf.data.experimental.assert_cardinality(take)))
+      tf.boolean_mask(one, is_in) for one in (
+          files, counts, skipped, taken))).flat_map(
+              functools.partial(_read_file, open_file))
+
+
+def _read_file(open_file, file: tf.Tensor, count: tf.Tensor, skipped: tf.Tensor,
+               taken: tf.Tensor) -> tf.data.Dataset:
+  """Reads some records of a file; fails at its end if it has not `count`."""
+  is_last = tf.equal(skipped + taken, count)
+  return open_file(file).skip(skipped).take(tf.where(
+      is_last, tf.constant(-1, tf.int64), taken)).apply(
+          tf.data.experimental.assert_cardinality(taken))
 
 
 def _permuted_files(order: RecordOrder, epoch: tf.Tensor) -> tf.Tensor:

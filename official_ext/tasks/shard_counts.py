@@ -23,7 +23,7 @@ from official_ext.configs import image_classification as configs
 from official_ext.params import derive
 from official_ext.params import input_files
 
-_MANIFEST = 'manifest.json'
+MANIFEST = 'manifest.json'
 _FIX = 'Copy it anew, or convert the data again.'
 _SHARD = re.compile(
     r'(?P<start>.*)-(?P<number>\d+)-of-(?P<total>\d+)(?P<end>(\D.*)?)')
@@ -45,11 +45,7 @@ def check(task: configs.ImageClassificationTask, name: str,
     ValueError: naming the shard, what was expected and what was found.
   """
   where = f'task.{name}'
-  known = {}
-  for folder in sorted({os.path.dirname(file) for file in files}):
-    manifest = _read(os.path.join(folder, _MANIFEST))
-    known |= {os.path.join(folder, shard['name']): shard
-              for split in manifest.values() for shard in split['shards']}
+  known = find(files)
   numbers = dict(counted)
   for file in files:
     if file in known:
@@ -65,6 +61,27 @@ def check(task: configs.ImageClassificationTask, name: str,
           f'follow, but its files hold {tables.counted(total, "image")}. If '
           f'that is all, set {where}.num_examples={total}; else complete the '
           'data.')
+
+
+def find(files: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+  """Finds the shards that the manifests beside some files name.
+
+  Args:
+    files: the files.
+
+  Returns:
+    The `num_bytes` and `num_images` of each such shard, whether it is there or
+    not, by its path.
+
+  Raises:
+    ValueError: if a manifest is damaged.
+  """
+  known = {}
+  for folder in sorted({os.path.dirname(file) for file in files}):
+    manifest = _read(os.path.join(folder, MANIFEST))
+    known |= {os.path.join(folder, shard['name']): shard
+              for split in manifest.values() for shard in split['shards']}
+  return known
 
 
 def _check_set(files: Sequence[str], known: Mapping[str, Any], where: str,
@@ -84,9 +101,9 @@ def _check_set(files: Sequence[str], known: Mapping[str, Any], where: str,
              _split_of(file) in splits]
   if foreign and is_whole:
     raise ValueError(
-        f'{where}: {foreign[0]} is not among the shards that the {_MANIFEST} '
+        f'{where}: {foreign[0]} is not among the shards that the {MANIFEST} '
         'beside it names: one of them is of another conversion. Remove the '
-        f'shard, or the {_MANIFEST}, or name the shards that are meant as '
+        f'shard, or the {MANIFEST}, or name the shards that are meant as '
         f'{where}.input_path.')
   # Without a manifest their names must be of one kind.
   foreign = _of_other_sets(files)
@@ -97,7 +114,7 @@ def _check_set(files: Sequence[str], known: Mapping[str, Any], where: str,
         f'name those that are meant as {where}.input_path.')
   missing = sorted(file for file in known if _split_of(file) in splits and
                    file not in files)
-  by = f'which {_MANIFEST} beside it names'
+  by = f'which {MANIFEST} beside it names'
   if not missing:
     missing, by = _missing_by_name(files), 'by the names of those beside it'
   if missing and is_whole:
@@ -144,13 +161,13 @@ def _check_shard(file: str, shard: Mapping[str, Any],
   num_bytes = tf.io.gfile.stat(file).length
   if num_bytes != shard['num_bytes']:
     raise ValueError(
-        f'{where}: {file} has {num_bytes:,} bytes, but by the {_MANIFEST} '
+        f'{where}: {file} has {num_bytes:,} bytes, but by the {MANIFEST} '
         f'beside it {shard["num_bytes"]:,}: it was cut or changed. {_FIX}')
   num_images = counted.get(file, shard['num_images'])
   if num_images != shard['num_images']:
     raise ValueError(
         f'{where}: {file} holds {tables.counted(num_images, "record")}, but by '
-        f'the {_MANIFEST} beside it {shard["num_images"]:,}. {_FIX}')
+        f'the {MANIFEST} beside it {shard["num_images"]:,}. {_FIX}')
 
 
 def _is_whole(task: configs.ImageClassificationTask, name: str) -> bool:

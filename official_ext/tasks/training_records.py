@@ -69,9 +69,27 @@ class Reading:
   transform_and_batch: Callable[..., tf.data.Dataset] | None = None
 
 
+def count(data: configs.DataConfig, folder: str = ''
+          ) -> record_counts.Counts | None:
+  """Counts the records of data that can be put in order.
+
+  Args:
+    data: the data settings.
+    folder: of the training, which may know them already; empty: there is none.
+
+  Returns:
+    The counts; None for TFDS and the tf.data service.
+  """
+  if data.tfds_name or data.enable_tf_data_service:
+    return None
+  return record_counts.count(
+      input_files.match(data.input_path), data.file_type, folder)
+
+
 def enter(data: configs.DataConfig, position: int = 0,
           known: Mapping[str, Any] = types.MappingProxyType({}),
-          num_workers: int = 1) -> Start:
+          num_workers: int = 1,
+          counts: record_counts.Counts | None = None) -> Start:
   """Finds where a training begins; says where that is not exact.
 
   Args:
@@ -79,6 +97,7 @@ def enter(data: configs.DataConfig, position: int = 0,
     position: how many images are trained on already, over all workers.
     known: `Start.described` until now; empty: there is none.
     num_workers: how many workers share the images.
+    counts: what `count` returns; None: they are counted now.
 
   Returns:
     Where to begin.
@@ -92,7 +111,8 @@ def enter(data: configs.DataConfig, position: int = 0,
     seed = known['seed']
   if seed is None:
     seed = random.getrandbits(32)
-  if data.tfds_name or data.enable_tf_data_service:
+  counts = counts or count(data)
+  if counts is None:
     source = 'TFDS' if data.tfds_name else 'the tf.data service'
     if position:
       logging.warning(
@@ -100,15 +120,13 @@ def enter(data: configs.DataConfig, position: int = 0,
           'begins anew: of its images, some are seen twice and some not.',
           source)
     return Start(seed, None, position)
-  counts = record_counts.count(
-      input_files.match(data.input_path), data.file_type)
   if data.cache:
     # Permuted as a whole, a part of its own on each worker.
     order = record_order.RecordOrder(
-        tuple(counts), seed, num_lanes=num_workers, block_size=0)
+        counts.numbers, seed, num_lanes=num_workers, block_size=0)
   else:
     order = record_order.choose(
-        counts, seed, data.shuffle_buffer_size, num_workers,
+        counts.numbers, seed, data.shuffle_buffer_size, num_workers,
         known.get('num_lanes'))
   start = Start(seed, order, position)
   if known and known != start.described:

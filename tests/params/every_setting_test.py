@@ -139,7 +139,9 @@ def data_behaviour(params):
   with pytest.MonkeyPatch.context() as patched:
     patched.setattr(parsing.InputReader, 'read',
                     lambda reader, **settings: readers.append(reader))
-    patched.setattr(record_counts, 'count', lambda files, file_type: [100])
+    patched.setattr(
+        record_counts, 'count', lambda files, file_type, folder:
+        record_counts.Counts(('file',), file_type, (100,), {}))
     for data in (params.task.train_data, params.task.validation_data):
       parsing.read(params.task, data, None)
   return attributes(readers), [

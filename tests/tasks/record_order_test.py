@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from official_ext.tasks import bad_records
 from official_ext.tasks import record_order
 
 COUNTS = (5, 0, 7, 3, 9, 4, 6, 8)
@@ -95,10 +96,13 @@ def test_by_hand():
           '0/0', '0/0', '0/1', '0/1', '0/2', '0/2', '0/3', '0/3', '0/4', '0/4']
 
 
-def test_a_file_that_has_lost_records_is_noticed():
-  order = record_order.RecordOrder((6,), 1, num_lanes=1, block_size=1)
-  with pytest.raises(tf.errors.FailedPreconditionError, match='6 elements'):
+@pytest.mark.parametrize('count', [4, 6])
+def test_a_file_of_another_number_of_records_is_noticed(count):
+  order = record_order.RecordOrder((count,), 1, num_lanes=1, block_size=1)
+  with pytest.raises(
+      tf.errors.FailedPreconditionError, match=f'{count} elements') as error:
     list(record_order.records(order, ['0'], open_file).take(12))
+  assert 'another number of records' in bad_records.explain(error.value)
 
 
 def test_permutations_are_uniform():

@@ -8,6 +8,7 @@ import records_for_tests
 import tensorflow as tf
 
 from official_ext.params import experiment
+from official_ext.tasks import record_counts
 
 COUNTS = (5, 7, 3, 9, 4, 6, 8)
 NUM_IMAGES = sum(COUNTS)
@@ -87,3 +88,25 @@ def test_workers_share_an_epoch(folder, settings):
       **settings)]
   assert collections.Counter(found) == collections.Counter(
       list(range(NUM_IMAGES)) * repeats)
+
+
+def test_counts_are_kept_in_the_folder_of_a_training(tmp_path):
+  """What was read once is taken from there, not counted again."""
+  path = str(tmp_path / 'train-0')
+  with tf.io.TFRecordWriter(path, 'GZIP') as writer:
+    for label in range(3):
+      writer.write(records_for_tests.example(label))
+  params = experiment.load('vit_imagenet', params_override=','.join([
+      "task.data_dir=''", f"{DATA}.input_path='{path}'",
+      f'{DATA}.file_type=tfrecord_compressed']))
+
+  def num_records():
+    task = task_factory.get_task(params.task)
+    task.check_records(['train_data'], model_dir=str(tmp_path))
+    task.save_data_description(str(tmp_path))
+    return task.enter_data(0, {}, 1)['num_records']
+
+  assert num_records() == 3
+  kept = tmp_path / record_counts.FILE
+  kept.write_text(kept.read_text().replace(' 3', ' 9'))
+  assert num_records() == 9

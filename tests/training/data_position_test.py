@@ -1,6 +1,8 @@
 """Every image once an epoch, whatever interrupts a training."""
 
 import collections
+import json
+import shutil
 
 import models
 import pytest
@@ -9,7 +11,9 @@ import short_runs
 import tensorflow as tf
 
 from official_ext.checkpoints import metadata
+from official_ext.command_line import errors
 from official_ext.tasks import image_classification
+from official_ext.tasks import preflight
 from official_ext.training import data_position
 from official_ext.training import session
 
@@ -99,6 +103,23 @@ def test_mirrored(folder, trained_on, tmp_path):
   for num_steps in (2, 6):
     train(folder, tmp_path, num_steps, strategy=models.mirrored(2))
   assert_each(trained_on, 1)
+
+
+@pytest.mark.long
+def test_a_file_that_holds_fewer_records_than_its_manifest_says(
+    folder, tmp_path, monkeypatch):
+  data = shutil.copytree(folder, tmp_path / 'data')
+  shards = [{'name': path.name, 'num_bytes': path.stat().st_size,
+             'num_images': 10} for path in sorted(data.glob('train*'))]
+  shards[2]['num_images'] = 11
+  (data / 'manifest.json').write_text(
+      json.dumps({'splits': {'train': {'shards': shards}}}))
+  # As of a large data set, of which a sample is read before the start.
+  monkeypatch.setattr(preflight, '_READ_WHOLE_BYTES', 1)
+  with pytest.raises(
+      errors.UserError, match='train-00002-of-00006 holds 10 records, but by '
+      'manifest.json 11'):
+    train(data, tmp_path / 'run', 8)
 
 
 class _Task:
