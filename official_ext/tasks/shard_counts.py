@@ -63,6 +63,25 @@ def check(task: configs.ImageClassificationTask, name: str,
           'data.')
 
 
+def check_files(files: Sequence[str], where: str) -> None:
+  """Compares shards that a person named with the manifests beside them.
+
+  Those that are left out are told.
+
+  Args:
+    files: the shards.
+    where: what they are called in a message.
+
+  Raises:
+    ValueError: if one of them was cut or changed, naming it.
+  """
+  known = find(files)
+  for file in files:
+    if file in known:
+      _check_shard(file, known[file], {}, where)
+  _check_set(files, known, where, is_whole=False)
+
+
 def find(files: Sequence[str]) -> dict[str, Mapping[str, Any]]:
   """Finds the shards that the manifests beside some files name.
 

@@ -17,6 +17,7 @@ from official_ext.params import input_files
 from official_ext.tasks import exif_orientation
 from official_ext.tasks import label_mapping
 from official_ext.tasks import parsing
+from official_ext.tasks import shard_counts
 from official_ext.trained import trained_model
 
 # Images that are read at once; the last batch may be smaller.
@@ -87,6 +88,7 @@ def read_records(trained: trained_model.TrainedModel, pattern: str | None,
   if missing:
     raise ValueError(
         f'no file matches {missing[0]!r}. Name TFRecords with --data.')
+  shard_counts.check_files(paths, where)
   image_key = task.train_data.image_field_key
   label_key = task.train_data.label_field_key
   exif_orientation.check_same(trained.data, pattern, task.data_dir, where)
@@ -112,8 +114,14 @@ def read_records(trained: trained_model.TrainedModel, pattern: str | None,
   dataset = dataset.map(parse, num_parallel_calls=tf.data.AUTOTUNE).batch(
       _BATCH_SIZE).prefetch(2)
   is_empty = True
+  num_classes = task.model.num_classes
   for encoded, images, labels in dataset.as_numpy_iterator():
     is_empty = False
+    unknown = labels[(labels < 0) | (labels >= num_classes)]
+    if unknown.size:
+      raise ValueError(
+          f'{where}: a record has label {unknown[0]}, but the model has '
+          f'classes 0..{num_classes - 1}. Name records of its classes alone.')
     yield Batch(encoded, images, labels)
   if is_empty:
     raise ValueError(f'there is no record in {pattern!r}.')

@@ -55,6 +55,11 @@ class CheckpointManager(tf.train.CheckpointManager):
     self._restore(newest)
     return newest
 
+  def go_on_from(self, step: int) -> None:
+    """Counts the intervals from a step that the training went back to."""
+    self._newest_step = step
+    self._begun = None
+
   def save(self, checkpoint_number=None, check_interval=True, options=None):
     """Saves, as TensorFlow's manager, if it is time.
 
@@ -76,6 +81,9 @@ class CheckpointManager(tf.train.CheckpointManager):
     interval = self.checkpoint_interval
     if check_interval and step // interval == self._newest_step // interval:
       return None
+    if self._begun and step == self._newest_step:
+      # At the end of a training whose last step is one of the interval.
+      return self._begun
     with self._measure():
       return self._save(step, options)
 

@@ -67,11 +67,14 @@ class Runner(train_lib.OrbitExperimentRunner):
     if not modes.trains(self._mode):
       with self.strategy.scope():
         trainer.initialize()
-    elif step := int(trainer.global_step.numpy()):
+    else:
+      step = int(trainer.global_step.numpy())
       restarts.take_back(os.path.join(write_dir, _TRAIN_SUBDIR), step)
       if modes.evaluates(self._mode):
-        restarts.take_back(os.path.join(
-            write_dir, params.trainer.validation_summary_subdir), step)
+        # A training that is done is evaluated anew.
+        restarts.take_back(
+            os.path.join(write_dir, params.trainer.validation_summary_subdir),
+            step - (step >= params.trainer.train_steps))
 
   def _maybe_build_checkpoint_manager(
       self) -> controller_lib.CheckpointManager | None:
@@ -150,6 +153,7 @@ class Runner(train_lib.OrbitExperimentRunner):
     num_read = int(trainer.global_step.numpy()) + recovered.skipped_batches
     trainer.restore(checkpoint)
     step = int(trainer.global_step.numpy())
+    self.checkpoint_manager.go_on_from(step)
     recovered.add(count + 1, num_read - step)
     trainer.forget()
     trainer.progress.interval(step, (

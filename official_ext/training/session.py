@@ -8,7 +8,7 @@ import dataclasses
 import functools
 import os
 import sys
-from typing import Any
+from typing import Any, TextIO
 
 from official.core import config_definitions as cfg
 from official.core import task_factory
@@ -33,6 +33,7 @@ from official_ext.training import input_waiting
 from official_ext.training import memory
 from official_ext.training import memory_need
 from official_ext.training import modes
+from official_ext.training import new_checkpoints
 from official_ext.training import preemption
 from official_ext.training import profiling
 from official_ext.training import progress as progress_lib
@@ -77,6 +78,7 @@ def prepare(params: cfg.ExperimentConfig, mode: str, model_dir: str,
         params, model_dir, checks.latest_checkpoint(model_dir))
   if changes.refuses(allow_changes):
     print(changes.table(), file=sys.stderr)
+  begins_from = checks.latest_checkpoint(model_dir)
   checks.check(params, task, mode, model_dir, profile_steps)
   task.seed = params.trainer.seed
   changes.check(allow_changes)
@@ -91,7 +93,7 @@ def prepare(params: cfg.ExperimentConfig, mode: str, model_dir: str,
                          for derived in params.trainer.derived))
   return Session(
       params, task, mode, model_dir, profile_steps, strategy, changes,
-      allow_changes, stopwatch)
+      allow_changes, stopwatch, begins_from)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,6 +108,7 @@ class Session:
   changes: changed_settings.Changes
   allow_changes: bool
   stopwatch: goodput.Stopwatch
+  begins_from: str | None
 
   @property
   def is_chief(self) -> bool:
@@ -158,6 +161,8 @@ class Session:
         with library_logs.without_prints(), worker_folder.enter(
             model_dir, params.trainer.best_checkpoint_export_subdir,
             self.is_chief) as write_dir, self._watch() as watch:
+          if self.mode == 'continuous_eval' and not self.begins_from:
+            self._wait_for_checkpoint(watch, terminal)
           trainer = self._build_trainer(
               write_dir, progress, watch, profiler,
               on_best if self.is_chief else None)
@@ -169,6 +174,20 @@ class Session:
     if self.is_chief and (trainer.train_logs or trainer.validation_logs):
       print(f'\n{self._summary(trainer)}', file=terminal, flush=True)
     return trainer
+
+  def _wait_for_checkpoint(self, watch: preemption.Watch,
+                           terminal: TextIO) -> None:
+    """Waits for a model, and compares with it what `prepare` could not."""
+    print(f'waiting for the first checkpoint of {self.model_dir}',
+          file=terminal, flush=True)
+    checkpoint = new_checkpoints.wait_for_first(self.model_dir, watch)
+    try:
+      metadata.check_same_architecture(
+          checkpoint, metadata.describe(self.params))
+      self.task.data_description = metadata.read_data(checkpoint)
+      self.task.compare_data(modes.data_sets(self.mode), self.model_dir)
+    except ValueError as error:
+      raise errors.UserError(str(error)) from error
 
   @contextlib.contextmanager
   def _watch(self) -> Iterator[preemption.Watch]:

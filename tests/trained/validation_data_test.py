@@ -1,9 +1,13 @@
 """Tests of reading the validation set beside its image files."""
 
 import dataclasses
+import json
+import os
+import shutil
 
 import numpy as np
 import pytest
+import records_for_tests
 import tensorflow as tf
 
 from official_ext.trained import trained_model
@@ -55,3 +59,26 @@ def test_where_there_is_nothing_to_read(trained, tmp_path):
       task={'validation_data': {'input_path': ''}}))
   with pytest.raises(ValueError, match='are no TFRecords. Name some'):
     next(validation_data.read_records(without, None, None))
+
+
+def test_a_shard_that_was_cut(trained, tmp_path):
+  folder = os.path.dirname(trained.params.task.validation_data.input_path)
+  folder = shutil.copytree(folder, tmp_path / 'digits')
+  pattern = f'{folder}/validation*'
+  first, = folder.glob('validation*')
+  (folder / 'manifest.json').write_text(json.dumps({'splits': {'validation': {
+      'shards': [{'name': first.name, 'num_bytes': first.stat().st_size,
+                  'num_images': 360}]}}}))
+  assert next(validation_data.read_records(trained, pattern, 1)).labels.size
+  first.write_bytes(first.read_bytes()[:-1])
+  with pytest.raises(ValueError, match=f'--data: {first} has .* bytes, but by'):
+    next(validation_data.read_records(trained, pattern, None))
+
+
+def test_a_label_of_no_class_of_the_model(trained, tmp_path):
+  path = records_for_tests.write(
+      tmp_path / 'validation', [records_for_tests.example(10)])
+  (tmp_path / 'class_names.txt').write_text(
+      '\n'.join([*'0123456789', 'fox']) + '\n')
+  with pytest.raises(ValueError, match='--data: a record has label 10, but'):
+    next(validation_data.read_records(trained, path, None))

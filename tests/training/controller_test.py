@@ -101,6 +101,17 @@ def test_a_checkpoint_is_written_before_the_last_evaluation(tmp_path):
   assert seen == [None, f'{tmp_path}/ckpt-8']
 
 
+def test_the_last_step_is_saved_once(tmp_path):
+  step = tf.Variable(4, dtype=tf.int64)
+  manager = controller_lib.CheckpointManager(
+      tf.train.Checkpoint(step=step), directory=str(tmp_path),
+      max_to_keep=None, step_counter=step, checkpoint_interval=4)
+  first = manager.save(4)
+  (tmp_path / 'ckpt-4.index').rename(tmp_path / 'kept')
+  assert manager.save(4, check_interval=False) == first
+  assert not (tmp_path / 'ckpt-4.index').exists()
+
+
 @pytest.mark.parametrize('is_last', [True, False])
 def test_what_an_asynchronous_save_runs_into_is_raised(tmp_path, is_last):
   step = tf.Variable(1, dtype=tf.int64)

@@ -30,6 +30,16 @@ def test_each_newest_one_comes_once(tmp_path):
   assert list(found) == []
 
 
+def test_the_first_one_is_waited_for(tmp_path):
+  damaged_checkpoints.save(tmp_path, [9])
+  assert new_checkpoints.wait_for_first(str(tmp_path), watch()) == (
+      f'{tmp_path}/ckpt-9')
+  interrupts = watch()
+  interrupts.receive(preemption.Notice('SIGTERM'))
+  with pytest.raises(preemption.Preempted, match='no checkpoint in .* yet'):
+    new_checkpoints.wait_for_first(str(tmp_path / 'not yet'), interrupts)
+
+
 def test_a_timeout_is_no_end_while_the_training_runs(tmp_path):
   answers = iter([False, False, True])
   found = new_checkpoints.watch(

@@ -1,5 +1,7 @@
 """Tests of whole runs on the digits, in this process."""
 
+import shutil
+
 import event_files
 import models
 import numpy as np
@@ -340,3 +342,40 @@ def test_another_error_keeps_its_traceback(digits_dir, tmp_path, monkeypatch):
   monkeypatch.setattr(train_utils, 'create_trainer', fail)
   with pytest.raises(tf.errors.InternalError):
     run(load(digits_dir), 'train', tmp_path)
+
+
+@pytest.mark.parametrize('layout, error', [('B1-1', None), ('B2', (
+    'belongs to another architecture'))])
+def test_an_evaluation_that_was_begun_before_the_training(
+    finished, digits_dir, tmp_path, layout, error):
+  model_dir, trained = finished
+  params = load(digits_dir, small=SMALL.replace('B1-1', layout),
+                extra=',trainer.continuous_eval_timeout=1')
+  waiting = session.prepare(params, 'continuous_eval', str(tmp_path / 'run'))
+  shutil.copytree(model_dir, tmp_path / 'run')
+  if error:
+    with pytest.raises(errors.UserError, match=error):
+      waiting.execute()
+  else:
+    assert waiting.task.data_description == {}
+    assert waiting.execute().validation_logs == pytest.approx(
+        trained.validation_logs, abs=1e-6)
+    assert waiting.task.data_description['class_names'] == list('0123456789')
+
+
+@pytest.mark.long
+def test_steps_are_logged_once_without_a_checkpoint_and_when_evaluated_again(
+    finished, digits_dir, tmp_path):
+  model_dir, _ = finished
+  # As a kill before the first checkpoint leaves it.
+  for part in ('train', 'validation'):
+    shutil.copytree(model_dir / part, tmp_path / part)
+  for _ in range(2):
+    run(load(digits_dir), 'train_and_eval', tmp_path)
+    for part, name in (('train', 'training_loss'),
+                       ('validation', 'validation_loss')):
+      steps = [
+          event.step for path in sorted((tmp_path / part).glob('events*'))
+          for event in tf.compat.v1.train.summary_iterator(str(path))
+          for value in event.summary.value if value.tag == name]
+      assert sorted(steps) == [10, 20], part
