@@ -7,17 +7,17 @@ record: the files are read again, in parallel, up to the first bad one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent import futures
 import os
 import re
+import types
 
 from absl import logging
 from google.protobuf import message
 from official.common import dataset_fn
 import tensorflow as tf
 
-from official_ext.command_line import errors
 from official_ext.configs import image_classification as configs
 from official_ext.params import input_files
 from official_ext.tasks import preflight
@@ -56,7 +56,8 @@ def explain(error: Exception) -> str | None:
 
 
 def find(task: configs.ImageClassificationTask, names: Sequence[str],
-         error: Exception, counts: record_counts.Counts | None = None
+         error: Exception, counts: record_counts.Counts | None = None,
+         copies: Mapping[str, str] = types.MappingProxyType({})
          ) -> str | None:
   """Finds the record that an error is about.
 
@@ -66,6 +67,7 @@ def find(task: configs.ImageClassificationTask, names: Sequence[str],
     error: an error of a training or evaluation step. One of decoding takes the
       time of an epoch of input.
     counts: of the training data, if they were counted.
+    copies: which files were read in the place of others.
 
   Returns:
     What is wrong with the first bad record of which file; None if none is
@@ -88,7 +90,8 @@ def find(task: configs.ImageClassificationTask, names: Sequence[str],
     try:
       for found in pool.map(
           lambda file, data=data, name=name: _first_bad(
-              task, data, file, f'task.{name}', decodes), files):
+              task, data, file, f'task.{name}', decodes,
+              copies.get(file, file)), files):
         if found:
           return found
     finally:
@@ -97,19 +100,18 @@ def find(task: configs.ImageClassificationTask, names: Sequence[str],
 
 
 def _first_bad(task: configs.ImageClassificationTask, data: configs.DataConfig,
-               file: str, where: str, decodes: bool) -> str | None:
+               file: str, where: str, decodes: bool, read: str
+               ) -> str | None:
   """Says what is wrong with the first bad record of a file, if one is."""
   number = 0
   try:
     for record in dataset_fn.pick_dataset_fn(data.file_type)(
-        file).as_numpy_iterator():
+        read).as_numpy_iterator():
       preflight.check_record(
           record, task, data, f'{where}: record {number} of {file}', decodes)
       number += 1
   except (tf.errors.OpError, message.DecodeError) as error:
-    return (f'{where}: record {number} of {file} is damaged '
-            f'({errors.reason(error)}). Copy the file anew, or convert the '
-            'data again.')
+    return preflight.damaged(file, number, data, where, error)
   except ValueError as error:
     return str(error)
   return None

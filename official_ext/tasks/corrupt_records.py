@@ -2,20 +2,22 @@
 
 A training with `task.train_data.max_corrupt_records` reads and decodes all its
 records once, before it starts, and writes into the model_dir which of them are
-bad. Where one is, the record before it in its file is read a second time: an
-epoch keeps its length, and every other record its place in the order. Nothing
-of the data is changed: it trains on copies of the files that hold bad records.
+bad; a later start reads only files that have changed. Where one is, the record
+before it in its file is read a second time: an epoch keeps its length, and
+every other record its place in the order. Nothing of the data is changed: it
+trains on copies of the files that hold bad records.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent import futures
 import dataclasses
 import json
 import os
 import struct
 import tempfile
+from typing import Any
 
 from absl import logging
 from google.protobuf import message
@@ -30,6 +32,8 @@ from official_ext.tasks import preflight
 # In the model_dir.
 FILE = 'corrupt_records.json'
 _WHERE = 'task.train_data'
+_SETTINGS = ('label_offset', 'image_field_key', 'label_field_key',
+             'is_multilabel', 'decode_jpeg_only', 'aug_crop')
 # Of a record: the length and its checksum, the record, and its checksum.
 _HEAD = struct.Struct('<Q4s')
 _CHECKSUM_BYTES = 4
@@ -51,22 +55,53 @@ class CorruptRecord:
 
 
 @dataclasses.dataclass(frozen=True)
+class CheckedFile:
+  """What came of reading a file.
+
+  Attributes:
+    num_bytes: of the file.
+    changed_ns: when it was changed last, in nanoseconds; with the size, by
+      which it is known again.
+    num_records: in the file.
+    corrupt: the numbers of the records that are bad, from 0, and what is wrong
+      with each.
+  """
+  num_bytes: int
+  changed_ns: int
+  num_records: int
+  corrupt: Mapping[int, str]
+
+
+@dataclasses.dataclass(frozen=True)
 class Checked:
   """What came of reading a data set.
 
   Attributes:
-    num_bytes: of all files together, by which they are known again.
-    num_records: of all files together.
-    corrupt: those that are bad.
+    settings: of the task, on which it depends what is a bad record.
+    files: what came of each file, by its path.
   """
-  num_bytes: int
-  num_records: int
-  corrupt: tuple[CorruptRecord, ...]
+  settings: Mapping[str, Any]
+  files: Mapping[str, CheckedFile]
+
+  @property
+  def num_records(self) -> int:
+    return sum(file.num_records for file in self.files.values())
+
+  @property
+  def corrupt(self) -> tuple[CorruptRecord, ...]:
+    """Those that are bad, of all files."""
+    return tuple(CorruptRecord(path, number, reason)
+                 for path, file in self.files.items()
+                 for number, reason in file.corrupt.items())
 
   def write(self, folder: str) -> None:
     """Writes it into the model_dir, for people and for the next start."""
+    above = _folder_above(self.files)
+    values = {'settings': self.settings, 'files': {
+        path.removeprefix(above): dataclasses.asdict(file)
+        for path, file in self.files.items()}}
     with tf.io.gfile.GFile(os.path.join(folder, FILE), 'w') as file:
-      file.write(json.dumps(dataclasses.asdict(self), indent=2) + '\n')
+      file.write(json.dumps(values, indent=2) + '\n')
 
   def __str__(self) -> str:
     return (f'{len(self.corrupt)} of '
@@ -74,7 +109,7 @@ class Checked:
 
 
 def check(task: configs.ImageClassificationTask, model_dir: str) -> Checked:
-  """Reads all training records, unless an earlier start has done so.
+  """Reads all training records that no earlier start has read as they are.
 
   Args:
     task: the task's configuration, resolved.
@@ -94,16 +129,21 @@ def check(task: configs.ImageClassificationTask, model_dir: str) -> Checked:
         'compressed files (file_type=tfrecord_compressed) nothing is found '
         'behind a damage. Set it to 0, or convert the data without.')
   files = input_files.match(data.input_path)
-  num_bytes = sum(tf.io.gfile.stat(file).length for file in files)
-  checked = _read(model_dir)
-  if checked is None or checked.num_bytes != num_bytes:
+  settings = _settings(task)
+  known = _read(model_dir, files, settings)
+  states = {file: _state(file) for file in files}
+  known = {file: found for file, found in known.items()
+           if states[file] == (found.num_bytes, found.changed_ns)}
+  to_read = [file for file in files if file not in known]
+  if to_read:
     logging.warning(
-        '%s.max_corrupt_records: all records are read and decoded once', _WHERE)
+        '%s.max_corrupt_records: the records of %s are read and decoded once',
+        _WHERE, tables.counted(len(to_read), 'file'))
     with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-      results = list(pool.map(lambda file: _check_file(task, file), files))
-    checked = Checked(
-        num_bytes, sum(number for number, _ in results),
-        tuple(one for _, corrupt in results for one in corrupt))
+      known |= zip(to_read, pool.map(
+          lambda file: CheckedFile(*states[file], *_check_file(task, file)),
+          to_read), strict=True)
+  checked = Checked(settings, {file: known[file] for file in files})
   if len(checked.corrupt) > data.max_corrupt_records:
     first = checked.corrupt[0]
     raise ValueError(
@@ -152,9 +192,9 @@ class _Copies(dict[str, str]):
 
 
 def _check_file(task: configs.ImageClassificationTask, file: str
-                ) -> tuple[int, Sequence[CorruptRecord]]:
-  """Returns how many records a file holds, and those that are corrupt."""
-  corrupt, number = [], -1
+                ) -> tuple[int, dict[int, str]]:
+  """Returns how many records a file holds, and what is wrong with which."""
+  corrupt, number = {}, -1
   for number, (record, is_whole) in enumerate(_records(file)):
     here = f'{_WHERE}: record {number} of {file}'
     try:
@@ -162,10 +202,9 @@ def _check_file(task: configs.ImageClassificationTask, file: str
         raise message.DecodeError('its checksum is wrong')
       preflight.check_record(record, task, task.train_data, here, decodes=True)
     except message.DecodeError as error:
-      corrupt.append(CorruptRecord(file, number, f'it is damaged ({error}).'))
+      corrupt[number] = f'it is damaged ({error}).'
     except ValueError as error:
-      corrupt.append(CorruptRecord(
-          file, number, str(error).removeprefix(here).strip()))
+      corrupt[number] = str(error).removeprefix(here).strip()
   if len(corrupt) == number + 1:
     raise ValueError(f'{_WHERE}: {file} holds no record that is whole.')
   return number + 1, corrupt
@@ -208,12 +247,45 @@ def _masked_checksum(contents: bytes) -> bytes:
       (checksum >> 15 | checksum << 17) + _MASK) & 0xffffffff)
 
 
-def _read(folder: str) -> Checked | None:
-  """Returns what an earlier start has written; None if there is nothing."""
+def _settings(task: configs.ImageClassificationTask) -> dict[str, Any]:
+  """Returns what decides, besides a record, on whether it is bad."""
+  data = task.train_data
+  return {'num_classes': task.model.num_classes} | {
+      name: getattr(data, name) for name in _SETTINGS}
+
+
+def _state(file: str) -> tuple[int, int]:
+  """Returns the size and the time by which a file is known again."""
+  if os.path.exists(file):
+    # TensorFlow tells the time of a local file in whole seconds.
+    found = os.stat(file)
+    return found.st_size, found.st_mtime_ns
+  found = tf.io.gfile.stat(file)
+  return found.length, found.mtime_nsec
+
+
+def _folder_above(files: Iterable[str]) -> str:
+  """Returns the path of the folder that all files are below, with its slash."""
+  # `commonpath` would take a slash out of gs://.
+  common = os.path.commonprefix(list(files))  # noqa: RUF071
+  return common[:common.rfind('/') + 1]
+
+
+def _read(folder: str, files: Sequence[str], settings: Mapping[str, Any]
+          ) -> dict[str, CheckedFile]:
+  """Returns what an earlier start has found; empty if nothing is known.
+
+  Files are known by their names: the data may have been moved since.
+  """
   try:
     with tf.io.gfile.GFile(os.path.join(folder, FILE)) as file:
       found = json.loads(file.read())
-    return Checked(found['num_bytes'], found['num_records'], tuple(
-        CorruptRecord(**one) for one in found['corrupt']))
-  except (tf.errors.OpError, ValueError, KeyError, TypeError):
-    return None
+    if found['settings'] != settings:
+      return {}
+    above = _folder_above(files)
+    return {above + path: CheckedFile(**values | {'corrupt': {
+        int(number): reason for number, reason in values['corrupt'].items()}})
+            for path, values in found['files'].items()
+            if above + path in files}
+  except (tf.errors.OpError, ValueError, KeyError, TypeError, AttributeError):
+    return {}

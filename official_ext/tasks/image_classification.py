@@ -171,7 +171,7 @@ class ImageClassificationTask(
 
   def find_record(self, error: Exception, names: Sequence[str]) -> str | None:
     return bad_records.find(
-        self.task_config, names, error, self._record_counts)
+        self.task_config, names, error, self._record_counts, self._copies)
 
   def describe(self) -> str:
     model = self.task_config.model

@@ -27,6 +27,8 @@ _SAMPLED_FILES = 8
 _SAMPLED_RECORDS_PER_FILE = 32
 # So many images of a data set are decoded as well.
 _DECODED_RECORDS = 256
+# What a file that is compressed with gzip begins with.
+_GZIP = b'\x1f\x8b'
 
 
 def check_files(task: configs.ImageClassificationTask,
@@ -126,9 +128,6 @@ def _check_files_records(task: configs.ImageClassificationTask,
   if size > _READ_WHOLE_BYTES:
     files = files[::-(-len(files) // _SAMPLED_FILES)]
     limit = _SAMPLED_RECORDS_PER_FILE
-  is_other, other = (
-      ('not compressed', 'tfrecord') if data.file_type == 'tfrecord_compressed'
-      else ('compressed', 'tfrecord_compressed'))
   open_file = dataset_fn.pick_dataset_fn(data.file_type)
   count, counted = 0, {}
   for file in files:
@@ -142,14 +141,45 @@ def _check_files_records(task: configs.ImageClassificationTask,
         count += 1
     except (tf.errors.OpError, message.DecodeError) as error:
       raise ValueError(
-          f'{where}: {file} cannot be read as a TFRecord file of '
-          f'tf.train.Example ({errors.reason(error)}). If it is {is_other} '
-          f'with gzip, set {where}.file_type={other}.') from error
+          damaged(file, count - before, data, where, error)) from error
     if limit < 0:
       counted[file] = count - before
   if not count:
     raise ValueError(f'{where}: {files[0]} and its like hold no record.')
   return counted
+
+
+def damaged(file: str, number: int, data: configs.DataConfig, where: str,
+            error: BaseException) -> str:
+  """Says that a record cannot be read.
+
+  Args:
+    file: that holds it.
+    number: of the record in the file, from 0.
+    data: the settings of the data set.
+    where: the setting of the data set, for the message.
+    error: what reading it raised.
+
+  Returns:
+    The message, the same wherever the record is met.
+  """
+  reason = errors.reason(error)
+  if not isinstance(error, (tf.errors.DataLossError, message.DecodeError)):
+    return (f'{where}: {file} cannot be read ({reason}). Let this user read '
+            'it, or name another.')
+  if number == 0 and isinstance(error, tf.errors.DataLossError):
+    with tf.io.gfile.GFile(file, 'rb') as opened:
+      is_compressed = opened.read(len(_GZIP)) == _GZIP
+    if is_compressed != (data.file_type == 'tfrecord_compressed'):
+      state, file_type = (('compressed', 'tfrecord_compressed')
+                          if is_compressed else ('not compressed', 'tfrecord'))
+      return (f'{where}: {file} cannot be read as {where}.file_type='
+              f'{data.file_type} ({reason}): it is {state} with gzip. Set '
+              f'{where}.file_type={file_type}.')
+  what = 'is damaged' if number else (
+      'is damaged, or the file holds no TFRecords of tf.train.Example')
+  return (f'{where}: record {number} of {file} {what} ({reason}). Copy the '
+          'file anew, or convert the data again.')
 
 
 def check_record(record: bytes, task: configs.ImageClassificationTask,

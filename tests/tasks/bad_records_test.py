@@ -84,7 +84,8 @@ def test_a_damaged_record(files):
   # The file that comes first, although it is read side by side with others.
   damage(files[0], 0)
   assert find(files).startswith(
-      f'task.train_data: record 0 of {files[0]} is damaged (corrupted ')
+      f'task.train_data: record 0 of {files[0]} is damaged, or the file holds '
+      'no TFRecords of tf.train.Example (corrupted ')
 
 
 def test_another_error(files):

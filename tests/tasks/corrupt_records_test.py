@@ -9,6 +9,7 @@ import short_runs
 import tensorflow as tf
 
 from official_ext.params import experiment
+from official_ext.tasks import bad_records
 from official_ext.tasks import corrupt_records
 from official_ext.training import session
 
@@ -34,12 +35,15 @@ def _files(tmp_path):
   return files
 
 
-def check(files, limit, model_dir='', extra=''):
-  task = experiment.load('funnel_vit_digits', params_override=(
+def task_of(files, limit, extra=''):
+  return experiment.load('funnel_vit_digits', params_override=(
       f"task.data_dir='',task.train_data.input_path='{files[0].parent}/train*',"
       f"task.validation_data.input_path='{files[0]}',{LIMIT}={limit}{extra}"
   )).task
-  return corrupt_records.check(task, str(model_dir))
+
+
+def check(files, limit, model_dir='', extra=''):
+  return corrupt_records.check(task_of(files, limit, extra), str(model_dir))
 
 
 def read(path):
@@ -49,8 +53,7 @@ def read(path):
 def test_all_are_found_and_left_out(files):
   before = files[1].read_bytes()
   checked = check(files, 4)
-  assert (checked.num_records, checked.num_bytes) == (
-      11, sum(file.stat().st_size for file in files))
+  assert checked.num_records == 11
   assert [(one.file, one.record) for one in checked.corrupt] == [
       (str(files[1]), record) for record in (0, 2, 4, 6)]
   for one, reason in zip(checked.corrupt, (
@@ -74,15 +77,75 @@ def test_more_than_allowed(files):
     check(files, 3)
 
 
-def test_what_was_found_is_not_looked_for_again(files, tmp_path, monkeypatch):
-  checked = check(files, 4, tmp_path)
-  checked.write(str(tmp_path))
-  monkeypatch.setattr(corrupt_records, '_check_file', None)
-  assert check(files, 4, tmp_path) == checked
-  # Other data.
-  files[0].write_bytes(files[0].read_bytes() * 2)
-  with pytest.raises(TypeError):
-    check(files, 4, tmp_path)
+@pytest.fixture(name='read_files')
+def _read_files(monkeypatch):
+  """The names of the files that are read, as they are."""
+  names, original = [], corrupt_records._check_file
+
+  def noting(task, file):
+    names.append(pathlib.Path(file).name)
+    return original(task, file)
+
+  monkeypatch.setattr(corrupt_records, '_check_file', noting)
+  return names
+
+
+def test_only_what_has_changed_is_read_again(files, tmp_path, read_files):
+  model_dir = tmp_path / 'run'
+  model_dir.mkdir()
+  names = [file.name for file in files]
+  checked = check(files, 4, model_dir)
+  assert sorted(read_files) == names
+  checked.write(str(model_dir))
+  # The data are moved as a whole.
+  moved = tmp_path / 'moved'
+  moved.mkdir()
+  files = [file.rename(moved / file.name) for file in files]
+  read_files.clear()
+  again = check(files, 4, model_dir)
+  assert not read_files
+  assert [(one.file, one.record, one.reason) for one in again.corrupt] == [
+      (str(files[1]), one.record, one.reason) for one in checked.corrupt]
+  # A byte more is damaged, and no file is longer than before.
+  flip(files[0], files[0].stat().st_size - 20)
+  with pytest.raises(ValueError, match=(
+      f'^5 records .* The first is record 3 of {files[0]}: it is damaged')):
+    check(files, 4, model_dir)
+  assert read_files == names[:1]
+  # It is repaired, and so are the others.
+  for file in files:
+    records_for_tests.write(file, GOOD)
+  assert check(files, 4, model_dir).corrupt == ()
+  assert sorted(read_files[1:]) == names
+
+
+def test_what_is_bad_depends_on_settings(files, tmp_path, read_files):
+  check(files, 4, tmp_path).write(str(tmp_path))
+  read_files.clear()
+  other = ',task.train_data.label_offset=-1'
+  # Label 0 is none any more, in both files, and label 10 is one.
+  assert [(one.record, one.file) for one in check(
+      files, 5, tmp_path, other).corrupt] == [
+          (0, str(files[0])), *((record, str(files[1])) for record in (
+              0, 1, 4, 6))]
+  assert len(read_files) == 2
+
+
+@pytest.mark.parametrize('text', [
+    '', '[]', '{"settings": {}}', '{"num_bytes": 7, "corrupt": []}'])
+def test_a_list_that_says_nothing_of_the_files(files, tmp_path, text):
+  (tmp_path / corrupt_records.FILE).write_text(text)
+  assert len(check(files, 4, tmp_path).corrupt) == 4
+
+
+def test_a_message_names_no_record_that_is_left_out(files):
+  task = task_of(files, 4)
+  checked = corrupt_records.check(task, '')
+  error = tf.errors.DataLossError(None, None, 'corrupted record at 12')
+  copies = corrupt_records.copy(checked)
+  assert bad_records.find(task, ['train_data'], error, copies=copies) is None
+  assert f'record 0 of {files[1]}' in bad_records.find(
+      task, ['train_data'], error)
 
 
 def test_behind_what_nothing_can_be_read(files):
@@ -106,7 +169,7 @@ def test_a_training_goes_without(digits_dir, tmp_path, capfd):
     (data / path.name).write_bytes(path.read_bytes())
   shard = next(data.glob('train-*'))
   flip(shard, shard.stat().st_size - 20)
-  with pytest.raises(ValueError, match='cannot be read as a TFRecord file'):
+  with pytest.raises(ValueError, match=r'record \d+ of .* is damaged \(corru'):
     session.prepare(
         short_runs.parameters(str(data)), 'train', str(model_dir))
   short_runs.train(

@@ -2,9 +2,11 @@
 
 import gzip
 import pathlib
+import re
 
 import pytest
 import records_for_tests
+import tensorflow as tf
 
 from official_ext.params import experiment
 from official_ext.tasks import preflight
@@ -47,13 +49,14 @@ def test_what_is_said_of_a_compression_that_a_file_has_not(tmp_path):
   path = tmp_path / 'train-00000-of-00001'
   records_for_tests.write(path, [records_for_tests.example(9)])
   with pytest.raises(ValueError, match=(
-      'If it is not compressed with gzip, set '
+      'cannot be read as task.train_data.file_type=tfrecord_compressed '
+      '.*: it is not compressed with gzip. Set '
       'task.train_data.file_type=tfrecord.$')):
     check(f"task.data_dir='{tmp_path}'",
           'task.train_data.file_type=tfrecord_compressed')
   path.write_bytes(gzip.compress(path.read_bytes()))
   with pytest.raises(ValueError, match=(
-      'If it is compressed with gzip, set '
+      ': it is compressed with gzip. Set '
       'task.train_data.file_type=tfrecord_compressed.$')):
     check(f"task.data_dir='{tmp_path}'")
 
@@ -107,7 +110,8 @@ def test_an_image_that_the_pipeline_cannot_decode(tmp_path):
 @pytest.mark.parametrize('content', [b'these are no records', b'\0' * 100])
 def test_a_file_that_is_no_tfrecord(tmp_path, content):
   (tmp_path / 'train-00000').write_bytes(content)
-  with pytest.raises(ValueError, match='cannot be read as a TFRecord'):
+  with pytest.raises(ValueError, match=(
+      'record 0 of .*train-00000 is damaged, or the file holds no TFRecords')):
     check(f"task.data_dir='{tmp_path}'")
 
 
@@ -131,8 +135,35 @@ def test_gzip_is_named(tmp_path):
 
 
 def test_a_record_that_is_no_example(tmp_path):
-  with pytest.raises(ValueError, match='cannot be read as a TFRecord'):
-    write_and_check(tmp_path, [b'\xff\xff\xff\xff'])
+  good = records_for_tests.example(3)
+  with pytest.raises(ValueError, match=(
+      '^task.train_data: record 1 of .*train-00000-of-00001 is damaged '
+      r'\(Error parsing message')):
+    write_and_check(tmp_path, [good, b'\xff\xff\xff\xff'])
+
+
+def test_a_flipped_byte_is_named_by_its_record(tmp_path):
+  path = tmp_path / 'train-00000-of-00001'
+  records_for_tests.write(path, [records_for_tests.example(3)] * 4)
+  contents = bytearray(path.read_bytes())
+  contents[len(contents) * 5 // 8] ^= 1
+  path.write_bytes(contents)
+  with pytest.raises(ValueError) as found:
+    check(f"task.data_dir='{tmp_path}'")
+  assert re.fullmatch(
+      rf'task.train_data: record 2 of {path} is damaged \(corrupted record at '
+      r'\d+\). Copy the file anew, or convert the data again.',
+      str(found.value))
+
+
+def test_a_file_that_may_not_be_read(tmp_path):
+  path = tmp_path / 'train-00000'
+  records_for_tests.write(path, [records_for_tests.example(3)])
+  error = tf.errors.PermissionDeniedError(None, None, f'{path}; denied')
+  data = experiment.load('funnel_vit_digits').task.train_data
+  assert preflight.damaged(str(path), 0, data, 'task.train_data', error) == (
+      f'task.train_data: {path} cannot be read ({path}; denied). Let this user '
+      'read it, or name another.')
 
 
 def test_an_empty_file(tmp_path):
