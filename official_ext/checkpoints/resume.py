@@ -51,7 +51,7 @@ def restore(root: tf.train.Checkpoint, path: str, model: tf_keras.Model,
   """
   saved = object_graph.SavedObjects.read(path)
   keys = _model_keys(saved, model, path)
-  _make_variables(optimizer, model)
+  make_variables(optimizer, model)
   notes = _differences(saved, keys, model, optimizer)
   if notes and not allows_changes:
     raise restore_lib.LoadError(
@@ -74,6 +74,21 @@ def restore(root: tf.train.Checkpoint, path: str, model: tf_keras.Model,
         average.assign(tf.convert_to_tensor(variable))
   for note in notes:
     logging.warning('%s: %s', path, note)
+
+
+def make_variables(optimizer: Any, model: tf_keras.Model) -> None:
+  """Makes the variables of an optimizer, as its first step would.
+
+  Args:
+    optimizer: the optimizer; the scope of its strategy must be entered.
+    model: the model whose trainable variables it is for.
+  """
+  if _is_legacy(optimizer):
+    # Keras makes them public by a step alone, which changes the weights.
+    optimizer._create_all_weights(  # pylint: disable=protected-access
+        model.trainable_variables)
+  else:
+    optimizer.build(model.trainable_variables)
 
 
 def check_averages(path: str, optimizer: Any) -> None:
@@ -109,16 +124,6 @@ def _model_keys(saved: object_graph.SavedObjects, model: tf_keras.Model,
         'another --model_dir; task.init_checkpoint begins from the weights of '
         'another model.')
   return keys
-
-
-def _make_variables(optimizer: Any, model: tf_keras.Model) -> None:
-  """Makes the variables of an optimizer, as its first step would."""
-  if _is_legacy(optimizer):
-    # Keras makes them public by a step alone, which changes the weights.
-    optimizer._create_all_weights(  # pylint: disable=protected-access
-        model.trainable_variables)
-  else:
-    optimizer.build(model.trainable_variables)
 
 
 def _differences(saved: object_graph.SavedObjects, keys: Mapping[int, str],

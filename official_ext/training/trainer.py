@@ -117,6 +117,9 @@ class Trainer(base_trainer.Trainer):
       self.restore(checkpoint)
     else:
       super().initialize()
+      if self._trains:
+        # Made by the first step, they would have TensorFlow trace it twice.
+        resume.make_variables(self.optimizer, self.model)
 
   def restore(self, checkpoint: str) -> None:
     """Goes on from a checkpoint; the strategy's scope must be entered.

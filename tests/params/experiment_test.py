@@ -319,6 +319,21 @@ def test_model_gardens_own_experiments_stay_what_they_are(name):
   assert ours.as_dict() == expected.as_dict()
 
 
+def test_an_experiment_is_built_once_and_nobody_changes_it(monkeypatch):
+  built, build = [], exp_factory.get_exp_config
+  monkeypatch.setattr(exp_factory, 'get_exp_config', lambda name: (
+      built.append(name), build(name))[1])
+  for layout in ('B3', 'B2-1'):
+    experiment.load('vit_imagenet', params_override=(
+        f'task.model.backbone.funnel_vit.layout={layout}'))
+  first = experiment.base('vit_imagenet')
+  first.task.model.backbone.funnel_vit.layout = 'B4'
+  first.trainer.optimizer_config.optimizer.adamw.weight_decay_rate = 7
+  again = experiment.base('vit_imagenet')
+  assert len(built) <= 1
+  assert again.as_dict() == build('vit_imagenet').as_dict()
+
+
 def test_the_configuration_is_locked():
   params = experiment.load('vit_imagenet')
   with pytest.raises(ValueError, match='locked'):

@@ -16,6 +16,7 @@ import tf_keras
 from official_ext.checkpoints import metadata
 from official_ext.command_line import errors
 from official_ext.params import experiment
+from official_ext.tasks import image_classification
 from official_ext.training import data_position
 from official_ext.training import event_tags
 from official_ext.training import goodput
@@ -201,7 +202,12 @@ def test_an_unknown_mode(digits_dir, tmp_path):
     session.prepare(load(digits_dir), 'train_and_validate', str(tmp_path))
 
 
-def test_training_goes_on_where_it_stopped(digits_dir, tmp_path, capfd):
+def test_training_goes_on_where_it_stopped(
+    digits_dir, tmp_path, capfd, monkeypatch):
+  task = image_classification.ImageClassificationTask
+  step, traced = task.train_step, []
+  monkeypatch.setattr(task, 'train_step', lambda self, *args, **kwargs: (
+      traced.append(self), step(self, *args, **kwargs))[1])
   # A constant learning rate is a variable, of which the strategy has copies.
   constant = (',trainer.optimizer_config.warmup.type=null,'
               'trainer.optimizer_config.learning_rate.type=constant,'
@@ -209,6 +215,7 @@ def test_training_goes_on_where_it_stopped(digits_dir, tmp_path, capfd):
               'learning_rate=0.003')
   run(load(digits_dir, steps=10, extra=constant, small=ONE_BLOCK), 'train',
       tmp_path)
+  assert len(traced) == 1
   assert 'training from step 0 to 10' in capfd.readouterr().out
   # What is damaged is no reason to stop, or to begin again.
   for part, cut in (('index', None), ('data-00000-of-00001', -1)):
