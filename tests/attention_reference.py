@@ -2,6 +2,7 @@
 
 import math
 
+import backbone_reference
 import numpy as np
 import numpy_reference
 
@@ -36,27 +37,10 @@ def pooling_matrix(tokens, patch_shape, pool_window, pooling, skip):
   return matrix
 
 
-def embed(image, backbone):
-  """Patches and the class token of one image, before the positions."""
-  convolution, = (layer for layer in backbone.layers
-                  if hasattr(layer, 'kernel_size'))
-  (height, width), size = backbone.spec.grid, backbone.spec.patch_size
-  patches = image[:height * size, :width * size].reshape(
-      height, size, width, size, 3).transpose(0, 2, 1, 3, 4)
-  kernel = convolution.kernel.numpy()
-  tokens = patches.reshape(height * width, -1) @ kernel.reshape(
-      -1, kernel.shape[-1]) + convolution.bias.numpy()
-  if backbone.spec.has_class_token:
-    tokens = np.concatenate(
-        [backbone.get_layer('cls').cls.numpy()[0], tokens])
-  return tokens
-
-
-def rollout(image, backbone, residual):
+def rollout(image, backbone, residual, config=None):
   """What all last tokens of one image are made of, [T', N]."""
   spec, encoder = backbone.spec, backbone.get_layer('encoder')
-  skip = int(spec.has_class_token)
-  x = embed(image, backbone) + encoder._pos_embed.pos_embedding.numpy()[0]
+  x, skip = backbone_reference.embed(image, backbone, config)
   result = np.eye(len(x))
   layers = iter(encoder._encoder_layers)
   for index, block in enumerate(spec.blocks):

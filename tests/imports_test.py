@@ -37,7 +37,7 @@ ORDER = {
         'layout', 'gelu', 'specs', 'costs', 'token_ops', 'token_windows',
         'hardware', 'custom_gradients', 'rematerialization', 'attention',
         'options', 'random_masks', 'transformer_layer', 'funnel_encoder',
-        'funnel_vit',
+        'attention_pooling', 'funnel_vit',
     ],
     'official_ext.params.tree': [],
     'official_ext.params.fields': [
@@ -56,8 +56,8 @@ ORDER = {
     ],
     'official_ext.checkpoints': [
         'integrity', 'choose', 'tidy', 'object_graph', 'variable_names',
-        'position_embedding', 'metadata', 'sources', 'describe', 'verify',
-        'restore', 'resume',
+        'position_embedding', 'metadata', 'sources', 'model_kind', 'describe',
+        'verify', 'restore', 'resume',
     ],
     'official_ext.tasks': [
         'class_names', 'image_parts', 'image_header', 'image_files',

@@ -68,9 +68,9 @@ def windows(patch_shape, pool_window):
       for left in range(0, width, columns)]
 
 
-def pool(tokens, patch_shape, pool_window, pooling, has_class_token):
+def pool(tokens, patch_shape, pool_window, pooling, num_prefix_tokens):
   """Pools the patch tokens of one image, [T, D] -> [T', D]."""
-  skip = int(has_class_token)
+  skip = num_prefix_tokens
   patches = tokens[skip:]
   merge = {'mean': np.mean, 'max': np.max}[pooling]
   pooled = [merge(patches[window], axis=0)
@@ -79,9 +79,18 @@ def pool(tokens, patch_shape, pool_window, pooling, has_class_token):
 
 
 def encoder(tokens, layer, blocks, *, pooling, pool_query_only,
-            has_class_token):
+            num_prefix_tokens):
   """The encoder on one image, [T, D] -> [T', D']."""
-  x = tokens + layer._pos_embed.pos_embedding.numpy()[0]
+  x = run_blocks(
+      tokens + layer._pos_embed.pos_embedding.numpy()[0], layer, blocks,
+      pooling=pooling, pool_query_only=pool_query_only,
+      num_prefix_tokens=num_prefix_tokens)
+  return layer_norm(x, layer._norm)
+
+
+def run_blocks(x, layer, blocks, *, pooling, pool_query_only,
+               num_prefix_tokens):
+  """The encoder on embedded tokens, without its last LayerNorm."""
   position = 0
   for index, block in enumerate(blocks):
     for first in [True] + [False] * (block.num_layers - 1):
@@ -95,7 +104,7 @@ def encoder(tokens, layer, blocks, *, pooling, pool_query_only,
         dense = layer._projections[str(index)]
         x = x @ dense.kernel.numpy() + dense.bias.numpy()
       pooled = pool(x, before.patch_shape, block.pool_window, pooling,
-                    has_class_token)
+                    num_prefix_tokens)
       x = transformer_layer(
           pooled, x if pool_query_only else pooled, transformer)
-  return layer_norm(x, layer._norm)
+  return x

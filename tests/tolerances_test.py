@@ -48,7 +48,7 @@ def _encoder():
   def check():
     expected = numpy_reference.encoder(
         tokens.astype(np.float64), encoder, blocks, pooling='mean',
-        pool_query_only=True, has_class_token=True)
+        pool_query_only=True, num_prefix_tokens=1)
     tolerances.assert_close(output, expected, depth=4, length=256)
 
   return check

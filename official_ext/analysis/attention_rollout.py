@@ -70,25 +70,25 @@ def traceable(model: models_lib.NamedModel) -> funnel_vit.FunnelViT:
 
 
 def pooling_matrix(pool: funnel_encoder.Pool, pooling: str,
-                   has_class_token: bool) -> np.ndarray:
+                   num_prefix_tokens: int) -> np.ndarray:
   """Says what every pooled token is made of.
 
   Args:
     pool: the pool.
     pooling: 'mean' or 'max'.
-    has_class_token: whether the first token is a class token.
+    num_prefix_tokens: tokens before the patches, which are not pooled.
 
   Returns:
     [B, T, S], float64; rows sum to one.
   """
   tokens = np.asarray(pool.unpooled)
-  skip = int(has_class_token)
   members = token_windows.windows(pool.patch_shape, pool.window)
-  matrix = np.zeros((len(tokens), skip + len(members), tokens.shape[1]))
-  if has_class_token:
-    matrix[:, 0, 0] = 1
-  for row, window in enumerate(members, start=skip):
-    columns = [skip + token for token in window]
+  matrix = np.zeros(
+      (len(tokens), num_prefix_tokens + len(members), tokens.shape[1]))
+  for token in range(num_prefix_tokens):
+    matrix[:, token, token] = 1
+  for row, window in enumerate(members, start=num_prefix_tokens):
+    columns = [num_prefix_tokens + token for token in window]
     matrix[:, row, columns] = (
         1 / len(window) if pooling == 'mean'
         else _largest_fractions(tokens[:, columns]))
@@ -117,7 +117,7 @@ def layer_matrix(trace: funnel_encoder.LayerTrace, spec: specs.ModelSpec,
       trace.attention_weights(), np.float64).mean(axis=1)  # [B, T, S]
   if trace.pool is None:
     return _mix(attention, np.eye(attention.shape[-1]), residual)
-  pool = pooling_matrix(trace.pool, spec.pooling, spec.has_class_token)
+  pool = pooling_matrix(trace.pool, spec.pooling, spec.num_prefix_tokens)
   if spec.pool_query_only:
     return _mix(attention, pool, residual)
   return _mix(attention, np.eye(attention.shape[-1]), residual) @ pool
@@ -140,8 +140,8 @@ def rollout(backbone: funnel_vit.FunnelViT, images: tf.Tensor,
     residual: the weight of a token itself in each layer, from 0 to 1.
 
   Returns:
-    [B, T, N], float64, the T last tokens that the model computes; the class
-    token, if there is one, comes first in both. Rows sum to one.
+    [B, T, N], float64, the T last tokens that the model computes; the tokens
+    before the patches come first in both. Rows sum to one.
 
   Raises:
     ValueError: if `residual` is out of its range.
@@ -163,11 +163,21 @@ def patch_map(tokens: np.ndarray, spec: specs.ModelSpec) -> np.ndarray:
     spec: of the model.
 
   Returns:
-    [B, H, W]: the class token's row without its own weight, which is what is
-    missing to a sum of 1; without a class token the mean of all rows.
+    [B, H, W]: the rows of the tokens that the head reads, in equal parts, and
+    of them what is from patches: the weight of the tokens before the patches
+    is what is missing to a sum of 1. A mean of patch tokens counts as one, and
+    of an attention-pooling head and the pooler 'none' it is the mean of all.
   """
-  if spec.has_class_token:
-    patches = tokens[:, 0, 1:]
+  prefix = spec.num_prefix_tokens
+  if spec.pooler in specs.TOKEN_POOLERS:
+    rows = [tokens[:, 0]]
+    if spec.pooler == 'token_and_distillation':
+      rows.append(tokens[:, 1])
+    elif spec.pooler == 'token_and_mean':
+      rows.append(tokens[:, prefix:].mean(axis=1))
+  elif spec.pooler == 'gap':
+    rows = [tokens[:, prefix:].mean(axis=1)]
   else:
-    patches = tokens.mean(axis=1)
+    rows = [tokens.mean(axis=1)]
+  patches = np.mean(rows, axis=0)[:, prefix:]
   return patches.reshape(-1, *spec.grid)  # [B, H * W] -> [B, H, W]

@@ -114,11 +114,19 @@ def draw(rows: Sequence[Row], image: np.ndarray | None,
       _draw_tokens(cell, tokens, image, row.spec)
       cell.set_title(
           f'block {index}: {len(tokens)} patch tokens'
-          f'{" + class" if row.spec.has_class_token else ""}', fontsize=9)
+          f'{describe_prefix(row.spec)}', fontsize=9)
       figures.caption(cell, describe(tokens, row.spec.grid))
   if lines:
     figure.supxlabel('\n'.join(lines), fontsize=8, color='0.3')
   return figure
+
+
+def describe_prefix(spec: specs.ModelSpec) -> str:
+  """Names the tokens that are never pooled, such as ' + class'."""
+  return ''.join(f' + {name}' for name, is_there in (
+      ('class', spec.has_class_token),
+      ('distillation', spec.has_distillation_token),
+      (f'{spec.num_registers} registers', spec.num_registers)) if is_there)
 
 
 def count_split(tokens: Sequence[Sequence[int]], grid: tuple[int, int]) -> int:

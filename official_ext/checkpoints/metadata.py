@@ -31,14 +31,27 @@ DATA_KEY = 'data'
 # Of `specs.ModelSpec`, under their names there.
 _SPEC_KEYS = (
     'patch_size', 'grid', 'pooler', 'pooling', 'pool_axes', 'pool_query_only',
-    'representation_size', 'has_layer_scale', 'activation', 'norm_epsilon')
+    'representation_size', 'has_layer_scale', 'activation', 'norm_epsilon',
+    'has_class_token', 'class_token_position', 'has_distillation_token',
+    'num_registers', 'patch_bias', 'norm_before_layers', 'final_norm',
+    'projection_size')
 # Two checkpoints that differ in any of these are different architectures.
 ARCHITECTURE_KEYS = (
     'backbone', 'layout', 'hidden_sizes', 'mlp_dims', 'num_heads', *_SPEC_KEYS,
     'num_classes')
 
 # What the metadata of version 0.1.0 does not say, because there was no choice.
-_FORMERLY = {'activation': 'gelu_tanh', 'norm_epsilon': 1e-6}
+_FORMERLY = {
+    'activation': 'gelu_tanh',
+    'norm_epsilon': 1e-6,
+    'class_token_position': True,
+    'has_distillation_token': False,
+    'num_registers': 0,
+    'patch_bias': True,
+    'norm_before_layers': False,
+    'final_norm': 'tokens',
+    'projection_size': 0,
+}
 _LAYER_SCALE_KEY = '/_layer_scale_attn/'
 
 
@@ -125,11 +138,16 @@ def read(checkpoint: str) -> dict[str, Any] | None:
     if not reader.has_tensor(_KEY):
       return None
     found = json.loads(reader.get_tensor(_KEY))
-    if found.get('backbone') == 'funnel_vit' and 'activation' not in found:
-      found |= _FORMERLY | {'has_layer_scale': any(
+    if found.get('backbone') != 'funnel_vit':
+      return found
+    formerly = _FORMERLY | {
+        'has_class_token': found.get('pooler') == 'token'}
+    if 'has_layer_scale' not in found:
+      formerly['has_layer_scale'] = any(
           _LAYER_SCALE_KEY in key
-          for key in reader.get_variable_to_shape_map())}
-    return found
+          for key in reader.get_variable_to_shape_map())
+    return found | {key: value for key, value in formerly.items()
+                    if key not in found}
 
 
 def read_data(checkpoint: str) -> dict[str, Any]:

@@ -4,8 +4,8 @@ The paper (section 3.1) resamples it in two dimensions when the resolution
 changes, by where the patches lie in the image. It is done once, when a
 checkpoint is loaded.
 
-Legend: H x W the grid of patches, N = H * W, T tokens with the class token, D
-hidden size.
+Legend: H x W the grid of patches, N = H * W, T places, those of the class token
+and the distillation token included, D hidden size.
 """
 
 from __future__ import annotations
@@ -27,12 +27,13 @@ class Resampling:
   Attributes:
     source_grid: (rows, columns) that it was trained on.
     target_grid: (rows, columns) that it is wanted on.
-    has_class_token: whether the first token is the class token's.
+    num_prefix_positions: places before those of the patches: of the class
+      token and a distillation token.
     method: 'bilinear' or 'bicubic'.
   """
   source_grid: tuple[int, int]
   target_grid: tuple[int, int]
-  has_class_token: bool
+  num_prefix_positions: int
   method: str = 'bilinear'
 
   def __str__(self) -> str:
@@ -42,7 +43,7 @@ class Resampling:
             f'{self.method}')
 
   def apply(self, embedding: np.ndarray) -> np.ndarray:
-    """Resamples the patch tokens and keeps the class token's slot.
+    """Resamples the places of the patches and keeps those before them.
 
     Args:
       embedding: [1, T, D] of the source grid.
@@ -56,14 +57,13 @@ class Resampling:
     """
     errors.check_choice('the resampling method', self.method,
                         image_classification.RESIZE_METHODS)
-    skip = int(self.has_class_token)
+    skip = self.num_prefix_positions
     num_tokens = embedding.shape[1]
     rows, columns = self.source_grid
     if num_tokens - skip != rows * columns:
       raise ValueError(
-          f'a position embedding of {num_tokens} tokens'
-          f'{", the class token among them," if skip else ""} does not fit a '
-          f'grid of {rows} x {columns} patches.')
+          f'a position embedding of {num_tokens} places, {skip} of them before '
+          f'the patches, does not fit a grid of {rows} x {columns} patches.')
     hidden_size = embedding.shape[-1]
     # [1, N, D] -> [1, H, W, D] -> [1, H', W', D] -> [1, N', D]
     grid = embedding[:, skip:].reshape(1, rows, columns, hidden_size)

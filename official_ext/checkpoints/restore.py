@@ -15,6 +15,7 @@ import dataclasses
 
 import tf_keras
 
+from official_ext.checkpoints import model_kind
 from official_ext.checkpoints import position_embedding
 from official_ext.checkpoints import sources
 from official_ext.checkpoints import variable_names
@@ -110,14 +111,15 @@ def make_plan(model: tf_keras.Model, source: sources.Source,
 
   Raises:
     LoadError: if the two are different kinds of models (a class token or none,
-      other numbers of layers), or the source's grid is unknown or denied.
+      other numbers of layers), naming the settings that agree, or the source's
+      grid is unknown or denied.
   """
   errors.check_choice('task.init_checkpoint_modules', modules,
                       image_classification.INIT_CHECKPOINT_MODULES)
   spec = model.backbone.spec
-  _check_same_kind(source, spec)
-  position, resampling = _resampling(source, spec, method, source_grid)
   names = variable_names.of_model(model)
+  _check_same_kind(source, set(names.values()), spec, source_grid)
+  position, resampling = _resampling(source, spec, method, source_grid)
   steps, loaded, resampled, initial, problems = {}, [], [], [], []
   for variable in model.variables:
     name = names.get(id(variable))
@@ -175,15 +177,13 @@ def _is_head(name: str) -> bool:
   return name.startswith(f'{variable_names.HEAD}/')
 
 
-def _check_same_kind(source: sources.Source, spec: specs.ModelSpec) -> None:
-  """Compares class token and depth, without which no variable fits."""
-  has_class_token = variable_names.CLASS_TOKEN in source.shapes
-  if has_class_token != spec.has_class_token:
-    there, here = (('a', 'no') if has_class_token else ('no', 'a'))
-    raise LoadError(
-        f'{source.path} has {there} class token, and this model has {here} '
-        'class token. Set task.model.backbone.funnel_vit.pooler to '
-        f"{'token' if has_class_token else 'gap'}.")
+def _check_same_kind(source: sources.Source, names: set[str],
+                     spec: specs.ModelSpec,
+                     source_grid: Sequence[int] | None) -> None:
+  """Compares parts and depth, without which no variable fits."""
+  found = model_kind.differences(source, names, spec, source_grid)
+  if found:
+    raise LoadError(model_kind.describe(source.path, found))
   num_layers = len(
       {variable_names.layer_number(name) for name in source.shapes} - {None})
   if num_layers != spec.layout.num_layers:
@@ -204,16 +204,16 @@ def _resampling(source: sources.Source, spec: specs.ModelSpec, method: str,
   """Says what the grid of a source is, and how it becomes the model's."""
   if variable_names.POSITION_EMBEDDING not in source.shapes:
     return (), None
-  grid, how = _source_grid(source, given, spec.has_class_token)
+  grid, how = _source_grid(source, given, spec.num_prefix_positions)
   said = (f'{grid[0]} x {grid[1]} patches: {how}',)
   if grid == spec.grid:
     return said, None
   return said, position_embedding.Resampling(
-      grid, spec.grid, spec.has_class_token, method)
+      grid, spec.grid, spec.num_prefix_positions, method)
 
 
 def _source_grid(source: sources.Source, given: Sequence[int] | None,
-                 has_class_token: bool) -> tuple[tuple[int, int], str]:
+                 num_prefix_positions: int) -> tuple[tuple[int, int], str]:
   """Returns the grid of a position embedding, and how it is known."""
   if source.description.get('grid'):
     grid = tuple(source.description['grid'])
@@ -223,7 +223,7 @@ def _source_grid(source: sources.Source, given: Sequence[int] | None,
           f'the checkpoint says {list(grid)}. Leave the setting out.')
     return grid, 'its metadata says so'
   num_tokens = source.shapes[variable_names.POSITION_EMBEDDING][1]
-  num_patches = num_tokens - int(has_class_token)
+  num_patches = num_tokens - num_prefix_positions
   if given:
     if given[0] * given[1] != num_patches:
       raise LoadError(
@@ -244,12 +244,16 @@ def _left_over(source: sources.Source, known: set[str], spec: specs.ModelSpec,
   unexpected = set(source.shapes) - known
   dropped = []
   if modules != 'all':
-    pre_logits = {name for name in unexpected
-                  if name.startswith(f'{variable_names.PRE_LOGITS}/')}
-    # A head that was trained behind pre-logits means nothing without them.
-    if pre_logits and not spec.representation_size:
-      dropped.append('pre-logits (this model has none)')
-      unexpected -= pre_logits
+    # What a head was trained behind means nothing without it.
+    for part, what, is_here in (
+        (variable_names.PRE_LOGITS, 'pre-logits', spec.representation_size),
+        (variable_names.PROJECTION, 'projection', spec.projection_size),
+        (variable_names.MAP_HEAD, 'attention-pooling head',
+         spec.pooler == 'map')):
+      of_part = {name for name in unexpected if name.startswith(f'{part}/')}
+      if of_part and not is_here:
+        dropped.append(f'{what} (this model has none)')
+        unexpected -= of_part
     if any(map(_is_head, source.shapes)):
       dropped.append(f'head (init_checkpoint_modules={modules})')
     unexpected = {name for name in unexpected if not _is_head(name)}

@@ -2,7 +2,10 @@
 
     embedding/{kernel,bias}                     [P, P, 3, D], [D]
     class_token                                 [1, 1, D]
+    distillation_token                          [1, 1, D]
+    registers                                   [1, R, D]
     position_embedding                          [1, T, D]
+    norm_before_layers/{gamma,beta}             [D]
     layer_<i>/attention_norm/{gamma,beta}       [D]
     layer_<i>/attention/{query,key,value}/kernel, bias     [D, N, H], [N, H]
     layer_<i>/attention/output/{kernel,bias}    [N, H, D], [D]
@@ -12,16 +15,27 @@
     layer_<i>/mlp/dense_1/{kernel,bias}         [M, D], [D]
     layer_<i>/mlp_scale/gamma                   [1, 1, D], with LayerScale
     projection_<b>/{kernel,bias}                [D, D'], [D'], before block b
-    norm/{gamma,beta}                           [D]
-    pre_logits/{kernel,bias}                    [D, D'], [D']
+    norm/{gamma,beta}                           [D], of the tokens or pooled
+    map_head/probe                              [1, 1, D]
+    map_head/attention/{query,key,value}/kernel, bias      [D, N, H], [N, H]
+    map_head/attention/output/{kernel,bias}     [N, H, D], [D]
+    map_head/norm/{gamma,beta}                  [D]
+    map_head/mlp/dense_0/{kernel,bias}          [D, M], [M]
+    map_head/mlp/dense_1/{kernel,bias}          [M, D], [D]
+    pre_logits/{kernel,bias}                    [F, D'], [D']
+    projection/kernel                           [F, D']
     head/{kernel,bias}                          [D', C], [C]
+
+A model has those that its settings ask for; `FunnelViT` of `configs.backbones`
+says which they are.
 
 Layers count from 1 over all blocks, as their Keras names do, and blocks from 0.
 The names are read off the object graph, which a model and its checkpoints
 share with Model Garden's ViT; a source of another kind translates its own.
 
-Legend: P patch size, T tokens with the class token, D hidden size, N heads, H
-size of a head, M inner size of the MLP, C classes.
+Legend: P patch size, T tokens that have a position, R registers, D hidden size,
+N heads, H size of a head, M inner size of the MLP, F features that the pooler
+reads (D, or 2 D of two tokens), C classes.
 """
 
 from __future__ import annotations
@@ -33,7 +47,14 @@ import tf_keras
 
 from official_ext.checkpoints import object_graph
 
+EMBEDDING = 'embedding'
 CLASS_TOKEN = 'class_token'
+DISTILLATION_TOKEN = 'distillation_token'
+REGISTERS = 'registers'
+NORM_BEFORE_LAYERS = 'norm_before_layers'
+NORM = 'norm'
+MAP_HEAD = 'map_head'
+PROJECTION = 'projection'
 POSITION_EMBEDDING = 'position_embedding'
 PRE_LOGITS = 'pre_logits'
 HEAD = 'head'
@@ -54,8 +75,20 @@ _OF_LAYER = {
     'mlp/dense_1': ('_output_dense',),
     'mlp_scale': ('_layer_scale_mlp',),
 }
+# The same of an attention-pooling head.
+_OF_MAP_HEAD = {
+    'attention/query': ('_attention_layer', '_query_dense'),
+    'attention/key': ('_attention_layer', '_key_dense'),
+    'attention/value': ('_attention_layer', '_value_dense'),
+    'attention/output': ('_attention_layer', '_output_dense'),
+    'norm': ('_norm',),
+    'mlp/dense_0': ('_intermediate_dense',),
+    'mlp/dense_1': ('_output_dense',),
+}
 _SHORTER = {
     f'{CLASS_TOKEN}/cls': CLASS_TOKEN,
+    f'{DISTILLATION_TOKEN}/cls': DISTILLATION_TOKEN,
+    f'{MAP_HEAD}/_probe': f'{MAP_HEAD}/probe',
     f'{POSITION_EMBEDDING}/pos_embedding': POSITION_EMBEDDING,
 }
 
@@ -95,6 +128,9 @@ def of_graph(children: Children, backbone: Node,
   parents = _of_backbone(children, backbone)
   if classifier is not None:
     parents |= _of_head(children, backbone, classifier)
+  registers = _registers(children, backbone)
+  if registers is not None:
+    named[REGISTERS] = registers
   for name, parent in parents.items():
     for local_name, child in children(parent).items():
       full = f'{name}/{local_name.removeprefix("layerscale_")}'
@@ -145,12 +181,17 @@ def _of_backbone(children: Children, backbone: Node) -> dict[str, Node]:
   position = encoder_position(children, backbone)
   encoder = children(layers[position])
   named = {
-      'embedding': layers.get(0),
-      CLASS_TOKEN: layers.get(1) if position == 2 else None,
+      EMBEDDING: layers.get(0),
+      # The class token is put in front last.
+      CLASS_TOKEN: layers.get(position - 1) if position > 1 else None,
+      DISTILLATION_TOKEN: layers.get(1) if position > 2 else None,
       POSITION_EMBEDDING: encoder.get('_pos_embed'),
-      'norm': encoder.get('_norm'),
-      PRE_LOGITS: layers.get(position + 1),
+      NORM_BEFORE_LAYERS: encoder.get('_norm_before_layers'),
+      NORM: encoder.get('_norm'),
   }
+  for number, layer in layers.items():
+    if number > position:
+      named |= _of_features(children, layer)
   for number, layer in _items(children, encoder.get(_LAYERS)):
     for name, path in _OF_LAYER.items():
       named[f'layer_{int(number) + 1}/{name}'] = object_graph.descend(
@@ -158,6 +199,25 @@ def _of_backbone(children: Children, backbone: Node) -> dict[str, Node]:
   for block, projection in _items(children, encoder.get(_PROJECTIONS)):
     named[f'projection_{block}'] = projection
   return {name: node for name, node in named.items() if node is not None}
+
+
+def _registers(children: Children, backbone: Node) -> Node | None:
+  """Finds the registers, a variable of the encoder itself."""
+  position = encoder_position(children, backbone)
+  encoder = _weighted_layers(children, backbone)[position]
+  return children(encoder).get('_registers')
+
+
+def _of_features(children: Children, layer: Node) -> dict[str, Node]:
+  """Names what is after the encoder, which its own variables tell apart."""
+  local_names = children(layer)
+  if '_probe' in local_names:
+    return {MAP_HEAD: layer} | {
+        f'{MAP_HEAD}/{name}': object_graph.descend(children, layer, path)
+        for name, path in _OF_MAP_HEAD.items()}
+  if 'gamma' in local_names:
+    return {NORM: layer}
+  return {PRE_LOGITS if 'bias' in local_names else PROJECTION: layer}
 
 
 def _of_head(children: Children, backbone: Node,

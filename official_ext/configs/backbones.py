@@ -61,9 +61,14 @@ class FunnelViT(hyperparams.Config):
       does; 'grid' pools rectangles of patches.
     pool_query_only: whether the first layer after a pool takes its keys and
       values from the unpooled tokens.
-    pooler: 'token' for a class token, 'gap' for the mean over tokens, 'none'
-      for the tokens themselves.
+    pooler: what the head reads: 'token' the class token, 'gap' the mean of the
+      patch tokens, 'map' an attention-pooling head (SigLIP, arXiv 2303.15343),
+      'token_and_distillation' both tokens side by side (DeiT, arXiv
+      2012.12877), 'token_and_mean' the class token beside the mean of the patch
+      tokens (DINOv2, arXiv 2304.07193), 'none' the tokens themselves.
     representation_size: width of the tanh layer before the head, 0 for none.
+    projection_size: width of a layer before the head without bias and without
+      tanh (CLIP, arXiv 2103.00020), 0 for none.
     hidden_size: width of the hidden states.
     patch_size: side of a patch, px.
     transformer: sizes and dropout of the layers.
@@ -78,6 +83,20 @@ class FunnelViT(hyperparams.Config):
     gradient_checkpointing: whether training saves only the inputs of every
       layer and computes the layer again in the backward pass: less memory,
       more time.
+    class_token: whether a class token comes first; None is as the pooler needs
+      it.
+    class_token_position: whether the position embedding has a place for the
+      class token and the distillation token; or else for the patches alone, as
+      in big_vision.
+    distillation_token: whether a second token follows the class token (DeiT).
+    num_registers: tokens before the patches that nobody reads, without a
+      position (arXiv 2309.16588).
+    patch_bias: whether the embedding of the patches has a bias.
+    norm_before_layers: whether a LayerNorm follows the position embedding
+      (CLIP).
+    final_norm: what the last LayerNorm is applied to: the 'tokens', or, after
+      pooling, what the head reads, 'pooled' (MAE, arXiv 2111.06377, in
+      fine-tuning); 'none': there is none.
   """
   model_name: str = 'vit-b16'
   layout: str | None = None
@@ -86,6 +105,7 @@ class FunnelViT(hyperparams.Config):
   pool_query_only: bool = True
   pooler: str = 'token'
   representation_size: int = 0
+  projection_size: int = 0
   hidden_size: int | None = None
   patch_size: int | None = None
   transformer: FunnelTransformer = dataclasses.field(
@@ -96,6 +116,13 @@ class FunnelViT(hyperparams.Config):
   fast_path: FastPath = dataclasses.field(default_factory=FastPath)
   crop_to_patches: bool = False
   gradient_checkpointing: bool = False
+  class_token: bool | None = None
+  class_token_position: bool = True
+  distillation_token: bool = False
+  num_registers: int = 0
+  patch_bias: bool = True
+  norm_before_layers: bool = False
+  final_norm: str = 'tokens'
 
 
 @dataclasses.dataclass

@@ -29,9 +29,12 @@ def count_parameters(spec: specs.ModelSpec, num_classes: int = 0) -> int:
   first, last = spec.blocks[0], spec.blocks[-1]
   patch_inputs = spec.patch_size ** 2 * _CHANNELS
   total = _dense(patch_inputs, first.hidden_size)
-  total += first.num_tokens * first.hidden_size  # Position embedding.
-  if spec.has_class_token:
-    total += first.hidden_size
+  if not spec.patch_bias:
+    total -= first.hidden_size
+  num_positions = num_patches(spec) + spec.num_prefix_positions
+  total += (num_positions + spec.num_prefix_tokens) * first.hidden_size
+  if spec.norm_before_layers:
+    total += 2 * first.hidden_size
   previous_size = first.hidden_size
   for block in spec.blocks:
     size = block.hidden_size
@@ -44,11 +47,19 @@ def count_parameters(spec: specs.ModelSpec, num_classes: int = 0) -> int:
       layer += 2 * size
     total += block.num_layers * layer
     previous_size = size
-  total += 2 * last.hidden_size  # Final LayerNorm.
-  features = last.hidden_size
+  if spec.final_norm != 'none':
+    total += 2 * last.hidden_size
+  if spec.pooler == 'map':
+    size = last.hidden_size
+    total += size + 4 * _dense(size, size) + 2 * size  # Probe and LayerNorm.
+    total += _dense(size, last.mlp_dim) + _dense(last.mlp_dim, size)
+  features = spec.num_features
   if spec.representation_size:
     total += _dense(features, spec.representation_size)
     features = spec.representation_size
+  if spec.projection_size:
+    total += features * spec.projection_size
+    features = spec.projection_size
   if num_classes:
     total += _dense(features, num_classes)
   return total
@@ -64,18 +75,19 @@ def count_multiply_adds(spec: specs.ModelSpec, num_classes: int = 0,
     last_layer_class_token_only: whether the last layer computes the query,
       attention, output projection and MLP of the class token alone, which is
       all that the head reads. Its keys and values are those of all tokens.
-      Without a class token this changes nothing.
+      With another pooler than 'token' this changes nothing.
 
   Returns:
     The number of multiply-adds.
   """
   first, last = spec.blocks[0], spec.blocks[-1]
-  num_patches = spec.grid[0] * spec.grid[1]
-  total = num_patches * spec.patch_size ** 2 * _CHANNELS * first.hidden_size
+  patch_inputs = spec.patch_size ** 2 * _CHANNELS
+  total = num_patches(spec) * patch_inputs * first.hidden_size
   for before, after in zip(spec.blocks, spec.blocks[1:]):
     if before.hidden_size != after.hidden_size:
       total += before.num_tokens * before.hidden_size * after.hidden_size
-  class_token_only = last_layer_class_token_only and spec.has_class_token
+  class_token_only = (
+      last_layer_class_token_only and spec.pooler == 'token')
   layers = _layers(spec)
   for position, (block, keys) in enumerate(layers, start=1):
     size = block.hidden_size
@@ -86,11 +98,18 @@ def count_multiply_adds(spec: specs.ModelSpec, num_classes: int = 0,
     total += 2 * keys * size * size  # Key and value.
     total += 2 * queries * keys * size  # Scores, and scores x values.
     total += 2 * queries * size * block.mlp_dim
+  if spec.pooler == 'map':
+    size, keys = last.hidden_size, last.num_tokens
+    total += 2 * (1 + keys) * size * size  # Query, output; key, value.
+    total += 2 * keys * size + 2 * size * last.mlp_dim
   rows = last.num_tokens if spec.pooler == 'none' else 1
-  features = last.hidden_size
+  features = spec.num_features
   if spec.representation_size:
     total += rows * features * spec.representation_size
     features = spec.representation_size
+  if spec.projection_size:
+    total += features * spec.projection_size
+    features = spec.projection_size
   return total + features * num_classes
 
 
@@ -101,7 +120,8 @@ def count_saved_activations(spec: specs.ModelSpec) -> int:
   A framework saves more, and variables and gradients come on top. Saved are
 
   - for the embedding, 3 T D: the patches, and the tokens with the class token
-    and with the position embedding;
+    and with the position embedding; T D more with a LayerNorm before the
+    layers, which saves its input;
   - for each layer, 4 S D: its input, the normalised input, keys and values;
   - for each layer, 4 T D + 2 T M: the query, the attention's context, the
     residual, the normalised residual; before and after GELU, the inner MLP;
@@ -121,6 +141,8 @@ def count_saved_activations(spec: specs.ModelSpec) -> int:
   """
   first = spec.blocks[0]
   total = 3 * first.num_tokens * first.hidden_size
+  if spec.norm_before_layers:
+    total += first.num_tokens * first.hidden_size
   for before, after in zip(spec.blocks, spec.blocks[1:]):
     if before.hidden_size != after.hidden_size:
       total += before.num_tokens * before.hidden_size
@@ -130,6 +152,11 @@ def count_saved_activations(spec: specs.ModelSpec) -> int:
     total += queries * (4 * block.hidden_size + 2 * block.mlp_dim)
     total += 2 * block.num_heads * queries * keys
   return total
+
+
+def num_patches(spec: specs.ModelSpec) -> int:
+  """Counts the patches of an image."""
+  return spec.grid[0] * spec.grid[1]
 
 
 def _layers(

@@ -73,7 +73,8 @@ class FunnelEncoder(tf_keras.layers.Layer):
   """Position embedding, blocks of transformer layers, final LayerNorm.
 
   Call with [B, T, D] of the first block; returns [B, T', D'] of the last. The
-  class token, if there is one, comes first and is never pooled.
+  class token, if there is one, comes first; it, the distillation token after it
+  and the registers that the encoder adds behind them are never pooled.
   """
 
   def __init__(
@@ -101,14 +102,21 @@ class FunnelEncoder(tf_keras.layers.Layer):
   def build(self, input_shape: tf.TensorShape):
     num_tokens, hidden_size = input_shape[1:]
     first = self._blocks[0]
-    if (num_tokens, hidden_size) != (first.num_tokens, first.hidden_size):
+    expected = first.num_tokens - self._options.num_registers
+    if (num_tokens, hidden_size) != (expected, first.hidden_size):
       raise ValueError(
-          f'the encoder was laid out for {first.num_tokens} tokens of size '
+          f'the encoder was laid out for {expected} tokens of size '
           f'{first.hidden_size}, but its input has {num_tokens} of size '
           f'{hidden_size}. Resolve the layout for this image size.')
     self._pos_embed = vit.AddPositionEmbs(
         posemb_init=tf_keras.initializers.RandomNormal(stddev=0.02),
         name='posembed_input')
+    if self._options.num_registers:
+      self._registers = self.add_weight(
+          'registers', (1, self._options.num_registers, hidden_size),
+          initializer=tf_keras.initializers.RandomNormal(stddev=0.02))
+    if self._options.norm_before_layers:
+      self._norm_before_layers = self._new_norm('norm_before_layers')
     self._dropout = random_masks.Dropout(self._options.dropout_rate)
     num_layers = sum(block.num_layers for block in self._blocks)
     self._encoder_layers = []
@@ -130,9 +138,14 @@ class FunnelEncoder(tf_keras.layers.Layer):
             kernel_initializer=self._options.kernel_initializer,
             kernel_regularizer=self._kernel_regularizer,
             name=f'projection_before_layer_{position}')
-    self._norm = tf_keras.layers.LayerNormalization(
-        epsilon=self._options.norm_epsilon)
+    if self._options.has_final_norm:
+      self._norm = self._new_norm()
     super().build(input_shape)
+
+  def _new_norm(
+      self, name: str | None = None) -> tf_keras.layers.LayerNormalization:
+    return tf_keras.layers.LayerNormalization(
+        epsilon=self._options.norm_epsilon, name=name)
 
   def _transformer_layer(self, block: layout_lib.ResolvedBlock, position: int,
                          num_layers: int) -> transformer_layer.TransformerLayer:
@@ -176,8 +189,7 @@ class FunnelEncoder(tf_keras.layers.Layer):
       self, inputs: tf.Tensor, training: bool | None,
       before_layer: Callable[[LayerTrace], None] | None = None) -> tf.Tensor:
     """Runs all layers and calls a hook before each of them."""
-    x = self._pos_embed(inputs)
-    x = self._dropout(x, training=training)
+    x = self._embed(inputs, training)  # [B, T, D]
     layers = iter(self._encoder_layers)
     for index, block in enumerate(self._blocks):
       for position in range(block.num_layers):
@@ -190,7 +202,23 @@ class FunnelEncoder(tf_keras.layers.Layer):
         if before_layer:
           before_layer(LayerTrace(layer, x, key_value, pool, num_outputs))
         x = self._run(layer, x, key_value, num_outputs, training)  # [B, T, D']
-    return self._norm(x)
+    return self._norm(x) if self._options.has_final_norm else x
+
+  def _embed(self, tokens: tf.Tensor, training: bool | None) -> tf.Tensor:
+    """Adds positions and registers, [B, T - R, D] -> [B, T, D]."""
+    options = self._options
+    num_read = options.num_read_tokens
+    if options.class_token_position or not num_read:
+      tokens = self._pos_embed(tokens)
+    else:
+      tokens = tf.concat(
+          [tokens[:, :num_read], self._pos_embed(tokens[:, num_read:])], axis=1)
+    if options.num_registers:
+      tokens = token_ops.insert_tokens(tokens, self._registers, num_read)
+    tokens = self._dropout(tokens, training=training)
+    if options.norm_before_layers:
+      tokens = self._norm_before_layers(tokens)
+    return tokens
 
   def _pool(self, x: tf.Tensor, index: int) -> tuple[tf.Tensor, Pool]:
     """Resizes the tokens for block `index` >= 1 and pools them."""
@@ -201,7 +229,7 @@ class FunnelEncoder(tf_keras.layers.Layer):
                 self._blocks[index].pool_window)
     return token_ops.pool_tokens(
         x, pool.patch_shape, pool.window, self._options.pooling,
-        self._options.has_class_token), pool
+        self._options.num_prefix_tokens), pool
 
   def _num_outputs(self, layer: transformer_layer.TransformerLayer,
                    num_tokens: int) -> int:

@@ -4,7 +4,7 @@ With a layout of one block this is Model Garden's `vit`: the same layers in the
 same order, hence the same variables under the same checkpoint keys.
 
 Legend: B batch, H x W the grid of patches, N = H * W patch tokens, T tokens
-with the class token, D hidden size.
+with those before the patches, D hidden size.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import tensorflow as tf
 import tf_keras
 
 from official_ext.configs import backbones
+from official_ext.modeling import attention_pooling
 from official_ext.modeling import funnel_encoder
 from official_ext.modeling import hardware
 from official_ext.modeling import options as options_lib
@@ -55,18 +56,19 @@ class FunnelViT(tf_keras.Model):
         kernel_size=spec.patch_size,
         strides=spec.patch_size,
         padding='valid',
+        use_bias=spec.patch_bias,
         kernel_regularizer=kernel_regularizer,
         kernel_initializer=dense_initializer)(images)
     # [B, H, W, D] -> [B, N, D], row by row
     x = tf.reshape(x, [-1, spec.grid[0] * spec.grid[1], hidden_size])
+    if spec.has_distillation_token:
+      x = vit.TokenLayer(name='distillation')(x)
     if spec.has_class_token:
       x = vit.TokenLayer(name='cls')(x)  # [B, N, D] -> [B, N + 1, D]
     x = funnel_encoder.FunnelEncoder(
         spec.blocks, options, kernel_regularizer, name='encoder')(x)
-    if spec.pooler == 'token':
-      x = x[:, 0]  # [B, T', D'] -> [B, D']
-    elif spec.pooler == 'gap':
-      x = tf.reduce_mean(x, axis=1)  # [B, T', D'] -> [B, D']
+    if spec.pooler != 'none':
+      x = _pool_features(x, spec, options, kernel_regularizer)
     if spec.representation_size:
       x = tf_keras.layers.Dense(
           spec.representation_size,
@@ -74,6 +76,13 @@ class FunnelViT(tf_keras.Model):
           kernel_initializer=dense_initializer,
           name='pre_logits')(x)
       x = tf.nn.tanh(x)
+    if spec.projection_size:
+      x = tf_keras.layers.Dense(
+          spec.projection_size,
+          use_bias=False,
+          kernel_regularizer=kernel_regularizer,
+          kernel_initializer=dense_initializer,
+          name='projection')(x)
     # The head reads the endpoint whose key sorts last: keep it the only one.
     if spec.pooler == 'none':
       endpoints = {'encoded_tokens': x}
@@ -109,6 +118,34 @@ class FunnelViT(tf_keras.Model):
         images, training=False)  # [B, T, D]
     traces, _ = encoder.trace(tokens)
     return traces
+
+
+def _pool_features(
+    tokens: tf.Tensor, spec: specs.ModelSpec,
+    options: options_lib.EncoderOptions,
+    kernel_regularizer: tf_keras.regularizers.Regularizer | None,
+) -> tf.Tensor:
+  """Takes from the last tokens what the head reads, [B, T', D'] -> [B, F]."""
+  if spec.pooler == 'map':
+    features = [attention_pooling.AttentionPooling(
+        spec.blocks[-1].num_heads, spec.blocks[-1].mlp_dim, options,
+        kernel_regularizer, name='attention_pooling')(tokens)]
+  elif spec.pooler == 'token':
+    features = [tokens[:, 0]]
+  elif spec.pooler == 'token_and_distillation':
+    features = [tokens[:, 0], tokens[:, 1]]
+  else:
+    patches = tokens
+    if spec.num_prefix_tokens:
+      patches = tokens[:, spec.num_prefix_tokens:]
+    features = [tf.reduce_mean(patches, axis=1)]
+    if spec.pooler == 'token_and_mean':
+      features.insert(0, tokens[:, 0])
+  if spec.final_norm == 'pooled':
+    norm = tf_keras.layers.LayerNormalization(
+        epsilon=spec.norm_epsilon, name='pooled_norm')
+    features = [norm(feature) for feature in features]
+  return features[0] if len(features) == 1 else tf.concat(features, axis=-1)
 
 
 @factory.register_backbone_builder('funnel_vit')
@@ -152,7 +189,12 @@ def encoder_options(config: backbones.FunnelViT) -> options_lib.EncoderOptions:
   return options_lib.EncoderOptions(
       pooling=config.pooling,
       pool_query_only=config.pool_query_only,
-      has_class_token=config.pooler == 'token',
+      has_class_token=specs.has_class_token(config),
+      has_distillation_token=config.distillation_token,
+      num_registers=config.num_registers,
+      class_token_position=config.class_token_position,
+      norm_before_layers=config.norm_before_layers,
+      has_final_norm=config.final_norm == 'tokens',
       dropout_rate=transformer.dropout_rate,
       attention_dropout_rate=transformer.attention_dropout_rate,
       init_stochastic_depth_rate=config.init_stochastic_depth_rate,

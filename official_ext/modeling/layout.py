@@ -57,7 +57,7 @@ class Block:
 
   Attributes:
     num_layers: Transformer layers in the block.
-    num_tokens: tokens in the block, the class token included.
+    num_tokens: tokens in the block, those before the patches included.
     stride: how many times fewer patch tokens than in the block before.
     hidden_size: width of the hidden states.
     mlp_dim: width of the MLP's inner layer.
@@ -98,7 +98,7 @@ class ResolvedBlock:
 
   Attributes:
     num_layers: Transformer layers in the block.
-    num_tokens: tokens in the block, the class token included.
+    num_tokens: tokens in the block, those before the patches included.
     pool_window: how the tokens of the block before are pooled: `()` for the
       first block, `(stride,)` along the sequence, `(rows, columns)` on the
       grid.
@@ -183,7 +183,7 @@ def resolve(
     hidden_size: int,
     mlp_dim: int,
     num_heads: int,
-    has_class_token: bool = True,
+    num_prefix_tokens: int = 1,
     pool_axes: str = SEQUENCE,
 ) -> tuple[ResolvedBlock, ...]:
   """Works out the tokens and the sizes of every block.
@@ -199,7 +199,8 @@ def resolve(
     mlp_dim: width of the MLP's inner layer where the layout sets none.
     num_heads: attention heads where the layout sets neither them nor a hidden
       size; a block that sets only its hidden size gets hidden / 64 heads.
-    has_class_token: whether a class token precedes the patch tokens.
+    num_prefix_tokens: tokens before the patches, which are never pooled: the
+      class token, a distillation token, registers.
     pool_axes: 'sequence' or 'grid'.
 
   Returns:
@@ -221,15 +222,15 @@ def resolve(
     where = f'block {index + 1} ({block}) of layout {str(layout)!r}'
     window = ()
     if index:
-      stride = _stride(block, shape, next_axis, has_class_token, where)
+      stride = _stride(block, shape, next_axis, num_prefix_tokens, where)
       window = _window(stride, shape, next_axis, where)
       shape = _pooled(shape, window)
       next_axis = 1 - next_axis if stride == 2 else 1
-    num_tokens = math.prod(shape) + int(has_class_token)
+    num_tokens = math.prod(shape) + num_prefix_tokens
     if block.num_tokens not in (None, num_tokens):
       raise ValueError(
           f'{where}: {block.num_tokens} tokens cannot be reached; there are '
-          f'{num_tokens} ({_describe(grid, has_class_token)}). Type '
+          f'{num_tokens} ({_describe(grid, num_prefix_tokens)}). Type '
           f'{num_tokens}, or leave the token count out.')
     resolved.append(ResolvedBlock(
         num_layers=block.num_layers, num_tokens=num_tokens, pool_window=window,
@@ -291,7 +292,7 @@ def _window(stride: int, shape: Sequence[int], next_axis: int,
 
 
 def _stride(block: Block, shape: Sequence[int], next_axis: int,
-            has_class_token: bool, where: str) -> int:
+            num_prefix_tokens: int, where: str) -> int:
   """Returns the stride that a block sets or its token count implies, or 2."""
   if block.stride is not None:
     if len(shape) == 1 and block.stride > shape[0]:
@@ -305,14 +306,14 @@ def _stride(block: Block, shape: Sequence[int], next_axis: int,
   reached = {
       stride: math.prod(_pooled(
           shape, _window(stride, shape, next_axis, where))) +
-              int(has_class_token)
+              num_prefix_tokens
       for stride in (
           _GRID_STRIDES if len(shape) == 2 else range(2, shape[0] + 1))}
   fitting = [stride for stride, num_tokens in reached.items()
              if num_tokens == block.num_tokens]
   if len(fitting) == 1:
     return fitting[0]
-  before = math.prod(shape) + int(has_class_token)
+  before = math.prod(shape) + num_prefix_tokens
   if fitting:
     choices = ' or '.join(f's{stride}' for stride in fitting)
     raise ValueError(
@@ -321,8 +322,9 @@ def _stride(block: Block, shape: Sequence[int], next_axis: int,
   options = [f's{stride} gives {reached[stride]}'
              for stride in _SUGGESTED_STRIDES if stride in reached]
   raise ValueError(
-      f'{where}: {block.num_tokens} tokens cannot be reached from {before}'
-      f'{" with the class token" if has_class_token else ""} by any stride: '
+      f'{where}: {block.num_tokens} tokens cannot be reached from '
+      f'{math.prod(shape)} patch tokens and {_prefix(num_prefix_tokens)} by '
+      'any stride: '
       f'{", ".join(options) or "nothing is left to pool"}. Type one of these, '
       'or leave the token count out.')
 
@@ -363,6 +365,12 @@ def _is_ambiguous(before: Sequence[int], after: Sequence[int]) -> bool:
   return math.prod(four) == math.prod(after) and math.prod(four) in counts
 
 
-def _describe(grid: Sequence[int], has_class_token: bool) -> str:
-  return (f'{grid[0]} x {grid[1]} patches and '
-          f'{"a" if has_class_token else "no"} class token')
+def _describe(grid: Sequence[int], num_prefix_tokens: int) -> str:
+  return f'{grid[0]} x {grid[1]} patches and {_prefix(num_prefix_tokens)}'
+
+
+def _prefix(num_prefix_tokens: int) -> str:
+  """Names the tokens that are never pooled."""
+  if num_prefix_tokens == 1:
+    return '1 token before them, such as the class token'
+  return f'{num_prefix_tokens or "no"} tokens before them'

@@ -21,6 +21,13 @@ class EncoderOptions:
     pool_query_only: whether the first layer after a pool takes its keys and
       values from the unpooled tokens.
     has_class_token: whether the first token is a class token.
+    has_distillation_token: whether a distillation token follows it.
+    num_registers: tokens after these that the encoder adds; they have no
+      position.
+    class_token_position: whether the position embedding has a place for class
+      token and distillation token.
+    norm_before_layers: whether a LayerNorm follows the position embedding.
+    has_final_norm: whether the last thing is a LayerNorm of all tokens.
     dropout_rate: dropout of the embeddings and of each layer's two outputs.
     attention_dropout_rate: dropout of the attention weights.
     init_stochastic_depth_rate: drop rate of the last layer's residual
@@ -45,6 +52,11 @@ class EncoderOptions:
   pooling: str = 'mean'
   pool_query_only: bool = True
   has_class_token: bool = True
+  has_distillation_token: bool = False
+  num_registers: int = 0
+  class_token_position: bool = True
+  norm_before_layers: bool = False
+  has_final_norm: bool = True
   dropout_rate: float = 0.0
   attention_dropout_rate: float = 0.0
   init_stochastic_depth_rate: float = 0.0
@@ -70,6 +82,16 @@ class EncoderOptions:
           'gradient_checkpointing would drop other values the second time. Set '
           'dropout_rate, attention_dropout_rate and init_stochastic_depth_rate '
           'to 0, or gradient_checkpointing to false.')
+
+  @property
+  def num_read_tokens(self) -> int:
+    """How many tokens before the patches are made to be read."""
+    return int(self.has_class_token) + int(self.has_distillation_token)
+
+  @property
+  def num_prefix_tokens(self) -> int:
+    """How many tokens stand before the patches; they are never pooled."""
+    return self.num_read_tokens + self.num_registers
 
   @property
   def kernel_initializer(self) -> str | dict:

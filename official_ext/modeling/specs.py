@@ -26,8 +26,12 @@ _NANO = dict(
 
 PRESETS = {**vit_specs.VIT_SPECS, 'vit-nano4': _NANO}
 
-POOLERS = ('token', 'gap', 'none')
+POOLERS = (
+    'token', 'gap', 'none', 'map', 'token_and_distillation', 'token_and_mean')
+# Those that read the class token.
+TOKEN_POOLERS = ('token', 'token_and_distillation', 'token_and_mean')
 POOLINGS = ('mean', 'max')
+FINAL_NORMS = ('tokens', 'pooled', 'none')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +44,7 @@ class ModelSpec:
     blocks: the blocks, with nothing left open.
     patch_size: side of a patch, px.
     grid: patches of the image, (rows, columns).
-    pooler: 'token', 'gap' or 'none'.
+    pooler: what the head reads, one of `POOLERS`.
     pooling: 'mean' or 'max'.
     pool_axes: 'sequence' or 'grid'.
     pool_query_only: whether keys and values stay unpooled.
@@ -48,6 +52,15 @@ class ModelSpec:
     has_layer_scale: whether the layers have LayerScale.
     activation: the MLP's GELU, a key of `gelu.BY_NAME`.
     norm_epsilon: added to the variance in every LayerNorm.
+    has_class_token: whether a class token comes first.
+    class_token_position: whether the position embedding has a place for class
+      token and distillation token.
+    has_distillation_token: whether a distillation token follows it.
+    num_registers: tokens between these and the patches, without a position.
+    patch_bias: whether the embedding of the patches has a bias.
+    norm_before_layers: whether a LayerNorm follows the position embedding.
+    final_norm: what the last LayerNorm is applied to, one of `FINAL_NORMS`.
+    projection_size: width of the projection without bias, 0 for none.
   """
   model_name: str
   layout: layout_lib.Layout
@@ -62,10 +75,36 @@ class ModelSpec:
   has_layer_scale: bool
   activation: str
   norm_epsilon: float
+  has_class_token: bool
+  class_token_position: bool
+  has_distillation_token: bool
+  num_registers: int
+  patch_bias: bool
+  norm_before_layers: bool
+  final_norm: str
+  projection_size: int
 
   @property
-  def has_class_token(self) -> bool:
-    return self.pooler == 'token'
+  def num_read_tokens(self) -> int:
+    """How many tokens before the patches are made to be read."""
+    return int(self.has_class_token) + int(self.has_distillation_token)
+
+  @property
+  def num_prefix_tokens(self) -> int:
+    """How many tokens stand before the patches; they are never pooled."""
+    return self.num_read_tokens + self.num_registers
+
+  @property
+  def num_prefix_positions(self) -> int:
+    """How many places of the position embedding are of no patch."""
+    return self.num_read_tokens if self.class_token_position else 0
+
+  @property
+  def num_features(self) -> int:
+    """Width of what the pooler reads, before any layer after it."""
+    tokens = 2 if self.pooler in (
+        'token_and_distillation', 'token_and_mean') else 1
+    return tokens * self.blocks[-1].hidden_size
 
   @property
   def layout_with_tokens(self) -> str:
@@ -121,7 +160,9 @@ def resolve(config: backbones.FunnelViT,
       hidden_size=config.hidden_size or preset['hidden_size'],
       mlp_dim=layers.mlp_dim or preset_layers['mlp_dim'],
       num_heads=layers.num_heads or preset_layers['num_heads'],
-      has_class_token=config.pooler == 'token',
+      num_prefix_tokens=(
+          int(has_class_token(config)) + int(config.distillation_token) +
+          config.num_registers),
       pool_axes=config.pool_axes)
   return ModelSpec(
       model_name=config.model_name,
@@ -136,7 +177,29 @@ def resolve(config: backbones.FunnelViT,
       representation_size=config.representation_size,
       has_layer_scale=bool(config.layer_scale_init_value),
       activation=layers.activation,
-      norm_epsilon=layers.norm_epsilon)
+      norm_epsilon=layers.norm_epsilon,
+      has_class_token=has_class_token(config),
+      class_token_position=config.class_token_position,
+      has_distillation_token=config.distillation_token,
+      num_registers=config.num_registers,
+      patch_bias=config.patch_bias,
+      norm_before_layers=config.norm_before_layers,
+      final_norm=config.final_norm,
+      projection_size=config.projection_size)
+
+
+def has_class_token(config: backbones.FunnelViT) -> bool:
+  """Says whether a backbone has a class token, as set or as its pooler needs.
+
+  Args:
+    config: the backbone's configuration.
+
+  Returns:
+    Whether it has one.
+  """
+  if config.class_token is None:
+    return config.pooler in TOKEN_POOLERS
+  return config.class_token
 
 
 def check_patches(size: Sequence[int], patch_size: int, where: str,
@@ -174,6 +237,8 @@ def _check(config: backbones.FunnelViT) -> None:
   errors.check_choice('model_name', config.model_name, PRESETS)
   errors.check_choice('pooler', config.pooler, POOLERS)
   errors.check_choice('pooling', config.pooling, POOLINGS)
+  errors.check_choice('final_norm', config.final_norm, FINAL_NORMS)
+  _check_pooler(config)
   errors.check_choice(
       'transformer.activation', layers.activation, gelu.BY_NAME)
   if not 0 < layers.norm_epsilon < 1:
@@ -189,6 +254,11 @@ def _check(config: backbones.FunnelViT) -> None:
       raise ValueError(
           f'{name} is {size}, but must be at least 1, or null for the size of '
           'the preset.')
+  for name in ('num_registers', 'representation_size', 'projection_size'):
+    if getattr(config, name) < 0:
+      raise ValueError(
+          f'{name} is {getattr(config, name)}, but must be at least 0, for '
+          'none.')
   for name, rate in (
       ('transformer.dropout_rate', layers.dropout_rate),
       ('transformer.attention_dropout_rate', layers.attention_dropout_rate),
@@ -196,3 +266,34 @@ def _check(config: backbones.FunnelViT) -> None:
     if not 0 <= rate < 1:
       raise ValueError(
           f'{name} is {rate}, but must be at least 0 and below 1.')
+
+
+def _check_pooler(config: backbones.FunnelViT) -> None:
+  """Checks that there is what the pooler reads and what follows it."""
+  pooler = config.pooler
+  if pooler in TOKEN_POOLERS and not has_class_token(config):
+    raise ValueError(
+        f'class_token is false, but pooler {pooler} reads the class token. '
+        'Leave class_token out, or set pooler=gap.')
+  if pooler == 'token_and_distillation' and not config.distillation_token:
+    raise ValueError(
+        'distillation_token is false, but pooler token_and_distillation reads '
+        'it. Set distillation_token=true, or pooler=token.')
+  if config.distillation_token and not has_class_token(config):
+    raise ValueError(
+        'distillation_token is true, but it follows a class token, and with '
+        f'pooler {pooler} there is none. Set class_token=true, or '
+        'distillation_token=false.')
+  if pooler == 'none' and config.final_norm == 'pooled':
+    raise ValueError(
+        "final_norm is 'pooled', but pooler none pools nothing. Set "
+        'final_norm=tokens, or another pooler.')
+  if pooler == 'none' and config.projection_size:
+    raise ValueError(
+        f'projection_size is {config.projection_size}, but pooler none leaves '
+        'no features to project. Set projection_size=0, or another pooler.')
+  if config.projection_size and config.representation_size:
+    raise ValueError(
+        f'projection_size is {config.projection_size} and representation_size '
+        f'{config.representation_size}, but only one layer comes before the '
+        'head. Set one of them to 0.')

@@ -2,8 +2,8 @@
 
 Paper, section 3.2: h' = concat(h[:, :1], pool(h[:, 1:])).
 
-Legend: B batch, N patch tokens, T = N + 1 tokens with the class token,
-D hidden size, H x W the grid of patches.
+Legend: B batch, N patch tokens, K tokens before them (the class token), T = K +
+N tokens, D hidden size, H x W the grid of patches.
 """
 
 from __future__ import annotations
@@ -82,20 +82,53 @@ def pool_patches(patches: tf.Tensor, patch_shape: Sequence[int],
 
 def pool_tokens(tokens: tf.Tensor, patch_shape: Sequence[int],
                 pool_window: Sequence[int], pooling: str,
-                has_class_token: bool) -> tf.Tensor:
-  """Pools the patch tokens and leaves the class token as it is.
+                num_prefix_tokens: int) -> tf.Tensor:
+  """Pools the patch tokens and leaves those before them as they are.
 
   Args:
-    tokens: [B, T, D]; the class token, if there is one, comes first.
+    tokens: [B, T, D].
     patch_shape: `(N,)` to pool the sequence or `(H, W)` to pool the grid.
     pool_window: as many window lengths as `patch_shape` has sides.
     pooling: 'mean' or 'max'.
-    has_class_token: whether the first token is a class token.
+    num_prefix_tokens: K: the class token, a distillation token, registers.
 
   Returns:
-    [B, T', D].
+    [B, K + N', D].
   """
-  if not has_class_token:
+  if not num_prefix_tokens:
     return pool_patches(tokens, patch_shape, pool_window, pooling)
-  patches = pool_patches(tokens[:, 1:], patch_shape, pool_window, pooling)
-  return tf.concat([tokens[:, :1], patches], axis=1)  # [B, 1 + N', D]
+  prefix, patches = (
+      tokens[:, :num_prefix_tokens], tokens[:, num_prefix_tokens:])
+  patches = pool_patches(patches, patch_shape, pool_window, pooling)
+  return tf.concat([prefix, patches], axis=1)  # [B, K + N', D]
+
+
+def insert_tokens(tokens: tf.Tensor, learned: tf.Tensor,
+                  position: int) -> tf.Tensor:
+  """Inserts learned tokens, the same for every image.
+
+  Args:
+    tokens: [B, T, D].
+    learned: [1, R, D].
+    position: how many tokens come before them.
+
+  Returns:
+    [B, T + R, D], of the type of `tokens`.
+  """
+  return tf.concat(
+      [tokens[:, :position], for_every_image(learned, tokens),
+       tokens[:, position:]], axis=1)
+
+
+def for_every_image(learned: tf.Tensor, tokens: tf.Tensor) -> tf.Tensor:
+  """Repeats learned tokens for a batch.
+
+  Args:
+    learned: [1, R, D].
+    tokens: [B, T, D].
+
+  Returns:
+    [B, R, D], of the type of `tokens`.
+  """
+  # As Model Garden's class token does: every format of exports takes it.
+  return tf.cast(learned, tokens.dtype) + tf.zeros_like(tokens[:, :1])

@@ -121,7 +121,9 @@ TABLE: dict[Kind, tuple[str, ...]] = {
              'pool_query_only', 'pooler', 'representation_size', 'hidden_size',
              'patch_size', 'transformer.mlp_dim', 'transformer.num_heads',
              'transformer.activation', 'transformer.norm_epsilon',
-             'layer_scale_init_value'),
+             'layer_scale_init_value', 'projection_size', 'class_token',
+             'class_token_position', 'distillation_token', 'num_registers',
+             'patch_bias', 'norm_before_layers', 'final_norm'),
     ),
     Kind.VARIABLES: (f'{_MODEL}.add_head_batch_norm',),
 }

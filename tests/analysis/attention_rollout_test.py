@@ -3,6 +3,7 @@
 import types
 
 import attention_reference
+import backbone_reference
 import models
 import numpy as np
 import pytest
@@ -39,15 +40,21 @@ ALL_TOKENS = dict(fast_path=backbones.FastPath(class_token_only=False))
     dict(pooling='max', pool_query_only=False),
     dict(layout='B1-2(h32, a2)-1(s4)', **ALL_TOKENS),
     dict(pooler='gap', fast_path=backbones.FastPath(fused_layers=False)),
+    dict(layout='B1-1', pooler='gap', class_token=True, num_registers=2),
+    dict(layout='B1-1', pooler='token_and_mean', num_registers=1),
+    dict(layout='B1-1', pooler='token_and_distillation',
+         distillation_token=True, norm_before_layers=True, patch_bias=False),
+    dict(layout='B1-1', pooler='map', num_registers=1),
 ], ids=str)
 def test_agrees_with_numpy_and_rows_sum_to_one(settings):
   backbone, images = build(**settings)
   residual = 0.3
   result = attention_rollout.rollout(backbone, images, residual)
-  skip = int(backbone.spec.has_class_token)
-  class_token_only = skip and 'fast_path' not in settings
+  spec = backbone.spec
+  skip = spec.num_prefix_tokens
+  class_token_only = spec.pooler == 'token' and 'fast_path' not in settings
   assert result.shape == (
-      2, 1 if class_token_only else backbone.spec.blocks[-1].num_tokens,
+      2, 1 if class_token_only else spec.blocks[-1].num_tokens,
       skip + 15)
   tolerances.assert_close(result.sum(axis=-1), 1, depth=4, length=16)
   assert result.min() >= 0
@@ -55,10 +62,17 @@ def test_agrees_with_numpy_and_rows_sum_to_one(settings):
   assert maps.shape == (2, 3, 5)
   for image in range(2):
     expected = attention_reference.rollout(
-        images[image].numpy().astype(np.float64), backbone, residual)
+        images[image].numpy().astype(np.float64), backbone, residual, settings)
     tolerances.assert_close(
         result[image], expected[:result.shape[1]], depth=4, length=128, scale=1)
-    row = expected[0, 1:] if skip else expected.mean(axis=0)
+    mean = expected[skip:, skip:].mean(axis=0)
+    row = {
+        'token': expected[0, skip:],
+        'gap': mean,
+        'token_and_mean': (expected[0, skip:] + mean) / 2,
+        'token_and_distillation': expected[:2, skip:].mean(axis=0),
+        'map': expected[:, skip:].mean(axis=0),
+    }[spec.pooler]
     tolerances.assert_close(
         maps[image].ravel(), row, depth=4, length=128, scale=1)
 
@@ -66,8 +80,7 @@ def test_agrees_with_numpy_and_rows_sum_to_one(settings):
 def test_one_layer_is_its_attention():
   backbone, images = build('B1', **ALL_TOKENS)
   encoder = backbone.get_layer('encoder')
-  tokens = attention_reference.embed(images[0].numpy(), backbone)
-  tokens = tokens + encoder._pos_embed.pos_embedding.numpy()[0]
+  tokens, _ = backbone_reference.embed(images[0].numpy(), backbone)
   attention = attention_reference.attention_weights(
       tokens, tokens, encoder._encoder_layers[0]).mean(axis=0)
   for residual, expected in (
@@ -115,19 +128,19 @@ def test_shares_of_pools_by_hand():
   tokens = np.array([[[9, 9, 9, 9], [1, 5, 2, 7], [3, 5, 2, 0], [4, 4, 4, 4]]])
   pool = funnel_encoder.Pool(tokens, (3,), (2,))
   np.testing.assert_array_equal(
-      attention_rollout.pooling_matrix(pool, 'mean', True),
+      attention_rollout.pooling_matrix(pool, 'mean', 1),
       [[[1, 0, 0, 0], [0, 0.5, 0.5, 0], [0, 0, 0, 1]]])
   # The second and the third channel are ties.
   np.testing.assert_array_equal(
-      attention_rollout.pooling_matrix(pool, 'max', True),
+      attention_rollout.pooling_matrix(pool, 'max', 1),
       [[[1, 0, 0, 0], [0, 0.5, 0.5, 0], [0, 0, 0, 1]]])
   tokens[0, 1, 1] = 6
   np.testing.assert_array_equal(
-      attention_rollout.pooling_matrix(pool, 'max', True)[0, 1],
+      attention_rollout.pooling_matrix(pool, 'max', 1)[0, 1],
       [0, 0.625, 0.375, 0])
   pool = funnel_encoder.Pool(tokens, (2, 2), (2, 2))
   np.testing.assert_array_equal(
-      attention_rollout.pooling_matrix(pool, 'mean', False),
+      attention_rollout.pooling_matrix(pool, 'mean', 0),
       [[[0.25] * 4]])
 
 

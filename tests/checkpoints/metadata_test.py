@@ -47,6 +47,14 @@ def test_describes_the_model():
       'has_layer_scale': False,
       'activation': 'gelu_tanh',
       'norm_epsilon': 1e-6,
+      'has_class_token': True,
+      'class_token_position': True,
+      'has_distillation_token': False,
+      'num_registers': 0,
+      'patch_bias': True,
+      'norm_before_layers': False,
+      'final_norm': 'tokens',
+      'projection_size': 0,
       'num_classes': 1001,
       'input_size': [224, 224, 3],
   }
@@ -114,6 +122,11 @@ def test_restoring_keeps_the_metadata_of_this_run(tmp_path):
      'activation is gelu_tanh there and gelu_erf here'),
     ('task.model.backbone.funnel_vit.transformer.norm_epsilon=1e-5',
      'norm_epsilon is 1e-06 there and 1e-05 here'),
+    ('task.model.backbone.funnel_vit.num_registers=4',
+     'num_registers is 0 there and 4 here'),
+    # The variables are the same.
+    ('task.model.backbone.funnel_vit.final_norm=pooled',
+     'final_norm is tokens there and pooled here'),
 ])
 def test_another_architecture_is_refused(tmp_path, override, message):
   path = save(tmp_path, describe())
@@ -137,6 +150,23 @@ def test_metadata_from_before_layer_scale_was_in_it(tmp_path, init_value):
   with pytest.raises(ValueError, match='has_layer_scale is'):
     metadata.check_same_architecture(
         path, describe(f'{setting}{0.1 - init_value}'))
+
+
+@pytest.mark.parametrize('pooler', ['token', 'gap'])
+def test_metadata_from_before_there_were_registers(tmp_path, pooler):
+  setting = 'task.model.backbone.funnel_vit'
+  expected = describe(f'{setting}.pooler={pooler}')
+  former = dict(expected)
+  for key in ('has_class_token', 'class_token_position', 'num_registers',
+              'has_distillation_token', 'patch_bias', 'norm_before_layers',
+              'final_norm', 'projection_size'):
+    del former[key]
+  path = save(tmp_path, former)
+  assert metadata.read(path) == expected
+  other = 'class_token=true' if pooler == 'gap' else 'patch_bias=false'
+  with pytest.raises(ValueError, match='there and .* here'):
+    metadata.check_same_architecture(
+        path, describe(f'{setting}.pooler={pooler},{setting}.{other}'))
 
 
 def test_a_checkpoint_without_metadata(tmp_path):

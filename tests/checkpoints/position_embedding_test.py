@@ -11,9 +11,9 @@ from official_ext.configs import image_classification
 pytestmark = pytest.mark.numerics
 
 
-def embed(grid, has_class_token=True, seed=0):
+def embed(grid, num_prefix_positions=1, seed=0):
   return np.random.default_rng(seed).normal(
-      size=(1, grid[0] * grid[1] + has_class_token, 3)).astype(np.float32)
+      size=(1, grid[0] * grid[1] + num_prefix_positions, 3)).astype(np.float32)
 
 
 def by_scipy(grid_values, target_grid):
@@ -32,12 +32,12 @@ GRIDS = [((14, 14), (24, 24)), ((7, 14), (12, 24)), ((24, 24), (14, 14)),
 
 
 @pytest.mark.parametrize('source, target', GRIDS)
-@pytest.mark.parametrize('has_class_token', [True, False])
-def test_bilinear_agrees_with_scipy(source, target, has_class_token):
-  embedding = embed(source, has_class_token)
+@pytest.mark.parametrize('num_prefix_positions', [1, 0, 2])
+def test_bilinear_agrees_with_scipy(source, target, num_prefix_positions):
+  embedding = embed(source, num_prefix_positions)
   resampled = position_embedding.Resampling(
-      source, target, has_class_token).apply(embedding)
-  skip = int(has_class_token)
+      source, target, num_prefix_positions).apply(embedding)
+  skip = num_prefix_positions
   expected = by_scipy(
       embedding[0, skip:].reshape(*source, 3), target).reshape(1, -1, 3)
   tolerances.assert_close(resampled[:, skip:], expected, length=16, depth=2)
@@ -49,7 +49,7 @@ def test_bilinear_agrees_with_scipy(source, target, has_class_token):
 def test_the_same_grid_changes_nothing(method):
   embedding = embed((7, 14))
   resampled = position_embedding.Resampling(
-      (7, 14), (7, 14), True, method).apply(embedding)
+      (7, 14), (7, 14), 1, method).apply(embedding)
   np.testing.assert_array_equal(resampled, embedding)
 
 
@@ -62,7 +62,7 @@ def test_values_by_hand(source, target):
   embedding = np.concatenate(
       [np.full([1, 1, 2], 100), patches], axis=1).astype(np.float32)
   resampled = position_embedding.Resampling(
-      source, target, True).apply(embedding)
+      source, target, 1).apply(embedding)
   np.testing.assert_array_equal(resampled[0, 0], [100, 100])
   grid = resampled[0, 1:].reshape(*target, 2)
   # New patch i is centred at (i + 1/2) * old / new - 1/2 of the old ones.
@@ -79,23 +79,24 @@ def test_bicubic_is_another_method_and_keeps_constants():
   embedding = embed((14, 14))
   bilinear, bicubic = (
       position_embedding.Resampling(
-          (14, 14), (24, 24), True, method).apply(embedding)
+          (14, 14), (24, 24), 1, method).apply(embedding)
       for method in ('bilinear', 'bicubic'))
   assert np.abs(bilinear - bicubic).max() > 0.01
   constant = np.full([1, 197, 3], 0.75, np.float32)
   resampled = position_embedding.Resampling(
-      (14, 14), (24, 24), True, 'bicubic').apply(constant)
+      (14, 14), (24, 24), 1, 'bicubic').apply(constant)
   tolerances.assert_close(resampled, 0.75, length=16)
 
 
 def test_what_does_not_fit():
-  with pytest.raises(ValueError, match='197 tokens, the class token among them'
-                     ', does not fit a grid of 7 x 14'):
+  with pytest.raises(ValueError, match=(
+      '197 places, 1 of them before the patches, does not fit a grid of 7 x 14'
+  )):
     position_embedding.Resampling(
-        (7, 14), (14, 14), True).apply(embed((14, 14)))
+        (7, 14), (14, 14), 1).apply(embed((14, 14)))
   with pytest.raises(ValueError, match="is 'cubic', but must be one of bilin"):
     position_embedding.Resampling(
-        (2, 2), (3, 3), True, 'cubic').apply(embed((2, 2)))
+        (2, 2), (3, 3), 1, 'cubic').apply(embed((2, 2)))
 
 
 def test_square_grids():

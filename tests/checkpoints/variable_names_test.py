@@ -52,6 +52,15 @@ def name_all(model):
       }),
     (dict(layout='B1-1(h128)'),
      {'class_token', 'projection_1/kernel', 'projection_1/bias'}),
+    (dict(layout='B1-1', distillation_token=True, num_registers=3,
+          norm_before_layers=True, projection_size=64),
+     {'class_token', 'distillation_token', 'registers',
+      'norm_before_layers/gamma', 'norm_before_layers/beta',
+      'projection/kernel'}),
+    (dict(layout='B1-1', pooler='map', final_norm='pooled'),
+     {'map_head/probe', *(f'map_head/{name}' for name in LAYER
+                          if not name.endswith(('gamma', 'beta'))),
+      'map_head/norm/gamma', 'map_head/norm/beta'}),
 ])
 def test_every_variable_of_a_model_has_a_name(settings, more):
   model, _ = classifiers.build(1, **settings)

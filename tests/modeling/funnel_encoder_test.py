@@ -28,7 +28,7 @@ CASES = {
     'stride 4': ('B1-2(s4)', (4, 4), {}),
     'grid': ('B1-1-1', (3, 5), dict(pool_axes='grid')),
     'grid, 2 x 2': ('B1-1(s4)-1', (5, 5), dict(pool_axes='grid')),
-    'no class token': ('B1-1-1', (3, 5), dict(has_class_token=False)),
+    'no class token': ('B1-1-1', (3, 5), dict(num_prefix_tokens=0)),
     'uneven widths': ('B1-2(h16, a4)-1(h4, a1, m6)', (4, 4), {}),
 }
 
@@ -39,10 +39,10 @@ CASES = {
 def test_agrees_with_numpy(case, pool_query_only, pooling):
   text, grid, settings = CASES[case]
   blocks = blocks_of(text, grid, **settings)
-  has_class_token = settings.get('has_class_token', True)
+  num_prefix_tokens = settings.get('num_prefix_tokens', 1)
   encoder = funnel_encoder.FunnelEncoder(blocks, options_lib.EncoderOptions(
       pooling=pooling, pool_query_only=pool_query_only,
-      has_class_token=has_class_token))
+      has_class_token=bool(num_prefix_tokens)))
   tokens = np.random.default_rng(1).normal(
       size=(2, blocks[0].num_tokens, 8)).astype(np.float32)
   encoder(tokens)
@@ -52,7 +52,7 @@ def test_agrees_with_numpy(case, pool_query_only, pooling):
   for image in range(2):
     expected = numpy_reference.encoder(
         tokens[image].astype(np.float64), encoder, blocks, pooling=pooling,
-        pool_query_only=pool_query_only, has_class_token=has_class_token)
+        pool_query_only=pool_query_only, num_prefix_tokens=num_prefix_tokens)
     tolerances.assert_close(
         output[image], expected, depth=sum(b.num_layers for b in blocks),
         length=16)

@@ -57,10 +57,10 @@ def test_grid_pooling_starts_with_the_width_after_a_square_window():
 
 
 def test_without_a_class_token_there_is_one_token_less():
-  assert token_counts('B6-6', has_class_token=False) == [196, 98]
-  assert token_counts('B6(196)-6(49)', has_class_token=False) == [196, 49]
+  assert token_counts('B6-6', num_prefix_tokens=0) == [196, 98]
+  assert token_counts('B6(196)-6(49)', num_prefix_tokens=0) == [196, 49]
   with pytest.raises(ValueError, match='197 tokens cannot be reached.*196'):
-    token_counts('B6(197)-6(98)', has_class_token=False)
+    token_counts('B6(197)-6(98)', num_prefix_tokens=0)
 
 
 def test_a_typed_token_count_implies_the_stride():
@@ -169,16 +169,16 @@ def test_parse_reads_what_is_printed(layout):
     strides=strategies.lists(strategies.integers(2, 6), max_size=4),
     height=strategies.integers(1, 12),
     width=strategies.integers(1, 12),
-    has_class_token=strategies.booleans(),
+    num_prefix_tokens=strategies.integers(0, 6),
     pool_axes=strategies.sampled_from(layout_lib.POOL_AXES))
 def test_the_form_with_token_counts_resolves_to_the_same_blocks(
-    strides, height, width, has_class_token, pool_axes):
+    strides, height, width, num_prefix_tokens, pool_axes):
   layout = layout_lib.parse('-'.join(['B1'] + [f'1(s{s})' for s in strides]))
   # Forget the strides that are the default, as people do.
   layout = layout_lib.Layout(tuple(
       layout_lib.Block(1, stride=None if block.stride == 2 else block.stride)
       for block in layout.blocks))
-  settings = dict(grid=(height, width), has_class_token=has_class_token,
+  settings = dict(grid=(height, width), num_prefix_tokens=num_prefix_tokens,
                   pool_axes=pool_axes, **VIT_B16)
   try:
     blocks = layout_lib.resolve(layout, **settings)

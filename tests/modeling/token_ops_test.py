@@ -17,29 +17,29 @@ def sequence(*values):
 
 def test_mean_pooling_leaves_the_class_token_alone():
   tokens = sequence(100, 1, 3, 5, 7)
-  pooled = token_ops.pool_tokens(tokens, (4,), (2,), 'mean', True)
+  pooled = token_ops.pool_tokens(tokens, (4,), (2,), 'mean', 1)
   np.testing.assert_array_equal(pooled, sequence(100, 2, 6))
 
 
 def test_max_pooling_leaves_the_class_token_alone():
   tokens = sequence(-9, 1, -3, -5, -7)
-  pooled = token_ops.pool_tokens(tokens, (4,), (2,), 'max', True)
+  pooled = token_ops.pool_tokens(tokens, (4,), (2,), 'max', 1)
   np.testing.assert_array_equal(pooled, sequence(-9, 1, -5))
 
 
 def test_without_a_class_token_every_token_is_pooled():
   pooled = token_ops.pool_tokens(
-      sequence(1, 3, 5, 7), (4,), (2,), 'mean', False)
+      sequence(1, 3, 5, 7), (4,), (2,), 'mean', 0)
   np.testing.assert_array_equal(pooled, sequence(2, 6))
 
 
 def test_a_short_last_window_is_pooled_over_what_it_holds():
   tokens = sequence(0, 1, 3, 5, 7, 9, 20, 30)
   np.testing.assert_array_equal(
-      token_ops.pool_tokens(tokens, (7,), (3,), 'mean', True),
+      token_ops.pool_tokens(tokens, (7,), (3,), 'mean', 1),
       sequence(0, 3, 12, 30))
   np.testing.assert_array_equal(
-      token_ops.pool_tokens(-tokens, (7,), (4,), 'max', True),
+      token_ops.pool_tokens(-tokens, (7,), (4,), 'max', 1),
       sequence(0, -1, -9))
 
 
@@ -68,10 +68,10 @@ def test_agrees_with_numpy(side, pooling, window):
   patch_shape = (side * side,) if len(window) == 1 else (side, side)
   tokens = np.random.default_rng(0).normal(size=(2, side * side + 1, 5))
   pooled = token_ops.pool_tokens(
-      tf.constant(tokens), patch_shape, window, pooling, True)
+      tf.constant(tokens), patch_shape, window, pooling, 1)
   for image in range(2):
     expected = numpy_reference.pool(
-        tokens[image], patch_shape, window, pooling, True)
+        tokens[image], patch_shape, window, pooling, 1)
     np.testing.assert_allclose(pooled[image], expected, rtol=0, atol=1e-12)
 
 

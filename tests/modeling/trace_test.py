@@ -20,7 +20,7 @@ def build(text='B1-2-1', grid=(3, 5), has_class_token=True, **settings):
   """A small encoder with random weights and tokens for it."""
   blocks = layout_lib.resolve(
       layout_lib.parse(text), grid=grid, hidden_size=8, mlp_dim=12,
-      num_heads=2, has_class_token=has_class_token)
+      num_heads=2, num_prefix_tokens=int(has_class_token))
   encoder = funnel_encoder.FunnelEncoder(blocks, options_lib.EncoderOptions(
       has_class_token=has_class_token, **settings))
   tokens = tf.random.normal([2, blocks[0].num_tokens, 8])

@@ -23,7 +23,8 @@ _SIZE_OR_PRESET = rules.whole(at_least=1, at_most=2**20, null="the preset's")
 _LEVEL = rules.whole(at_least=1, at_most=10)
 # Below 1 in CaiT (arXiv 2103.17239, section 2), where it comes from.
 _LAYER_SCALE = rules.number(at_least=0, at_most=10)
-_POOLER = rules.choice(specs.POOLERS)
+# What Model Garden's vit has of them.
+_GARDEN_POOLER = rules.choice(('token', 'gap', 'none'))
 _REPRESENTATION_SIZE = rules.whole(
     at_least=0, at_most=2**20, meaning='0: no such layer')
 
@@ -37,8 +38,10 @@ TABLE: dict[type, dict[str, rules.Rule]] = {
         'pooling': rules.choice(specs.POOLINGS),
         'pool_axes': rules.choice(layout.POOL_AXES),
         'pool_query_only': rules.flag(),
-        'pooler': _POOLER,
+        'pooler': rules.choice(specs.POOLERS),
         'representation_size': _REPRESENTATION_SIZE,
+        'projection_size': rules.whole(
+            at_least=0, at_most=2**20, meaning='0: no such layer'),
         'hidden_size': _SIZE_OR_PRESET,
         'patch_size': _SIZE_OR_PRESET,
         'init_stochastic_depth_rate': rules.fraction(),
@@ -46,6 +49,14 @@ TABLE: dict[type, dict[str, rules.Rule]] = {
         'original_init': rules.flag(),
         'crop_to_patches': rules.flag(),
         'gradient_checkpointing': rules.flag(),
+        'class_token': rules.flag(null='as the pooler needs it'),
+        'class_token_position': rules.flag(),
+        'distillation_token': rules.flag(),
+        'num_registers': rules.whole(
+            at_least=0, at_most=1_024, meaning='0: none'),
+        'patch_bias': rules.flag(),
+        'norm_before_layers': rules.flag(),
+        'final_norm': rules.choice(specs.FINAL_NORMS),
     },
     backbones.FunnelTransformer: {
         'mlp_dim': _SIZE_OR_PRESET,
@@ -62,7 +73,7 @@ TABLE: dict[type, dict[str, rules.Rule]] = {
     },
     garden.VisionTransformer: {
         'model_name': rules.choice(vit_specs.VIT_SPECS),
-        'pooler': _POOLER,
+        'pooler': _GARDEN_POOLER,
         'representation_size': _REPRESENTATION_SIZE,
         'hidden_size': _SIZE,
         'patch_size': _SIZE,

@@ -1,0 +1,147 @@
+"""Compares what kinds of models a source and a model are, by their variables.
+
+A part that one has and the other has not is a setting of the backbone; without
+the right one no weights are of use. So these come first, and all at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+import math
+from typing import NamedTuple
+
+from official_ext.checkpoints import position_embedding
+from official_ext.checkpoints import sources
+from official_ext.checkpoints import variable_names
+from official_ext.modeling import specs
+
+_BACKBONE = 'task.model.backbone.funnel_vit'
+
+
+class Difference(NamedTuple):
+  """What the source and the model have, and the settings that agree."""
+  there: str
+  here: str
+  settings: tuple[str, ...]
+
+
+def differences(source: sources.Source, names: Collection[str],
+                spec: specs.ModelSpec, grid: Sequence[int] | None = None
+                ) -> list[Difference]:
+  """Finds what a source has and a model has not, or the other way round.
+
+  Args:
+    source: the arrays.
+    names: those of the model's variables.
+    spec: of the model.
+    grid: (rows, columns) of the source's patches, where the user says so.
+
+  Returns:
+    The differences; what a backbone can do without, a head of its own, is
+    among them only where the source lacks it.
+  """
+  found = [*_of_tokens(source, spec), *_of_parts(source, names, spec)]
+  positions = _has_token_positions(source, spec, grid)
+  if not found and positions not in (None, spec.class_token_position):
+    found.append(Difference(
+        f'{_a(positions)} position of the class token',
+        'no such position' if positions else 'one',
+        (f'class_token_position={_flag(positions)}',)))
+  return found
+
+
+def describe(path: str, found: Sequence[Difference]) -> str:
+  """Returns the message of differences.
+
+  Args:
+    path: of the source.
+    found: at least one.
+
+  Returns:
+    What is different, and what to set.
+  """
+  listed = '; it has '.join(
+      f'{one.there}, and this model has {one.here}' for one in found)
+  settings = [setting for one in found for setting in one.settings]
+  return (f'{path} has {listed}. Set '
+          f'{", ".join(f"{_BACKBONE}.{one}" for one in settings)}.')
+
+
+def _of_tokens(source: sources.Source,
+               spec: specs.ModelSpec) -> Iterator[Difference]:
+  """Compares the tokens before the patches."""
+  has = variable_names.CLASS_TOKEN in source.shapes
+  if has != spec.has_class_token:
+    if has:
+      settings = ('class_token=true',)
+    elif spec.pooler in specs.TOKEN_POOLERS:
+      settings = ('pooler=gap',)
+    else:
+      settings = ('class_token=false',)
+    yield Difference(
+        f'{_a(has)} class token', f'{_a(not has)} class token', settings)
+  has = variable_names.DISTILLATION_TOKEN in source.shapes
+  if has != spec.has_distillation_token:
+    settings = (f'distillation_token={_flag(has)}',)
+    if spec.pooler == 'token_and_distillation':
+      settings = ('pooler=token', *settings)
+    yield Difference(f'{_a(has)} distillation token',
+                     f'{_a(not has)} distillation token', settings)
+  _, registers, _ = source.shapes.get(variable_names.REGISTERS, (1, 0, 0))
+  if registers != spec.num_registers:
+    yield Difference(f'{registers or "no"} registers',
+                     str(spec.num_registers or 'none'),
+                     (f'num_registers={registers}',))
+
+
+def _of_parts(source: sources.Source, names: Collection[str],
+              spec: specs.ModelSpec) -> Iterator[Difference]:
+  """Compares layers that a model has or has not."""
+
+  def has(part):
+    return tuple(any(name.startswith(part) for name in some)
+                 for some in (source.shapes, names))
+
+  for part, what, setting in (
+      (f'{variable_names.EMBEDDING}/bias', 'bias of the patches', 'patch_bias'),
+      (f'{variable_names.NORM_BEFORE_LAYERS}/', 'LayerNorm before the layers',
+       'norm_before_layers')):
+    there, here = has(part)
+    if there != here:
+      yield Difference(f'{_a(there)} {what}', f'{_a(here)} {what}',
+                       (f'{setting}={_flag(there)}',))
+  there, here = has(f'{variable_names.NORM}/')
+  if there != here:
+    yield Difference(f'{_a(there)} final LayerNorm', 'one' if here else 'none',
+                     (f'final_norm={"tokens" if there else "none"}',))
+  there, here = has(f'{variable_names.MAP_HEAD}/')
+  if here and not there:
+    pooler = 'token' if spec.has_class_token else 'gap'
+    yield Difference('no attention-pooling head', 'one', (f'pooler={pooler}',))
+  there, here = has(f'{variable_names.PROJECTION}/')
+  if here and not there:
+    yield Difference('no projection', 'one', ('projection_size=0',))
+
+
+def _has_token_positions(source: sources.Source, spec: specs.ModelSpec,
+                         grid: Sequence[int] | None) -> bool | None:
+  """Says whether the class token has a position; None: it does not show."""
+  shape = source.shapes.get(variable_names.POSITION_EMBEDDING)
+  num_tokens = spec.num_read_tokens
+  if shape is None or not num_tokens:
+    return None
+  grid = source.description.get('grid') or grid
+  for has_positions, num_patches in ((True, shape[1] - num_tokens),
+                                     (False, shape[1])):
+    if (num_patches == math.prod(grid) if grid else
+        position_embedding.guess_square_grid(num_patches)):
+      return has_positions
+  return None
+
+
+def _a(has: bool) -> str:
+  return 'a' if has else 'no'
+
+
+def _flag(value: bool) -> str:
+  return str(value).lower()
