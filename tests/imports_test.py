@@ -23,12 +23,12 @@ ORDER = {
     'official_ext.legacy_keras': [],
     'official_ext.command_line': [
         'former_names', 'flag_types', 'tables', 'errors', 'paths',
-        'streams', 'library_logs',
+        'streams', 'flag_errors', 'library_logs',
     ],
     'official_ext': [],  # Its __init__.
     'official_ext.optimization': [
         'addons_optimizers', 'layerwise', 'addons', 'runnable',
-        'moving_average',
+        'decay_patterns', 'moving_average',
     ],
     'official_ext.configs': [
         'backbones', 'image_classification',

@@ -20,6 +20,7 @@ from absl import app
 from absl import flags
 from absl import logging
 
+from official_ext.command_line import flag_errors
 from official_ext.command_line import paths
 from official_ext.command_line import streams
 
@@ -118,7 +119,7 @@ def run(main: Callable[[Sequence[str]], None],
 
   streams.prepare()
   try:
-    app.run(flushed)
+    app.run(flushed, flags_parser=flag_errors.parse)
   except KeyboardInterrupt:
     print(interrupted, file=sys.stderr)
     raise SystemExit(130) from None

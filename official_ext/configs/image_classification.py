@@ -34,6 +34,10 @@ INIT_CHECKPOINT_MODULES = ('all', 'backbone', 'all_but_head')
 PRECISIONS = ('float32', 'bfloat16', 'float16')
 RESIZE_METHODS = ('bilinear', 'bicubic')
 
+# Before so many steps there is no telling what a loss usually is; the mean that
+# loss_spike_factor compares it with reaches about as far back.
+USUAL_LOSS_STEPS = 100
+
 DIGITS_TRAIN_EXAMPLES = 1_437
 DIGITS_VALIDATION_EXAMPLES = 360
 DIGITS_NUM_CLASSES = 10

@@ -6,6 +6,7 @@ on a learning rate that is no number.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from official.modeling import optimization
@@ -14,6 +15,11 @@ from official.modeling.optimization.configs import learning_rate_config
 import tf_keras
 
 _PATH = 'trainer.optimizer_config'
+# Beyond, nothing is left of the weights after a step.
+MAX_LEARNING_RATE = 1_000
+# So many steps of the whole run are looked at, besides those at the ends of the
+# parts of a schedule, between which it only rises or only falls.
+_NUM_BETWEEN = 8
 # May be unset; what else is None in a schedule or a warm-up has no default.
 _OPTIONAL = ('staircase',)
 
@@ -35,6 +41,67 @@ def check(config: optimization.OptimizationConfig, train_steps: int) -> None:
     _check_step_cosine(config.learning_rate.get(), train_steps)
   if config.learning_rate.type == 'power_with_offset':
     _check_power(config.learning_rate.get(), config.warmup.get())
+  if config.learning_rate.type == 'polynomial':
+    _check_cycle(config.learning_rate.get(), config.warmup.get())
+
+
+def check_learning_rates(config: optimization.OptimizationConfig,
+                         train_steps: int) -> None:
+  """Refuses a schedule that leaves what a learning rate can be in a run.
+
+  It asks Model Garden's own schedule, and so runs operations of TensorFlow:
+  a strategy of several workers must have been built.
+
+  Args:
+    config: the optimization settings, checked and with their steps derived.
+    train_steps: the steps of the training.
+
+  Raises:
+    ValueError: naming the first such step and what to type instead.
+  """
+  rate = optimizer_factory.OptimizerFactory(config).build_learning_rate()
+  if not callable(rate):  # A constant, whose field is checked.
+    return
+  kind, schedule = config.learning_rate.type, config.learning_rate.get()
+  for step in _telling_steps(config, train_steps):
+    found = float(rate(step))
+    if math.isfinite(found) and 0 <= found <= MAX_LEARNING_RATE:
+      continue
+    path = f'{_PATH}.learning_rate.{kind}'
+    offset, warmup_steps = _offset(config), _warmup_steps(config.warmup.get())
+    advice = (
+        f'Set {path}.offset=0, or a warm-up of {offset} steps' if
+        warmup_steps <= step < offset else
+        'Change its settings: ' + ', '.join(
+            f'{name}={value}' for name, value in schedule.as_dict().items()
+            if name != 'name'))
+    raise ValueError(
+        f'{path} makes the learning rate {found:g} at step {step}, but it must '
+        f'be a number of 0 to {MAX_LEARNING_RATE:,} in the whole run of '
+        f'{train_steps} steps. {advice}.')
+
+
+def _telling_steps(config: optimization.OptimizationConfig,
+                   train_steps: int) -> list[int]:
+  """Returns steps of the run, among them the ends of a schedule's parts."""
+  schedule, offset = config.learning_rate.get(), _offset(config)
+  lengths = [getattr(schedule, name, None) or 0
+             for name in ('decay_steps', 'total_decay_steps')]
+  ends = [_warmup_steps(config.warmup.get()), *(
+      offset + step for step in (
+          0, *lengths, *(getattr(schedule, 'boundaries', None) or ())))]
+  steps = {end + by for end in ends for by in (-1, 0, 1)}
+  steps |= {(train_steps - 1) * part // _NUM_BETWEEN
+            for part in range(_NUM_BETWEEN + 1)}
+  return sorted(step for step in steps if 0 <= step < train_steps)
+
+
+def _offset(config: optimization.OptimizationConfig) -> int:
+  return getattr(config.learning_rate.get(), 'offset', 0)
+
+
+def _warmup_steps(warmup: Any) -> int:
+  return warmup.warmup_steps if warmup else 0
 
 
 def _check_optimizer(config: optimization.OptimizationConfig) -> None:
@@ -99,12 +166,23 @@ def _check_power(
     warmup: Any) -> None:
   """Refuses the cap of Model Garden as the learning rate of the first steps."""
   default = learning_rate_config.PowerDecayWithOffsetLrConfig()
-  warmup_steps = warmup.warmup_steps if warmup else 0
   if (schedule.pre_offset_learning_rate == default.pre_offset_learning_rate and
-      warmup_steps <= schedule.offset):
+      _warmup_steps(warmup) <= schedule.offset):
     raise ValueError(
         f'{_PATH}.learning_rate.power_with_offset.pre_offset_learning_rate is '
         f'{schedule.pre_offset_learning_rate:g}, which is the learning rate up '
         f'to step {schedule.offset}. Set it to about '
         f'{schedule.initial_learning_rate}, or a warm-up of more than '
+        f'{schedule.offset} steps.')
+
+
+def _check_cycle(schedule: learning_rate_config.PolynomialLrConfig,
+                 warmup: Any) -> None:
+  """Refuses cycles before the first, which Model Garden divides by 0 in."""
+  if schedule.cycle and schedule.offset > _warmup_steps(warmup):
+    path = f'{_PATH}.learning_rate.polynomial'
+    raise ValueError(
+        f'{path}.cycle is true, but {path}.offset is {schedule.offset}, up to '
+        "which Model Garden's learning rate is no number, and the warm-up has "
+        f'{_warmup_steps(warmup)} steps. Set {path}.offset=0, or a warm-up of '
         f'{schedule.offset} steps.')

@@ -234,10 +234,24 @@ def _resolve_schedule(trainer: image_classification.TrainerConfig,
   if warmup_steps >= trainer.train_steps:
     logging.warning(
         'The warm-up takes %d steps, the run %d: the learning rate does not '
-        'get to its peak, and with a cosine schedule stays at 0. For a trial '
-        'run that learns, set trainer.optimizer_config.warmup.%s.'
-        'warmup_steps=%d.', warmup_steps, trainer.train_steps,
+        'get to its peak%s. For a trial run that learns, set '
+        'trainer.optimizer_config.warmup.%s.warmup_steps=%d.', warmup_steps,
+        trainer.train_steps, _where_the_decay_ends(optimizer_config,
+                                                   warmup_steps),
         optimizer_config.warmup.type, trainer.train_steps // 10)
+
+
+def _where_the_decay_ends(
+    config: image_classification.OptimizationConfig, warmup_steps: int) -> str:
+  """Says what a warm-up leads to that takes longer than the decay."""
+  kind, schedule = config.learning_rate.type, config.learning_rate.get()
+  if kind not in _ENDS or getattr(schedule, 'cycle', False):
+    return ''
+  name, end = _ENDS[kind]
+  if getattr(schedule, name) + schedule.offset > warmup_steps:
+    return ''
+  return (f', and as learning_rate.type is {kind!r}, which has decayed by '
+          f'then, goes to {end(schedule):g} alone')
 
 
 def _warn_of_a_decay_that_ends(
@@ -288,6 +302,15 @@ def _scale_learning_rate(trainer: image_classification.TrainerConfig,
         f'initial_learning_rate, not {type(schedule).__name__}. Set it to '
         'none and the learning rate yourself.')
   factor = (batch_size / trainer.reference_batch_size) ** exponents[scaling]
-  schedule.initial_learning_rate *= factor
+  rate = schedule.initial_learning_rate * factor
+  if rate > runnable.MAX_LEARNING_RATE:
+    raise ValueError(
+        f'trainer.learning_rate_scaling is {scaling}, which makes of the '
+        f'learning rate {schedule.initial_learning_rate:g} at a batch of '
+        f'{trainer.reference_batch_size} (trainer.reference_batch_size) '
+        f'{rate:g} at one of {batch_size}, but it may be at most '
+        f'{runnable.MAX_LEARNING_RATE:,}. Set reference_batch_size to the '
+        'batch that the learning rate is given for.')
+  schedule.initial_learning_rate = rate
   # What is saved beside the checkpoint is scaled already.
   trainer.learning_rate_scaling = 'none'

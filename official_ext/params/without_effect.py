@@ -8,7 +8,7 @@ reads it, and warned of where another configuration would.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from absl import logging
@@ -45,8 +45,9 @@ def check(params: cfg.ExperimentConfig, default: cfg.ExperimentConfig) -> None:
     ValueError: naming the setting, why it has no effect and what to do.
   """
   for setting, why, is_always in find(params, default):
-    text = (f'{setting.path} is {rules.show(setting.value)}, but has no '
-            f'effect: {why}')
+    value = ('set' if isinstance(setting.value, hyperparams.Config) else
+             rules.show(setting.value))
+    text = f'{setting.path} is {value}, but has no effect: {why}'
     if is_always:
       raise ValueError(text)
     logging.warning('%s', text)
@@ -65,11 +66,17 @@ def find(params: cfg.ExperimentConfig, default: cfg.ExperimentConfig
   """
   before = {one.path: _comparable(one.value)
             for one in tree.walk(default, opens_unset=True)}
+  # A group that is None there, but not one inside another such.
+  unset = {one.path for one in tree.walk(default, opens_unset=True)
+           if one.group and one.is_set and one.value is None}
   given = {one.setting: one.given for one in params.trainer.derived}
   for setting in tree.walk(params):
     value = setting.value
-    if isinstance(value, hyperparams.Config) or setting.path == (
-        'trainer.derived'):
+    if setting.path == 'trainer.derived':
+      continue
+    if isinstance(value, hyperparams.Config):
+      if setting.path in unset:
+        yield from _of_a_new_group(params, setting, before)
       continue
     is_set = _comparable(given.get(setting.path, value)) != before.get(
         setting.path)
@@ -81,6 +88,23 @@ def find(params: cfg.ExperimentConfig, default: cfg.ExperimentConfig
     rule = _rule(params, setting)
     if rule:
       yield setting, rule.reason(params, setting), rule.is_always
+
+
+def _of_a_new_group(params: cfg.ExperimentConfig, group: tree.Setting,
+                    before: Mapping[str, Any]
+                    ) -> Iterator[tuple[tree.Setting, str, bool]]:
+  """Yields a group that was set as it is by default, if nothing reads it.
+
+  Of what somebody has set in it, each is told on its own.
+  """
+  inside = [one for one in tree.walk(group.value, path=f'{group.path}.')
+            if not isinstance(one.value, hyperparams.Config) and one.is_chosen]
+  found = [_rule(params, one) for one in inside]
+  if not group.is_chosen or not all(found) or any(
+      _comparable(one.value) != before.get(one.path) for one in inside):
+    return
+  yield group, found[0].reason(params, inside[0]), all(
+      rule.is_always for rule in found)
 
 
 def _rule(params: cfg.ExperimentConfig,

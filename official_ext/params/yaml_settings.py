@@ -21,10 +21,14 @@ import yaml
 from official_ext.params import tree
 from official_ext.params.fields import rules
 
-_NUMBER = re.compile(r'[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?')
+_NUMBER = re.compile(
+    r'[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?')
 _BOOLEANS = yaml.SafeLoader.bool_values
 _STANDARD = 'tag:yaml.org,2002:'
 _MERGE = f'{_STANDARD}merge'
+# What YAML knows, and no setting is.
+_FOREIGN = {f'{_STANDARD}{name}'
+            for name in ('binary', 'omap', 'pairs', 'set', 'timestamp')}
 # What no field holds by far; Python refuses to read some thousands of digits.
 _MAX_DIGITS = 400
 
@@ -77,7 +81,8 @@ def load(text: str, source: str) -> Any:
 
   Raises:
     ValueError: if a mapping has a key twice, naming the key and its lines, or
-      holds itself, or a tag does not fit its value.
+      holds itself, a key is no name, or a tag does not fit its value or is
+      that of no setting.
     yaml.YAMLError: if it is not YAML.
   """
   loader = _Loader(text)
@@ -124,13 +129,18 @@ def _check_nodes(loader: _Loader, node: yaml.Node, source: str,
                  above: tuple[yaml.Node, ...] = ()) -> None:
   """Raises ValueError on what cannot be read, or not without a loss.
 
-  That is a mapping that has a key twice or holds itself, and a tag that does
-  not fit its value.
+  That is a mapping that has a key twice or holds itself, a key that is no name,
+  and a tag that does not fit its value or that no setting has.
   """
   if node in above:
     raise ValueError(
         f'{source}: {path.rstrip(".")} refers to what it is part of.')
   above += (node,)
+  if node.tag in _FOREIGN:
+    raise ValueError(
+        f'{source}: {path.rstrip(".") or "the whole"} is tagged '
+        f'{node.tag.replace(_STANDARD, "!!")}, which no setting is. Write '
+        'key: value, or a list; and leave the tag out.')
   if isinstance(node, yaml.SequenceNode):
     for item in node.value:
       _check_nodes(loader, item, source, is_of_lines, path, above)
@@ -140,15 +150,20 @@ def _check_nodes(loader: _Loader, node: yaml.Node, source: str,
     return
   lines: dict[str, int] = {}
   for key, value in node.value:
+    if not isinstance(key, yaml.ScalarNode):
+      raise ValueError(
+          f'{source}: {path.rstrip(".") or "the whole"} has a key that is a '
+          'list or a mapping, but a key is the name of a setting.')
     name = str(key.value)
-    if key.tag != _MERGE:
-      line = key.start_mark.line + 1
-      if name in lines:
-        where = (f' in lines {lines[name]} and {line}' if is_of_lines else '')
-        raise ValueError(
-            f'{source}: {path}{name} is given twice{where}. The last would win '
-            'and what the first holds be lost: make them one.')
-      lines[name] = line
+    line = key.start_mark.line + 1
+    if name in lines:
+      where = (f' in lines {lines[name]} and {line}' if is_of_lines else '')
+      one = ('<<: [*first, *second], of which the first wins'
+             if key.tag == _MERGE else 'one')
+      raise ValueError(
+          f'{source}: {path}{name} is given twice{where}. The last would win '
+          f'and what the first holds be lost: make them {one}.')
+    lines[name] = line
     _check_nodes(
         loader, value, source, is_of_lines, f'{path}{name}.', above)
 
@@ -180,7 +195,7 @@ def _typed(value: Any, types: set[Any]) -> Any:
   if isinstance(value, Mapping):  # In a list.
     return {_written(name): _typed(item, set()) for name, item in value.items()}
   if not isinstance(value, Unquoted):
-    return value
+    return int(value) if _is_count(value, types) else value
   if bool in types and str not in types and value.lower() in _BOOLEANS:
     return _BOOLEANS[value.lower()]
   # A field without types may take numbers.
@@ -189,9 +204,14 @@ def _typed(value: Any, types: set[Any]) -> Any:
     number = float(value)
     if math.isinf(number):
       return str(value)
-    is_whole = int in types and float not in types and number.is_integer()
-    return int(number) if is_whole else number
+    return int(number) if _is_count(number, types) else number
   return str(value)
+
+
+def _is_count(value: Any, types: set[Any]) -> bool:
+  """Returns whether a whole number is written as a float, such as 10.0."""
+  return (isinstance(value, float) and value.is_integer() and
+          int in types and float not in types)
 
 
 def _written(name: Any) -> Any:

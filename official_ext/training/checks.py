@@ -19,6 +19,10 @@ from official_ext.training import modes
 from official_ext.training import profiling
 from official_ext.training import start_folder
 
+# What only an evaluation reads.
+_OF_EVALUATION = ('validation_steps', 'validation_interval',
+                  'validation_summary_subdir', 'best_checkpoint_export_subdir')
+
 
 def check(params: cfg.ExperimentConfig, task: protocol.Task, mode: str,
           model_dir: str, profile_steps: int | None) -> None:
@@ -42,11 +46,8 @@ def check(params: cfg.ExperimentConfig, task: protocol.Task, mode: str,
         'runtime.distribution_strategy is multi_worker_mirrored. Set it to '
         'mirrored.')
   _check_best_checkpoint(params, task.best_checkpoint_metrics())
-  if not modes.evaluates(mode) and params.trainer.best_checkpoint_export_subdir:
-    logging.warning(
-        'trainer.best_checkpoint_export_subdir is %r, but has no effect: '
-        '--mode=%s does not evaluate. Use train_and_eval.',
-        params.trainer.best_checkpoint_export_subdir, mode)
+  if not modes.evaluates(mode):
+    _warn_of_evaluation(params.trainer, mode)
   if profile_steps is not None:
     profiling.check(params, mode, profile_steps)
   export_dir = params.trainer.export.export_dir
@@ -75,6 +76,18 @@ def check(params: cfg.ExperimentConfig, task: protocol.Task, mode: str,
     export = params.trainer.export
     if export.export_dir and (export.at_end or export.at_best):
       _make_folder('trainer.export.export_dir', export.export_dir)
+
+
+def _warn_of_evaluation(trainer: cfg.TrainerConfig, mode: str) -> None:
+  """Warns of settings of an evaluation, where there is none."""
+  default = type(trainer)()
+  derived = {one.setting for one in trainer.derived}
+  for name in _OF_EVALUATION:
+    value = getattr(trainer, name)
+    if value != getattr(default, name) and f'trainer.{name}' not in derived:
+      logging.warning(
+          'trainer.%s is %r, but has no effect: --mode=%s does not evaluate. '
+          'Use train_and_eval.', name, value, mode)
 
 
 def _make_folder(name: str, path: str) -> None:

@@ -22,6 +22,8 @@ from official_ext.checkpoints import metadata
 from official_ext.checkpoints import restore
 from official_ext.command_line import errors
 from official_ext.command_line import library_logs
+from official_ext.optimization import decay_patterns
+from official_ext.optimization import runnable
 from official_ext.tasks import protocol
 from official_ext.training import changed_settings
 from official_ext.training import checkpoint_folder
@@ -85,6 +87,9 @@ def prepare(params: cfg.ExperimentConfig, mode: str, model_dir: str,
   task.data_description = _data_description(task, mode, model_dir)
   task.compare_data(modes.data_sets(mode), model_dir)
   strategy = strategy or strategies.build(params)
+  if modes.trains(mode):
+    runnable.check_learning_rates(
+        params.trainer.optimizer_config, params.trainer.train_steps)
   task.check_batches(strategy.num_replicas_in_sync)
   memory_need.check(params, mode, strategy)
   task.check_records(modes.data_sets(mode), model_dir=model_dir,
@@ -232,6 +237,10 @@ class Session:
               allow_changes=self.allow_changes, position=position,
               stopwatch=self.stopwatch, history=self._history(),
               waiting=waiting))
+    if modes.trains(self.mode) and self.is_chief:
+      decay_patterns.warn(
+          self.params.trainer.optimizer_config.optimizer,
+          [variable.name for variable in trainer.model.trainable_variables])
     checkpoint = choose.newest(self.model_dir)
     if checkpoint and metadata.read(checkpoint) is None:
       try:

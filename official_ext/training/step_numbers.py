@@ -18,13 +18,12 @@ from official.modeling import optimization
 import tensorflow as tf
 import tf_keras
 
+from official_ext.configs import image_classification
+
 _NONE = -1
 # A loss scale halves at each step whose gradient overflows. From the largest
 # float32 that takes 127 steps to 1; so many in a row are no search any more.
 _MAX_OVERFLOWS = 50
-# Before so many steps there is no telling what a loss usually is; the mean that
-# it is compared with reaches about as far back.
-_SPIKE_WINDOW_STEPS = 100
 
 _Pairs = Sequence[tuple[tf.Tensor, tf.Variable]]
 
@@ -153,14 +152,15 @@ class StepNumbers:
 
   def _is_spike(self, loss: tf.Tensor) -> tf.Tensor:
     return tf.logical_and(
-        self._num_losses >= _SPIKE_WINDOW_STEPS,
+        self._num_losses >= image_classification.USUAL_LOSS_STEPS,
         loss > self._loss_spike_factor * self._usual_loss)
 
   def _add_to_usual_loss(self, loss: tf.Tensor) -> None:
     """Takes a loss into the running mean: at first that of all so far."""
     self._num_losses.assign_add(1)
     share = 1 / tf.cast(
-        tf.minimum(self._num_losses, _SPIKE_WINDOW_STEPS), tf.float32)
+        tf.minimum(self._num_losses, image_classification.USUAL_LOSS_STEPS),
+        tf.float32)
     self._usual_loss.assign((1 - share) * self._usual_loss + share * loss)
 
   @property

@@ -190,6 +190,7 @@ def test_every_schedule_warmup_optimizer_and_strategy_takes_three_steps():
   optimizers = itertools.cycle(['sgd', *OPTIMIZERS])
   for schedule, warmup in itertools.product(SCHEDULES, WARMUPS):
     check(next(optimizers), schedule, warmup, next(scopes))
+    rates_of(schedule, warmup)
 
 
 @pytest.mark.long
@@ -249,6 +250,56 @@ def test_a_schedule_that_would_divide_by_zero():
   with pytest.raises(ValueError, match=(
       'boundaries end at step 3, .* takes 3 steps. End them at 4 or later')):
     load('sgd', 'step_cosine_with_offset', None, **{key: [0, 3]})
+
+
+def rates_of(schedule, warmup=None, **others):
+  trainer = load('sgd', schedule, warmup, **{
+      f'{CONFIG}.learning_rate.{schedule}.{name}': value
+      for name, value in others.items()}).trainer
+  runnable.check_learning_rates(trainer.optimizer_config, trainer.train_steps)
+
+
+def test_cycles_before_the_first():
+  key = f'{CONFIG}.learning_rate.polynomial'
+  with pytest.raises(ValueError, match=(
+      f'^{key}.cycle is true, but {key}.offset is 3, up to which .* no number, '
+      f'and the warm-up has 2 steps. Set {key}.offset=0, or a warm-up of 3')):
+    rates_of('polynomial', 'linear', cycle=True, offset=3)
+  rates_of('polynomial', 'linear', cycle=True, offset=2)
+
+
+@pytest.mark.parametrize('schedule, settings, message', [
+    # 0.1 - 0.09 * (1 + 2 / 1) ** 2 at the step before the last of the offset.
+    ('polynomial', {'initial_learning_rate': 0.01, 'end_learning_rate': 0.1,
+                    'decay_steps': 1, 'offset': 2}, '-0.71 at step 0, but'),
+    ('exponential', {'decay_rate': 1000.0, 'decay_steps': 1},
+     '100000 at step 2, but it must be a number of 0 to 1,000 in the whole '
+     'run of 3 steps. Change its settings: initial_learning_rate=0.1, decay_'),
+    ('exponential', {'decay_rate': 1e-6, 'decay_steps': 1, 'offset': 60},
+     f'inf at step 0, .* Set {CONFIG}.learning_rate.exponential.offset=0, or a '
+     'warm-up of 60 steps'),
+    # 0.1 * 2 ** 100 at step 2.
+    ('power', {'power': 100.0}, r'1.26765e\+29 at step 2'),
+])
+def test_learning_rates_that_are_none(schedule, settings, message):
+  with pytest.raises(ValueError, match=(
+      f'^{CONFIG}.learning_rate.{schedule} makes the learning rate {message}')):
+    rates_of(schedule, **settings)
+
+
+def test_the_learning_rate_is_scaled_within_its_bound():
+  scaling = {'trainer.learning_rate_scaling': 'linear',
+             'trainer.reference_batch_size': 1,
+             'task.train_data.global_batch_size': 10}
+  key = f'{CONFIG}.learning_rate.cosine.initial_learning_rate'
+  with pytest.raises(ValueError, match=(
+      '^trainer.learning_rate_scaling is linear, which makes of the learning '
+      r'rate 101 at a batch of 1 \(trainer.reference_batch_size\) 1010 at one '
+      'of 10, but it may be at most 1,000')):
+    load('sgd', 'cosine', None, **scaling, **{key: 101.0})
+  params = load('sgd', 'cosine', None, **scaling, **{key: 99.0})
+  rate = params.trainer.optimizer_config.learning_rate.get()
+  assert rate.initial_learning_rate == 990
 
 
 def test_a_cap_that_would_be_the_first_learning_rate():

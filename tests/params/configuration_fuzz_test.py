@@ -8,6 +8,7 @@ import proofs
 import pytest
 import short_runs
 
+from official_ext.optimization import runnable
 from official_ext.params import experiment
 from official_ext.params import tree
 from official_ext.training import checks
@@ -50,6 +51,8 @@ def prepare(mutation, base, folder):
       configuration_mutations.EXPERIMENT, files, override)
   task = session._task(params)
   checks.check(params, task, 'train', str(folder / 'run'), None)
+  runnable.check_learning_rates(
+      params.trainer.optimizer_config, params.trainer.train_steps)
   return params
 
 

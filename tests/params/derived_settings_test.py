@@ -105,6 +105,25 @@ def test_a_decay_that_was_set_stays_and_is_warned_of(tmp_path, caplog):
       f'{RATE}.decay_steps=null lets it decay to the end.']
 
 
+@pytest.mark.parametrize('kind, settings, end', [
+    ('cosine', '', ", and as learning_rate.type is 'cosine', which has decayed "
+     'by then, goes to 0 alone'),
+    ('polynomial', 'end_learning_rate=0.25', ', and as learning_rate.type is '
+     "'polynomial', which has decayed by then, goes to 0.25 alone"),
+    ('polynomial', 'cycle=true', ''),
+    ('power', '', '')])
+def test_a_warm_up_as_long_as_the_run(caplog, kind, settings, end):
+  learning_rate = 'trainer.optimizer_config.learning_rate'
+  experiment.load(DIGITS, params_override=','.join(
+      [f'{learning_rate}.type={kind}', 'trainer.train_steps=100', *(
+          f'{learning_rate}.{kind}.{one}' for one in (
+              'initial_learning_rate=0.5', settings) if one)]))
+  assert caplog.messages == [
+      'The warm-up takes 100 steps, the run 100: the learning rate does not '
+      f'get to its peak{end}. For a trial run that learns, set '
+      'trainer.optimizer_config.warmup.linear.warmup_steps=10.']
+
+
 @pytest.mark.parametrize('kind, settings, warned', [
     ('polynomial', 'decay_steps=50,offset=49', 'stays at 0.0001'),
     ('polynomial', 'decay_steps=50,offset=50', ''),

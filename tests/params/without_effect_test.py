@@ -84,6 +84,10 @@ CASES = (
      f'{TRAIN}.tf_data_service_address=a:1'),
     (f'{TRAIN}.tf_data_service_address=a:1', 'the tf.data service is not used',
      f'{TRAIN}.enable_tf_data_service=true'),
+    (f'{VALIDATION}.tf_data_service_address=a:1', 'not evaluation',
+     # As --tf_data_service sets both.
+     f'{TRAIN}.tf_data_service_address=a:1'),
+    (f'{VALIDATION}.random_erasing={{}}', 'only training reads it', None),
     ('task.init_checkpoint_modules=backbone', 'no task.init_checkpoint',
      'task.init_checkpoint=a'),
     (f'{NORM}.activation=swish', 'an activation of its own',
@@ -155,6 +159,8 @@ CASES = (
      f'{OPTIMIZER}.radam_lookahead.slow_step_size=0.9'),
     (f'{OPTIMIZER}.radam_lookahead.slow_step_size=0.9', 'longer than the run',
      f'{OPTIMIZER}.radam_lookahead.sync_period=5'),
+    (f'{OPTIMIZER}.adamw.include_in_weight_decay=[a]', 'everything decays any',
+     f'{OPTIMIZER}.adamw.exclude_from_weight_decay=[b]'),
     (f'{OPTIMIZER}.lars.classic_momentum=false', 'momentum is 0',
      f'{OPTIMIZER}.lars.momentum=0.9'),
     (f'{RATE}.exponential.staircase=true', 'decay_rate is 1',
@@ -170,6 +176,10 @@ CASES = (
      'trainer.train_steps=1400'),
     ('trainer.loss_upper_bound=5.0', 'the run ends before trainer.recovery',
      'trainer.recovery_begin_steps=0'),
+    ('trainer.loss_spike_factor=3.0', 'known after 100 steps, and the run en',
+     'trainer.train_steps=101'),
+    ('trainer.keep_checkpoint_every_n_hours=2.0', 'max_to_keep is null, so eve',
+     'trainer.max_to_keep=5'),
     ('trainer.preemption_metadata_server=http://a', 'checkpoint is false',
      'trainer.preemption_on_demand_checkpoint=true'),
     ('runtime.all_reduce_alg=hierarchical_copy', 'there is one device: runtim',
@@ -263,6 +273,10 @@ WHERE = {
     f'{RATE}.cosine.decay_steps=5': f'{RATE}.cosine.alpha=1',
     f'{RATE}.power_linear.total_decay_steps=5':
         f'{RATE}.type=power_linear,{RATE}.power_linear.linear_decay_fraction=0',
+    f'{OPTIMIZER}.adamw.include_in_weight_decay=[a]':
+        f'{OPTIMIZER}.adamw.exclude_from_weight_decay=[]',
+    'trainer.loss_spike_factor=3.0': 'trainer.train_steps=100',
+    'trainer.keep_checkpoint_every_n_hours=2.0': 'trainer.max_to_keep=null',
     'trainer.loss_upper_bound=5.0': 'trainer.recovery_begin_steps=1400',
     'trainer.preemption_metadata_server=http://a':
         'trainer.preemption_on_demand_checkpoint=false',
@@ -333,6 +347,23 @@ def test_what_this_run_does_not_read_is_warned_of(caplog):
   assert caplog.messages == [
       f'{RATE}.constant.learning_rate is 0.3, but has no effect: {RATE}.type '
       "is 'cosine'. Set it to constant, or leave this out."]
+
+
+def test_a_group_of_default_values(caplog):
+  experiment.load(DIGITS, params_override=f'{VALIDATION}.random_erasing={{}}')
+  assert caplog.messages == [
+      f'{VALIDATION}.random_erasing is set, but has no effect: only training '
+      'reads it, not evaluation.']
+  caplog.clear()
+  # What is in it is told instead; and in training it has an effect.
+  experiment.load(DIGITS, params_override=(
+      f'{VALIDATION}.random_erasing.min_area=0.1'))
+  assert [text.split()[0] for text in caplog.messages] == [
+      f'{VALIDATION}.random_erasing.min_area']
+  caplog.clear()
+  experiment.load(DIGITS, params_override=(
+      f'{ERASING}={{}},{TRAIN}.cache=false'))
+  assert not caplog.text
 
 
 def test_epochs_beside_steps(caplog):

@@ -46,6 +46,24 @@ def test_a_whole_number_is_one(tmp_path):
     load_file(tmp_path, 'trainer: {train_steps: "1e3"}')
 
 
+def test_a_whole_number_with_a_point(tmp_path):
+  params = load_file(tmp_path, (
+      'trainer: {train_steps: 10.0, train_epochs: 3.0}\n'
+      'task: {model: {input_size: [32.0, 32.0, 3.0]}}'))
+  assert repr(params.trainer.train_steps) == '10'
+  assert repr(params.trainer.train_epochs) == '3.0'
+  assert repr(list(params.task.model.input_size)) == '[32, 32, 3]'
+  with pytest.raises(ValueError, match='trainer.train_steps is 10.5, but must'):
+    load_file(tmp_path, 'trainer: {train_steps: 10.5}')
+
+
+def test_digits_are_those_of_ascii(tmp_path):
+  for text in ('\uff11\uff12', '\u0661\u0662'):
+    with pytest.raises(ValueError, match=(
+        f"train_steps is '{text}', but must be a whole .* Did you mean 12?")):
+      load_file(tmp_path, f'trainer: {{train_steps: {text}}}')
+
+
 def test_numbers_in_a_list(tmp_path):
   params = load_file(tmp_path, (
       'trainer: {optimizer_config: {learning_rate: {type: stepwise, stepwise: '
@@ -107,6 +125,27 @@ def test_a_key_that_is_given_twice_in_a_file(tmp_path, text, message):
     load_file(tmp_path, text)
 
 
+def test_two_merge_keys(tmp_path):
+  with pytest.raises(ValueError, match=(
+      f'^{tmp_path}/mine.yaml: trainer.<< is given twice in lines 2 and 3. The '
+      r'last would win .* make them <<: \[\*first, \*second\], of which the')):
+    load_file(tmp_path, 'trainer:\n  <<: {seed: 5}\n  <<: {seed: 7}')
+  params = load_file(tmp_path, 'trainer: {<<: [{seed: 5}, {seed: 7}]}')
+  assert params.trainer.seed == 5
+
+
+@pytest.mark.parametrize('text, message', [
+    ('trainer: !!set {seed}', 'trainer is tagged !!set, which no setting is'),
+    ('trainer: {seed: !!binary aGk=}', 'trainer.seed is tagged !!binary, whic'),
+    ('trainer: {seed: !!timestamp x}', 'trainer.seed is tagged !!timestamp, w'),
+    ('!!omap [trainer: {seed: 1}]', 'the whole is tagged !!omap, which no set'),
+    ('trainer: {? [seed, a] : 5}', 'trainer has a key that is a list or a map'),
+])
+def test_what_yaml_knows_and_no_setting_is(tmp_path, text, message):
+  with pytest.raises(ValueError, match=f'^{tmp_path}/mine.yaml: {message}'):
+    load_file(tmp_path, text)
+
+
 @pytest.mark.parametrize('override, key', [
     ('trainer.seed=1,trainer.train_steps=5,trainer.seed=2', 'trainer.seed'),
     ("task.data_dir='a',task={data_dir: b}", 'task'),
@@ -150,7 +189,7 @@ def test_a_number_that_no_field_holds_is_shown_as_it_was_written(
 
 
 @pytest.mark.parametrize('tag, value', [
-    ('int', 'x'), ('float', 'x'), ('bool', 'x'), ('timestamp', 'x'),
+    ('int', 'x'), ('float', 'x'), ('bool', 'x'),
     ('int', DIGITS_TOO_MANY)])
 def test_a_tag_that_does_not_fit_its_value(tmp_path, tag, value):
   with pytest.raises(ValueError, match=(

@@ -189,12 +189,15 @@ def test_a_folder_whose_checkpoints_would_not_be_found_again(
 
 def test_a_best_checkpoint_needs_evaluations(digits_dir, tmp_path, caplog):
   best = (",trainer.best_checkpoint_export_subdir='best',"
-          "trainer.best_checkpoint_eval_metric='accuracy'")
+          "trainer.best_checkpoint_eval_metric='accuracy',"
+          'trainer.validation_steps=1')
   said = "subdir is 'best', but has no effect: --mode=train does not evaluate"
   for mode in ('train_and_eval', 'train'):
-    assert said not in caplog.text
+    assert said not in caplog.text and 'validation_steps' not in caplog.text
     session.prepare(load(digits_dir, extra=best), mode, str(tmp_path / mode))
   assert said in caplog.text
+  assert ('trainer.validation_steps is 1, but has no effect: --mode=train does '
+          'not evaluate. Use train_and_eval.') in caplog.messages
 
 
 def test_an_unknown_mode(digits_dir, tmp_path):

@@ -10,6 +10,7 @@ from official.modeling.optimization.configs import optimizer_config
 from official_ext.configs import image_classification as configs
 from official_ext.optimization import addons
 from official_ext.optimization import layerwise
+from official_ext.optimization import runnable
 from official_ext.params.fields import rules
 
 # What TensorFlow takes for the scope of an operation.
@@ -18,9 +19,8 @@ _NAME = rules.matching(
     'a name of letters, digits, _, ., /, > and -, such as Adam')
 _CLIPPING = rules.number(above=0, null='no clipping')
 _MOMENTUM = rules.probability()
-# Of learning rates, decays and what divides them: beyond, nothing is left of
-# the weights after a step.
-_MAX_RATE = 1_000
+# Of learning rates, decays and what divides them.
+_MAX_RATE = runnable.MAX_LEARNING_RATE
 _MAX_FACTOR = 1_000_000
 _EPSILON = rules.number(above=0, at_most=_MAX_RATE)
 _RATE = rules.number(at_least=0, at_most=_MAX_RATE)

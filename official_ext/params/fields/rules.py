@@ -32,6 +32,8 @@ class Rule:
     convert: makes an accepted value the type that Model Garden computes with.
     nearest: the accepted value nearest to one that is not; None: there is
       none to be named.
+    limit: the largest number that can be computed with, which is named where
+      a value is beyond it.
   """
   expected: str
   accepts: Callable[[Any], bool]
@@ -39,6 +41,7 @@ class Rule:
   choices: Collection[str] = ()
   convert: Callable[[Any], Any] = lambda value: value
   nearest: Callable[[Any], Any] = lambda value: None
+  limit: float | None = None
 
   def problem(self, value: Any) -> str | None:
     """Says what is wrong with a value.
@@ -52,7 +55,11 @@ class Rule:
     if self.null is not None if value is None else self.accepts(value):
       return None
     null = f', or null: {self.null}' if self.null else ''
-    return f'is {show(value)}, but must be {self.expected}{null}.' + (
+    limit = ''
+    if self.limit is not None and type(value) in (int, float) and (
+        value > self.limit):
+      limit = f', and at most {_written(self.limit)}'
+    return f'is {show(value)}, but must be {self.expected}{limit}{null}.' + (
         self._hint(value))
 
   def _hint(self, value: Any) -> str:
@@ -74,6 +81,10 @@ def show(value: Any) -> str:
     return {None: 'null', True: 'true', False: 'false'}[value]
   text = repr(value)
   return text if len(text) <= 80 else f'{text[:77]}...'
+
+
+def _written(limit: float) -> str:
+  return f'{limit:.3g}' if isinstance(limit, float) else f'{limit:,}'
 
 
 def number(at_least: float | None = None, above: float | None = None,
@@ -98,6 +109,7 @@ def number(at_least: float | None = None, above: float | None = None,
   return Rule(
       'a number' + _range(at_least, above, at_most, below), accepts,
       convert=float, nearest=_nearest_number(float, at_least, at_most),
+      limit=_MAX_NUMBER if at_most is None and below is None else None,
       **settings)
 
 
@@ -132,7 +144,8 @@ def whole(at_least: int, at_most: int = _MAX_WHOLE, meaning: str = '',
 
   return Rule(
       words + (f' ({meaning})' if meaning else ''), accepts,
-      nearest=_nearest_number(int, at_least, at_most), **settings)
+      nearest=_nearest_number(int, at_least, at_most),
+      limit=at_most if shown_limit is None else None, **settings)
 
 
 def flag(**settings: Any) -> Rule:

@@ -85,6 +85,12 @@ TABLE: tuple[reasons.Rule, ...] = (
                'enable_shared_tf_data_service_between_parallel_trainers',
                'apply_tf_data_service_before_batching'),
         'task.train_data.tf_data_service_address'),
+    # --tf_data_service is the address of both.
+    reasons.where(
+        lambda params: (params.task.validation_data.tf_data_service_address !=
+                        params.task.train_data.tf_data_service_address),
+        'only training takes its images from the tf.data service, not '
+        'evaluation', *_data('tf_data_service_address', of='validation')),
     reasons.beside(
         lambda data: not data.tf_data_service_address,
         'there is no tf_data_service_address: set it, or --tf_data_service',

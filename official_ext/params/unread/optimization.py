@@ -55,6 +55,11 @@ TABLE: tuple[reasons.Rule, ...] = (
         f'{_PATH}.optimizer.*.include_in_weight_decay',
         f'{_PATH}.optimizer.*.exclude_from_weight_decay'),
     reasons.beside(
+        lambda optimizer: not getattr(
+            optimizer, 'exclude_from_weight_decay', None),
+        'it wins over exclude_from_weight_decay, which is empty, so everything '
+        'decays anyway', f'{_PATH}.optimizer.*.include_in_weight_decay'),
+    reasons.beside(
         lambda optimizer: optimizer.layer_decay == 1, 'layer_decay is 1, so '
         'every layer has the same learning rate',
         f'{_PATH}.optimizer.*_layerwise.num_layers'),

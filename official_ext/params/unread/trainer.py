@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from official.core import config_definitions as cfg
 
+from official_ext.configs import image_classification
 from official_ext.params.unread import reasons
 
 _STEPS = ('steps_per_loop', 'checkpoint_interval', 'validation_interval')
@@ -52,6 +53,16 @@ TABLE: tuple[reasons.Rule, ...] = (
         lambda trainer: trainer.recovery_begin_steps > trainer.train_steps,
         'the run ends before trainer.recovery_begin_steps',
         'trainer.loss_upper_bound', 'trainer.recovery_begin_steps'),
+    reasons.beside(
+        lambda trainer: trainer.train_steps <= (
+            image_classification.USUAL_LOSS_STEPS),
+        'what a loss usually is is known after '
+        f'{image_classification.USUAL_LOSS_STEPS} steps, and the run ends '
+        'before (trainer.train_steps)', 'trainer.loss_spike_factor'),
+    reasons.beside(
+        lambda trainer: trainer.max_to_keep is None,
+        'trainer.max_to_keep is null, so every checkpoint is kept',
+        'trainer.keep_checkpoint_every_n_hours'),
     reasons.beside(
         lambda trainer: not trainer.preemption_on_demand_checkpoint,
         'trainer.preemption_on_demand_checkpoint is false',

@@ -169,3 +169,14 @@ def test_what_model_garden_documents_is_taken():
       'task.train_data.autotune_algorithm=HILL_CLIMB'))
   assert params.trainer.recovery_max_trials == -1
   assert params.task.train_data.center_crop_fraction == 1
+
+
+def test_a_number_beyond_what_is_computed_with():
+  rule = table.rule_of(configs.TrainerConfig, 'loss_upper_bound')
+  assert rule.problem(1e300) == (
+      'is 1e+300, but must be a number above 0, and at most 3.4e+38.')
+  assert rule.problem(-1.0) == 'is -1.0, but must be a number above 0.'
+  rule = table.rule_of(configs.TrainerConfig, 'validation_interval')
+  assert rule.problem(10**12) == (
+      'is 1000000000000, but must be a whole number of at least 0 (0: from the '
+      'epochs), and at most 2,147,483,647. Did you mean 2147483647?')
