@@ -12,7 +12,8 @@
 # make proofs       the tests that are too long for make test; all counts with
 #                   FULL=1
 # make soak         interrupt a training KILLS and TERMS times at moments that
-#                   SEED decides, compare its end with an undisturbed one
+#                   SEED decides, compare its end with an undisturbed one;
+#                   WORKERS=2: of two processes
 # make benchmark    time the conversion of PHOTOGRAPHS, a folder of JPEG files
 # make lock         resolve the dependencies anew
 #
@@ -101,7 +102,8 @@ addons-table: $(ADDONS_INSTALLED)
 
 soak: $(INSTALLED)
 	$(BIN)/python tests/soak.py --kills=$(or $(KILLS),25) \
-	  --terms=$(or $(TERMS),25) --seed=$(or $(SEED),1)
+	  --terms=$(or $(TERMS),25) --seed=$(or $(SEED),1) \
+	  --workers=$(or $(WORKERS),1)
 
 benchmark: $(INSTALLED)
 	$(BIN)/python -m data_prep.benchmark_conversion --input=$(PHOTOGRAPHS)
