@@ -29,8 +29,8 @@ PACKAGES = ('official_ext', 'data_prep', 'scripts')
 FOLDERS = (*PACKAGES, 'docs', 'experiments', 'requirements', 'tests')
 # Programs that are not ours.
 PROGRAMS = {
-    '.', '[', 'break', 'cd', 'cp', 'docker', 'done', 'export', 'gcloud', 'git',
-    'rm'}
+    '.', '[', 'break', 'case', 'cd', 'cp', 'docker', 'done', 'export', 'gcloud',
+    'git', 'rm'}
 # Of a loop of the shell, in front of a command.
 KEYWORDS = {'do', 'until'}
 # Flags of such programs that are named in a sentence.

@@ -116,6 +116,9 @@ def run() -> None:
 
 
 def _stop(number: int, _: Any) -> None:
+  # Some send it twice, which would interrupt what now ends in order.
+  for other in (signal.SIGTERM, signal.SIGUSR1):
+    signal.signal(other, signal.SIG_IGN)
   print(f'stopped by {signal.Signals(number).name}. {_RESUMES}',
         file=sys.stderr)
   raise SystemExit(preemption.EXIT_STATUS)

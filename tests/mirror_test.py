@@ -69,6 +69,7 @@ TOGETHER = {
     'tasks/train_step_test.py',
     'training/data_service_test.py', 'training/exact_resumption_test.py',
     'training/lost_worker_test.py', 'training/same_steps_test.py',
+    'training/supervisor_test.py',
 }
 
 TESTS = pathlib.Path(__file__).resolve().parent

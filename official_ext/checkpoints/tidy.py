@@ -70,7 +70,29 @@ def tidy(folder: str, is_needed: bool = True,
   return chosen
 
 
-def _set_aside(prefix: str) -> None:
+def go_back(folder: str, step: int,
+            keep_every_hours: float | None = None) -> None:
+  """Sets aside the checkpoints after a step that a training goes back to.
+
+  The next start would go on from them.
+
+  Args:
+    folder: of the checkpoints; no save to it is going on.
+    step: of the newest that is kept.
+    keep_every_hours: as in `tidy`.
+
+  Raises:
+    OSError, tf.errors.OpError: if the folder cannot be written.
+  """
+  for one in choose.saved(folder):
+    if one.number > step:
+      _set_aside(one.prefix, 'is not gone on from')
+  _note(folder, [one.prefix for one in reversed(choose.saved(folder))],
+        keep_every_hours)
+
+
+def _set_aside(prefix: str,
+               reason: str = 'is damaged or was not finished') -> None:
   """Gives the files of a checkpoint a name that nothing takes for one."""
   folder, name = os.path.split(prefix)
   aside, number = f'{choose.SET_ASIDE}{name}', 1
@@ -81,7 +103,7 @@ def _set_aside(prefix: str) -> None:
     tf.io.gfile.rename(path, os.path.join(
         folder, aside + path.removeprefix(prefix)))
   logging.warning(
-      '%s is damaged or was not finished: its files are kept as %s.*', prefix,
+      '%s %s: its files are kept as %s.*', prefix, reason,
       os.path.join(folder, aside))
 
 

@@ -3,8 +3,8 @@
 Who raises knows the cause: a ValueError of this project says what was found,
 what was expected and what to type instead. Who knows what a foreign error means
 raises a `UserError` in its place. A command works inside `reported`, which
-prints the message and ends the command with status 1. Any other exception is a
-bug and keeps its traceback.
+prints the message and ends the command with the error's status, mostly 1. Any
+other exception is a bug and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -23,7 +23,12 @@ _OPERATION = re.compile(
 
 
 class UserError(ValueError):
-  """An error that a person can fix, in words for them."""
+  """An error that a person can fix, in words for them.
+
+  Attributes:
+    exit_status: what a command ends with.
+  """
+  exit_status = 1
 
 
 def check_choice(name: str, value: str, choices: Collection[str]) -> None:
@@ -66,7 +71,7 @@ def fail(error: BaseException | str) -> NoReturn:
   """Ends the command with an error for the person who typed it."""
   text = error if isinstance(error, str) else message(error)
   print(f'error: {text}', file=sys.stderr)
-  raise SystemExit(1)
+  raise SystemExit(getattr(error, 'exit_status', UserError.exit_status))
 
 
 def refuse_arguments(argv: Sequence[str],

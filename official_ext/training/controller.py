@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 import contextlib
+import os
 from typing import Any
 
 import orbit
 import tensorflow as tf
 
 from official_ext.training import checkpoint_folder
+from official_ext.training import event_tags
+from official_ext.training import restarts
 
 
 class CheckpointManager(tf.train.CheckpointManager):
@@ -32,10 +35,11 @@ class CheckpointManager(tf.train.CheckpointManager):
       folder: what is asked before each save whether there is room; None: of a
         worker whose checkpoints are thrown away.
       measure: measures what runs inside it, a save.
-      **settings: of TensorFlow's manager, which must have a
-        `checkpoint_interval`.
+      **settings: of TensorFlow's manager, which must have a `step_counter` and
+        a `checkpoint_interval`.
     """
     super().__init__(*args, **settings)
+    self._trained_step = settings['step_counter']
     self._newest_step: int | None = None
     self._restore = restore
     self._folder = folder
@@ -51,14 +55,13 @@ class CheckpointManager(tf.train.CheckpointManager):
     """
     newest = self.latest_checkpoint
     if newest is None or self._restore is None:
-      return super().restore_or_initialize()
-    self._restore(newest)
+      newest = super().restore_or_initialize()
+    else:
+      self._restore(newest)
+    # Workers that have a folder of their own find none there, and must save
+    # when the first one does.
+    self._newest_step = int(self._trained_step.numpy())
     return newest
-
-  def go_on_from(self, step: int) -> None:
-    """Counts the intervals from a step that the training went back to."""
-    self._newest_step = step
-    self._begun = None
 
   def save(self, checkpoint_number=None, check_interval=True, options=None):
     """Saves, as TensorFlow's manager, if it is time.
@@ -81,9 +84,10 @@ class CheckpointManager(tf.train.CheckpointManager):
     interval = self.checkpoint_interval
     if check_interval and step // interval == self._newest_step // interval:
       return None
-    if self._begun and step == self._newest_step:
-      # At the end of a training whose last step is one of the interval.
-      return self._begun
+    if step and step == self._newest_step:
+      # At the end of a training whose last step is one of the interval, or of
+      # one that is interrupted before it has taken a step.
+      return self._begun or self.latest_checkpoint
     with self._measure():
       return self._save(step, options)
 
@@ -126,7 +130,8 @@ class Controller(orbit.Controller):
   def __init__(self, *, steps_per_loop: int,
                is_evaluated: Callable[[int], bool] = lambda step: True,
                new_checkpoints: Callable[..., Iterator[str]] | None = None,
-               **settings):
+               summary_dir: str | None = None,
+               eval_summary_dir: str | None = None, **settings):
     """Initialises the controller.
 
     Args:
@@ -135,11 +140,15 @@ class Controller(orbit.Controller):
         that was interrupted is made up for.
       new_checkpoints: takes the arguments of `evaluate_continuously` and gives
         the checkpoints to evaluate; None: there are none.
+      summary_dir: folder of what is logged of the training; None: nothing is.
+      eval_summary_dir: the same, of the evaluations.
       **settings: of Orbit's controller.
     """
     super().__init__(
         steps_per_loop=lambda step: steps_per_loop - step % steps_per_loop,
-        **settings)
+        summary_dir=summary_dir, eval_summary_dir=eval_summary_dir, **settings)
+    self._summary_dir = summary_dir
+    self._eval_summary_dir = eval_summary_dir
     self._is_evaluated = is_evaluated
     self._new_checkpoints = new_checkpoints
 
@@ -189,6 +198,30 @@ class Controller(orbit.Controller):
         continue
       output = self.evaluate(steps)
     return output
+
+  def go_back(self, checkpoint_manager: CheckpointManager) -> None:
+    """Goes on from a checkpoint that the training has gone back to.
+
+    Args:
+      checkpoint_manager: of the checkpoints until there; the one before would
+        not save a step again.
+    """
+    self.checkpoint_manager = checkpoint_manager
+    self.summary_manager = self._taken_back(
+        self.summary_manager, self._summary_dir)
+    self.eval_summary_manager = self._taken_back(
+        self.eval_summary_manager, self._eval_summary_dir)
+
+  def _taken_back(self, log: orbit.utils.SummaryManager,
+                  folder: str | None) -> orbit.utils.SummaryManager:
+    """Takes back what was logged of later steps; returns what logs them."""
+    if folder is None or not tf.io.gfile.glob(
+        os.path.join(folder, f'{event_tags.PREFIX}*')):
+      return log
+    log.summary_writer().close()
+    restarts.take_back(folder, int(self.global_step.numpy()))
+    return orbit.utils.SummaryManager(
+        folder, tf.summary.scalar, global_step=self.global_step)
 
 
 def _step_of(checkpoint: str | None) -> int:

@@ -15,6 +15,7 @@ import pathlib
 import signal
 import sys
 import threading
+import time
 import urllib.error
 import urllib.request
 
@@ -26,6 +27,8 @@ _METADATA_SERVER = 'http://metadata.google.internal'
 _PREEMPTED_PATH = '/computeMetadata/v1/instance/preempted'
 # How Google's own libraries know that they run on its machines.
 _PRODUCT_NAME = pathlib.Path('/sys/class/dmi/id/product_name')
+# `timeout` and some schedulers send a signal to the process and to its group.
+_ONE_NOTICE_SECONDS = 1.0
 _POLL_SECONDS = 1.0
 _TIMEOUT_SECONDS = 5.0
 
@@ -99,6 +102,8 @@ class Watch:
 def signals(watch: Watch):
   """Passes the first of `SIGNALS` on to a watch; a second ends the process.
 
+  One that comes within a second of the first is the same notice.
+
   Python runs handlers between two of its own instructions, and a step may keep
   it waiting; a thread reads the numbers of the signals as they come.
 
@@ -134,17 +139,21 @@ def signals(watch: Watch):
 
 def _read_signals(reader: int, watch: Watch) -> None:
   """Tells the watch of the first signal; at the second, ends the process."""
+  first = None
   while number := os.read(reader, 1):
     number = int.from_bytes(number, sys.byteorder)
     if number not in SIGNALS:
       continue
     name = signal.Signals(number).name
+    if first and time.monotonic() < first + _ONE_NOTICE_SECONDS:
+      continue
     if watch.notice:
       _tell(f'{name}: ends at once')
       os._exit(_exit_status(number))
     _tell(f'{name}: the running step is finished and a checkpoint written; '
           'another signal ends at once')
     watch.receive(Notice(name, _exit_status(number)))
+    first = time.monotonic()
 
 
 def _exit_status(number: int) -> int:

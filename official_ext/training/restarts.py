@@ -64,8 +64,9 @@ def _take_back(path: str, step: int) -> bool:
 def _mark(folder: str, step: int) -> None:
   """Writes the event by which TensorBoard gives up what it has read."""
   now = time.time()
-  # Event files are read in the order of their names.
-  name = f'{event_tags.PREFIX}{int(now):010d}.{socket.gethostname()}'
+  # Event files are read in the order of their names: after two dots it comes
+  # before what is logged from now on, within this second too.
+  name = f'{event_tags.PREFIX}{int(now):010d}..{socket.gethostname()}'
   session = tf.compat.v1.Event(
       wall_time=now, step=step + 1, session_log=tf.compat.v1.SessionLog(
           status=tf.compat.v1.SessionLog.START))

@@ -12,6 +12,7 @@ from official.core import train_lib
 import tensorflow as tf
 import tf_keras
 
+from official_ext.checkpoints import tidy
 from official_ext.command_line import errors
 from official_ext.training import checkpoint_folder
 from official_ext.training import controller as controller_lib
@@ -129,6 +130,10 @@ class Runner(train_lib.OrbitExperimentRunner):
   def _run_to_its_end(self) -> None:
     try:
       self._run()
+      if modes.trains(self._mode):
+        # A notice that came after the last step: the machine has no time left
+        # for the export.
+        self._watch.check()
     except preemption.Interrupt:
       raise self._preempted() from None
 
@@ -153,7 +158,10 @@ class Runner(train_lib.OrbitExperimentRunner):
     num_read = int(trainer.global_step.numpy()) + recovered.skipped_batches
     trainer.restore(checkpoint)
     step = int(trainer.global_step.numpy())
-    self.checkpoint_manager.go_on_from(step)
+    tidy.go_back(self.model_dir, step,
+                 self.params.trainer.keep_checkpoint_every_n_hours)
+    self._checkpoint_manager = self._maybe_build_checkpoint_manager()
+    self.controller.go_back(self._checkpoint_manager)
     recovered.add(count + 1, num_read - step)
     trainer.forget()
     trainer.progress.interval(step, (
@@ -212,9 +220,8 @@ class Runner(train_lib.OrbitExperimentRunner):
     self.trainer.numbers.check_weights(step)
     self.controller.save_checkpoint()
     self.checkpoint_manager.sync()
-    # Of several workers all but the first write elsewhere.
-    checkpoint = os.path.join(self._history_dir, os.path.basename(
-        self.checkpoint_manager.latest_checkpoint))
+    # Of several workers all but the first save elsewhere, or nothing.
+    checkpoint = os.path.join(self._history_dir, f'ckpt-{step}')
     return preemption.Preempted(
         f'{where} at step {step} of {self.params.trainer.train_steps}; '
         f'{checkpoint} holds it. The same command goes on from there.',

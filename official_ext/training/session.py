@@ -300,9 +300,10 @@ class Session:
         explained = self.task.explain(error)
       lost = strategies.lost_worker_message(error)
       if lost is not None:
-        explained = (
+        raise strategies.LostWorkerError(
             f'{lost}. Start all workers again with the same command: they '
-            f'resume from the newest checkpoint in {self.model_dir}.')
+            f'resume from the newest checkpoint in {self.model_dir}.'
+        ) from error
       if explained is None:
         raise
       raise errors.UserError(

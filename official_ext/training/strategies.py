@@ -24,6 +24,12 @@ _MULTI_WORKER = 'multi_worker_mirrored'
 _TASK = re.compile(r'^/job:(\w+)/replica:\d+/task:(\d+)$', re.MULTILINE)
 
 
+class LostWorkerError(errors.UserError):
+  """Another worker is gone: this one can do nothing but begin again with it."""
+  # So that a supervisor tells it from what a person has to mend.
+  exit_status = os.EX_TEMPFAIL
+
+
 def build(params: cfg.ExperimentConfig) -> tf.distribute.Strategy:
   """Builds the strategy of the configuration, checked against the machine.
 

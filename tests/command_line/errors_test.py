@@ -41,6 +41,15 @@ def test_a_command_ends_with_a_line(error, capsys):
   assert capsys.readouterr().err == 'error: Checksum does not match\n'
 
 
+def test_an_error_may_have_a_status_of_its_own():
+  class WaitingError(errors.UserError):
+    exit_status = 75
+
+  with pytest.raises(SystemExit) as raised, errors.reported():
+    raise WaitingError
+  assert raised.value.code == 75
+
+
 def test_a_bug_keeps_its_traceback():
   with pytest.raises(TypeError), errors.reported():
     raise TypeError

@@ -1,7 +1,5 @@
 """A process that is told to end: the step is finished, a checkpoint written."""
 
-import contextlib
-import http.server
 import os
 import signal
 import subprocess
@@ -10,6 +8,7 @@ import threading
 import time
 
 import event_files
+import metadata_server
 import numpy as np
 import pytest
 import short_runs
@@ -63,6 +62,7 @@ def test_the_second_signal_ends_a_process_that_is_busy():
       [sys.executable, '-c', """
 import ctypes
 from official_ext.training import preemption
+preemption._ONE_NOTICE_SECONDS = 0
 with preemption.signals(preemption.Watch(lambda value: value)):
   print('ready', flush=True)
   while True: ctypes.CDLL(None).sleep(60)
@@ -77,6 +77,19 @@ with preemption.signals(preemption.Watch(lambda value: value)):
     assert process.stderr.read() == '\nSIGINT: ends at once\n'
 
 
+def test_a_signal_that_is_sent_twice_is_one_notice(monkeypatch):
+  ends = []
+  monkeypatch.setattr(os, '_exit', ends.append)
+  watch = alone()
+  with preemption.signals(watch):
+    # As `timeout` does: to the process and to its group.
+    os.kill(os.getpid(), signal.SIGTERM)
+    wait_for(lambda: watch.notice)
+    os.kill(os.getpid(), signal.SIGTERM)
+  assert not ends
+  assert watch.notice == preemption.Notice('SIGTERM', 143)
+
+
 def test_another_worker_was_told():
   watch = preemption.Watch(lambda value: value + 0.5)
   with pytest.raises(preemption.Interrupt):
@@ -84,37 +97,11 @@ def test_another_worker_was_told():
   assert watch.notice == preemption.Notice('the end of another worker', 143)
 
 
-@contextlib.contextmanager
-def metadata_server(answers):
-  """A stand-in of Google Cloud's; yields its address and what it was asked."""
-  asked = []
-
-  class Handler(http.server.BaseHTTPRequestHandler):
-    """Answers one after the other; None fails."""
-
-    def do_GET(self):
-      asked.append((self.path, self.headers['Metadata-Flavor']))
-      answer = answers.pop(0) if len(answers) > 1 else answers[0]
-      self.send_response(200 if answer else 503)
-      self.end_headers()
-      self.wfile.write((answer or '').encode())
-
-    def log_message(self, *_):
-      pass
-
-  server = http.server.ThreadingHTTPServer(('localhost', 0), Handler)
-  threading.Thread(target=server.serve_forever, daemon=True).start()
-  try:
-    yield f'http://localhost:{server.server_port}', asked
-  finally:
-    server.shutdown()
-    server.server_close()
-
-
 def test_the_notice_of_a_metadata_server(monkeypatch):
   monkeypatch.setattr(preemption, '_POLL_SECONDS', 0.01)
   watch = alone()
-  with metadata_server(['FALSE', None, 'TRUE']) as (address, asked), (
+  answers = ['FALSE', None, 'TRUE']
+  with metadata_server.stand_in(lambda: answers.pop(0)) as (address, asked), (
       preemption.metadata_server(watch, address)):
     wait_for(lambda: watch.notice)
   assert watch.notice == preemption.Notice(
@@ -224,6 +211,18 @@ def test_before_the_first_step_nothing_is_written(
       'stopped by SIGTERM before the first step: nothing is lost. The same '
       'command begins again.')
   assert not list(tmp_path.glob('ckpt*'))
+
+
+@pytest.mark.long
+def test_after_the_last_step_nothing_more_is_begun(
+    digits_dir, tmp_path, monkeypatch):
+  # As the second and last evaluation has ended.
+  stopped = interrupted(
+      monkeypatch, digits_dir, tmp_path, 'eval_end', 2, **SETTINGS)
+  assert stopped.exit_status == 143
+  assert str(stopped) == (
+      f'stopped by SIGTERM at step 6 of 6; {tmp_path}/ckpt-6 holds it. The '
+      'same command goes on from there.')
 
 
 @pytest.mark.long

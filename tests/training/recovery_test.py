@@ -95,19 +95,29 @@ def test_an_update_that_is_far_too_large_is_not_saved(
 
 
 def test_with_recovery_it_finishes(digits_dir, tmp_path, spoil, capfd):
-  spoil(7)
-  trainer = short_runs.train(digits_dir, tmp_path, **{
-      **intervals(2, **{'trainer.recovery_max_trials': 1}),
+  # The first two after a checkpoint: it goes back to that, and to one before.
+  spoil(9, 10)
+  trainer = short_runs.train(digits_dir, tmp_path, 'train_and_eval', **{
+      **intervals(2, **{'trainer.recovery_max_trials': 2}),
       'trainer.steps_per_loop': 1})
   assert int(trainer.global_step.numpy()) == 10
-  assert (trainer.recovered.count, trainer.recovered.skipped_batches) == (1, 1)
+  assert (trainer.recovered.count, trainer.recovered.skipped_batches) == (2, 4)
   assert all_finite(f'{tmp_path}/ckpt-10')
   train = event_files.scalars(tmp_path / 'train')
   assert train[event_tags.RECOVERIES] == {
-      **dict.fromkeys(range(1, 7), 0), **dict.fromkeys(range(7, 11), 1)}
+      **dict.fromkeys(range(1, 7), 0), **dict.fromkeys(range(7, 11), 2)}
   assert np.isfinite(list(train[event_tags.GRADIENT_NORM].values())).all()
-  assert (f'step 6/10  went back to {tmp_path}/ckpt-6, which is recovery 1 of '
-          '1: at step 7 the loss is nan, ') in capfd.readouterr().out
+  assert re.findall(
+      r'step (\d)/10  went back to .*/(.*), which is recovery (\d) of 2: '
+      'at step 9 the loss is nan, ', capfd.readouterr().out) == [
+          ('8', 'ckpt-8', '1'), ('6', 'ckpt-6', '2')]
+  # What was taken again is there once, as it was the second time.
+  assert event_files.steps(tmp_path / 'train') == list(range(1, 11))
+  assert event_files.steps(tmp_path / 'validation') == [2, 4, 6, 8, 10]
+  assert saved_steps(tmp_path) == [2, 4, 6, 8, 10]
+  for name, count in (('ckpt-8', 2), ('damaged-ckpt-8', 0)):
+    assert tf.train.load_checkpoint(f'{tmp_path}/{name}').get_tensor(
+        'recovery/count/.ATTRIBUTES/VARIABLE_VALUE') == count
 
 
 @pytest.mark.long

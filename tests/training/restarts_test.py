@@ -29,7 +29,7 @@ def _tensors(accumulator):
           for event in accumulator.Tensors('loss')}
 
 
-def test_steps_after_the_checkpoint_are_taken_back(tmp_path):
+def test_steps_after_the_checkpoint_are_taken_back(tmp_path, monkeypatch):
   folder = tmp_path / 'train'
   folder.mkdir()
   killed = _log(folder, {10: 1, 20: 2, 30: 3, 40: 4}, 1_000_000_000)
@@ -40,6 +40,9 @@ def test_steps_after_the_checkpoint_are_taken_back(tmp_path):
       str(folder), tensor_size_guidance={'scalars': 0}).Reload()
   assert list(_tensors(running)) == [10, 20, 30, 40]
 
+  # Within a second it logs on: the files are read in the order of their names.
+  monkeypatch.setattr(restarts.time, 'time', lambda: 4_000_000_000.5)
+  monkeypatch.setattr(restarts.socket, 'gethostname', lambda: 'host')
   restarts.take_back(str(folder), 20)
   assert evaluations.steps(str(folder)) == {10, 20}
   _log(folder, {30: 5, 50: 6}, 4_000_000_000)
