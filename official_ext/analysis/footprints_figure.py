@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from official_ext.analysis import figures
 from official_ext.analysis import pixels
+from official_ext.command_line import tables
 from official_ext.configs import backbones
 from official_ext.modeling import layout as layout_lib
 from official_ext.modeling import specs
@@ -126,7 +127,8 @@ def describe_prefix(spec: specs.ModelSpec) -> str:
   return ''.join(f' + {name}' for name, is_there in (
       ('class', spec.has_class_token),
       ('distillation', spec.has_distillation_token),
-      (f'{spec.num_registers} registers', spec.num_registers)) if is_there)
+      (tables.counted(spec.num_registers, 'register'), spec.num_registers))
+                 if is_there)
 
 
 def count_split(tokens: Sequence[Sequence[int]], grid: tuple[int, int]) -> int:

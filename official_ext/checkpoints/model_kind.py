@@ -25,27 +25,29 @@ class Difference(NamedTuple):
   settings: tuple[str, ...]
 
 
-def differences(source: sources.Source, names: Collection[str],
-                spec: specs.ModelSpec, grid: Sequence[int] | None = None
-                ) -> list[Difference]:
+def differences(source: sources.Source, spec: specs.ModelSpec,
+                takes_head: bool,
+                grid: Sequence[int] | None = None) -> list[Difference]:
   """Finds what a source has and a model has not, or the other way round.
 
   Args:
     source: the arrays.
-    names: those of the model's variables.
     spec: of the model.
+    takes_head: whether the head is taken too, and so must be what it reads; or
+      else what only the source has of that is no difference.
     grid: (rows, columns) of the source's patches, where the user says so.
 
   Returns:
-    The differences; what a backbone can do without, a head of its own, is
-    among them only where the source lacks it.
+    The differences.
   """
-  found = [*_of_tokens(source, spec), *_of_parts(source, names, spec)]
+  found = [*_of_tokens(source, spec, takes_head),
+           *_of_parts(source, spec),
+           *_of_features(source, spec, takes_head)]
   positions = _has_token_positions(source, spec, grid)
   if not found and positions not in (None, spec.class_token_position):
     found.append(Difference(
         f'{_a(positions)} position of the class token',
-        'no such position' if positions else 'one',
+        'none' if positions else 'one',
         (f'class_token_position={_flag(positions)}',)))
   return found
 
@@ -62,20 +64,22 @@ def describe(path: str, found: Sequence[Difference]) -> str:
   """
   listed = '; it has '.join(
       f'{one.there}, and this model has {one.here}' for one in found)
-  settings = [setting for one in found for setting in one.settings]
+  settings = dict.fromkeys(
+      setting for one in found for setting in one.settings)
   return (f'{path} has {listed}. Set '
           f'{", ".join(f"{_BACKBONE}.{one}" for one in settings)}.')
 
 
-def _of_tokens(source: sources.Source,
-               spec: specs.ModelSpec) -> Iterator[Difference]:
+def _of_tokens(source: sources.Source, spec: specs.ModelSpec,
+               takes_head: bool) -> Iterator[Difference]:
   """Compares the tokens before the patches."""
   has = variable_names.CLASS_TOKEN in source.shapes
   if has != spec.has_class_token:
     if has:
       settings = ('class_token=true',)
     elif spec.pooler in specs.TOKEN_POOLERS:
-      settings = ('pooler=gap',)
+      settings = ('pooler=map' if takes_head and _has(
+          source.shapes, variable_names.MAP_HEAD) else 'pooler=gap',)
     else:
       settings = ('class_token=false',)
     yield Difference(
@@ -94,33 +98,43 @@ def _of_tokens(source: sources.Source,
                      (f'num_registers={registers}',))
 
 
-def _of_parts(source: sources.Source, names: Collection[str],
+def _of_parts(source: sources.Source,
               spec: specs.ModelSpec) -> Iterator[Difference]:
   """Compares layers that a model has or has not."""
-
-  def has(part):
-    return tuple(any(name.startswith(part) for name in some)
-                 for some in (source.shapes, names))
-
-  for part, what, setting in (
-      (f'{variable_names.EMBEDDING}/bias', 'bias of the patches', 'patch_bias'),
-      (f'{variable_names.NORM_BEFORE_LAYERS}/', 'LayerNorm before the layers',
+  has_patch_bias = f'{variable_names.EMBEDDING}/bias' in source.shapes
+  for there, here, what, setting in (
+      (has_patch_bias, spec.patch_bias, 'bias of the patches', 'patch_bias'),
+      (_has(source.shapes, variable_names.NORM_BEFORE_LAYERS),
+       spec.norm_before_layers, 'LayerNorm before the layers',
        'norm_before_layers')):
-    there, here = has(part)
     if there != here:
       yield Difference(f'{_a(there)} {what}', f'{_a(here)} {what}',
                        (f'{setting}={_flag(there)}',))
-  there, here = has(f'{variable_names.NORM}/')
+  there, here = (
+      _has(source.shapes, variable_names.NORM), spec.final_norm != 'none')
   if there != here:
     yield Difference(f'{_a(there)} final LayerNorm', 'one' if here else 'none',
                      (f'final_norm={"tokens" if there else "none"}',))
-  there, here = has(f'{variable_names.MAP_HEAD}/')
-  if here and not there:
+
+
+def _of_features(source: sources.Source, spec: specs.ModelSpec,
+                 takes_head: bool) -> Iterator[Difference]:
+  """Compares what is between the tokens and the head."""
+  there, here = (
+      _has(source.shapes, variable_names.MAP_HEAD), spec.pooler == 'map')
+  if there and not here and takes_head:
+    settings = ['pooler=map']
+    if variable_names.CLASS_TOKEN in source.shapes:
+      settings.append('class_token=true')
+    yield Difference('an attention-pooling head', 'none', tuple(settings))
+  elif here and not there:
     pooler = 'token' if spec.has_class_token else 'gap'
     yield Difference('no attention-pooling head', 'one', (f'pooler={pooler}',))
-  there, here = has(f'{variable_names.PROJECTION}/')
-  if here and not there:
-    yield Difference('no projection', 'one', ('projection_size=0',))
+  _, size = source.shapes.get(f'{variable_names.PROJECTION}/kernel', (0, 0))
+  if (size and not spec.projection_size and takes_head) or (
+      spec.projection_size and not size):
+    yield Difference('a projection' if size else 'no projection',
+                     'none' if size else 'one', (f'projection_size={size}',))
 
 
 def _has_token_positions(source: sources.Source, spec: specs.ModelSpec,
@@ -137,6 +151,11 @@ def _has_token_positions(source: sources.Source, spec: specs.ModelSpec,
         position_embedding.guess_square_grid(num_patches)):
       return has_positions
   return None
+
+
+def _has(names: Collection[str], part: str) -> bool:
+  """Says whether there are variables of a part."""
+  return any(name.startswith(f'{part}/') for name in names)
 
 
 def _a(has: bool) -> str:

@@ -117,9 +117,9 @@ def make_plan(model: tf_keras.Model, source: sources.Source,
   errors.check_choice('task.init_checkpoint_modules', modules,
                       image_classification.INIT_CHECKPOINT_MODULES)
   spec = model.backbone.spec
-  names = variable_names.of_model(model)
-  _check_same_kind(source, set(names.values()), spec, source_grid)
+  _check_same_kind(source, spec, modules, source_grid)
   position, resampling = _resampling(source, spec, method, source_grid)
+  names = variable_names.of_model(model)
   steps, loaded, resampled, initial, problems = {}, [], [], [], []
   for variable in model.variables:
     name = names.get(id(variable))
@@ -177,11 +177,10 @@ def _is_head(name: str) -> bool:
   return name.startswith(f'{variable_names.HEAD}/')
 
 
-def _check_same_kind(source: sources.Source, names: set[str],
-                     spec: specs.ModelSpec,
-                     source_grid: Sequence[int] | None) -> None:
+def _check_same_kind(source: sources.Source, spec: specs.ModelSpec,
+                     modules: str, source_grid: Sequence[int] | None) -> None:
   """Compares parts and depth, without which no variable fits."""
-  found = model_kind.differences(source, names, spec, source_grid)
+  found = model_kind.differences(source, spec, modules == 'all', source_grid)
   if found:
     raise LoadError(model_kind.describe(source.path, found))
   num_layers = len(

@@ -371,6 +371,5 @@ def _describe(grid: Sequence[int], num_prefix_tokens: int) -> str:
 
 def _prefix(num_prefix_tokens: int) -> str:
   """Names the tokens that are never pooled."""
-  if num_prefix_tokens == 1:
-    return '1 token before them, such as the class token'
-  return f'{num_prefix_tokens or "no"} tokens before them'
+  return (f'{num_prefix_tokens or "no"} '
+          f'{"token" if num_prefix_tokens == 1 else "tokens"} before them')

@@ -38,6 +38,11 @@ def test_titles_and_captions():
       ('block 1: 15 patch tokens', '1 patch per token'),
       ('block 2: 8 patch tokens', '1 to 2 patches per token, 1 split')]
   assert figure.get_supxlabel().endswith('\na note')
+  assert footprints_figure.describe_prefix(row(
+      distillation_token=True, num_registers=1).spec) == (
+          ' + class + distillation + 1 register')
+  assert footprints_figure.describe_prefix(row(
+      pooler='map', num_registers=4).spec) == ' + 4 registers'
   figures.save(figure, [])
 
 

@@ -11,9 +11,8 @@ from official_ext.modeling import specs
 WIDTH = 64
 
 
-def names_and_shapes(**settings):
-  """The parts that these settings make, 2 x 3 patches, and the model's sizes.
-  """
+def shapes_and_spec(**settings):
+  """What these settings make of 2 x 3 patches, and the model's sizes."""
   spec = specs.resolve(
       backbones.FunnelViT(model_name='vit-nano4', layout='B1', **settings),
       (8, 12))
@@ -25,21 +24,22 @@ def names_and_shapes(**settings):
       (spec.patch_bias, 'embedding/bias'),
       (spec.norm_before_layers, 'norm_before_layers/gamma'),
       (spec.final_norm != 'none', 'norm/gamma'),
-      (spec.pooler == 'map', 'map_head/probe'),
-      (spec.projection_size, 'projection/kernel')):
+      (spec.pooler == 'map', 'map_head/probe')):
     if is_there:
       shapes[name] = (1, 1, WIDTH)
+  if spec.projection_size:
+    shapes['projection/kernel'] = (WIDTH, spec.projection_size)
   if spec.num_registers:
     shapes['registers'] = (1, spec.num_registers, WIDTH)
   return shapes, spec
 
 
-def message(there, here, grid=(2, 3)):
-  shapes, _ = names_and_shapes(**there)
-  names, spec = names_and_shapes(**here)
+def message(there, here, grid=(2, 3), takes_head=False):
+  shapes, _ = shapes_and_spec(**there)
+  _, spec = shapes_and_spec(**here)
   source = types.SimpleNamespace(
       shapes=shapes, description={'grid': list(grid)} if grid else {})
-  found = model_kind.differences(source, set(names), spec)
+  found = model_kind.differences(source, spec, takes_head)
   return model_kind.describe('a', found) if found else None
 
 
@@ -49,7 +49,7 @@ SAME = [{}, dict(pooler='gap'), dict(pooler='map', num_registers=3),
 
 @pytest.mark.parametrize('settings', SAME, ids=str)
 def test_nothing_is_said_of_two_of_a_kind(settings):
-  assert message(settings, settings) is None
+  assert message(settings, settings, takes_head=True) is None
 
 
 # What the source has that the default has not, what is said in a model of the
@@ -82,7 +82,7 @@ CASES = [
     (dict(class_token_position=False),
      'no position of the class token, and this model has one',
      'class_token_position=false',
-     'a position of the class token, and this model has no such position',
+     'a position of the class token, and this model has none',
      'class_token_position=true'),
     # A head of its own is dropped, or missed.
     (dict(pooler='map', class_token=True), None, None,
@@ -90,15 +90,29 @@ CASES = [
     (dict(projection_size=8), None, None,
      'no projection, and this model has one', 'projection_size=0'),
 ]
+FEATURES = [
+    (dict(projection_size=8), 'a projection', ['projection_size=8']),
+    (dict(pooler='map', class_token=True), 'an attention-pooling head',
+     ['pooler=map', 'class_token=true']),
+    (dict(pooler='map'), 'no class token, and this model has a class token; it '
+     'has an attention-pooling head', ['pooler=map']),
+]
+PATH = 'task.model.backbone.funnel_vit'
 
 
 @pytest.mark.parametrize('settings, there, fix, here, other_fix', CASES)
 def test_a_difference_and_the_setting_that_agrees(
     settings, there, fix, here, other_fix):
-  path = 'task.model.backbone.funnel_vit'
   assert message(settings, {}) == (
-      there and f'a has {there}. Set {path}.{fix}.')
-  assert message({}, settings) == f'a has {here}. Set {path}.{other_fix}.'
+      there and f'a has {there}. Set {PATH}.{fix}.')
+  assert message({}, settings) == f'a has {here}. Set {PATH}.{other_fix}.'
+
+
+@pytest.mark.parametrize('settings, there, fixes', FEATURES)
+def test_a_head_is_taken_with_what_it_reads(settings, there, fixes):
+  assert message(settings, {}, takes_head=True) == (
+      f'a has {there}, and this model has none. Set '
+      f'{", ".join(f"{PATH}.{fix}" for fix in fixes)}.')
 
 
 def test_all_differences_are_told_at_once():
@@ -119,8 +133,8 @@ def test_all_differences_are_told_at_once():
 def test_without_a_grid_a_square_tells_the_positions():
   # Six patches are no square, and neither are seven.
   assert message(dict(class_token_position=False), {}, grid=None) is None
-  shapes, spec = names_and_shapes()
+  shapes, spec = shapes_and_spec()
   source = types.SimpleNamespace(description={}, shapes={
       **shapes, 'position_embedding': (1, 196, WIDTH)})
-  found = model_kind.differences(source, set(shapes), spec)
+  found = model_kind.differences(source, spec, takes_head=False)
   assert [one.settings for one in found] == [('class_token_position=false',)]

@@ -87,6 +87,54 @@ def test_the_crosses_at_a_higher_resolution(tmp_path, with_metadata):
   assert '4 x 4 -> 6 x 6' in str(report)
 
 
+DISTILLED = dict(
+    distillation_token=True, num_registers=3, class_token_position=False,
+    norm_before_layers=True, patch_bias=False, final_norm='pooled',
+    projection_size=24)
+
+
+def test_parts_of_published_models_at_another_resolution(tmp_path):
+  pretrained, params = classifiers.build(
+      1, layout='B2', size=16, pooler='token_and_distillation', **DISTILLED)
+  classifiers.save(tmp_path, pretrained, params)
+  model, _ = classifiers.build(2, layout='B1-1', size=24, pooler='token',
+                               **(DISTILLED | dict(projection_size=0)))
+  report = restore.load(model, str(tmp_path), 'all_but_head')
+  found, source = arrays_of(model), arrays_of(pretrained)
+  assert set(source) - set(found) == {'projection/kernel'}
+  for name, value in source.items():
+    # All places are of patches.
+    if name == 'position_embedding':
+      value = position_embedding.Resampling((4, 4), (6, 6), 0).apply(value)
+    if name in found and not name.startswith('head/'):
+      np.testing.assert_array_equal(found[name], value, err_msg=name)
+  assert report.dropped == ('projection (this model has none)',
+                            'head (init_checkpoint_modules=all_but_head)')
+
+
+def test_an_attention_pooling_head_is_dropped_with_the_head(saved, tmp_path):
+  pretrained, params = classifiers.build(1, pooler='map', class_token=True)
+  classifiers.save(tmp_path, pretrained, params)
+  model, _ = classifiers.build(2)
+  report = restore.load(model, str(tmp_path), 'backbone')
+  assert report.dropped == ('attention-pooling head (this model has none)',
+                            'head (init_checkpoint_modules=backbone)')
+  # All of it would have the head read what it was not trained on.
+  with pytest.raises(restore.LoadError, match=(
+      'has an attention-pooling head, and this model has none. Set '
+      'task.model.backbone.funnel_vit.pooler=map, '
+      'task.model.backbone.funnel_vit.class_token=true.$')):
+    restore.load(model, str(tmp_path), 'all')
+  # The other way round it is missing.
+  before = [variable.numpy() for variable in pretrained.variables]
+  with pytest.raises(restore.LoadError, match=(
+      'has no attention-pooling head, and this model has one. Set '
+      'task.model.backbone.funnel_vit.pooler=token.$')):
+    restore.load(pretrained, str(saved), 'backbone')
+  for variable, value in zip(pretrained.variables, before):
+    np.testing.assert_array_equal(variable, value)
+
+
 @pytest.mark.parametrize('modules', ['backbone', 'all_but_head'])
 def test_another_number_of_classes(pretrained, saved, modules):
   model, _ = classifiers.build(2, num_classes=7)
@@ -128,7 +176,10 @@ def test_pre_logits_are_dropped_with_the_head(saved, tmp_path):
      r'its width is 64, and that of this model is 32\.$'),
     (dict(patch_size=2), r'is \(4, 4, 3, 64\) there and \(2, 2, 3, 64\) here'),
     (dict(layout='B1-1(h128)'), r'\(64,\) there and \(128,\) here'),
-    (dict(pooler='gap'), 'has a class token, and this model has no'),
+    (dict(pooler='gap'), 'has a class token, and this model has no class token'
+     r'\. Set task\.model\.backbone\.funnel_vit\.class_token=true\.$'),
+    (dict(class_token_position=False), 'has a position of the class token, and '
+     'this model has none. Set .*class_token_position=true'),
     (dict(layer_scale_init_value=0.1), 'layerscale_gamma.* is not in it'),
 ])
 def test_what_does_not_fit_is_named_and_nothing_is_changed(

@@ -48,6 +48,33 @@ def test_multiply_adds_by_hand():
   assert costs.count_multiply_adds(spec, 10) == patches + first + second + head
 
 
+def test_multiply_adds_of_an_attention_pooling_head_by_hand():
+  plain, pooled = small(pooler='gap'), small(pooler='map')
+  # The query is of the probe alone; keys and values come from two tokens.
+  probe = 2 * 1 * 8 * 8 + 2 * 2 * 8 * 8 + 2 * 1 * 2 * 8 + 2 * 1 * 8 * 16
+  assert costs.count_multiply_adds(pooled, 10) == (
+      costs.count_multiply_adds(plain, 10) + probe)
+
+
+def test_multiply_adds_of_what_the_head_reads_by_hand():
+  token = costs.count_multiply_adds(small(), 10)
+  # Two tokens side by side; a projection to three features before the head.
+  assert costs.count_multiply_adds(
+      small(pooler='token_and_mean'), 10) == token + 8 * 10
+  assert costs.count_multiply_adds(
+      small(pooler='token_and_mean', projection_size=3), 10) == (
+          token - 8 * 10 + 16 * 3 + 3 * 10)
+
+
+def test_registers_cost_as_much_as_a_class_token():
+  assert costs.count_multiply_adds(
+      small(pooler='gap', num_registers=1)) == costs.count_multiply_adds(
+          small())
+  assert costs.count_saved_activations(
+      small(pooler='gap', num_registers=1)) == costs.count_saved_activations(
+          small())
+
+
 @pytest.mark.parametrize('layout, gmacs', [
     ('B12', 16.35),
     ('B6-6', 12.67),
@@ -71,8 +98,11 @@ def test_the_class_token_alone_in_a_pooled_layer_by_hand(settings, keys):
       2 * 8 * 8 + 2 * keys * 8 + 2 * 8 * 16)
 
 
-def test_without_a_class_token_nothing_is_cut():
-  spec = small(pooler='gap')
+@pytest.mark.parametrize('settings', [
+    dict(pooler='gap'), dict(pooler='gap', class_token=True),
+    dict(pooler='token_and_mean')], ids=str)
+def test_where_more_than_the_class_token_is_read_nothing_is_cut(settings):
+  spec = small(**settings)
   assert costs.count_multiply_adds(
       spec, 10, last_layer_class_token_only=True
   ) == costs.count_multiply_adds(spec, 10)
@@ -101,6 +131,9 @@ def test_kept_activations_by_hand(settings, keys):
   second = 4 * keys * 8 + 3 * (4 * 8 + 2 * 16) + 2 * 2 * 3 * keys
   assert costs.count_saved_activations(small(**settings)) == (
       embedding + first + second)
+  assert costs.count_saved_activations(
+      small(norm_before_layers=True, **settings)) == (
+          embedding + 5 * 8 + first + second)
 
 
 def test_kept_activations_of_blocks_of_different_widths():

@@ -35,6 +35,12 @@ MODELS = {
     'uneven widths': dict(layout='B1(h64)-2(h128, m96)'),
     'mean over tokens': dict(layout='B1-1', pooler='gap'),
     'tokens': dict(layout='B1-1', pooler='none'),
+    'parts of published models': dict(
+        layout='B1-1', pooler='token_and_distillation', distillation_token=True,
+        class_token_position=False, num_registers=2, norm_before_layers=True,
+        patch_bias=False, final_norm='pooled', projection_size=8),
+    'attention-pooling head': dict(
+        layout='B1-1', pooler='map', num_registers=1),
 }
 
 

@@ -104,20 +104,23 @@ def test_layers_get_their_settings():
 
 def test_rebuilds_from_its_config():
   encoder = funnel_encoder.FunnelEncoder(
-      blocks_of('B1-1(h16, a4)', (4, 4)),
+      blocks_of('B1-1(h16, a4)', (4, 4), num_prefix_tokens=5),
       options_lib.EncoderOptions(
           pooling='max', pool_query_only=False, dropout_rate=0.1,
           attention_dropout_rate=0.2, init_stochastic_depth_rate=0.3,
           layer_scale_init_value=0.4, activation='gelu_quick',
-          norm_epsilon=1e-5, original_init=False),
+          norm_epsilon=1e-5, original_init=False, has_distillation_token=True,
+          num_registers=3, class_token_position=False, norm_before_layers=True,
+          has_final_norm=False),
       kernel_regularizer=tf_keras.regularizers.l2(1e-3))
   config = encoder.get_config()
   copy = tf_keras.layers.deserialize(tf_keras.layers.serialize(encoder))
   assert copy.get_config() == config
-  tokens = tf.random.normal([2, 17, 8])
+  # The registers are the encoder's own.
+  tokens = tf.random.normal([2, 18, 8])
   encoder(tokens)
   copy(tokens)
-  for source, target in zip(encoder.variables, copy.variables):
+  for source, target in zip(encoder.variables, copy.variables, strict=True):
     target.assign(source)
   np.testing.assert_array_equal(encoder(tokens), copy(tokens))
 

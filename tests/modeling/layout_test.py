@@ -63,6 +63,21 @@ def test_without_a_class_token_there_is_one_token_less():
     token_counts('B6(197)-6(98)', num_prefix_tokens=0)
 
 
+def test_tokens_before_the_patches_are_counted_and_never_pooled():
+  assert token_counts('B6-6', num_prefix_tokens=6) == [202, 104]
+  assert token_counts('B6(202)-6(55)', num_prefix_tokens=6) == [202, 55]
+  for num_prefix_tokens, message in (
+      (6, '197 tokens cannot be reached; there are 202 \\(14 x 14 patches and '
+       '6 tokens before them\\)'),
+      (0, 'there are 196 \\(14 x 14 patches and no tokens before them\\)')):
+    with pytest.raises(ValueError, match=message):
+      token_counts('B6(197)', num_prefix_tokens=num_prefix_tokens)
+  with pytest.raises(ValueError, match=(
+      '60 tokens cannot be reached from 196 patch tokens and 2 tokens before '
+      'them by any stride: s2 gives 100,')):
+    token_counts('B6-6(60)', num_prefix_tokens=2)
+
+
 def test_a_typed_token_count_implies_the_stride():
   assert resolve('B6(197)-6(50)')[1] == resolve('B6-6(s4)')[1]
   assert resolve('B6(197)-6(50)', pool_axes='grid')[1] == resolve(

@@ -83,6 +83,20 @@ def test_resolving_leaves_the_configuration_as_it_was():
   assert config.as_dict() == before
 
 
+@pytest.mark.parametrize('settings, has_class_token, layout', [
+    (dict(pooler='token_and_mean'), True, 'B6(197)-6(99)'),
+    (dict(pooler='gap'), False, 'B6(196)-6(98)'),
+    (dict(pooler='map', class_token=True), True, 'B6(197)-6(99)'),
+    (dict(pooler='none', num_registers=4), False, 'B6(200)-6(102)'),
+    (dict(distillation_token=True, num_registers=4), True, 'B6(202)-6(104)'),
+])
+def test_the_class_token_is_as_the_pooler_needs_it_or_as_set(
+    settings, has_class_token, layout):
+  spec = resolve(layout='B6-6', **settings)
+  assert spec.has_class_token == has_class_token
+  assert spec.layout_with_tokens == layout
+
+
 def test_a_grid_need_not_be_square():
   spec = resolve((112, 224), layout='B6-6')
   assert spec.grid == (7, 14)
@@ -98,6 +112,20 @@ def test_a_grid_need_not_be_square():
     (dict(patch_size=-16), 'patch_size is -16'),
     (dict(patch_size=300), 'smaller than a patch'),
     (dict(hidden_size=770), '770 is not divisible by 12 heads'),
+    (dict(final_norm='all'), "is 'all', but must be one of tokens, pooled, "),
+    (dict(num_registers=-1), 'num_registers is -1, but must be at least 0'),
+    (dict(class_token=False), 'class_token is false, but pooler token reads the'
+     ' class token. Leave class_token out, or set pooler=gap.'),
+    (dict(pooler='token_and_distillation'),
+     'distillation_token is false, but .* Set distillation_token=true, or p'),
+    (dict(pooler='gap', distillation_token=True),
+     'with pooler gap there is none. Set class_token=true, or distillation'),
+    (dict(pooler='none', final_norm='pooled'),
+     "final_norm is 'pooled', but pooler none pools nothing"),
+    (dict(pooler='none', projection_size=8),
+     'projection_size is 8, but pooler none leaves no features'),
+    (dict(projection_size=8, representation_size=9),
+     'projection_size is 8 and representation_size 9, but only one layer'),
 ])
 def test_what_does_not_fit_is_named(settings, message):
   with pytest.raises(ValueError, match=message):

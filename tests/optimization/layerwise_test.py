@@ -16,7 +16,12 @@ SETTINGS = 'trainer.optimizer_config.optimizer'
 
 @pytest.mark.parametrize('name, layer', [
     ('conv2d/kernel:0', 0), ('conv2d_3/bias/replica_1:0', 0),
-    ('cls/cls:0', 0), ('encoder/posembed_input/pos_embedding:0', 0),
+    ('cls/cls:0', 0), ('distillation/cls:0', 0), ('encoder/registers:0', 0),
+    ('encoder/registers/replica_1:0', 0),
+    ('encoder/norm_before_layers/gamma:0', 0),
+    ('attention_pooling/probe:0', 4), ('pooled_norm/gamma:0', 4),
+    ('projection/kernel:0', 4),
+    ('encoder/posembed_input/pos_embedding:0', 0),
     ('encoder/layer_1/intermediate/kernel:0', 1),
     ('encoder/layer_3/self_attention/query/kernel:0', 3),
     ('encoder/projection_before_layer_2/kernel:0', 2),

@@ -37,6 +37,12 @@ VARIANTS = {
         'task.model.backbone.funnel_vit.transformer.dropout_rate=0.1,'
         'task.model.backbone.funnel_vit.transformer.attention_dropout_rate=0.1,'
         'task.model.backbone.funnel_vit.init_stochastic_depth_rate=0.1'),
+    'B1-1, published parts': ','.join(
+        f'task.model.backbone.funnel_vit.{setting}' for setting in (
+            'pooler=map', 'class_token=true', 'distillation_token=true',
+            'num_registers=4', 'class_token_position=false', 'patch_bias=false',
+            'norm_before_layers=true', 'final_norm=pooled',
+            'representation_size=0', 'projection_size=32')),
     'B1-1, mixed': (
         'task.train_data.mixup_and_cutmix.mixup_alpha=0.8,'
         'task.losses.one_hot=false,task.losses.soft_labels=true'),
