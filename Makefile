@@ -14,6 +14,8 @@
 # make soak         interrupt a training KILLS and TERMS times at moments that
 #                   SEED decides, compare its end with an undisturbed one;
 #                   WORKERS=2: of two processes
+# make parity       compare imported models with transformers and timm, in an
+#                   environment of its own with PyTorch, at PARITY_SIZES
 # make benchmark    time the conversion of PHOTOGRAPHS, a folder of JPEG files
 # make lock         resolve the dependencies anew
 #
@@ -32,6 +34,12 @@ BIN := $(VENV)/bin
 LOCK := requirements/lock.txt
 INSTALLED := $(VENV)/.installed
 
+# transformers and timm on PyTorch; nothing of this project is installed there.
+PARITY_VENV ?= .venv-parity
+PARITY_LOCK := requirements/parity.txt
+PARITY_INSTALLED := $(PARITY_VENV)/.installed
+PARITY_SIZES ?= tiny base
+
 # A Python for tensorflow-addons; empty looks for one.
 ADDONS_PYTHON ?=
 ADDONS_VENV ?= .venv-addons
@@ -41,7 +49,8 @@ ADDONS_INSTALLED := $(ADDONS_VENV)/.installed
 FIND_PYTHON := $(PYTHON) requirements/find_python.py $(ADDONS_PYTHON)
 
 .PHONY: setup quickstart test test-cpus structure proofs soak benchmark lint figures tables \
-  gallery image-kinds scaling lock clean addons addons-python test-addons addons-table lock-addons
+  gallery image-kinds scaling lock clean addons addons-python test-addons addons-table lock-addons \
+  parity golden
 .DELETE_ON_ERROR:
 
 setup: $(INSTALLED)
@@ -104,6 +113,31 @@ soak: $(INSTALLED)
 	$(BIN)/python tests/soak.py --kills=$(or $(KILLS),25) \
 	  --terms=$(or $(TERMS),25) --seed=$(or $(SEED),1) \
 	  --workers=$(or $(WORKERS),1)
+
+$(PARITY_INSTALLED): $(PARITY_LOCK)
+	$(PYTHON) -m venv $(PARITY_VENV)
+	$(PARITY_VENV)/bin/python -m pip install --quiet --requirement $(PARITY_LOCK)
+	@touch $@
+
+PHOTOGRAPHS_OF_SKLEARN = $$($(BIN)/python -c "import importlib.resources; \
+  folder = importlib.resources.files('sklearn.datasets.images'); \
+  print(folder / 'china.jpg', folder / 'flower.jpg')")
+WRITE_MODELS := $(PARITY_VENV)/bin/python tests/write_golden_models.py
+
+# One size at a time: at base size the models are 10 GB.
+parity: $(PARITY_INSTALLED) $(INSTALLED)
+	@set -e; for size in $(PARITY_SIZES); do \
+	  rm -rf build/parity; \
+	  $(WRITE_MODELS) --size=$$size --output=build/parity \
+	    --photographs $(PHOTOGRAPHS_OF_SKLEARN); \
+	  PARITY_DIR=build/parity $(BIN)/python -m pytest -m '' \
+	    tests/pretrained/published_test.py; \
+	done; rm -rf build/parity
+
+# The models that the tests keep.
+golden: $(PARITY_INSTALLED) $(INSTALLED)
+	$(WRITE_MODELS) --size=tiny --output=tests/pretrained/golden \
+	  --photographs $(PHOTOGRAPHS_OF_SKLEARN)
 
 benchmark: $(INSTALLED)
 	$(BIN)/python -m data_prep.benchmark_conversion --input=$(PHOTOGRAPHS)

@@ -51,14 +51,17 @@ EXTRAS_REQUIRE = {
     'gpu': ['tensorflow[and-cuda]>=2.15,<2.21'],
     'litert': ['ai-edge-litert>=1.0'],
     'onnx': ['onnx>=1.16', 'onnxruntime>=1.17', 'tf2onnx>=1.16'],
+    # Published ViTs: their files, and the hub that has them.
+    'pretrained': ['huggingface_hub>=1.0', 'safetensors>=0.4.3'],
     'dev': [
-        'ai-edge-litert>=1.0', 'apache-beam>=2.60', 'hypothesis>=6.80',
+        'ai-edge-litert>=1.0', 'apache-beam>=2.60', 'huggingface_hub>=1.0',
+        'hypothesis>=6.80',
         # TFDS 4.9 imports it to build a data set, but does not ask for it.
         'importlib-resources>=5.0',
         'onnx>=1.16', 'onnxruntime>=1.17', 'tf2onnx>=1.16',
         # Opens the report of a comparison in a browser.
         'playwright>=1.40',
-        'pytest>=7.4', 'pytest-xdist>=3.5', 'ruff>=0.6'],
+        'pytest>=7.4', 'pytest-xdist>=3.5', 'ruff>=0.6', 'safetensors>=0.4.3'],
 }
 
 setuptools.setup(
@@ -80,6 +83,7 @@ setuptools.setup(
         'data_prep': ['*.txt'],
         'official_ext.tasks': ['*.tsv'],
         'official_ext.analysis': ['*.html'],
+        'official_ext.pretrained': ['*.tsv'],
         'official_ext.experiments': ['*.yaml', '**/*.yaml'],
     },
     include_package_data=False,

@@ -115,6 +115,15 @@ ORDER = {
         'activation_maximization', 'compare', 'disagreement', 'footprints',
         'rollout', 'saliency', 'salient_area', 'training_curves',
     ],
+    'official_ext.pretrained': [
+        # Files, and what moves between them and us.
+        'arrays', 'safetensors_files', 'npz_files', 'weight_files',
+        'conversions', 'key_map', 'architecture', 'config_settings',
+        # What each library has.
+        'torch_names', 'hugging_face_names', 'hugging_face_images',
+        'hugging_face', 'timm_models', 'jax_names', 'garden_models',
+        'published', 'hub', 'find_source',
+    ],
 }
 MAX_LINES = 400
 

@@ -41,6 +41,15 @@ THROUGH = {
     'params/without_effect_test.py': [
         f'official_ext.params.unread.{name}' for name in (
             'data', 'optimization', 'reasons', 'task', 'trainer')],
+    'pretrained/hub_test.py': ['official_ext.pretrained.find_source'],
+    'pretrained/published_test.py': [
+        f'official_ext.pretrained.{name}' for name in (
+            'architecture', 'config_settings', 'conversions', 'hugging_face',
+            'hugging_face_images', 'hugging_face_names', 'key_map',
+            'timm_models', 'torch_names')],
+    'pretrained/weight_files_test.py': [
+        f'official_ext.pretrained.{name}' for name in (
+            'arrays', 'npz_files', 'safetensors_files')],
     'serving/formats/write_test.py': [
         'official_ext.serving.formats.names',
         'official_ext.serving.formats.single_file',

@@ -1,0 +1,1 @@
+"""Published Vision Transformers in, and ours out again."""

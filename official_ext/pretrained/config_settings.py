@@ -1,0 +1,140 @@
+"""What a config.json that stands beside weights says, with checked types."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+import math
+from typing import Any
+
+from official_ext.command_line import errors
+
+# Larger than any model's sizes, and small enough to compute with.
+_MAX_SIZE = 1 << 20
+
+
+class ConfigSettings:
+  """The settings of one JSON object.
+
+  Attributes:
+    path: of the file, for messages.
+    values: the object.
+  """
+
+  def __init__(self, path: str, values: Mapping[str, Any],
+               defaults: Mapping[str, Any] | None = None):
+    """Initialises the settings.
+
+    Args:
+      path: of the file.
+      values: the object.
+      defaults: what the library takes where a setting is left out.
+    """
+    self.path = path
+    self.values = values
+    self._defaults = defaults or {}
+
+  def get(self, name: str) -> Any:
+    """Returns a setting as it is; None if there is none."""
+    value = self.values.get(name)
+    return self._defaults.get(name) if value is None else value
+
+  def part(self, name: str, defaults: Mapping[str, Any] | None = None
+           ) -> ConfigSettings:
+    """Returns the settings below one; none if it is left out."""
+    value = self.values.get(name)
+    if value is not None and not isinstance(value, dict):
+      raise self._wrong(name, 'an object')
+    return ConfigSettings(self.path, value or {}, defaults)
+
+  def integer(self, name: str, smallest: int = 1) -> int:
+    """Returns a whole number.
+
+    Args:
+      name: of the setting.
+      smallest: that it may be.
+
+    Returns:
+      The number.
+
+    Raises:
+      errors.UserError: if it is none, or not in the file.
+    """
+    value = self.get(name)
+    if isinstance(value, bool) or not isinstance(value, int) or not (
+        smallest <= value <= _MAX_SIZE):
+      raise self._wrong(name, f'a whole number from {smallest}')
+    return value
+
+  def number(self, name: str) -> float:
+    """Returns a number above 0, or says what is wrong with it."""
+    value = self.get(name)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not (
+        math.isfinite(value) and value > 0):
+      raise self._wrong(name, 'a number above 0')
+    return float(value)
+
+  def numbers(self, name: str, count: int) -> tuple[float, ...]:
+    """Returns so many numbers, or says what is wrong with them."""
+    value = self.get(name)
+    if not isinstance(value, Sequence) or len(value) != count or not all(
+        isinstance(item, (int, float)) and math.isfinite(item)
+        for item in value):
+      raise self._wrong(name, f'{count} numbers')
+    return tuple(float(item) for item in value)
+
+  def text(self, name: str) -> str:
+    """Returns a text, or says what is wrong with it."""
+    value = self.get(name)
+    if not isinstance(value, str):
+      raise self._wrong(name, 'a text')
+    return value
+
+  def sides(self, name: str) -> tuple[int, int]:
+    """Returns (height, width) of what is one side or both, px."""
+    value = self.get(name)
+    sides = value if isinstance(value, list) else [value, value]
+    if len(sides) != 2 or not all(
+        isinstance(side, int) and not isinstance(side, bool) and
+        1 <= side <= _MAX_SIZE for side in sides):
+      raise self._wrong(name, 'one side in px, or height and width')
+    return tuple(sides)
+
+  def must_be(self, name: str, wanted: Any, why: str) -> None:
+    """Refuses a model whose setting is another.
+
+    Args:
+      name: of the setting.
+      wanted: the only value that is taken.
+      why: a model with another is not taken.
+
+    Raises:
+      errors.UserError: if it is another.
+    """
+    value = self.get(name)
+    if value != wanted:
+      raise errors.UserError(
+          f'{self.path}: {name} is {value!r}, but only {wanted!r} is taken: '
+          f'{why}.')
+
+  def agrees(self, name: str, said: Any, found: Any) -> None:
+    """Refuses weights that are not what the config says.
+
+    Args:
+      name: of the setting.
+      said: its value.
+      found: what the weights are.
+
+    Raises:
+      errors.UserError: if the two differ.
+    """
+    if said != found:
+      raise errors.UserError(
+          f'{self.path} says {name}={said}, but the weights beside it have '
+          f'{found}. Get config and weights of one model.')
+
+  def _wrong(self, name: str, expected: str) -> errors.UserError:
+    value = self.get(name)
+    found = ('is missing' if value is None else f'is {value!r}'[:80])
+    return errors.UserError(
+        f'{self.path}: {name} {found}, but must be {expected}. Get the file '
+        'anew.')

@@ -1,0 +1,135 @@
+"""A published model as a source of weights, whatever it was saved by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+import functools
+import os
+import re
+
+import numpy as np
+
+from official_ext.checkpoints import sources
+from official_ext.command_line import errors
+from official_ext.pretrained import architecture
+from official_ext.pretrained import arrays
+from official_ext.pretrained import hugging_face
+from official_ext.pretrained import hugging_face_images
+from official_ext.pretrained import jax_names
+from official_ext.pretrained import key_map
+from official_ext.pretrained import npz_files
+from official_ext.pretrained import timm_models
+from official_ext.pretrained import weight_files
+
+CONFIG_FILE = 'config.json'
+_MODEL_CARD = 'README.md'
+_LICENSE = re.compile(r'^license:\s*(\S.*?)\s*$', re.MULTILINE)
+_MAX_LISTED = 6
+
+
+class PublishedSource(sources.Source):
+  """The weights of a published model under our names.
+
+  Attributes:
+    model: what the model is.
+    left_out: the arrays of the file that are not taken, with the reasons.
+  """
+
+  def __init__(self, found: arrays.Arrays, model: architecture.Architecture,
+               entries: Sequence[key_map.Entry], left_out: Mapping[str, str]):
+    """Accounts for every array.
+
+    Args:
+      found: the arrays of the file.
+      model: what the model is.
+      entries: where every variable is.
+      left_out: why arrays are not taken, by name.
+
+    Raises:
+      errors.UserError: if an array is missing, or has no place.
+    """
+    self.path = found.path
+    self.description = {'grid': list(model.grid)}
+    self.model = model
+    self.left_out = dict(left_out)
+    self._found = found
+    self._entries = {entry.ours: entry for entry in entries}
+    wanted = {place.name for entry in entries for place in entry.places}
+    self.left_out = {name: reason for name, reason in left_out.items()
+                     if name not in wanted}
+    missing = sorted(wanted - set(found.stored))
+    extra = sorted(set(found.stored) - wanted - set(self.left_out))
+    problems = [f'{what} {_listed(names)}' for what, names in (
+        ('it lacks', missing), ('nothing is known of', extra)) if names]
+    if problems:
+      raise errors.UserError(
+          f'{found.path} is not what its config says, a {model.kind} of '
+          f'{model.num_layers} layers: {"; ".join(problems)}. Get config and '
+          'weights of one model.')
+
+  @functools.cached_property
+  def shapes(self) -> Mapping[str, tuple[int, ...]]:
+    return {name: entry.shape(self._found)
+            for name, entry in self._entries.items()}
+
+  def read(self, name: str) -> np.ndarray:
+    return self._entries[name].read(self._found)
+
+  def origin(self, name: str) -> str:
+    return self._entries[name].origin
+
+
+def read(path: str) -> PublishedSource:
+  """Reads what a file of weights and the config beside it are.
+
+  Args:
+    path: of the file, or a folder that holds it.
+
+  Returns:
+    The source; no weights are read yet.
+
+  Raises:
+    errors.UserError: if it is no model that a Funnel-ViT can be.
+  """
+  path = weight_files.find(path)
+  found = weight_files.read(path)
+  if isinstance(found, npz_files.NpzFile):
+    return PublishedSource(found, *jax_names.read(found))
+  folder = os.path.dirname(path)
+  config_path = os.path.join(folder, CONFIG_FILE)
+  if not os.path.isfile(config_path):
+    raise errors.UserError(
+        f'{config_path} is missing, and without it nobody knows the heads, the '
+        'GELU and the epsilon of these weights. Get it from where they are '
+        'from.')
+  config = arrays.read_json(config_path)
+  license_name = _license(folder)
+  if isinstance(config.get('architecture'), str):
+    return PublishedSource(found, *timm_models.read(
+        found, config_path, config, license_name))
+  if 'model_type' in config:
+    return PublishedSource(found, *hugging_face.read(
+        found, config_path, config,
+        os.path.join(folder, hugging_face_images.FILE), license_name))
+  raise errors.UserError(
+      f"{config_path} has neither Hugging Face's model_type nor timm's "
+      'architecture, so it is not known what these weights are of. Get it from '
+      'where they are from.')
+
+
+def _license(folder: str) -> str:
+  """Reads the license that a model card names; empty if there is none."""
+  path = os.path.join(folder, _MODEL_CARD)
+  if not os.path.isfile(path):
+    return ''
+  with open(path, encoding='utf-8', errors='replace') as file:
+    match = _LICENSE.search(file.read())
+  return match[1] if match else ''
+
+
+def _listed(names: Sequence[str]) -> str:
+  """Lists the first of some names."""
+  listed = ', '.join(names[:_MAX_LISTED])
+  if len(names) > _MAX_LISTED:
+    listed += f' and {len(names) - _MAX_LISTED} more'
+  return listed
