@@ -73,7 +73,7 @@ class PixelServer:
     """
     logits = self._loaded.signatures[names.DEFAULT_SIGNATURE](
         image_bytes=tf.constant([encoded]))[names.LOGITS].numpy()
-    return normalization.denormalize(logits.reshape(_SIDE, _SIDE, 3))
+    return normalization.IMAGENET.denormalize(logits.reshape(_SIDE, _SIDE, 3))
 
   def predicted(self, encoded: bytes) -> float:
     """Returns the largest probability that `predict` prints.
@@ -138,7 +138,7 @@ def _served(kind: image_kinds.Kind, server: PixelServer) -> str:
   check_seen(kind, 'serving', pixels)
   # The softmax of the logits, which are normalised pixels.
   largest = tf.nn.softmax(
-      normalization.normalize(pixels).numpy().reshape(-1)).numpy().max()
+      normalization.IMAGENET.normalize(pixels).numpy().reshape(-1)).numpy().max()
   if not np.isclose(server.predicted(kind.data), largest, rtol=1e-3):
     raise ValueError(f'{kind.name}: predict answers otherwise than the server.')
   return 'the same pixels'

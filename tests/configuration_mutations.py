@@ -132,7 +132,8 @@ def _misspelt_value(generator, fields):
   one = generator.choice([
       one for one in _values(fields) if isinstance(one.value, str) and
       one.name in ('type', 'activation', 'kernel_initializer', 'dtype',
-                   'tf_resize_method', 'file_type', 'pooling', 'pooler',
+                   'tf_resize_method', 'resize_mode', 'file_type', 'pooling',
+                   'pooler',
                    'model_name', 'distribution_strategy', 'stem_type',
                    'init_checkpoint_modules', 'best_checkpoint_metric_comp')])
   return _as_either(generator, 'misspelt value', one.path,

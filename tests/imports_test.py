@@ -31,7 +31,7 @@ ORDER = {
         'decay_patterns', 'moving_average',
     ],
     'official_ext.configs': [
-        'backbones', 'image_classification',
+        'backbones', 'preprocessing', 'image_classification',
     ],
     'official_ext.modeling': [
         'layout', 'gelu', 'specs', 'costs', 'token_ops', 'token_windows',
@@ -56,16 +56,17 @@ ORDER = {
     ],
     'official_ext.checkpoints': [
         'integrity', 'choose', 'tidy', 'object_graph', 'variable_names',
-        'position_embedding', 'metadata', 'sources', 'model_kind', 'describe',
-        'verify', 'restore', 'resume',
+        'position_embedding', 'preprocessing', 'metadata', 'sources',
+        'model_kind', 'describe', 'verify', 'restore', 'resume',
     ],
     'official_ext.tasks': [
         'class_names', 'image_parts', 'image_header', 'image_files',
-        'exif_orientation', 'label_mapping', 'normalization', 'accumulation',
+        'exif_orientation', 'label_mapping', 'normalization', 'resizing',
+        'image_parser', 'accumulation',
         'ranking', 'exact_evaluation', 'stateless_random', 'shard_counts',
         'record_counts', 'record_order', 'training_records', 'parsing',
-        'preflight', 'bad_records', 'corrupt_records', 'protocol',
-        'image_classification',
+        'preflight', 'bad_records', 'label_offset', 'corrupt_records',
+        'protocol', 'image_classification',
     ],
     'official_ext.registry_imports': [],
     'official_ext.trained': [

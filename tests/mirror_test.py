@@ -33,8 +33,8 @@ THROUGH = {
     'data_prep/sources_test.py': ['data_prep.image_index'],
     'layouts/plan_test.py': ['official_ext.layouts.model_flags'],
     'params/experiment_test.py': [
-        'official_ext.configs.backbones', 'official_ext.params.derive',
-        'official_ext.params.overrides'],
+        'official_ext.configs.backbones', 'official_ext.configs.preprocessing',
+        'official_ext.params.derive', 'official_ext.params.overrides'],
     'params/fields/table_test.py': [
         f'official_ext.params.fields.{name}' for name in (
             'backbones', 'optimization', 'rules', 'task', 'trainer')],
@@ -56,7 +56,8 @@ THROUGH = {
         'official_ext.serving.formats.weights_tree',
         'official_ext.serving.runtimes.runners'],
     'tasks/image_classification_test.py': [
-        'official_ext.tasks.parsing', 'official_ext.tasks.protocol'],
+        'official_ext.tasks.label_offset', 'official_ext.tasks.parsing',
+        'official_ext.tasks.protocol'],
     'training/progress_test.py': ['official_ext.training.memory'],
     'training/session_test.py': [
         'official_ext.training.checks', 'official_ext.training.event_tags',
@@ -72,7 +73,7 @@ TOGETHER = {
     'modeling/fast_path_test.py', 'modeling/published_parts_test.py',
     'modeling/trace_test.py',
     'params/configuration_fuzz_test.py',
-    'params/every_setting_test.py',
+    'params/every_setting_test.py', 'published_preprocessing_test.py',
     'scripts/tpu_vm_test.py', 'serving/formats/refused_requests_test.py',
     'soak_test.py', 'tasks/tpu_step_test.py',
     'tasks/train_step_test.py',

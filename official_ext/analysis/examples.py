@@ -20,6 +20,7 @@ from official_ext.tasks import class_names as class_names_lib
 from official_ext.tasks import exif_orientation
 from official_ext.tasks import image_files
 from official_ext.tasks import image_header
+from official_ext.tasks import image_parser
 from official_ext.tasks import label_mapping
 from official_ext.tasks import parsing
 from official_ext.trained import validation_data
@@ -107,7 +108,7 @@ def prepare(examples: Sequence[Example],
     try:
       image = (_decode_file(example.encoded, orientations)
                if example.is_file else example.encoded)
-      images.append(parsing.evaluation_image(
+      images.append(image_parser.evaluation_image(
           parser, dict(zip(keys, (image, 0)))).numpy())
     except (tf.errors.InvalidArgumentError, ValueError) as error:
       raise ValueError(

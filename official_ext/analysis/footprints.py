@@ -51,7 +51,8 @@ def main(argv: Sequence[str]) -> None:
           model.name, attention_rollout.traceable(model).spec)]
       if _IMAGE.value:
         examples = examples_lib.read([_IMAGE.value], 1, model)
-        image, = pixels.displayable(examples_lib.prepare(examples, model))
+        image, = pixels.displayable(
+            examples_lib.prepare(examples, model), model.normalization)
     else:
       side_px = _IMAGE_SIZE.value or 224
       rows, notes = footprints_figure.rows_of_layout(

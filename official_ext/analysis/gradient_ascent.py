@@ -24,6 +24,7 @@ from official_ext.analysis import figures
 from official_ext.analysis import models as models_lib
 from official_ext.analysis import pixels
 from official_ext.analysis import saliency_maps
+from official_ext.tasks import normalization as normalization_lib
 
 # Images are RGB values from 0, black, to 1, white.
 _GREY = 0.5
@@ -62,7 +63,9 @@ class Settings:
 
 def maximize(logits_fn: saliency_maps.LogitsFn, image_size: Sequence[int],
               classes: Sequence[int], settings: Settings,
-              on_step: Callable[[], None] = lambda: None) -> np.ndarray:
+              on_step: Callable[[], None] = lambda: None,
+              normalization: normalization_lib.Normalization = (
+                  normalization_lib.IMAGENET)) -> np.ndarray:
   """Lets an image climb for each class.
 
   Args:
@@ -71,6 +74,7 @@ def maximize(logits_fn: saliency_maps.LogitsFn, image_size: Sequence[int],
     classes: N of them.
     settings: how.
     on_step: called after every step.
+    normalization: what the images of `logits_fn` are normalised with.
 
   Returns:
     RGB values from 0 to 1, float32 [N, H, W, 3].
@@ -82,7 +86,8 @@ def maximize(logits_fn: saliency_maps.LogitsFn, image_size: Sequence[int],
   targets = tf.constant(classes, tf.int32)
   gradient = tf.function(
       lambda images: saliency_maps.gradient(
-          lambda rgb: logits_fn(pixels.normalize(rgb)), images, targets))
+          lambda rgb: logits_fn(pixels.normalize(rgb, normalization)), images,
+          targets))
   jitter = settings.jitter
   if jitter is None:
     jitter = min(image_size) // _JITTER_PART
@@ -124,9 +129,10 @@ def draw(models: Sequence[models_lib.NamedModel], classes: Sequence[int],
   with tqdm.tqdm(total=settings.steps * len(models), unit='step',
                  disable=None) as bar:
     found = [maximize(model.logits, model.image_size, classes, settings,
-                      bar.update) for model in models]
+                      bar.update, model.normalization) for model in models]
   for model, images, cells in zip(models, found, axes):
-    probabilities = models_lib.softmax(model.logits(pixels.normalize(images)))
+    probabilities = models_lib.softmax(model.logits(
+        pixels.normalize(images, model.normalization)))
     for index, cell in enumerate(cells):
       cell.imshow(images[index])
       name = figures.shorten(names[classes[index]])

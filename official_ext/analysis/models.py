@@ -14,6 +14,7 @@ from official_ext.checkpoints import object_graph
 from official_ext.modeling import specs
 from official_ext.params import experiment
 from official_ext.tasks import class_names
+from official_ext.tasks import normalization as normalization_lib
 from official_ext.trained import trained_model
 
 
@@ -34,6 +35,11 @@ class NamedModel:
   def image_size(self) -> tuple[int, int]:
     """Height and width of its images, px."""
     return tuple(self.trained.params.task.model.input_size[:2])
+
+  @property
+  def normalization(self) -> normalization_lib.Normalization:
+    """What its images were normalised with."""
+    return normalization_lib.of_task(self.trained.params.task)
 
   def logits(self, images: tf.Tensor) -> tf.Tensor:
     """Returns the logits, float32 [B, C], of images as models take them."""

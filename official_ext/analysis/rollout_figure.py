@@ -64,7 +64,7 @@ def make_row(model: models_lib.NamedModel,
   maps = attention_rollout.patch_map(
       attention_rollout.rollout(backbone, images, residual), backbone.spec)
   return Row(
-      model.name, pixels.displayable(images),
+      model.name, pixels.displayable(images, model.normalization),
       maps / maps.mean(axis=(1, 2), keepdims=True), backbone.spec.patch_size,
       predictions)
 

@@ -61,10 +61,12 @@ def draw(models: Sequence[models_lib.NamedModel],
   class_names = models[0].class_names
   prepared = [examples_lib.prepare(examples, model) for model in models]
   rows = [_explain(model, images, labels if target == command.LABEL else (),
-                   saliency_maps.Saliency(model.logits, method, seed))
+                   saliency_maps.Saliency(
+                       model.logits, method, seed, model.normalization))
           for model, images in zip(models, prepared)]
   figure, axes = figures.grid_below_images(
-      pixels.displayable(prepared[0]), labels, class_names,
+      pixels.displayable(prepared[0], models[0].normalization), labels,
+      class_names,
       [row.name for row in rows])
   figure.suptitle(f'saliency of the {target}: {method.replace("_", " ")}',
                   fontsize=9, color='0.3')

@@ -24,6 +24,7 @@ import tensorflow as tf
 from official_ext.analysis import command
 from official_ext.analysis import pixels
 from official_ext.command_line import errors
+from official_ext.tasks import normalization as normalization_lib
 
 # As in the paper of SmoothGrad: the noise is a fraction of the image's range.
 _NOISE = 0.15
@@ -38,13 +39,15 @@ class Saliency:
   """Computes the saliency maps of one model."""
 
   def __init__(self, logits_fn: LogitsFn, method: str = 'gradient',
-               seed: int = 0):
+               seed: int = 0, normalization: normalization_lib.Normalization = (
+                   normalization_lib.IMAGENET)):
     """Initialises the method.
 
     Args:
       logits_fn: from normalised images [B, H, W, 3] to logits [B, C].
       method: one of `command.SALIENCY_METHODS`.
       seed: of the noise of `smoothgrad`.
+      normalization: what the images are normalised with.
 
     Raises:
       ValueError: if there is no such method.
@@ -56,6 +59,7 @@ class Saliency:
         reduce_retracing=True)
     self._method = method
     self._seed = seed
+    self._normalization = normalization
 
   def __call__(self, images: np.ndarray, classes: np.ndarray) -> np.ndarray:
     """Computes the maps of some images.
@@ -80,7 +84,8 @@ class Saliency:
       return self._gradient(images, classes).numpy()
     if self._method == 'smoothgrad':
       return self._mean(self._noisy(images), _NUM_NOISY, classes)
-    black = pixels.normalize(np.zeros_like(images)).numpy()
+    black = pixels.normalize(
+        np.zeros_like(images), self._normalization).numpy()
     # The middles of the parts of the way: of second order in their length.
     points = ((images - black) * ((index + 0.5) / _NUM_POINTS) + black
               for index in range(_NUM_POINTS))

@@ -76,8 +76,8 @@ def salient_areas(models: Sequence[models_lib.NamedModel], pattern: str | None,
   Raises:
     ValueError: as `batches`; or if a model has no saliency at all.
   """
-  maps = [saliency_maps.Saliency(model.logits, method, seed)
-          for model in models]
+  maps = [saliency_maps.Saliency(
+      model.logits, method, seed, model.normalization) for model in models]
   areas = []
   for group in batches(models, pattern, num_images):
     by_model = []

@@ -17,6 +17,7 @@ import tf_keras
 
 import official_ext
 from official_ext.checkpoints import object_graph
+from official_ext.checkpoints import preprocessing
 from official_ext.modeling import specs
 
 # The name of the metadata in tf.train.Checkpoint, and its key in the file.
@@ -87,8 +88,9 @@ def describe(params: cfg.ExperimentConfig,
       `protocol.Task.describe_data` returns it.
 
   Returns:
-    Values that JSON can hold: architecture, input size, versions, and the data
-    under `DATA_KEY`, if anything is known of them.
+    Values that JSON can hold: architecture, input size, how images are
+    prepared, versions, and the data under `DATA_KEY`, if anything is known of
+    them.
   """
   model = params.task.model
   described = {
@@ -96,6 +98,7 @@ def describe(params: cfg.ExperimentConfig,
       'backbone': model.backbone.type,
       'num_classes': model.num_classes,
       'input_size': list(model.input_size),
+      preprocessing.KEY: preprocessing.describe(params.task),
       'versions': {
           'funnel_vit': official_ext.__version__,
           'tensorflow': tf.__version__,
@@ -207,6 +210,21 @@ def check_same_architecture(
         f'{"; ".join(differences)}. Choose another --model_dir, or the '
         'configuration that the checkpoint was trained with (params.yaml '
         'beside it).')
+
+
+def check_same_preprocessing(
+    checkpoint: str, params: cfg.ExperimentConfig) -> None:
+  """Refuses to give a model other images than it was trained on.
+
+  Args:
+    checkpoint: prefix of the checkpoint; of an earlier version nothing is
+      compared.
+    params: the configuration to use it with.
+
+  Raises:
+    ValueError: if they are normalised otherwise, naming what to set.
+  """
+  preprocessing.check_same(read(checkpoint) or {}, params.task, checkpoint)
 
 
 def check_same_variables(checkpoint: str, model: tf_keras.Model) -> None:

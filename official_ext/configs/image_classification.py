@@ -17,6 +17,7 @@ from official.vision.configs import common
 from official.vision.configs import image_classification
 
 from official_ext.configs import backbones
+from official_ext.configs import preprocessing
 from official_ext.optimization import addons
 from official_ext.optimization import layerwise
 
@@ -47,8 +48,8 @@ EXPERIMENTS: list[str] = []
 
 
 @dataclasses.dataclass
-class DataConfig(image_classification.DataConfig):
-  """Model Garden's input settings, and what the steps are derived from.
+class DataConfig(preprocessing.DataConfig):
+  """Settings of the input, and what the steps are derived from.
 
   Attributes:
     num_examples: images in the data set.

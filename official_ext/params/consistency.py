@@ -26,6 +26,8 @@ from official_ext.params.fields import task as task_fields
 _OPTIMIZATION = 'trainer.optimizer_config'
 # A learning rate of Model Garden counts its steps in 32 bits.
 _MAX_STEPS = int(np.iinfo(np.int32).max)
+# The methods to resize by that TensorFlow has no antialiasing for.
+_ALIASED = ('nearest', 'area')
 # As Model Garden hands them to TensorFlow.
 _REDUCTIONS = {'mirrored': ('nccl', 'hierarchical_copy'),
                'multi_worker_mirrored': ('ring', 'nccl')}
@@ -111,6 +113,11 @@ def _check_augmentation(
       raise ValueError(
           f"{where}.tfds_as_supervised is true, but Model Garden's decoders "
           'read images and labels by name. Leave it out.')
+    if data.resize_antialias and data.tf_resize_method in _ALIASED:
+      raise ValueError(
+          f'{where}.resize_antialias is true, but tf_resize_method '
+          f"'{data.tf_resize_method}' takes pixels as they are. Set it to "
+          'bilinear or bicubic, or resize_antialias=false.')
     erasing = data.random_erasing
     if erasing and erasing.min_area > erasing.max_area:
       raise ValueError(

@@ -6,17 +6,21 @@ input paths from one setting each.
 
 from __future__ import annotations
 
+import copy
+
 from absl import logging
 from official.core import config_definitions as cfg
 from official.modeling import hyperparams
 
 from official_ext.command_line import paths
 from official_ext.configs import image_classification
+from official_ext.configs import preprocessing
 from official_ext.modeling import specs
 from official_ext.optimization import addons
 from official_ext.optimization import layerwise
 from official_ext.optimization import runnable
 from official_ext.params import input_files
+from official_ext.params.fields import rules
 
 # What the schedules call the step that their decay ends at.
 _DECAY_STEPS = ('decay_steps', 'total_decay_steps')
@@ -50,6 +54,7 @@ def resolve(params: cfg.ExperimentConfig) -> None:
   _check_validation_data(params.task.validation_data)
   _check_data_service(params.task.train_data, params.trainer.seed)
   _resolve_data(params.task, _data_seed(params))
+  _resolve_preprocessing(params.task)
   _resolve_steps(params.trainer, params.task.train_data)
   _resolve_layer_decay(params)
 
@@ -179,6 +184,28 @@ def _resolve_data(task: image_classification.ImageClassificationTask,
           task.model.num_classes == image_classification.IMAGENET_NUM_CLASSES)
     if data.seed is None:
       data.seed = seed
+
+
+def _resolve_preprocessing(
+    task: image_classification.ImageClassificationTask) -> None:
+  """Derives how images are prepared, in evaluation as in training."""
+  trained = task.train_data
+  for name, default in (
+      ('mean_rgb', list(preprocessing.MEAN_RGB)),
+      ('stddev_rgb', list(preprocessing.STDDEV_RGB)),
+      ('resize_antialias', False)):
+    if getattr(trained, name) is None:
+      setattr(trained, name, default)
+    if getattr(task.validation_data, name) is None:
+      setattr(task.validation_data, name, copy.copy(getattr(trained, name)))
+  for name in ('mean_rgb', 'stddev_rgb'):
+    of_both = [list(getattr(data, name))
+               for data in (trained, task.validation_data)]
+    if of_both[0] != of_both[1]:
+      raise ValueError(
+          f'task.validation_data.{name} is {rules.show(of_both[1])}, but '
+          f'task.train_data.{name} is {rules.show(of_both[0])}: a model is '
+          'evaluated as it is trained. Set that of train_data alone.')
 
 
 def _resolve_steps(trainer: image_classification.TrainerConfig,

@@ -94,6 +94,7 @@ def compare(trained: trained_model.TrainedModel,
   Raises:
     ValueError: if an export refuses an image.
   """
+  normalized = normalization.of_task(trained.params.task)
   classify = tf.function(
       lambda images: trained.model(images, training=False),
       reduce_retracing=True)
@@ -102,7 +103,7 @@ def compare(trained: trained_model.TrainedModel,
   for batch in batches:
     expected = tf.cast(classify(batch.images), tf.float32).numpy()
     checkpoint.accuracy.add(expected, batch.labels, None)
-    resized = normalization.denormalize(batch.images)
+    resized = normalized.denormalize(batch.images)
     for row in exports:
       if row.runner.takes_bytes:
         logits = _answer(row, batch.encoded)
@@ -155,15 +156,17 @@ def cause_of_difference(rows: list[Row]) -> str:
 
 
 def time_calls(rows: list[Row], example: validation_data.Batch,
-               batch_sizes: list[int]) -> None:
+               batch_sizes: list[int],
+               normalized: normalization.Normalization) -> None:
   """Times the exports, each at every batch size, and adds it to the rows.
 
   Args:
     rows: those of exports.
     example: images to repeat.
     batch_sizes: images in a call.
+    normalized: what the images are normalised with.
   """
-  resized = normalization.denormalize(example.images)
+  resized = normalized.denormalize(example.images)
   for row in rows:
     images = example.encoded if row.runner.takes_bytes else resized
     for batch_size in batch_sizes:

@@ -47,6 +47,7 @@ def main(argv: Sequence[str]) -> None:
   # pylint: disable=g-import-not-at-top
   from official_ext.serving import comparison
   from official_ext.serving.runtimes import loading
+  from official_ext.tasks import normalization
   from official_ext.trained import trained_model
   from official_ext.trained import validation_data
   # pylint: enable=g-import-not-at-top
@@ -66,7 +67,9 @@ def main(argv: Sequence[str]) -> None:
     first = next(batches)
     rows = comparison.compare(
         trained, runners, itertools.chain([first], batches))
-    comparison.time_calls(rows[1:], first, _BATCH_SIZES.value)
+    comparison.time_calls(
+        rows[1:], first, _BATCH_SIZES.value,
+        normalization.of_task(trained.params.task))
   images = tables.counted(rows[0].accuracy.num_images, 'image')
   print(f'{images}, {checkpoint}:\n')
   print(comparison.format_table(rows, _BATCH_SIZES.value))

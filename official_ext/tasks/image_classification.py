@@ -15,6 +15,8 @@ from official.vision.tasks import image_classification
 import tensorflow as tf
 import tf_keras
 
+from official_ext.checkpoints import metadata
+from official_ext.checkpoints import preprocessing
 from official_ext.checkpoints import restore
 from official_ext.command_line import errors
 from official_ext.configs import image_classification as configs
@@ -29,15 +31,13 @@ from official_ext.tasks import corrupt_records
 from official_ext.tasks import exact_evaluation
 from official_ext.tasks import exif_orientation
 from official_ext.tasks import label_mapping
+from official_ext.tasks import label_offset
 from official_ext.tasks import parsing
 from official_ext.tasks import preflight
 from official_ext.tasks import protocol
 from official_ext.tasks import ranking
 from official_ext.tasks import record_counts
 from official_ext.tasks import training_records
-
-# Rounding of soft labels (mixup, cutmix), which sum to 1 for every image.
-_TOLERANCE = 1e-3
 
 
 @task_factory.register_task_cls(configs.ImageClassificationTask)
@@ -242,6 +242,7 @@ class ImageClassificationTask(
       # Damaged files among them.
       raise restore.LoadError(f'task.init_checkpoint: {error}') from error
     logging.info('%s', report)
+    preprocessing.warn_of_others(metadata.read(report.path) or {}, config)
     return report
 
   def build_inputs(
@@ -283,7 +284,8 @@ class ImageClassificationTask(
       weights = ()
       if not params.is_training:
         labels, *weights = labels
-      labels = offset_labels(labels, offset, num_classes, label_key, smoothing)
+      labels = label_offset.add(
+          labels, offset, num_classes, label_key, smoothing)
       return images, (labels, *weights) if weights else labels
 
     return dataset.map(check, num_parallel_calls=tf.data.AUTOTUNE)
@@ -355,45 +357,3 @@ class ImageClassificationTask(
     for metric in metrics or ():
       metric.update_state(labels, outputs, sample_weight=weights)
     return {self.loss: loss, protocol.NUM_EXAMPLES: tf.reduce_sum(weights)}
-
-
-def offset_labels(labels: tf.Tensor, offset: int, num_classes: int,
-                  label_key: str, label_smoothing: float = 0.0) -> tf.Tensor:
-  """Adds the offset of the data set to labels and checks their range.
-
-  Args:
-    labels: int [B], or float [B, C] where they are soft.
-    offset: what to add to each label.
-    num_classes: C.
-    label_key: feature of the record that holds the label, for the message.
-    label_smoothing: mass that soft labels spread over all classes.
-
-  Returns:
-    The labels, of the same shape and type.
-
-  Raises:
-    tf.errors.InvalidArgumentError: if a label is outside 0..C-1.
-  """
-  expected = (
-      f'{bad_records.BAD_LABEL}: after adding label_offset {offset}, labels '
-      f'must be in 0..{num_classes - 1}. A record without {label_key!r} reads '
-      'as -1. Check task.model.num_classes, label_offset and the records. '
-      'Found:')
-  if labels.shape.rank == 1:
-    labels += offset
-    is_valid = tf.logical_and(labels >= 0, labels < num_classes)
-    found = tf.boolean_mask(labels, tf.logical_not(is_valid))
-  else:
-    # Class c becomes c + offset, and what wraps round may only be the mass that
-    # smoothing gave to classes without images.
-    wrapped = labels[:, num_classes - offset:] if offset > 0 else (
-        labels[:, :-offset])  # [B, C] -> [B, |offset|]
-    spread = label_smoothing / num_classes
-    is_valid = tf.logical_and(
-        tf.abs(tf.reduce_sum(labels, axis=-1) - 1) < _TOLERANCE,
-        tf.reduce_all(wrapped < spread + _TOLERANCE, axis=-1))  # [B]
-    found = tf.constant('in a batch of mixed images')
-    labels = tf.roll(labels, offset, axis=-1)
-  with tf.control_dependencies(
-      [tf.debugging.Assert(tf.reduce_all(is_valid), [expected, found])]):
-    return tf.identity(labels)

@@ -1,8 +1,4 @@
-"""From records to batches of images and labels, however small an image is.
-
-Model Garden's parser crops a fraction of the short side, and of one pixel
-nothing is left: it fails. Here an image that small is taken whole.
-"""
+"""From records to batches of images and labels."""
 
 from __future__ import annotations
 
@@ -22,64 +18,12 @@ import tensorflow as tf
 from official_ext.configs import image_classification as configs
 from official_ext.params import input_files
 from official_ext.tasks import exact_evaluation
-from official_ext.tasks import image_files
+from official_ext.tasks import image_parser
 from official_ext.tasks import label_mapping
+from official_ext.tasks import normalization
+from official_ext.tasks import resizing
 from official_ext.tasks import stateless_random
 from official_ext.tasks import training_records
-
-
-class Parser(classification_input.Parser):
-  """Model Garden's parser, which also takes images too small to be cropped."""
-
-  def __init__(self, **settings: Any):
-    """Initialises the parser.
-
-    Args:
-      **settings: of Model Garden's parser.
-    """
-    super().__init__(**settings)
-    self._whole = classification_input.Parser(**{**settings, 'aug_crop': False})
-
-  def _parse_train_image(self, decoded_tensors):
-    return self._parse(
-        decoded_tensors, super()._parse_train_image,
-        self._whole.parse_train_image)
-
-  def _parse_eval_image(self, decoded_tensors):
-    whole = self._whole.parse_fn(is_training=False)
-    return self._parse(
-        decoded_tensors, super()._parse_eval_image,
-        lambda tensors: whole(tensors)[0])
-
-  def _parse(self, decoded_tensors, parse_crop, parse_whole):
-    """Crops the image, unless nothing would be left of it."""
-    if not self._aug_crop:
-      return parse_crop(self._decoded(decoded_tensors))
-    image = decoded_tensors[self._image_field_key]
-    is_encoded = not tf.is_tensor(image) or image.dtype == tf.string
-    if is_encoded and self._decode_jpeg_only:
-      sides = tf.image.extract_jpeg_shape(image)[:2]
-    else:
-      if is_encoded:
-        # Decoded once, for whichever of the two.
-        decoded_tensors = self._decoded(decoded_tensors)
-        image = decoded_tensors[self._image_field_key]
-      sides = tf.shape(image)[:2]
-    # As Model Garden's crop rounds.
-    crop_side = tf.cast(
-        self._center_crop_fraction * tf.cast(tf.reduce_min(sides), tf.float32),
-        tf.int32)
-    return tf.cond(
-        crop_side > 0,
-        lambda: parse_crop(decoded_tensors),
-        lambda: parse_whole(decoded_tensors))
-
-  def _decoded(self, decoded_tensors):
-    """Returns the tensors with the image as pixels."""
-    image = decoded_tensors[self._image_field_key]
-    if not tf.is_tensor(image) or image.dtype == tf.string:
-      image = image_files.decode(tf.convert_to_tensor(image))
-    return {**decoded_tensors, self._image_field_key: image}
 
 
 class InputReader(core_input_reader.InputReader):
@@ -90,7 +34,7 @@ class InputReader(core_input_reader.InputReader):
 
 
 def build_parser(task: configs.ImageClassificationTask,
-                 data: configs.DataConfig, **overrides) -> Parser:
+                 data: configs.DataConfig, **overrides) -> image_parser.Parser:
   """Builds the parser of a data set.
 
   Args:
@@ -102,7 +46,9 @@ def build_parser(task: configs.ImageClassificationTask,
     The parser.
   """
   settings = dict(
-      output_size=list(task.model.input_size[:2]),
+      normalization=normalization.of_task(task),
+      resizing=resizing.of_data(
+          data, task.train_data, task.model.input_size[:2]),
       num_classes=task.model.num_classes,
       image_field_key=task.train_data.image_field_key,
       label_field_key=task.train_data.label_field_key,
@@ -110,24 +56,8 @@ def build_parser(task: configs.ImageClassificationTask,
   settings |= {name: getattr(data, name) for name in (
       'decode_jpeg_only', 'aug_rand_hflip', 'aug_crop', 'crop_area_range',
       'aug_type',
-      'color_jitter', 'random_erasing', 'dtype', 'center_crop_fraction',
-      'tf_resize_method', 'three_augment')}
-  return Parser(**{**settings, **overrides})
-
-
-def evaluation_image(parser: Parser,
-                     decoded_tensors: Mapping[str, tf.Tensor]) -> tf.Tensor:
-  """Preprocesses one image as evaluation does.
-
-  Args:
-    parser: what `build_parser` returned.
-    decoded_tensors: the image, encoded or uint8 [height, width, 3], and the
-      label, by their features.
-
-  Returns:
-    The image, [height, width, 3] of the model's input.
-  """
-  return parser.parse_fn(is_training=False)(decoded_tensors)[0]
+      'color_jitter', 'random_erasing', 'dtype', 'three_augment')}
+  return image_parser.Parser(**{**settings, **overrides})
 
 
 def read(task: configs.ImageClassificationTask, data: configs.DataConfig,

@@ -132,6 +132,7 @@ def load(params: cfg.ExperimentConfig, model_dir: str | None,
     paths.check_no_pattern('--model_dir', model_dir)
   checkpoint = _find(params, model_dir, selection.checkpoint)
   metadata.check_same_architecture(checkpoint, metadata.describe(params))
+  metadata.check_same_preprocessing(checkpoint, params)
   keeps_ema = params.trainer.optimizer_config.ema is not None
   is_ema = keeps_ema if selection.ema is None else selection.ema
   if is_ema and not keeps_ema:

@@ -15,6 +15,7 @@ import tensorflow as tf
 from official_ext.configs import image_classification as configs
 from official_ext.params import input_files
 from official_ext.tasks import exif_orientation
+from official_ext.tasks import image_parser
 from official_ext.tasks import label_mapping
 from official_ext.tasks import parsing
 from official_ext.tasks import shard_counts
@@ -105,7 +106,7 @@ def read_records(trained: trained_model.TrainedModel, pattern: str | None,
     label = tensors[label_key]
     if mapping:
       label = mapping(label)
-    return (tensors[image_key], parsing.evaluation_image(parser, tensors),
+    return (tensors[image_key], image_parser.evaluation_image(parser, tensors),
             tf.cast(label, tf.int32) + (data.label_offset or 0))
 
   dataset = tf.data.TFRecordDataset(paths)

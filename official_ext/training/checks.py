@@ -56,6 +56,9 @@ def check(params: cfg.ExperimentConfig, task: protocol.Task, mode: str,
   checkpoint = latest_checkpoint(model_dir)
   if checkpoint:
     metadata.check_same_architecture(checkpoint, metadata.describe(params))
+    # Of a training that goes on, all settings are compared.
+    if not modes.trains(mode):
+      metadata.check_same_preprocessing(checkpoint, params)
   elif mode == 'eval' and not params.task.init_checkpoint:
     raise ValueError(
         f'--mode=eval: there is no checkpoint in {model_dir}, and untrained '

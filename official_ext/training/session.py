@@ -189,6 +189,7 @@ class Session:
     try:
       metadata.check_same_architecture(
           checkpoint, metadata.describe(self.params))
+      metadata.check_same_preprocessing(checkpoint, self.params)
       self.task.data_description = metadata.read_data(checkpoint)
       self.task.compare_data(modes.data_sets(self.mode), self.model_dir)
     except ValueError as error:

@@ -28,13 +28,14 @@ def test_records_are_read_as_evaluation_reads_them(model, digits_dir):
   assert [example.label for example in examples] == batch.labels.tolist()
   np.testing.assert_array_equal(
       examples_lib.prepare(examples, model), batch.images)
-  shown = pixels.displayable(batch.images)
+  shown = pixels.displayable(batch.images, model.normalization)
   # Bicubic resizing overshoots black and white, which no screen shows.
-  black, white = (pixels.normalize(np.full([3], value, 'f'))
-                  for value in (0, 1))
+  black, white = (
+      pixels.normalize(np.full([3], value, 'f'), model.normalization)
+      for value in (0, 1))
   np.testing.assert_allclose(
-      pixels.normalize(shown), np.clip(batch.images, black, white),
-      atol=1e-5)
+      pixels.normalize(shown, model.normalization),
+      np.clip(batch.images, black, white), atol=1e-5)
   assert examples[6].name.endswith('[6]')
 
 
@@ -86,7 +87,8 @@ def test_files_are_turned_as_the_training_data_were(
   path = records_for_tests.write(
       tmp_path / 'records', [records_for_tests.example(1, encoded)])
   of_file, of_record = (pixels.displayable(examples_lib.prepare(
-      examples_lib.read([str(name)], 1, model), model))[0, ..., 0]
+      examples_lib.read([str(name)], 1, model), model),
+                                            model.normalization)[0, ..., 0]
                         for name in (tmp_path / 'image.png', path))
   # A record is read as it stands.
   assert of_record[:4].min() > 0.9 and of_record[-4:].max() < 0.1
@@ -103,7 +105,7 @@ def test_formats(model, tmp_path, image_format):
       examples_lib.read([str(path)], 1, model), model)
   assert images.shape == (1, 16, 16, 3)
   np.testing.assert_allclose(
-      255 * pixels.displayable(images),
+      255 * pixels.displayable(images, model.normalization),
       np.broadcast_to([200, 30, 40], images.shape), atol=2)
 
 

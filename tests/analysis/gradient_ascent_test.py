@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from official_ext.analysis import gradient_ascent
 from official_ext.analysis import pixels
+from official_ext.tasks import normalization as normalization_lib
 from official_ext.trained import trained_model
 
 
@@ -75,7 +76,22 @@ def test_the_class_becomes_more_probable(trained_dir):
       model, (16, 16), list(range(10)),
       gradient_ascent.Settings(steps=20, step_size=0.05),
       lambda: steps.append(1))
-  before = model(pixels.normalize(np.full([1, 16, 16, 3], 0.5, 'f')))[0]
-  after = model(pixels.normalize(images))
-  assert (np.diag(after) > before.numpy() + 1e-3).all()
+  before, after = (
+      model(pixels.normalize(shown, normalization_lib.IMAGENET))
+      for shown in (np.full([1, 16, 16, 3], 0.5, 'f'), images))
+  assert (np.diag(after) > before[0].numpy() + 1e-3).all()
   assert len(steps) == 20
+
+
+def test_the_model_sees_its_own_normalisation():
+  # A quarter of white, normalised with a mean and a deviation of its own.
+  wanted = (255 / 4 - np.array([10.0, 20.0, 30.0])) / [40.0, 50.0, 60.0]
+
+  def near(images):
+    return -tf.reduce_sum((images - wanted) ** 2, (1, 2, 3))[:, tf.newaxis]
+
+  images = gradient_ascent.maximize(
+      near, (2, 2), [0], gradient_ascent.Settings(steps=100, step_size=0.05),
+      normalization=normalization_lib.Normalization(
+          (10.0, 20.0, 30.0), (40.0, 50.0, 60.0)))
+  np.testing.assert_allclose(images, np.full([1, 2, 2, 3], 0.25), atol=0.02)

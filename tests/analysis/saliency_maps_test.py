@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from official_ext.analysis import models as models_lib
 from official_ext.analysis import saliency_maps
+from official_ext.tasks import normalization as normalization_lib
 from official_ext.trained import trained_model
 from official_ext.trained import validation_data
 
@@ -104,6 +105,18 @@ def test_integrated_gradients_add_up(model, batch):
   np.testing.assert_allclose(
       attributed.sum(axis=(1, 2, 3)), expected, rtol=0.01, atol=1e-4)
   assert np.abs(expected).max() > 1e-3
+
+
+def test_black_is_where_the_model_has_it():
+  weights = np.ones([4, 5, 3, 2], np.float32)
+  images = np.random.default_rng(0).normal(size=[1, 4, 5, 3]).astype('f')
+  mean, stddev = (10.0, 20.0, 30.0), (40.0, 50.0, 60.0)
+  attributed = saliency_maps.Saliency(
+      linear(weights), 'integrated_gradients',
+      normalization=normalization_lib.Normalization(mean, stddev),
+  ).attribute(images, np.array([0]))
+  np.testing.assert_allclose(
+      attributed, images + np.divide(mean, stddev), rtol=1e-4)
 
 
 def test_a_method_that_is_none():

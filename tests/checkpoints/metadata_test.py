@@ -57,6 +57,11 @@ def test_describes_the_model():
       'projection_size': 0,
       'num_classes': 1001,
       'input_size': [224, 224, 3],
+      'preprocessing': {
+          'center_crop_fraction': 0.875, 'resize_mode': 'crop_then_resize',
+          'resize_method': 'bilinear', 'resize_antialias': False,
+          'mean': pytest.approx([123.675, 116.28, 103.53]),
+          'stddev': pytest.approx([58.395, 57.12, 57.375])},
   }
 
 

@@ -42,6 +42,8 @@ KNOWN = {
     'task.losses.l2_weight_decay': "Model Garden's build_model",
     'task.*_data.num_examples': 'steps, and the count of an evaluation',
     'task.train_data.max_corrupt_records': 'tasks/corrupt_records.py',
+    'task.validation_data.mean_rgb': "refused where it is not the training's",
+    'task.validation_data.stddev_rgb': "refused where it is not the training's",
     'task.*_data.label_offset': 'added to labels by the task',
     'task.*_data.seed': 'shuffles',
     'task.train_data.cache': 'tasks/training_records.py',
@@ -102,7 +104,7 @@ def other(setting):
                 'a', 0.5, True, False, 'bicubic', 'float16', 'gap', 'max',
                 'gelu_quick', 'grid', 'zeros', 'vit-ti16',
                 'tfrecord_compressed', 'DEFAULT', 'simple',
-                [32, 32, 3], ['Invert'], 'outer', 'B1']
+                [32, 32, 3], [99.5, 127.5, 127.5], ['Invert'], 'outer', 'B1']
   candidates += [one for one in rule.choices if one != value]
   for candidate in candidates:
     if candidate != value and rule.problem(candidate) is None and (

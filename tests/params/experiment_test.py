@@ -1,8 +1,11 @@
 """Tests of reading, checking and completing a configuration."""
 
+import re
+
 from official.core import exp_factory
 from official.core import train_utils
 from official.modeling import hyperparams
+from official.vision.ops import preprocess_ops
 import pytest
 
 from official_ext.configs import image_classification as configs
@@ -298,11 +301,18 @@ def test_model_gardens_own_experiments_stay_what_they_are(name):
   assert isinstance(ours.task, configs.ImageClassificationTask)
   assert isinstance(ours.trainer, configs.TrainerConfig)
   # What is ours is off.
+  data = {
+      'num_examples': 0, 'label_offset': 0, 'max_corrupt_records': 0,
+      'mean_rgb': list(preprocess_ops.MEAN_RGB),
+      'stddev_rgb': list(preprocess_ops.STDDEV_RGB),
+      'resize_antialias': False, 'resize_mode': 'crop_then_resize'}
   neutral = {
       'trainer': {
           'train_epochs': 0, 'interval_epochs': 1, 'seed': None,
           'deterministic': False, 'learning_rate_scaling': 'none',
-          'reference_batch_size': 0, 'derived': [],
+          'reference_batch_size': 0,
+          # The normalisation, which Model Garden holds fixed.
+          'derived': ours.as_dict()['trainer']['derived'],
           'keep_checkpoint_every_n_hours': None,
           'preemption_metadata_server': None, 'loss_spike_factor': None,
           'export': {'at_end': False, 'at_best': False, 'export_dir': ''}},
@@ -310,13 +320,14 @@ def test_model_gardens_own_experiments_stay_what_they_are(name):
           'data_dir': '', 'init_checkpoint_grid': None,
           'init_checkpoint_resize_method': 'bilinear', 'class_names_path': '',
           'gradient_accumulation_steps': 1,
-          'train_data': {
-              'num_examples': 0, 'label_offset': 0, 'max_corrupt_records': 0},
-          'validation_data': {
-              'num_examples': 0, 'label_offset': 0, 'max_corrupt_records': 0}}}
+          'train_data': data,
+          'validation_data': data}}
   expected = hyperparams.ParamsDict(theirs.as_dict())
   expected.override(neutral, is_strict=False)
   assert ours.as_dict() == expected.as_dict()
+  assert {one.setting for one in ours.trainer.derived} == {
+      f'task.{of}_data.{setting}' for of in ('train', 'validation')
+      for setting in ('mean_rgb', 'stddev_rgb', 'resize_antialias')}
 
 
 def test_an_experiment_is_built_once_and_nobody_changes_it(monkeypatch):
@@ -338,3 +349,40 @@ def test_the_configuration_is_locked():
   params = experiment.load('vit_imagenet')
   with pytest.raises(ValueError, match='locked'):
     params.trainer = None
+
+
+MEAN = 'task.train_data.mean_rgb'
+
+
+def test_an_evaluation_prepares_images_as_the_training(tmp_path):
+  params = experiment.load('funnel_vit_digits', params_override=(
+      f'{MEAN}=[127.5,127,128],task.train_data.resize_antialias=true'))
+  for data in (params.task.train_data, params.task.validation_data):
+    assert data.mean_rgb == [127.5, 127, 128]
+    assert data.stddev_rgb == pytest.approx([58.395, 57.12, 57.375])
+    assert data.resize_antialias is True
+  # Both may say so.
+  experiment.load('funnel_vit_digits', params_override=(
+      f'{MEAN}=[1,2,3],task.validation_data.mean_rgb=[1,2,3]'))
+  # The file of a training is changed in one place as well.
+  train_utils.serialize_config(params, str(tmp_path))
+  again = experiment.load(
+      'funnel_vit_digits', [str(tmp_path / 'params.yaml')], f'{MEAN}=[1,2,3]')
+  assert again.task.validation_data.mean_rgb == [1, 2, 3]
+  assert again.task.validation_data.resize_antialias is True
+
+
+@pytest.mark.parametrize('override, message', [
+    ('task.validation_data.mean_rgb=[1,2,3]', (
+        'task.validation_data.mean_rgb is [1.0, 2.0, 3.0], but task.train_data.'
+        'mean_rgb is [123.675, 116.28, 103.53]: a model is evaluated as it is '
+        'trained. Set that of train_data alone.')),
+    ('task.train_data.resize_antialias=true,'
+     'task.train_data.tf_resize_method=nearest', (
+         "task.train_data.resize_antialias is true, but tf_resize_method "
+         "'nearest' takes pixels as they are. Set it to bilinear or bicubic, "
+         'or resize_antialias=false.')),
+])
+def test_preparations_that_do_not_go_together(override, message):
+  with pytest.raises(ValueError, match=re.escape(message)):
+    experiment.load('funnel_vit_digits', params_override=override)

@@ -15,6 +15,7 @@ from official_ext.command_line import errors
 from official_ext.params import experiment
 from official_ext.tasks import bad_records
 from official_ext.tasks import image_classification
+from official_ext.tasks import label_offset
 
 
 def build_inputs(overrides, name='train_data', experiment_name='vit_imagenet'):
@@ -137,14 +138,14 @@ def test_an_image_that_cannot_be_read_is_said_plainly(tmp_path):
 
 def test_the_offset_of_soft_labels():
   labels = tf.constant([[0.1, 0.7, 0.1, 0.1], [0.4, 0.1, 0.4, 0.1]])
-  moved = image_classification.offset_labels(
+  moved = label_offset.add(
       labels, 1, 4, 'label', label_smoothing=0.4)
   np.testing.assert_allclose(
       moved, [[0.1, 0.1, 0.7, 0.1], [0.1, 0.4, 0.1, 0.4]])
 
 
 def test_the_offset_of_labels():
-  moved = image_classification.offset_labels(
+  moved = label_offset.add(
       tf.constant([0, 999]), 1, 1001, 'label')
   np.testing.assert_array_equal(moved, [1, 1000])
 

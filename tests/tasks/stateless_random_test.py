@@ -9,7 +9,9 @@ import records_for_tests
 import tensorflow as tf
 
 from official_ext.params import experiment
-from official_ext.tasks import parsing
+from official_ext.tasks import image_parser
+from official_ext.tasks import normalization
+from official_ext.tasks import resizing
 from official_ext.tasks import stateless_random
 
 
@@ -211,8 +213,10 @@ def test_randaugment_does_what_it_does_with_a_state():
 def test_all_augmentations_follow_from_the_index():
   erasing = common.RandomErasing(probability=0.5)
   erasing.max_count = 3
-  parser = parsing.Parser(
-      output_size=[16, 16], num_classes=10, color_jitter=0.4,
+  parser = image_parser.Parser(
+      normalization.IMAGENET,
+      resizing.Resizing((16, 16), 'bilinear', False, 'crop_then_resize', 0.875),
+      num_classes=10, color_jitter=0.4,
       aug_type=common.Augmentation(type='randaug'), random_erasing=erasing,
       three_augment=True)
   record = {'image/encoded': tf.io.encode_jpeg(

@@ -41,6 +41,16 @@ def validation_loss(trained):
   return losses / count
 
 
+def test_a_normalisation_that_the_training_did_not_have(trained_dir):
+  params = experiment.load_saved(trained_dir)
+  train_data = params.task.train_data.replace(mean_rgb=[127.5] * 3)
+  params = params.replace(task=params.task.replace(train_data=train_data))
+  with pytest.raises(ValueError, match=(
+      r'ckpt-10 was trained on images normalised otherwise: task.train_data.'
+      r'mean_rgb is \[127.5, 127.5, 127.5\] here and \[123.67')):
+    trained_model.load(params, trained_dir)
+
+
 @pytest.mark.parametrize('checkpoint', ['latest', 'best'])
 def test_the_ema_is_what_evaluation_used(ema_run, checkpoint):
   model_dir, trainer = ema_run

@@ -12,6 +12,7 @@ import tensorflow as tf
 import tf_keras
 
 from official_ext.configs import image_classification as configs
+from official_ext.configs import preprocessing
 from official_ext.params.fields import rules
 
 # What NumPy and TensorFlow are seeded by.
@@ -37,6 +38,9 @@ _MAX_FACTOR = 1_000_000
 _RESIZE_METHODS = sorted(
     value for name, value in vars(tf.image.ResizeMethod).items()
     if not name.startswith('_'))
+_WHITE = 255
+# Values of RGB that go from 0 to 1, as other libraries count them.
+_UNIT = rules.several(rules.probability(), '', length=3)
 # What stands in modules of Keras beside what they are for.
 _NOT_NAMES = ('Initializer', 'get', 'serialize', 'deserialize')
 
@@ -77,9 +81,17 @@ def _is_image_size(value: Any) -> bool:
           value[2] == 3 and all(map(side.accepts, value)))
 
 
+def _as_rgb(value: Any) -> list[float] | None:
+  """Returns values that other libraries count from 0 to 1 as 0 to 255."""
+  return ([round(_WHITE * one, 3) for one in value]
+          if _UNIT.accepts(value) else None)
+
+
 _PATHS = rules.several(
     rules.text(), 'a path, a pattern or a list of them', also_one=True,
     null='from task.data_dir')
+_MEAN = rules.several(rules.number(at_least=0, at_most=_WHITE), '', length=3)
+_STDDEV = rules.several(rules.number(at_least=1, at_most=_WHITE), '', length=3)
 _COUNTS = rules.several(rules.whole(at_least=1), 'a list of whole numbers',
                         null='none')
 
@@ -198,6 +210,21 @@ TABLE: dict[type, dict[str, rules.Rule]] = {
         'tf_resize_method': rules.choice(_RESIZE_METHODS),
         'repeated_augment': rules.whole(
             at_least=1, at_most=_MAX_REPEATS, null='every image once'),
+    },
+    preprocessing.DataConfig: {
+        # Of black alone nothing is to be subtracted.
+        'mean_rgb': rules.Rule(
+            '[red, green, blue] from 0 to 255', lambda value: (
+                _MEAN.accepts(value) and not (
+                    _UNIT.accepts(value) and any(value))),
+            null='as in the training data, there of ImageNet',
+            convert=_MEAN.convert, nearest=_as_rgb),
+        'stddev_rgb': rules.Rule(
+            '[red, green, blue] from 1 to 255', _STDDEV.accepts,
+            null='as in the training data, there of ImageNet',
+            convert=_STDDEV.convert, nearest=_as_rgb),
+        'resize_antialias': rules.flag(null='as in the training data'),
+        'resize_mode': rules.choice(preprocessing.RESIZE_MODES),
     },
     configs.DataConfig: {
         'num_examples': rules.whole(

@@ -61,12 +61,14 @@ TABLE: tuple[reasons.Rule, ...] = (
         *_data('seed', of='validation')),
     reasons.where(
         reasons.everywhere, 'only evaluation reads it; training crops by '
-        'crop_area_range', *_data('center_crop_fraction', of='train')),
+        'crop_area_range',
+        *_data('center_crop_fraction', 'resize_mode', of='train')),
     reasons.beside(
         lambda data: not data.aug_crop,
         'nothing is cropped where aug_crop is false, and the images are '
         'decoded by what they are',
-        *_data('decode_jpeg_only', 'crop_area_range', 'center_crop_fraction')),
+        *_data('decode_jpeg_only', 'crop_area_range', 'center_crop_fraction',
+               'resize_mode')),
     reasons.beside(
         lambda data: data.tfds_name and not data.tfds_skip_decoding_feature,
         'TFDS decodes the images', *_data('decode_jpeg_only')),

@@ -63,8 +63,9 @@ def images(trained: trained_model.TrainedModel,
       _data_config(trained, calibration)).unbatch()
   # Without those that fill the last batch up.
   dataset = dataset.filter(lambda image, target: target[1] > 0)
+  normalized = normalization.of_task(trained.params.task)
   for image, _ in dataset.take(calibration.num_images).as_numpy_iterator():
-    yield normalization.denormalize(image)
+    yield normalized.denormalize(image)
 
 
 def _data_config(trained: trained_model.TrainedModel, calibration: Calibration

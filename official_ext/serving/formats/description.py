@@ -13,10 +13,10 @@ from typing import Any
 import tensorflow as tf
 
 from official_ext.checkpoints import metadata
+from official_ext.checkpoints import preprocessing
 from official_ext.serving.formats import names
 from official_ext.serving.formats import versions
 from official_ext.tasks import exif_orientation
-from official_ext.tasks import normalization
 from official_ext.trained import trained_model
 
 
@@ -32,19 +32,14 @@ def describe(trained: trained_model.TrainedModel) -> dict[str, Any]:
     of the `classes`, or None.
   """
   task = trained.params.task
-  data = task.validation_data
   return {
       'model': metadata.describe(trained.params, trained.data),
       'preprocessing': {
           'color_space': 'RGB',
           'transparency': 'over white',
           exif_orientation.KEY: exif_orientation.of_model(trained.data),
-          'center_crop_fraction': (
-              data.center_crop_fraction if data.aug_crop else None),
           'image_size': list(task.model.input_size[:2]),
-          'resize_method': data.tf_resize_method,
-          'mean': list(normalization.MEAN),
-          'stddev': list(normalization.STDDEV),
+          **preprocessing.describe(task),
       },
       'source': {
           'checkpoint': os.path.abspath(trained.checkpoint)
@@ -79,7 +74,7 @@ def parse(text: str) -> dict[str, Any]:
   # An export of a version before turned nothing, and dropped alpha.
   described['preprocessing'] = {
       'transparency': 'dropped', exif_orientation.KEY: exif_orientation.IGNORE,
-      **described['preprocessing']}
+      **preprocessing.of_version_before(described['preprocessing'])}
   return described
 
 

@@ -24,6 +24,7 @@ from official_ext.serving.formats import weights_tree
 from official_ext.tasks import exif_orientation
 from official_ext.tasks import image_files
 from official_ext.tasks import image_header
+from official_ext.tasks import image_parser
 from official_ext.tasks import parsing
 
 EMPTY_BATCH = 'the request has no images'
@@ -104,8 +105,8 @@ class ServingModule(export_base.ExportModule):
         tf.strings.length(encoded) > 0, [NO_IMAGE, self._example_key])]):
       return tf.identity(encoded)
 
-  def _parse(self, parser: parsing.Parser, image: tf.Tensor) -> tf.Tensor:
-    return parsing.evaluation_image(parser, {
+  def _parse(self, parser: image_parser.Parser, image: tf.Tensor) -> tf.Tensor:
+    return image_parser.evaluation_image(parser, {
         self._example_key: image, self._label_key: tf.constant(0)})
 
   def serve(self, images: tf.Tensor,

@@ -104,13 +104,13 @@ def _inference_function(
   """
   height, width = trained.params.task.model.input_size[:2]
   is_multilabel = trained.params.task.train_data.is_multilabel
+  normalize = normalization.of_task(trained.params.task).normalize
 
   @tf.function(input_signature=[
       tf.TensorSpec([None, height, width, 3], tf.float32, name=names.IMAGES)])
   def classify(images):
     logits = tf.cast(
-        trained.model(normalization.normalize(images), training=False),
-        tf.float32)
+        trained.model(normalize(images), training=False), tf.float32)
     activation = tf.math.sigmoid if is_multilabel else tf.nn.softmax
     return {names.LOGITS: logits, names.PROBS: activation(logits)}
 

@@ -100,6 +100,17 @@ def test_numbers_are_neither_truths_nor_texts():
     ('task.train_data.tf_resize_method=bicubi',
      "is 'bicubi', but must be one of area, bicubic, bilinear,"),
     ('task.train_data.tf_resize_method=bicubi', "Did you mean 'bicubic'?"),
+    ('task.train_data.mean_rgb=[0.485,0.456,0.406]',
+     'mean_rgb is [0.485, 0.456, 0.406], but must be [red, green, blue] from 0 '
+     'to 255, or null: as in the training data, there of ImageNet. Did you '
+     'mean [123.675, 116.28, 103.53]?'),
+    ('task.train_data.stddev_rgb=[0.5,0.5,0.5]',
+     'Did you mean [127.5, 127.5, 127.5]?'),
+    ('task.train_data.stddev_rgb=[58,57]', 'stddev_rgb is [58, 57], but must '),
+    ('task.train_data.mean_rgb=127.5', 'mean_rgb is 127.5, but must be [red, '),
+    ('task.validation_data.resize_mode=squash',
+     "must be one of crop_then_resize, resize_then_crop, squash_then_crop. Did "
+     "you mean 'squash_then_crop'?"),
     ('task.train_data.dtype=int7', "dtype is 'int7', but must be one of float"),
     ('task.model.norm_activation.activation=rleu', "Did you mean 'relu'?"),
     ('task.model.kernel_initializer=zeroes', "Did you mean 'zeros'?"),
@@ -165,6 +176,7 @@ def test_what_model_garden_documents_is_taken():
       f'{OPTIMIZER}.adamw.gradient_clip_norm=0,{OPTIMIZATION}.warmup.type=null,'
       'task.train_data.center_crop_fraction=1,'
       'task.train_data.tf_resize_method=lanczos3,'
+      'task.train_data.mean_rgb=[0,0,0],task.train_data.stddev_rgb=[1,1,1],'
       "trainer.best_checkpoint_export_subdir='best/now',"
       'task.train_data.autotune_algorithm=HILL_CLIMB'))
   assert params.trainer.recovery_max_trials == -1

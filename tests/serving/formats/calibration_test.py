@@ -28,5 +28,5 @@ def test_calibration_sees_images_as_the_file_will(trained, digits_dir):
   assert len(images) == len(short_runs.held_out_images(digits_dir)) == 360
   batch = next(validation_data.read_records(trained, None, None))
   np.testing.assert_allclose(
-      images[:32], normalization.denormalize(batch.images), atol=1e-3)
+      images[:32], normalization.IMAGENET.denormalize(batch.images), atol=1e-3)
   assert np.max(images) > 200 and np.min(images) > -60

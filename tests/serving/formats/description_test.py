@@ -25,7 +25,8 @@ def test_the_export_knows_what_it_is(trained_dir, export_dir):
   assert preprocessing == {
       'color_space': 'RGB', 'transparency': 'over white',
       'exif_orientation': 'ignore', 'center_crop_fraction': 0.7,
-      'image_size': [16, 16], 'resize_method': 'bicubic'}
+      'image_size': [16, 16], 'resize_method': 'bicubic',
+      'resize_mode': 'crop_then_resize', 'resize_antialias': False}
   assert described['source'] == {
       'checkpoint': checkpoint, 'step': 10, 'ema': False}
   assert described['classes'] == [str(digit) for digit in range(10)]
@@ -36,7 +37,8 @@ def test_a_description_of_the_version_before(trained):
   former = json.loads(description.as_json(described))
   former['source']['averaged'] = former['source'].pop('ema')
   del former['preprocessing']['transparency']
-  del former['preprocessing']['exif_orientation']
+  for name in ('exif_orientation', 'resize_mode', 'resize_antialias'):
+    del former['preprocessing'][name]
   described['preprocessing']['transparency'] = 'dropped'
   assert description.parse(json.dumps(former)) == described
   former['source']['averaged'] = True

@@ -138,6 +138,27 @@ def test_lossless_formats(trained, serve, tmp_path):
         rtol=0, atol=1e-4, err_msg=message)
 
 
+def test_served_with_another_preprocessing(trained):
+  # As CLIP's, at 16 px: the short side first, which becomes 20 px.
+  mean, stddev = [122.5, 116.5, 104.5], [68.5, 66.5, 70.5]
+  task = trained.params.task
+  task = task.replace(
+      train_data=task.train_data.replace(mean_rgb=mean, stddev_rgb=stddev),
+      validation_data=task.validation_data.replace(
+          resize_antialias=True, resize_mode='resize_then_crop',
+          center_crop_fraction=0.8, tf_resize_method='bicubic'))
+  module = signatures.ServingModule(
+      trained.params.replace(task=task), trained.model, [*'0123456789'])
+  image = smooth(90, 60)
+  for encoded in (encode(image), encode(image, 'PNG')):
+    pixels = tf.io.decode_image(encoded).numpy()
+    expected = np.asarray(Image.fromarray(pixels).resize(
+        (30, 20), Image.Resampling.BICUBIC).crop((7, 2, 23, 18)), float)
+    for found in (module.preprocess(tf.constant(encoded)),
+                  module.preprocess_tensor(tf.constant(pixels))):
+      assert np.abs(found * stddev + mean - expected).max() < 1.001
+
+
 def test_a_png_of_any_kind_is_answered(serve):
   images = [smooth(20, 20).convert(mode)
             for mode in ('L', 'P', 'RGBA', 'LA', '1')]

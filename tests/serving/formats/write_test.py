@@ -33,7 +33,7 @@ def _batch(trained):
 def check(runner, trained, batch, tolerance):
   """Its logits at several batch sizes beside the model's."""
   expected = trained.model(batch.images, training=False).numpy()
-  resized = normalization.denormalize(batch.images)
+  resized = normalization.IMAGENET.denormalize(batch.images)
   for size in (1, 20, 3):
     np.testing.assert_allclose(
         runner.logits(resized[:size]), expected[:size], rtol=0, atol=tolerance)
