@@ -134,3 +134,19 @@ def test_an_installed_package_is_complete(repository, tmp_path):
                '--[no]profile:', '--profile_steps:'):
     assert flag in '\n'.join(shown)
     assert flag in of_the_tree
+
+
+def test_a_signal_that_is_sent_twice_lets_a_training_end_in_order(repository):
+  result = commands.run_alone('-c', """
+import os, signal, time
+from official_ext import train
+signal.signal(signal.SIGTERM, train._stop)
+try:
+  os.kill(os.getpid(), signal.SIGTERM)
+  time.sleep(60)
+finally:
+  os.kill(os.getpid(), signal.SIGTERM)
+  print('in order')
+""", cwd=repository)
+  assert (result.returncode, result.stdout) == (143, 'in order\n')
+  assert result.stderr.count('stopped by SIGTERM. ') == 1
