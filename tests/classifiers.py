@@ -7,6 +7,7 @@ import tf_keras
 
 from official_ext import registry_imports  # noqa: F401
 from official_ext.checkpoints import metadata
+from official_ext.checkpoints import variable_names
 from official_ext.params import experiment
 
 SETTING = 'task.model.backbone.funnel_vit'
@@ -27,6 +28,13 @@ def build(seed, **settings):
   model = task_factory.get_task(params.task).build_model()
   models.randomize(model, seed)
   return model, params
+
+
+def arrays(model):
+  """The variables of a classifier by name."""
+  names = variable_names.of_model(model)
+  return {names[id(variable)]: variable.numpy()
+          for variable in model.variables}
 
 
 def save(folder, model, params=None):

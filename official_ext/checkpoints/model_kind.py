@@ -16,6 +16,12 @@ from official_ext.checkpoints import variable_names
 from official_ext.modeling import specs
 
 _BACKBONE = 'task.model.backbone.funnel_vit'
+# What metadata say of how a model computes, and the setting of each.
+_COMPUTATION = {
+    'activation': 'transformer.activation',
+    'norm_epsilon': 'transformer.norm_epsilon',
+}
+_OF_HEAD = {'pooler': 'pooler', 'final_norm': 'final_norm'}
 
 
 class Difference(NamedTuple):
@@ -49,6 +55,31 @@ def differences(source: sources.Source, spec: specs.ModelSpec,
         f'{_a(positions)} position of the class token',
         'none' if positions else 'one',
         (f'class_token_position={_flag(positions)}',)))
+  return found
+
+
+def computed_otherwise(source: sources.Source, spec: specs.ModelSpec,
+                       takes_head: bool) -> list[str]:
+  """Finds what a model computes otherwise, with the same variables.
+
+  Args:
+    source: of which metadata say how it computes; without any, nothing is
+      known.
+    spec: of the model.
+    takes_head: whether the head is taken too, and so matters what it reads.
+
+  Returns:
+    A warning for each difference, that names the setting.
+  """
+  keys = _COMPUTATION | _OF_HEAD if takes_head else _COMPUTATION
+  found = []
+  for key, setting in keys.items():
+    here = getattr(spec, key)
+    there = source.description.get(key, here)
+    if there != here:
+      found.append(
+          f'{source.path} was trained with {setting}={there}, and this model '
+          f'has {here}. Set {_BACKBONE}.{setting}={there}, unless it is meant.')
   return found
 
 
@@ -110,6 +141,11 @@ def _of_parts(source: sources.Source,
     if there != here:
       yield Difference(f'{_a(there)} {what}', f'{_a(here)} {what}',
                        (f'{setting}={_flag(there)}',))
+  there = any(name.endswith('_scale/gamma') for name in source.shapes)
+  if there != spec.has_layer_scale:
+    yield Difference('LayerScale' if there else 'no LayerScale',
+                     'none' if there else 'it',
+                     (f'layer_scale_init_value={"1e-5" if there else 0}',))
   there, here = (
       _has(source.shapes, variable_names.NORM), spec.final_norm != 'none')
   if there != here:
@@ -130,11 +166,15 @@ def _of_features(source: sources.Source, spec: specs.ModelSpec,
   elif here and not there:
     pooler = 'token' if spec.has_class_token else 'gap'
     yield Difference('no attention-pooling head', 'one', (f'pooler={pooler}',))
-  _, size = source.shapes.get(f'{variable_names.PROJECTION}/kernel', (0, 0))
-  if (size and not spec.projection_size and takes_head) or (
-      spec.projection_size and not size):
-    yield Difference('a projection' if size else 'no projection',
-                     'none' if size else 'one', (f'projection_size={size}',))
+  for part, wanted, what, setting in (
+      (variable_names.PRE_LOGITS, spec.representation_size, 'pre-logits layer',
+       'representation_size'),
+      (variable_names.PROJECTION, spec.projection_size, 'projection',
+       'projection_size')):
+    _, size = source.shapes.get(f'{part}/kernel', (0, 0))
+    if (size and not wanted and takes_head) or (wanted and not size):
+      yield Difference(f'{_a(size)} {what}', 'none' if size else 'one',
+                       (f'{setting}={size}',))
 
 
 def _has_token_positions(source: sources.Source, spec: specs.ModelSpec,
@@ -158,7 +198,7 @@ def _has(names: Collection[str], part: str) -> bool:
   return any(name.startswith(f'{part}/') for name in names)
 
 
-def _a(has: bool) -> str:
+def _a(has: bool | int) -> str:
   return 'a' if has else 'no'
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 import dataclasses
 
+from absl import logging
 import tf_keras
 
 from official_ext.checkpoints import model_kind
@@ -43,6 +44,7 @@ class Plan:
     resampled: position embeddings, with the grids and the method.
     dropped: what of the source is not wanted, and why.
     initial: variables of the model that keep their initial values.
+    otherwise: what the model computes otherwise than the source's, as warnings.
     problems: what does not fit; a plan that has any is not carried out.
     refusal: the message of such a plan; empty if there are no problems.
   """
@@ -53,6 +55,7 @@ class Plan:
   resampled: tuple[str, ...]
   dropped: tuple[str, ...]
   initial: tuple[str, ...]
+  otherwise: tuple[str, ...]
   problems: tuple[str, ...]
   refusal: str
 
@@ -64,6 +67,12 @@ class Plan:
           '; '.join(names) or 'none')
       lines.append(f'  {what:10}{shown}')
     return '\n'.join(lines)
+
+  def log(self) -> None:
+    """Logs what was done, and warns of what is computed otherwise."""
+    logging.info('%s', self)
+    for text in self.otherwise:
+      logging.warning('task.init_checkpoint: %s', text)
 
 
 def load(model: tf_keras.Model, path: str, modules: str = 'all',
@@ -142,7 +151,9 @@ def make_plan(model: tf_keras.Model, source: sources.Source,
                for name in unexpected]
   return Plan(
       source.path, steps, tuple(loaded), position, tuple(resampled),
-      tuple(dropped), tuple(initial), tuple(problems),
+      tuple(dropped), tuple(initial),
+      tuple(model_kind.computed_otherwise(source, spec, modules == 'all')),
+      tuple(problems),
       _refusal(source, spec, modules, problems) if problems else '')
 
 

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 import os
 from typing import Any
 
-from absl import logging
 from official.core import task_factory
 from official.vision.tasks import image_classification
 import tensorflow as tf
@@ -241,7 +240,7 @@ class ImageClassificationTask(
     except ValueError as error:
       # Damaged files among them.
       raise restore.LoadError(f'task.init_checkpoint: {error}') from error
-    logging.info('%s', report)
+    report.log()
     preprocessing.warn_of_others(metadata.read(report.path) or {}, config)
     return report
 

@@ -2,9 +2,13 @@
 
 import types
 
+import classifiers
+import numpy as np
 import pytest
 
 from official_ext.checkpoints import model_kind
+from official_ext.checkpoints import position_embedding
+from official_ext.checkpoints import restore
 from official_ext.configs import backbones
 from official_ext.modeling import specs
 
@@ -27,6 +31,10 @@ def shapes_and_spec(**settings):
       (spec.pooler == 'map', 'map_head/probe')):
     if is_there:
       shapes[name] = (1, 1, WIDTH)
+  if spec.has_layer_scale:
+    shapes['layer_1/attention_scale/gamma'] = (1, 1, WIDTH)
+  if spec.representation_size:
+    shapes['pre_logits/kernel'] = (WIDTH, spec.representation_size)
   if spec.projection_size:
     shapes['projection/kernel'] = (WIDTH, spec.projection_size)
   if spec.num_registers:
@@ -84,7 +92,12 @@ CASES = [
      'class_token_position=false',
      'a position of the class token, and this model has none',
      'class_token_position=true'),
+    (dict(layer_scale_init_value=0.1), 'LayerScale, and this model has none',
+     'layer_scale_init_value=1e-5',
+     'no LayerScale, and this model has it', 'layer_scale_init_value=0'),
     # A head of its own is dropped, or missed.
+    (dict(representation_size=8), None, None, 'no pre-logits layer, and this '
+     'model has one', 'representation_size=0'),
     (dict(pooler='map', class_token=True), None, None,
      'no attention-pooling head, and this model has one', 'pooler=token'),
     (dict(projection_size=8), None, None,
@@ -92,6 +105,8 @@ CASES = [
 ]
 FEATURES = [
     (dict(projection_size=8), 'a projection', ['projection_size=8']),
+    (dict(representation_size=8), 'a pre-logits layer',
+     ['representation_size=8']),
     (dict(pooler='map', class_token=True), 'an attention-pooling head',
      ['pooler=map', 'class_token=true']),
     (dict(pooler='map'), 'no class token, and this model has a class token; it '
@@ -113,6 +128,27 @@ def test_a_head_is_taken_with_what_it_reads(settings, there, fixes):
   assert message(settings, {}, takes_head=True) == (
       f'a has {there}, and this model has none. Set '
       f'{", ".join(f"{PATH}.{fix}" for fix in fixes)}.')
+
+
+def otherwise(takes_head, **description):
+  _, spec = shapes_and_spec()
+  source = types.SimpleNamespace(
+      path='a', shapes={}, description=description)
+  return model_kind.computed_otherwise(source, spec, takes_head)
+
+
+def test_the_same_variables_that_compute_otherwise():
+  assert otherwise(True) == []
+  assert otherwise(True, activation='gelu_tanh', norm_epsilon=1e-6,
+                   pooler='token', final_norm='tokens') == []
+  assert otherwise(False, norm_epsilon=1e-12, pooler='gap') == [
+      'a was trained with transformer.norm_epsilon=1e-12, and this model has '
+      f'1e-06. Set {PATH}.transformer.norm_epsilon=1e-12, unless it is meant.']
+  assert [text.split(', and')[0] for text in otherwise(
+      True, activation='gelu_erf', pooler='gap', final_norm='pooled')] == [
+          'a was trained with transformer.activation=gelu_erf',
+          'a was trained with pooler=gap',
+          'a was trained with final_norm=pooled']
 
 
 def test_all_differences_are_told_at_once():
@@ -138,3 +174,52 @@ def test_without_a_grid_a_square_tells_the_positions():
       **shapes, 'position_embedding': (1, 196, WIDTH)})
   found = model_kind.differences(source, spec, takes_head=False)
   assert [one.settings for one in found] == [('class_token_position=false',)]
+
+
+DISTILLED = dict(
+    distillation_token=True, num_registers=3, class_token_position=False,
+    norm_before_layers=True, patch_bias=False, final_norm='pooled',
+    projection_size=24)
+
+
+def test_parts_of_published_models_at_another_resolution(tmp_path):
+  pretrained, params = classifiers.build(
+      1, layout='B2', size=16, pooler='token_and_distillation', **DISTILLED)
+  classifiers.save(tmp_path, pretrained, params)
+  model, _ = classifiers.build(2, layout='B1-1', size=24, pooler='token',
+                               **(DISTILLED | dict(projection_size=0)))
+  report = restore.load(model, str(tmp_path), 'all_but_head')
+  found, source = classifiers.arrays(model), classifiers.arrays(pretrained)
+  assert set(source) - set(found) == {'projection/kernel'}
+  for name, value in source.items():
+    # All places are of patches.
+    if name == 'position_embedding':
+      value = position_embedding.Resampling((4, 4), (6, 6), 0).apply(value)
+    if name in found and not name.startswith('head/'):
+      np.testing.assert_array_equal(found[name], value, err_msg=name)
+  assert report.dropped == ('projection (this model has none)',
+                            'head (init_checkpoint_modules=all_but_head)')
+
+
+def test_an_attention_pooling_head_is_dropped_with_the_head(tmp_path):
+  pretrained, params = classifiers.build(1, pooler='map', class_token=True)
+  classifiers.save(tmp_path, pretrained, params)
+  model, params = classifiers.build(2)
+  report = restore.load(model, str(tmp_path), 'backbone')
+  assert report.dropped == ('attention-pooling head (this model has none)',
+                            'head (init_checkpoint_modules=backbone)')
+  # All of it would have the head read what it was not trained on.
+  with pytest.raises(restore.LoadError, match=(
+      'has an attention-pooling head, and this model has none. Set '
+      'task.model.backbone.funnel_vit.pooler=map, '
+      'task.model.backbone.funnel_vit.class_token=true.$')):
+    restore.load(model, str(tmp_path), 'all')
+  # The other way round it is missing.
+  classifiers.save(tmp_path / 'plain', model, params)
+  before = [variable.numpy() for variable in pretrained.variables]
+  with pytest.raises(restore.LoadError, match=(
+      'has no attention-pooling head, and this model has one. Set '
+      'task.model.backbone.funnel_vit.pooler=token.$')):
+    restore.load(pretrained, str(tmp_path / 'plain'), 'backbone')
+  for variable, value in zip(pretrained.variables, before):
+    np.testing.assert_array_equal(variable, value)

@@ -11,6 +11,8 @@ import records_for_tests
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
+from official_ext.checkpoints import metadata
+from official_ext.checkpoints import restore
 from official_ext.command_line import errors
 from official_ext.params import experiment
 from official_ext.tasks import bad_records
@@ -178,6 +180,20 @@ def test_a_batch_that_does_not_divide():
       'validation_data.global_batch_size is 120, which the 16 replicas do')):
     task.check_batches(16)
   task_of().check_batches(2)
+
+
+def test_what_a_model_computes_otherwise_than_its_checkpoint_is_warned_of(
+    monkeypatch, caplog):
+  report = restore.Plan(
+      path='a', steps={}, loaded=(), position=(), resampled=(), dropped=(),
+      initial=(), otherwise=('it was trained with another',), problems=(),
+      refusal='')
+  monkeypatch.setattr(restore, 'load', lambda *args, **settings: report)
+  monkeypatch.setattr(metadata, 'read', lambda path: None)
+  assert task_of(**{'task.init_checkpoint': 'a'}).initialize(None) == report
+  assert [record.message for record in caplog.records
+          if record.levelname == 'WARNING'] == [
+              'task.init_checkpoint: it was trained with another']
 
 
 def test_what_a_run_asks_of_the_task():
