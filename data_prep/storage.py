@@ -121,7 +121,21 @@ def is_folder(path: str) -> bool:
 
 
 def make_folder(path: str) -> None:
-  """Makes a folder and those above it; one that exists is well."""
+  """Makes a folder and those above it; one that exists is well.
+
+  Args:
+    path: the folder.
+
+  Raises:
+    ValueError: if its name is not UTF-8, which TensorFlow takes no path in.
+    OSError: if it cannot be made.
+  """
+  try:
+    path.encode('utf-8')
+  except UnicodeEncodeError:
+    raise ValueError(
+        f'the name of the folder {os.fsencode(path)!r} is not UTF-8, so that '
+        'no training could read what is in it. Choose another.') from None
   if is_remote(path):
     _filesystem(path).makedirs(path, exist_ok=True)
   else:

@@ -90,6 +90,28 @@ def come_with_weights(
   return bool(task.init_checkpoint) and task.init_checkpoint_modules == 'all'
 
 
+def advice(task: image_classification.ImageClassificationTask,
+           model_dir: str) -> str:
+  """Says what to do about data of other classes than the model's.
+
+  Args:
+    task: the task's configuration, resolved.
+    model_dir: folder of the training.
+
+  Returns:
+    A sentence that names the file of the model's classes, if there is one.
+  """
+  path, instead = os.path.join(model_dir, FILE), '--model_dir'
+  if come_with_weights(task) and not tf.io.gfile.exists(path):
+    checkpoint = object_graph.find(task.init_checkpoint)
+    path = os.path.join(os.path.dirname(checkpoint), FILE)
+    instead = 'task.init_checkpoint'
+  if not tf.io.gfile.exists(path):
+    path = 'FILE, the names of its classes in their order'
+  return ('Take data of its classes, converted with --class_names='
+          f'{path}, or another {instead}.')
+
+
 def _is_renaming(names: Sequence[str], former: Sequence[str]) -> bool:
   """Says whether lists name the same classes, in one order, otherwise."""
   names, former = composed(names), composed(former)

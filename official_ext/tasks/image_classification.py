@@ -132,9 +132,7 @@ class ImageClassificationTask(
 
   def compare_data(self, names: Sequence[str], model_dir: str) -> None:
     config = self.task_config
-    fix = (
-        'Take data of its classes, converted with --class_names='
-        f'{os.path.join(model_dir, class_names.FILE)}, or another --model_dir.')
+    fix = class_names.advice(config, model_dir)
     if class_names.come_with_weights(config):
       fix += (' Only the weights below the head are taken with '
               'task.init_checkpoint_modules=all_but_head.')

@@ -101,8 +101,8 @@ def between(names: Sequence[str], classes: Sequence[str], offset: int,
   """Compares the names of labels with those of a model's classes.
 
   Names are the same if they differ in their Unicode form only, or are the
-  synset and the word of an ImageNet class. Where one list begins with the other
-  there is nothing to map, however long they are.
+  synset and the word of an ImageNet class. Where the classes begin with the
+  names there is nothing to map, however many more they are.
 
   Args:
     names: by label; or, as many as classes, by class.
@@ -146,7 +146,8 @@ def _targets(by_label: Mapping[int, str], classes: Sequence[str], offset: int
   in_place = {label for label in inside
               if classes[label + offset] == by_label[label]}
   targets = {label: label + offset for label in by_label}
-  if inside == in_place:
+  is_beyond = any(target >= len(classes) for target in targets.values())
+  if inside == in_place and not is_beyond:
     return targets, ''
   places = {}
   for index, name in enumerate(classes):

@@ -83,9 +83,10 @@ def prepare(params: cfg.ExperimentConfig, mode: str, model_dir: str,
   begins_from = checks.latest_checkpoint(model_dir)
   checks.check(params, task, mode, model_dir, profile_steps)
   task.seed = params.trainer.seed
-  changes.check(allow_changes)
   task.data_description = _data_description(task, mode, model_dir)
+  # Other classes make other numbers of images, and not the reverse.
   task.compare_data(modes.data_sets(mode), model_dir)
+  changes.check(allow_changes)
   strategy = strategy or strategies.build(params)
   if modes.trains(mode):
     runnable.check_learning_rates(

@@ -1,5 +1,6 @@
 """Tests of files on the local disk and on a remote store, in memory here."""
 
+import os
 import uuid
 
 import pytest
@@ -64,3 +65,14 @@ def test_an_unknown_store_is_said():
 def test_free_space(tmp_path):
   assert storage.free_bytes(str(tmp_path)) > 0
   assert storage.free_bytes('memory://x') is None
+
+
+def test_a_folder_whose_name_is_not_utf8(tmp_path):
+  path = os.path.join(tmp_path, os.fsdecode(b'caf\xe9'))
+  with pytest.raises(ValueError, match=(
+      r"^the name of the folder b'.*/caf\\xe9' is not UTF-8, so that no "
+      'training could read what is in it. Choose another.$')):
+    with storage.lock(path):
+      pass
+  assert not os.listdir(tmp_path)
+  storage.make_folder(os.path.join(tmp_path, 'caf\xe9'))

@@ -1,6 +1,7 @@
 """Tests of labels that are brought to the classes of a model by their names."""
 
 import logging
+import pathlib
 import shutil
 
 import animals
@@ -15,6 +16,7 @@ from official_ext.tasks import label_mapping
 from official_ext.trained import trained_model
 from official_ext.trained import validation_data
 from official_ext.training import session
+from official_ext.training import settings_history
 
 ANIMALS = ['cat', 'dog', 'eel']
 
@@ -34,9 +36,8 @@ def mapped(names, classes, offset=0):
     (['dog', 'eel'], ANIMALS, 0, [1, 2]),
     (['eel', 'cat', 'dog'], ANIMALS, 0, [2, 0, 1]),
     (ANIMALS, ANIMALS, 0, None),
-    # One begins with the other: as always.
+    # The classes begin with the names: as always.
     (['cat', 'dog'], ANIMALS, 0, None),
-    ([*ANIMALS, 'fox'], ANIMALS, 0, None),
     # The background of ImageNet, with and without an offset.
     (ANIMALS, ['background', *ANIMALS], 1, None),
     (ANIMALS, ['background', *ANIMALS], 0, [1, 2, 3]),
@@ -71,6 +72,8 @@ def test_what_is_mapped_is_said():
     (['eel', 'crane'], ['crane', 'dog', 'crane', 'eel'],
      "label 1 is 'crane', but classes 0 and 2 of the model are called so"),
     (['dog', 'dog'], ANIMALS, "label 0 is 'dog', but so is another label"),
+    ([*ANIMALS, 'fox'], ANIMALS, "HERE: label 3 is 'fox', but no class of the "
+     'model is called so; it has the classes 0 to 2. FIX.$'),
     ([*'abcd'], ['b'], "label 0 is 'a', .*; its class 0 is 'b'"),
 ])
 def test_labels_of_other_classes_are_refused(names, classes, message):
@@ -203,13 +206,32 @@ def test_a_head_belongs_to_its_classes(run_dir, tmp_path):
   assert session_.task.data_description == {'class_names': ANIMALS}
   others = animals.write(tmp_path / 'others', ['ape', 'bee', 'cow'], 'train')
   with pytest.raises(ValueError, match=(
-      "label 0 is 'ape'.*init_checkpoint_modules=all_but_head")):
+      '--class_names=FILE, the names of its classes in their order, or another '
+      'task.init_checkpoint. ')):
+    prepare(others, tmp_path / 'new', 'train', **settings_of('all'))
+  # The new folder has no names, that of the checkpoint has.
+  pathlib.Path(run_dir, 'class_names.txt').write_text('cat\ndog\neel\n')
+  with pytest.raises(ValueError, match=(
+      f"label 0 is 'ape'.* --class_names={run_dir}/class_names.txt, or another "
+      'task.init_checkpoint. .*init_checkpoint_modules=all_but_head')):
     prepare(others, tmp_path / 'new', 'train', **settings_of('all'))
   for modules in ('backbone', 'all_but_head'):
     session_ = prepare(
         others, tmp_path / 'new', 'train', **settings_of(modules))
     assert session_.task.data_description == {
         'class_names': ['ape', 'bee', 'cow']}
+
+
+def test_other_classes_are_refused_before_other_numbers(
+    run_dir, tmp_path, monkeypatch):
+  monkeypatch.setattr(metadata, 'read_step', lambda _: 10)
+  folder = animals.write(tmp_path / 'test', ['dog', 'fox', 'cat'])
+  animals.write(folder, ['dog', 'fox', 'cat'], 'train')
+  settings_history.save(
+      short_runs.parameters(folder, **settings(folder)), run_dir, 0)
+  with pytest.raises(ValueError, match="class_names.txt: label 1 is 'fox'"):
+    prepare(folder, run_dir, 'train', **{
+        'trainer.train_steps': 40, 'task.train_data.num_examples': 99})
 
 
 def test_validation_data_of_their_own(animals_dir, tmp_path):
