@@ -63,8 +63,7 @@ def test_every_command(repository, tmp_path):
            f'task.model.backbone.funnel_vit.layout={short_runs.LAYOUT},'
            'trainer.train_steps=2,task.train_data.global_batch_size=8,'
            'trainer.optimizer_config.warmup.linear.warmup_steps=1')
-  run(repository, *train, '--mode=train', **ASCII)
-  run(repository, *train, '--mode=eval', **ASCII)
+  run(repository, *train, '--mode=train_and_eval', **ASCII)
   assert (model_dir / 'class_names.txt').read_bytes() == names
   checkpoint = tf.train.latest_checkpoint(str(model_dir))
   assert metadata.read_data(checkpoint)['class_names'] == NAMES

@@ -14,8 +14,8 @@ PREPROCESSING = (
     'task.validation_data.center_crop_fraction=0.7,')
 
 
-# Small, with both poolings.
-LAYOUT = 'B1-1-1'
+# Small, and yet with a pooling.
+LAYOUT = 'B1-1'
 
 
 def parameters(digits_dir, **settings):

@@ -43,11 +43,11 @@ def test_names(trained_dir):
   def names(*typed):
     return models_lib.unique_names(typed, params[:len(typed)])
 
-  assert names(Argument('runs/a')) == ['B1(17)-1(9)-1(5)']
+  assert names(Argument('runs/a')) == ['B1(17)-1(9)']
   assert names(Argument('runs/a'), Argument('runs/b', 'B')) == [
-      'B1(17)-1(9)-1(5)', 'B']
+      'B1(17)-1(9)', 'B']
   assert names(Argument('runs/a'), Argument('runs/b/')) == [
-      'B1(17)-1(9)-1(5) a', 'B1(17)-1(9)-1(5) b']
+      'B1(17)-1(9) a', 'B1(17)-1(9) b']
   assert names(Argument('1/a'), Argument('2/a')) == ['1/a', '2/a']
   for twice in (('a', 'X'), ('b', 'X')), (('a', None), ('a', None)):
     with pytest.raises(ValueError, match='two models are called'):

@@ -26,7 +26,7 @@ def test_trainings_of_one_layout_are_told_apart(digits_dir, tmp_path):
       command.ModelArgument(logged_runs.write_run(
           tmp_path / name, digits_dir, [0.5])) for name in ('one', 'two')]
   assert [run.name for run in runs_lib.load(models)] == [
-      'B1(17)-1(9)-1(5) one', 'B1(17)-1(9)-1(5) two']
+      'B1(17)-1(9) one', 'B1(17)-1(9) two']
 
 
 def test_the_same_folder_twice_is_an_error(two_runs):

@@ -23,7 +23,7 @@ def test_the_command(repository, data_dir, tmp_path):
   steps = tmp_path / 'train_step.csv'
   steps.write_text('layout,images_per_second\nB12,0.001\nB4-4-4,1e9\n')
   result = command(
-      repository, f'--data_dir={data_dir}', '--variants=dtype,cache',
+      repository, f'--data_dir={data_dir}', '--variants=cache',
       '--threads=1', f'--train_step_csv={steps}', f'--output_dir={tmp_path}/a')
   assert result.returncode == 0, result.stderr
   # No progress in a pipe.
@@ -36,9 +36,8 @@ def test_the_command(repository, data_dir, tmp_path):
   assert lines[1].startswith(f'{len(os.sched_getaffinity(0))} CPU core')
   assert lines[1].endswith('windows of 8 images, 2 of each row')
   names = ['reading the records', '+ JPEG decode, whole image',
-           'the whole pipeline', 'the same again', '1 thread', 'dtype=bfloat16',
-           'cache=true']
-  assert [line[:26].strip() for line in lines[4:11]] == names
+           'the whole pipeline', 'the same again', '1 thread', 'cache=true']
+  assert [line[:26].strip() for line in lines[4:10]] == names
   assert 'the model is the limit. For the input 1 core would do' in next(
       line for line in lines if line.startswith('B12 consumes 0 images/s'))
   assert 'the input is the limit. It needs' in next(

@@ -82,6 +82,7 @@ def assert_one_block_is_model_gardens_vit(settings, image_size, folder):
         ours[key], value, depth=block.num_layers, length=block.mlp_dim)
 
 
+@pytest.mark.long
 @pytest.mark.numerics
 @pytest.mark.addons
 def test_one_block_is_model_gardens_vit(tmp_path):
@@ -91,6 +92,7 @@ def test_one_block_is_model_gardens_vit(tmp_path):
 
 @pytest.mark.numerics
 @pytest.mark.parametrize('settings', [
+    pytest.param({}, marks=pytest.mark.addons),
     dict(representation_size=32), dict(pooler='gap'), dict(pooler='none'),
     dict(layer_scale_init_value=0.1), dict(original_init=False)])
 def test_settings_are_those_of_model_gardens_vit(settings, tmp_path):
@@ -148,11 +150,10 @@ def build_train_step(backbone):
   return train_step
 
 
-# The step of the recipe is compiled in tests/tasks/train_step_test.py.
-@pytest.mark.parametrize('precision', [
-    'float32', pytest.param('mixed_bfloat16', marks=pytest.mark.long)])
-@pytest.mark.parametrize('pool_axes', [
-    'sequence', pytest.param('grid', marks=pytest.mark.long)])
+# make test compiles the step of the recipe, in tests/tasks/train_step_test.py.
+@pytest.mark.long
+@pytest.mark.parametrize('precision', ['float32', 'mixed_bfloat16'])
+@pytest.mark.parametrize('pool_axes', ['sequence', 'grid'])
 def test_the_train_step_compiles_and_learns(precision, pool_axes):
   tf_keras.mixed_precision.set_global_policy(precision)
   # 5 x 3 patches: short last windows on every axis.

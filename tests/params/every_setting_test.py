@@ -196,19 +196,22 @@ BEHAVIOURS = {
 }
 
 
-def changes(params, setting):
-  """Whether another value of a setting changes what the run is made of."""
+def changes(params, setting, before):
+  """Whether another value of a setting changes what the run is made of.
+
+  `before` returns the behaviour of `params` as they are.
+  """
   behaviour = next((function for prefix, function in BEHAVIOURS.items()
                     if setting.path.startswith(prefix)), None)
   if behaviour is None:
     return False
   value = other(setting)
   assert value is not None, f'name another value of {setting.path}'
-  before = behaviour(params)
+  expected = before(behaviour)
   kept = setting.value
   setattr(setting.owner, setting.name, value)
   try:
-    return behaviour(params) != before
+    return behaviour(params) != expected
   except ValueError:
     return True  # It is read, and refused.
   finally:
@@ -217,10 +220,11 @@ def changes(params, setting):
 
 def without_entry(params, group=None, path=''):
   """The settings that are neither in a table nor change the run."""
+  before = functools.cache(lambda behaviour: behaviour(params))
   return [one.path for one in tree.walk(group or params, path=path)
           if one.is_chosen and not one.group
           and not without_effect.reason(params, one)
-          and not known(one.path) and not changes(params, one)]
+          and not known(one.path) and not changes(params, one, before)]
 
 
 def unlocked(settings):
@@ -271,4 +275,5 @@ def test_every_optimizer_schedule_and_warmup_reads_its_settings():
 def test_a_setting_that_nothing_reads_is_noticed(monkeypatch):
   params = unlocked(READ_WITH)
   monkeypatch.setattr(without_effect, 'TABLE', ())
-  assert 'runtime.run_eagerly' in without_entry(params)
+  assert 'runtime.run_eagerly' in without_entry(
+      params, params.runtime, path='runtime.')

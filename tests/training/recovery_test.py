@@ -69,7 +69,7 @@ def test_a_bad_batch_stops_the_training_at_its_step(
   with pytest.raises(errors.UserError, match=re.escape(
       'the training diverged: at step 7 the loss is nan, the gradient norm nan '
       'and the learning rate 0.000345; not finite are the gradients of all '
-      f'56 variables. The last good checkpoint is {tmp_path}/ckpt-5. Lower '
+      f'40 variables. The last good checkpoint is {tmp_path}/ckpt-5. Lower '
       'trainer.optimizer_config.learning_rate.cosine.initial_learning_rate, '
       'lengthen the warm-up, or clip gradients; '
       'trainer.recovery_max_trials=3 goes back by itself, and skips these '

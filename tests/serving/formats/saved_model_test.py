@@ -85,7 +85,7 @@ def test_no_checkpoint_no_export(trained_dir, tmp_path):
 
 def test_a_checkpoint_of_another_model_is_refused(trained_dir, tmp_path):
   selection = copy_params(
-      trained_dir, tmp_path, 'layout: B1-1-1', 'layout: B3')
+      trained_dir, tmp_path, 'layout: B1-1', 'layout: B3')
   with pytest.raises(ValueError, match='belongs to another architecture'):
     export(str(tmp_path), str(tmp_path / 'exports'), selection)
 
@@ -171,7 +171,7 @@ def check_killed_exports(repository, trained_dir, base, times):
 
 @pytest.mark.long
 def test_exports_killed_at_many_moments(repository, trained_dir, tmp_path):
-  times, fewest = proofs.choose((8, 0), (30, 5))
+  times, fewest = proofs.choose((4, 0), (30, 5))
   assert check_killed_exports(
       repository, trained_dir, str(tmp_path / 'exports'), times) > fewest
 
