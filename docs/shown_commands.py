@@ -146,9 +146,9 @@ def check_settings(arguments: list[str]) -> list[str]:
   for argument in arguments:
     name, _, value = argument.removeprefix('--').partition('=')
     values.setdefault(name, []).append(value)
-  # What data_prep and a training will write is not there yet.
+  # What data_prep, a training and an import will write is not there yet.
   files = [name for name in values.get('config_file', ())
-           if not name.startswith(('data/', 'runs/'))]
+           if not name.startswith(('data/', 'pretrained/', 'runs/'))]
   try:
     experiment.load(
         values.get('experiment', ['funnel_vit_imagenet'])[-1], files,

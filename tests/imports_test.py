@@ -124,6 +124,9 @@ ORDER = {
         'torch_names', 'hugging_face_names', 'hugging_face_images',
         'hugging_face', 'timm_models', 'jax_names', 'garden_models',
         'published', 'hub', 'find_source',
+        # In, and out again.
+        'experiment_file', 'importing', 'hugging_face_export', 'timm_export',
+        'exporting', 'import_vit', 'export_vit',
     ],
 }
 MAX_LINES = 400

@@ -41,7 +41,13 @@ THROUGH = {
     'params/without_effect_test.py': [
         f'official_ext.params.unread.{name}' for name in (
             'data', 'optimization', 'reasons', 'task', 'trainer')],
+    'pretrained/export_vit_test.py': [
+        f'official_ext.pretrained.{name}' for name in (
+            'exporting', 'hugging_face_export', 'timm_export')],
     'pretrained/hub_test.py': ['official_ext.pretrained.find_source'],
+    'pretrained/import_vit_test.py': [
+        f'official_ext.pretrained.{name}' for name in (
+            'experiment_file', 'importing')],
     'pretrained/published_test.py': [
         f'official_ext.pretrained.{name}' for name in (
             'architecture', 'config_settings', 'conversions', 'hugging_face',

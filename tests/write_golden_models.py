@@ -241,7 +241,7 @@ def write(name, build, folder, photographs, image_size):
                          'model.safetensors'):
       path.unlink()
   np.savez_compressed(
-      folder / 'golden.npz', images=images, tokens=tokens.numpy(),
+      folder.with_suffix('.npz'), images=images, tokens=tokens.numpy(),
       output=output.numpy(),
       pixels=np.array(pixels).transpose(0, 2, 3, 1).astype('f4'))
   print(f'{name}: tokens {tuple(tokens.shape)}, output {tuple(output.shape)}')

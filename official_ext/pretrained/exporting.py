@@ -1,0 +1,135 @@
+"""Writes a trained model as Hugging Face or timm would have saved it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+
+from official_ext.checkpoints import variable_names
+from official_ext.command_line import errors
+from official_ext.configs import preprocessing as preprocessing_settings
+from official_ext.modeling import specs
+from official_ext.pretrained import architecture
+from official_ext.pretrained import hugging_face_export
+from official_ext.pretrained import key_map
+from official_ext.pretrained import timm_export
+from official_ext.tasks import normalization
+from official_ext.trained import trained_model
+
+FORMATS = {'hugging_face': hugging_face_export.convert,
+           'timm': timm_export.convert}
+_WEIGHTS = 'model.safetensors'
+_WHITE = 255
+_METHODS = ('bilinear', 'bicubic')
+
+
+def describe(trained: trained_model.TrainedModel,
+             with_head: bool = True) -> architecture.Architecture:
+  """Says what a trained model is as a plain ViT.
+
+  Pooling has no variables, so a Funnel-ViT of equal widths is one.
+
+  Args:
+    trained: the model.
+    with_head: whether its head is a part of it.
+
+  Returns:
+    The architecture, of one block.
+
+  Raises:
+    errors.UserError: if it is no model of ours of equal widths.
+  """
+  task = trained.params.task
+  spec = specs.of_model(task.model)
+  if spec is None:
+    raise errors.UserError(
+        f"{trained.checkpoint} is of Model Garden's backbone "
+        f'{task.model.backbone.type}. Import it first '
+        '(official_ext.pretrained.import_vit), and export that.')
+  for name in ('hidden_size', 'mlp_dim', 'num_heads'):
+    sizes = {getattr(block, name) for block in spec.blocks}
+    if len(sizes) > 1:
+      raise errors.UserError(
+          f'{spec.layout_with_tokens} has blocks of different {name}: '
+          f'{", ".join(map(str, sorted(sizes)))}. Only a model of equal widths '
+          'is a plain ViT.')
+  block = spec.blocks[0]
+  backbone = task.model.backbone.funnel_vit.replace(
+      layout=f'B{spec.layout.num_layers}', hidden_size=block.hidden_size,
+      patch_size=spec.patch_size, transformer={
+          'mlp_dim': block.mlp_dim, 'num_heads': block.num_heads})
+  return architecture.Architecture(
+      kind='Funnel-ViT', backbone=backbone,
+      image_size=tuple(task.model.input_size[:2]),
+      num_classes=task.model.num_classes if with_head else 0,
+      preprocessing=_preprocessing(task),
+      class_names=tuple(trained.class_names or ()) if with_head else ())
+
+
+def write(trained: trained_model.TrainedModel, kind: str, output: str,
+          with_head: bool = True) -> list[str]:
+  """Exports a trained model.
+
+  Args:
+    trained: the model.
+    kind: one of `FORMATS`.
+    output: the folder to make; it appears whole or not at all.
+    with_head: whether the head is exported.
+
+  Returns:
+    The files in the folder.
+
+  Raises:
+    ValueError: if the format has no such model, or the folder is in use.
+  """
+  try:
+    import safetensors.numpy  # pylint: disable=g-import-not-at-top
+  except ImportError as error:
+    raise errors.UserError(
+        'exports need the library safetensors: '
+        "pip install 'funnel-vit[pretrained]'.") from error
+  model = describe(trained, with_head)
+  entries, files = FORMATS[kind](model)
+  names = variable_names.of_model(trained.model)
+  values = {names[id(variable)]: variable.numpy()
+            for variable in trained.model.variables}
+  parent = os.path.dirname(os.path.abspath(output))
+  os.makedirs(parent, exist_ok=True)
+  unfinished = tempfile.mkdtemp(
+      prefix=f'.{os.path.basename(os.path.normpath(output))}-', dir=parent)
+  try:
+    safetensors.numpy.save_file(
+        key_map.to_theirs(entries, values), os.path.join(unfinished, _WEIGHTS),
+        # transformers reads no file that does not say so.
+        metadata={'format': 'pt'})
+    for name, content in files.items():
+      with open(os.path.join(unfinished, name), 'w',
+                encoding='utf-8') as file:
+        json.dump(content, file, indent=2, ensure_ascii=False)
+        file.write('\n')
+    os.chmod(unfinished, 0o755)
+    if os.path.isdir(output):
+      os.rmdir(output)
+    os.rename(unfinished, output)
+  finally:
+    shutil.rmtree(unfinished, ignore_errors=True)
+  return sorted([_WEIGHTS, *files])
+
+
+def _preprocessing(task) -> architecture.Preprocessing:
+  """Returns how the images of an evaluation are prepared."""
+  data = task.validation_data
+  if data.tf_resize_method not in _METHODS:
+    raise errors.UserError(
+        f'task.validation_data.tf_resize_method is {data.tf_resize_method}, '
+        f'and only {" or ".join(_METHODS)} can be exported.')
+  normal = normalization.of_task(task)
+  squashes = not data.aug_crop or (
+      data.resize_mode == preprocessing_settings.SQUASH_THEN_CROP)
+  return architecture.Preprocessing(
+      tuple(value / _WHITE for value in normal.mean),
+      tuple(value / _WHITE for value in normal.stddev),
+      data.tf_resize_method,
+      data.center_crop_fraction if data.aug_crop else 1.0, squashes)

@@ -1,0 +1,191 @@
+"""From a published model to a checkpoint and an experiment that begins so."""
+
+import importlib.resources
+import json
+import pathlib
+
+import commands
+import numpy as np
+from official.core import task_factory
+from PIL import Image
+import published_models
+import pytest
+import tensorflow as tf
+import yaml
+
+from official_ext.checkpoints import metadata
+from official_ext.checkpoints import restore
+from official_ext.params import experiment
+from official_ext.pretrained import importing
+from official_ext.pretrained import published
+from official_ext.tasks import class_names
+from official_ext.tasks import image_parser
+from official_ext.tasks import parsing
+from official_ext.trained import trained_model
+
+COMMAND = 'official_ext.pretrained.import_vit'
+
+
+def run(repository, *arguments):
+  return commands.run('-m', COMMAND, *arguments, cwd=repository)
+
+
+@pytest.fixture(name='imported_dir', scope='module')
+def _imported_dir(repository, make_once):
+  """The command's output for Hugging Face's ViT."""
+  def fill(folder):
+    result = run(repository, f'--source={published_models.folder("hf_vit")}',
+                 f'--output={folder}')
+    assert result.returncode == 0, result.stderr
+    (folder / 'printed.txt').write_text(result.stdout)
+
+  return pathlib.Path(make_once('imported_vit', fill))
+
+
+def test_the_folder_answers_as_the_library(imported_dir):
+  expected = published_models.answers('hf_vit')
+  trained = trained_model.find(str(imported_dir))
+  found = trained.model(expected['images'], training=False).numpy()
+  assert np.abs(found - expected['output']).max() < 1e-4 * np.abs(
+      expected['output']).max()
+  assert trained.class_names == ['ape', 'bee', 'cat']
+  assert (imported_dir / class_names.FILE).read_text() == 'ape\nbee\ncat\n'
+
+
+def test_the_metadata_say_where_the_weights_are_from(imported_dir):
+  found = metadata.read(str(imported_dir / 'ckpt-0'))
+  assert found['grid'] == [3, 3]
+  assert found['activation'] == 'gelu_erf'
+  assert found['norm_epsilon'] == 1e-12
+  assert found['data'][class_names.KEY] == ['ape', 'bee', 'cat']
+  assert found[importing.METADATA_KEY] == {
+      'source': str(published_models.folder('hf_vit')),
+      'kind': 'Hugging Face vit', 'license': '', 'image_size': [12, 12],
+      'num_classes': 3, 'preprocessing': {
+          'mean': [0.5] * 3, 'stddev': [0.5] * 3, 'resize_method': 'bilinear',
+          'crop_fraction': 1.0, 'squashes': True}}
+
+
+@pytest.mark.parametrize(
+    'layout', ['B1-1', pytest.param('B2', marks=pytest.mark.long)])
+def test_the_experiment_begins_from_it_in_any_layout(imported_dir, layout):
+  path = imported_dir / importing.EXPERIMENT_FILE
+  settings = yaml.safe_load(path.read_text())['task']
+  params = experiment.load(
+      'funnel_vit_imagenet_finetune', [str(path)],
+      f'task.model.backbone.funnel_vit.layout={layout},'
+      'task.model.num_classes=7')
+  task = params.task
+  assert task.train_data.mean_rgb == [127.5] * 3
+  assert task.validation_data.mean_rgb == [127.5] * 3
+  assert task.validation_data.resize_mode == 'squash_then_crop'
+  assert task.validation_data.resize_antialias
+  assert task.model.input_size == [12, 12, 3]
+  assert task.init_checkpoint_modules == 'backbone'
+  assert settings['init_checkpoint'].startswith(str(imported_dir.parent))
+  model = task_factory.get_task(task).build_model()
+  plan = restore.load(model, str(imported_dir), 'backbone')
+  assert [name.split('/')[0] for name in plan.initial] == [
+      model.layers[-1].name] * 2
+  source = published.read(str(published_models.folder('hf_vit')))
+  values = {variable.name: variable.numpy() for variable in model.variables}
+  np.testing.assert_array_equal(
+      next(value for name, value in values.items() if 'pos_embedding' in name),
+      source.read('position_embedding'))
+
+
+@pytest.mark.long
+def test_another_size_and_other_classes(tmp_path):
+  source = published.read(str(published_models.folder('timm_vit')))
+  imported = importing.write(
+      source, 'timm_vit', str(tmp_path / 'out'),
+      importing.Options(image_size=(16, 20), num_classes=5, layout='B1-1'))
+  assert imported.model.output_shape == (None, 5)
+  assert '3 x 3 -> 4 x 5 patches' in str(imported.plan)
+  found = metadata.read(str(tmp_path / 'out' / 'ckpt-0'))
+  assert (found['grid'], found['num_classes']) == ([4, 5], 5)
+  assert 'data' not in found
+  assert not (tmp_path / 'out' / class_names.FILE).exists()
+
+
+PREPARED = [name for name in published_models.names()
+            if 'pixels' in published_models.answers(name)]
+PHOTOGRAPHS = ('china.jpg', 'flower.jpg')
+
+
+def _begin(image, rows, columns):
+  """An image without its first rows and columns."""
+  return image[rows:, columns:]
+
+
+def _end(image, rows, columns):
+  """An image without its last rows and columns."""
+  return image[:image.shape[0] - rows, :image.shape[1] - columns]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize('name', PREPARED)
+def test_photographs_are_prepared_as_by_the_library(name):
+  source = published.read(str(published_models.folder(name)))
+  task = importing.load(source, importing.Options(num_classes=1)).params.task
+  parser = parsing.build_parser(task, task.validation_data)
+  images = importlib.resources.files('sklearn.datasets.images')
+  for file, expected in zip(
+      PHOTOGRAPHS, published_models.answers(name)['pixels']):
+    pixels = np.asarray(Image.open(images / file).convert('RGB'))
+    found = image_parser.evaluation_image(parser, {
+        task.train_data.image_field_key: tf.constant(pixels),
+        task.train_data.label_field_key: tf.constant(0)})
+    stddev = np.array(source.model.preprocessing.stddev)
+    # Where an odd rest is cropped, torchvision begins at the even pixel.
+    shifts = [(0, 0), (0, 1), (1, 0), (1, 1)] if 'timm' in name else [(0, 0)]
+    differences = [np.abs((_begin(found, rows, columns) - _end(
+        expected, rows, columns)) * stddev).max() for rows, columns in shifts]
+    # As whole values of 0 to 255, by one at most.
+    assert min(differences) < 1.01 / 255, (file, differences)
+
+
+def test_a_headless_model_needs_classes(repository, tmp_path):
+  source = published_models.folder('hf_dinov2')
+  result = run(repository, f'--source={source}', f'--output={tmp_path / "a"}')
+  assert result.returncode == 1
+  assert '--num_classes=N' in result.stderr
+  assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize('flags, words', [
+    (['--source=no/such/place/here'], ['does not exist']),
+    (['--source=.'], ['holds no weights']),
+    (['--layout=B3'], ['2 layers', 'B3']),
+    (['--image_size=14'], ['14']),
+    (['--revision=main'], ['--revision']),
+])
+def test_what_cannot_be_imported(repository, tmp_path, flags, words):
+  source = f'--source={published_models.folder("hf_vit")}'
+  result = run(repository, source, f'--output={tmp_path / "a"}', *flags)
+  assert result.returncode == 1
+  for word in words:
+    assert word in result.stderr, result.stderr
+  assert 'Traceback' not in result.stderr
+  assert not any(tmp_path.iterdir())
+
+
+def test_a_folder_in_use_is_left_alone(repository, tmp_path):
+  (tmp_path / 'mine').write_text('mine')
+  result = run(repository, f'--source={published_models.folder("hf_vit")}',
+               f'--output={tmp_path}')
+  assert result.returncode == 1 and 'is not empty' in result.stderr
+  assert [path.name for path in tmp_path.iterdir()] == ['mine']
+
+
+@pytest.mark.long
+def test_what_is_left_out_is_named(imported_dir, repository, tmp_path):
+  result = run(
+      repository, f'--source={published_models.folder("hf_clip_both_towers")}',
+      f'--output={tmp_path / "a"}', '--num_classes=2')
+  assert result.returncode == 0, result.stderr
+  assert 'left out  logit_scale: of the text tower' in result.stdout
+  printed = (imported_dir / 'printed.txt').read_text()
+  assert 'loaded' in printed and 'left out' not in printed
+  described = json.dumps(metadata.read(str(tmp_path / 'a' / 'ckpt-0')))
+  assert 'gelu_quick' in described
