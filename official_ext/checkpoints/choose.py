@@ -56,6 +56,11 @@ class Found:
   def name(self) -> str:
     return os.path.basename(self.prefix)
 
+  @property
+  def is_named_by_step(self) -> bool:
+    """Whether the number in the name is the step."""
+    return self.name == f'{_TRAINED}-{self.number}'
+
   def is_unfinished(self) -> bool:
     """Whether its save has not come to its end, where the index is written."""
     return self.has_parts and integrity.index_damage(self.prefix) is not None

@@ -14,6 +14,8 @@ import tensorflow as tf
 
 from official_ext.command_line import errors
 
+# At the end of the keys of variables, whose names are what comes before.
+_VALUE = '/.ATTRIBUTES/VARIABLE_VALUE'
 # What TensorFlow's reader raises on damaged files, depending on the damage.
 READ_ERRORS = (tf.errors.OpError, IndexError, RuntimeError, ValueError)
 
@@ -108,5 +110,6 @@ def _data_damage(prefix: str, state: tuple[tuple[str, tuple[int, ...]], ...]
     for key in sorted(reader.get_variable_to_shape_map()):
       reader.get_tensor(key)
   except READ_ERRORS as error:
-    return f'{key} cannot be read ({errors.reason(error)})'
+    name = key and key.removesuffix(_VALUE)
+    return f'{name} cannot be read ({errors.reason(error)})'
   return None

@@ -186,6 +186,22 @@ def read_step(checkpoint: str) -> int | None:
             if reader.has_tensor(_STEP_KEY) else None)
 
 
+def differences(found: Mapping[str, Any], expected: Mapping[str, Any],
+                where: str) -> list[str]:
+  """Compares the architectures of two models.
+
+  Args:
+    found: the metadata of a checkpoint.
+    expected: those of another, or what `describe` says of an experiment.
+    where: those are, for the message.
+
+  Returns:
+    A text for each difference; empty if they are the same.
+  """
+  return [f'{key} is {found.get(key)} there and {expected.get(key)} {where}'
+          for key in ARCHITECTURE_KEYS if found.get(key) != expected.get(key)]
+
+
 def check_same_architecture(
     checkpoint: str, expected: Mapping[str, Any]) -> None:
   """Refuses to resume in a folder that holds another model.
@@ -201,13 +217,11 @@ def check_same_architecture(
   found = read(checkpoint)
   if found is None:
     return
-  differences = [
-      f'{key} is {found.get(key)} there and {expected.get(key)} here'
-      for key in ARCHITECTURE_KEYS if found.get(key) != expected.get(key)]
-  if differences:
+  different = differences(found, expected, 'here')
+  if different:
     raise ValueError(
         f'{checkpoint} belongs to another architecture: '
-        f'{"; ".join(differences)}. Choose another --model_dir, or the '
+        f'{"; ".join(different)}. Choose another --model_dir, or the '
         'configuration that the checkpoint was trained with (params.yaml '
         'beside it).')
 

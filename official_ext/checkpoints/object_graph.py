@@ -47,7 +47,8 @@ def find(path: str) -> str:
   paths.check_no_pattern('the checkpoint', path)
   # In Model Garden's exports a folder, in a training a file.
   below = os.path.join(path, 'checkpoint')
-  newest = choose.newest(below if tf.io.gfile.isdir(below) else path)
+  newest = ((tf.io.gfile.isdir(below) and choose.newest(below)) or
+            choose.newest(path))
   if newest:
     return newest
   prefixes = [path, os.path.join(path, 'variables', 'variables')]

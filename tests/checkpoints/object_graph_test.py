@@ -35,6 +35,16 @@ def test_finds_the_newest_checkpoint(tmp_path):
       f'{tmp_path}/export/10/variables/variables')
 
 
+def test_a_folder_in_the_place_of_the_state_file(tmp_path):
+  checkpoint = tf.train.Checkpoint(variable=tf.Variable(1.0))
+  prefix = checkpoint.write(str(tmp_path / 'ckpt-7'))
+  (tmp_path / 'checkpoint').mkdir()
+  assert object_graph.find(str(tmp_path)) == prefix
+  # An export keeps its checkpoint there.
+  below = checkpoint.write(str(tmp_path / 'checkpoint/ckpt-1'))
+  assert object_graph.find(str(tmp_path)) == below
+
+
 def test_where_there_is_no_checkpoint(tmp_path):
   with pytest.raises(ValueError, match='the folder holds no checkpoint'):
     object_graph.find(str(tmp_path))
