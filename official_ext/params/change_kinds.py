@@ -11,7 +11,8 @@ import enum
 import fnmatch
 
 _MODEL = 'task.model'
-_BACKBONE = f'{_MODEL}.backbone.funnel_vit'
+_BACKBONES = f'{_MODEL}.backbone'
+_BACKBONE = f'{_BACKBONES}.funnel_vit'
 _TRAIN_DATA = 'task.train_data'
 _OPTIMIZATION = 'trainer.optimizer_config'
 
@@ -45,6 +46,7 @@ TABLE: dict[Kind, tuple[str, ...]] = {
         'task.init_checkpoint', 'task.init_checkpoint_modules',
         'task.init_checkpoint_grid', 'task.init_checkpoint_resize_method',
         f'{_MODEL}.kernel_initializer', f'{_BACKBONE}.original_init',
+        f'{_BACKBONES}.vit.original_init',
         # How fast the same is computed, and with how much memory.
         f'{_BACKBONE}.fast_path.*', f'{_BACKBONE}.gradient_checkpointing',
         'task.gradient_accumulation_steps',
@@ -88,10 +90,21 @@ TABLE: dict[Kind, tuple[str, ...]] = {
         f'{_OPTIMIZATION}.*', 'task.losses.*',
         'task.differential_privacy_config',
         'task.differential_privacy_config.*', 'task.freeze_backbone',
-        # Those that check_same_architecture does not know.
-        *(f'{_MODEL}.backbone.{kind}.*' for kind in (
-            'resnet', 'dilated_resnet', 'revnet', 'efficientnet', 'spinenet',
-            'spinenet_mobile', 'mobilenet', 'mobiledet', 'vit')),
+        # Of Model Garden's own backbones, whose variables stay the same.
+        *_of(_BACKBONES, 'resnet.resnetd_shortcut', 'resnet.bn_trainable',
+             'resnet.scale_stem', 'dilated_resnet.resnetd_shortcut',
+             'dilated_resnet.output_stride', 'dilated_resnet.multigrid',
+             'mobilenet.flat_stochastic_depth_drop_rate',
+             'mobilenet.output_stride',
+             'mobilenet.output_intermediate_endpoints',
+             'spinenet_mobile.use_keras_upsampling_2d',
+             'vit.init_stochastic_depth_rate', 'vit.output_*',
+             'vit.layer_scale_init_value', 'vit.transformer_partition_dims',
+             'vit.transformer.attention_dropout_rate',
+             'vit.transformer.dropout_rate'),
+        *(f'{_BACKBONES}.{kind}.stochastic_depth_drop_rate' for kind in (
+            'resnet', 'dilated_resnet', 'efficientnet', 'spinenet',
+            'spinenet_mobile', 'mobilenet')),
         f'{_MODEL}.input_size', f'{_MODEL}.dropout_rate',
         f'{_MODEL}.output_softmax',
         *_of(f'{_MODEL}.norm_activation', 'activation', 'norm_momentum',
@@ -126,8 +139,31 @@ TABLE: dict[Kind, tuple[str, ...]] = {
              'class_token_position', 'distillation_token', 'num_registers',
              'patch_bias', 'norm_before_layers', 'final_norm'),
     ),
-    Kind.VARIABLES: (f'{_MODEL}.add_head_batch_norm',),
+    Kind.VARIABLES: (
+        f'{_MODEL}.add_head_batch_norm',
+        *(f'{_BACKBONES}.{kind}.model_id' for kind in (
+            'resnet', 'dilated_resnet', 'revnet', 'efficientnet', 'spinenet',
+            'spinenet_mobile', 'mobilenet', 'mobiledet')),
+        *(f'{_BACKBONES}.{kind}.se_ratio' for kind in (
+            'resnet', 'dilated_resnet', 'efficientnet', 'spinenet_mobile')),
+        *(f'{_BACKBONES}.{kind}.{name}' for kind in ('spinenet',
+                                                     'spinenet_mobile')
+          for name in ('min_level', 'max_level')),
+        *_of(_BACKBONES, 'resnet.depth_multiplier', 'resnet.stem_type',
+             'resnet.replace_stem_max_pool', 'dilated_resnet.stem_type',
+             'dilated_resnet.replace_stem_max_pool',
+             'dilated_resnet.last_stage_repeats',
+             'spinenet_mobile.expand_ratio', 'mobilenet.filter_size_scale',
+             'mobiledet.filter_size_scale', 'vit.model_name', 'vit.pooler',
+             'vit.representation_size', 'vit.hidden_size', 'vit.patch_size',
+             'vit.pos_embed_shape', 'vit.transformer.mlp_dim',
+             'vit.transformer.num_heads', 'vit.transformer.num_layers'),
+    ),
 }
+
+
+# With these the grid of patches may change, and with it the variables.
+OF_GRID = (f'{_MODEL}.input_size', f'{_BACKBONE}.crop_to_patches')
 
 
 def of_setting(path: str) -> Kind:

@@ -222,12 +222,23 @@ def _kind(path: str, before: cfg.ExperimentConfig, now: cfg.ExperimentConfig,
       before, now, lambda params: [metadata.describe(params).get(key)
                                    for key in metadata.ARCHITECTURE_KEYS]):
     return Kind.HARMLESS
+  if path in change_kinds.OF_GRID and not _same(before, now, _patches):
+    return Kind.ARCHITECTURE
   if kind is Kind.LENGTH:
     if _same(before, now, _decay_ends):
       return Kind.HARMLESS
     if now.trainer.train_steps < before.trainer.train_steps:
       return Kind.TRAINING
   return kind
+
+
+def _patches(params: cfg.ExperimentConfig) -> Any:
+  """Returns what the position embedding has a variable's length of."""
+  model = params.task.model
+  if model.backbone.type == 'vit':
+    # Model Garden's own: the metadata know no grid of it.
+    return model.input_size
+  return metadata.describe(params).get('grid')
 
 
 def _decay_ends(params: cfg.ExperimentConfig) -> list[Any]:

@@ -1,5 +1,6 @@
 """Tests of what is told and refused when a training goes on otherwise."""
 
+from official.modeling import performance
 import pytest
 import short_runs
 import tensorflow as tf
@@ -7,6 +8,7 @@ import tensorflow as tf
 from official_ext.command_line import errors
 from official_ext.params import experiment
 from official_ext.training import changed_settings
+from official_ext.training import progress
 from official_ext.training import session
 from official_ext.training import settings_history
 
@@ -18,6 +20,8 @@ COSINE = f'{OPTIMIZATION}.learning_rate.cosine'
 TRAIN = 'task.train_data'
 BACKBONE = 'task.model.backbone.funnel_vit'
 NANO = f'{BACKBONE}.model_name=vit-nano4'
+RESNET = ('task.model.backbone.type=resnet,'
+          'task.model.backbone.resnet.model_id=18')
 STEP = 660
 
 
@@ -66,6 +70,20 @@ def changes(tmp_path, checkpoint, before, now):
      f'{BACKBONE}.crop_to_patches=true,task.model.input_size=[18,18,3]',
      {'task.model.input_size': (
          '[16, 16, 3]', '[18, 18, 3]', Kind.TRAINING)}),
+    # And with other patches.
+    ('', 'task.model.input_size=[20,20,3]',
+     {'task.model.input_size': (
+         '[16, 16, 3]', '[20, 20, 3]', Kind.ARCHITECTURE)}),
+    ('task.model.input_size=[20,20,3]',
+     f'task.model.input_size=[22,22,3],{BACKBONE}.crop_to_patches=true', {
+         'task.model.input_size': (
+             '[20, 20, 3]', '[22, 22, 3]', Kind.TRAINING),
+         f'{BACKBONE}.crop_to_patches': ('false', 'true', Kind.TRAINING)}),
+    (RESNET, RESNET.replace('18', '34'),
+     {'task.model.backbone.resnet.model_id': ('18', '34', Kind.VARIABLES)}),
+    (RESNET, f'{RESNET},task.model.input_size=[20,20,3]',
+     {'task.model.input_size': (
+         '[16, 16, 3]', '[20, 20, 3]', Kind.TRAINING)}),
     ('', 'task.model.output_softmax=true',
      {'task.model.output_softmax': ('false', 'true', Kind.TRAINING)}),
     ('', f'{TRAIN}.aug_rand_hflip=true',
@@ -243,3 +261,74 @@ def test_a_run_goes_on_with_what_was_accepted(
   short_runs.train(digits_dir, without, **{'trainer.train_steps': 2})
   with pytest.raises(errors.UserError, match='has no moving averages of the'):
     session.prepare(other, 'eval', str(without)).execute()
+
+
+# What a training is begun with.
+BACKBONES = {
+    'funnel_vit': {f'{BACKBONE}.layout': short_runs.LAYOUT},
+    'resnet': {'task.model.backbone.type': 'resnet',
+               'task.model.backbone.resnet.model_id': 18},
+    'vit': {'task.model.backbone.type': 'vit',
+            'task.model.backbone.vit.model_name': 'vit-ti16',
+            'task.model.input_size': [32, 32, 3]},
+}
+# By the backbone, settings and another value of each.
+CHANGES = {
+    'funnel_vit': [
+        {'task.model.input_size': [20, 20, 3]},
+        {'task.model.input_size': [18, 18, 3],
+         f'{BACKBONE}.crop_to_patches': True},
+        {'task.model.add_head_batch_norm': True},
+        {'task.freeze_backbone': True},
+        {f'{OPTIMIZATION}.optimizer.type': 'sgd'},
+        {'runtime.mixed_precision_dtype': 'float16'},
+        {f'{EMA}.average_decay': 0.9}, {'task.model.dropout_rate': 0.1}],
+    'resnet': [
+        {'task.model.backbone.resnet.model_id': 34},
+        {'task.model.backbone.resnet.se_ratio': 0.25},
+        {'task.model.backbone.resnet.stem_type': 'v1'},
+        {'task.model.backbone.resnet.replace_stem_max_pool': True},
+        {'task.model.backbone.resnet.depth_multiplier': 0.5},
+        {'task.model.backbone.resnet.resnetd_shortcut': True},
+        {'task.model.backbone.resnet.stochastic_depth_drop_rate': 0.1},
+        {'task.model.input_size': [20, 20, 3]}],
+    'vit': [
+        {'task.model.input_size': [48, 48, 3]},
+        {'task.model.backbone.vit.model_name': 'vit-s16'},
+        {'task.model.backbone.vit.pooler': 'gap'},
+        {'task.model.backbone.vit.representation_size': 7},
+        {'task.model.backbone.vit.transformer.dropout_rate': 0.1}],
+}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize('backbone', CHANGES)
+def test_what_is_impossible_fails_and_what_changes_goes_on(
+    digits_dir, tmp_path, monkeypatch, backbone):
+  base = BACKBONES[backbone] | {'trainer.train_steps': 1}
+  short_runs.train(digits_dir, tmp_path, **base)
+  # What refuses would hide what fails.
+  monkeypatch.setattr(changed_settings.Changes, 'check', lambda *_: None)
+  monkeypatch.setattr(
+      session.checks.metadata, 'check_same_architecture', lambda *_: None)
+  wrong = []
+  for settings in CHANGES[backbone]:
+    params = short_runs.parameters(
+        digits_dir, **base | settings | {'trainer.train_steps': 2})
+    run = session.prepare(params, 'train', str(tmp_path), allow_changes=True)
+    kinds = {one.kind for one in run.changes.changes}
+    is_possible = not kinds & {Kind.ARCHITECTURE, Kind.VARIABLES}
+    session._seed(params)
+    performance.set_mixed_precision_policy(
+        params.runtime.mixed_precision_dtype or 'float32')
+    trainer = run._build_trainer(
+        str(tmp_path), progress.Progress(), None, None, None)
+    try:
+      with run.strategy.scope():
+        trainer.initialize()
+      goes_on = True
+    except (ValueError, tf.errors.OpError):
+      goes_on = False
+    if goes_on is not is_possible:
+      wrong.append((settings, kinds, goes_on))
+  assert wrong == []
