@@ -56,6 +56,7 @@ class Checks:
         optimizer, model.trainable_variables, config.loss_spike_factor)
     self._weights = weight_numbers.WeightNumbers(strategy, model, optimizer)
     self._good_steps = 0
+    # Of the weights at the end of the last loop; infinite: not measured yet.
     self._norm_before = math.inf
 
   def record(self, loss: tf.Tensor, global_step: tf.Tensor) -> None:
@@ -65,7 +66,8 @@ class Checks:
   def begin_loop(self, step: int) -> None:
     """Measures the weights that a loop of steps begins from."""
     self._good_steps = step
-    self._norm_before = self._weights.norm()
+    if math.isinf(self._norm_before):
+      self._norm_before = self._weights.norm()
 
   def check_steps(self) -> None:
     """Checks the steps so far.
@@ -105,17 +107,17 @@ class Checks:
       DivergenceError: if they are no finite numbers, or have grown beyond
         measure.
     """
-    names = self._weights.not_finite()
+    norm, names = self._weights.measure()
     if names:
       raise DivergenceError(
           f'after step {step} not finite are {_listed(names)}',
           self._good_steps)
-    norm = self._weights.norm()
     # A head begins at 0, and is alone where the backbone is frozen.
     if norm > _MAX_GROWTH * max(self._norm_before, 1.0):
       raise DivergenceError(
           f'from step {self._good_steps} to {step} the norm of the weights '
           f'grew from {self._norm_before:.3g} to {norm:.3g}', self._good_steps)
+    self._norm_before = norm
     return {event_tags.GRADIENT_NORM: self._steps.gradient_norm,
             event_tags.WEIGHT_NORM: norm}
 
@@ -161,6 +163,7 @@ class Checks:
   def reset(self) -> None:
     """Forgets the steps so far: the training has gone back."""
     self._steps.reset()
+    self._norm_before = math.inf
 
 
 def _listed(names: Sequence[str]) -> str:

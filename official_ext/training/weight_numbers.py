@@ -26,27 +26,40 @@ class WeightNumbers:
     self._strategy = strategy
     self._model = model
     self._optimizer = optimizer
-    self._measure_trained = _measurement(strategy, model.trainable_variables)
     self._saved: Sequence[tf.Variable] = ()
+    # Places of the trainable variables among those.
+    self._trained: Sequence[int] = ()
     self._measure_saved: Callable[[], np.ndarray] | None = None
 
   def norm(self) -> float:
     """Returns the norm of all trainable variables together."""
-    return math.sqrt(2 * float(self._measure_trained().sum()))
+    return _norm(_measurement(
+        self._strategy, self._model.trainable_variables)())
 
-  def not_finite(self) -> Sequence[str]:
-    """Returns the names of variables that no checkpoint must hold.
+  def measure(self) -> tuple[float, Sequence[str]]:
+    """Measures everything that a checkpoint holds, in one pass.
 
     Returns:
-      Those of the model and of the optimizer whose norm is no finite number.
+      The norm of all trainable variables together, and the names of the
+      variables of the model and of the optimizer whose norm is no finite
+      number.
     """
     if self._measure_saved is None:
       # An optimizer makes its variables in the first step.
       self._saved = _floating(
           [*self._model.variables, *_variables(self._optimizer)])
+      places = {one.ref(): place for place, one in enumerate(self._saved)}
+      self._trained = [
+          places[one.ref()] for one in self._model.trainable_variables]
       self._measure_saved = _measurement(self._strategy, self._saved)
-    return [variable.name for variable, value in zip(
-        self._saved, self._measure_saved()) if not math.isfinite(value)]
+    half_squares = self._measure_saved()
+    return _norm(half_squares[self._trained]), [
+        variable.name for variable, value in zip(self._saved, half_squares)
+        if not math.isfinite(value)]
+
+
+def _norm(half_squares: np.ndarray) -> float:
+  return math.sqrt(2 * float(half_squares.sum()))
 
 
 def _measurement(strategy: tf.distribute.Strategy,

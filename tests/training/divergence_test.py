@@ -125,6 +125,12 @@ def test_weights_that_grow_beyond_measure():
     checks.check_weights(1)
   weights[0].assign([3000.0, 0.0])
   assert checks.check_weights(1)[event_tags.WEIGHT_NORM] == 3000
+  # The next loop begins from what was measured then.
+  checks.begin_loop(1)
+  weights[0].assign([0.0, 4e6])
+  with pytest.raises(divergence.DivergenceError, match=(
+      r'from step 1 to 2 the norm of the weights grew from 3e\+03 to 4e\+06')):
+    checks.check_weights(2)
 
 
 def test_an_evaluation_that_is_not_finite():
@@ -140,6 +146,7 @@ def test_an_evaluation_that_is_not_finite():
 def test_weights_that_begin_at_zero_may_grow():
   checks, weights, take = build()
   weights[0].assign([0.0, 0.0])
+  checks.reset()
   checks.begin_loop(0)
   take((3.0, 4.0))
   assert checks.check_weights(1)[event_tags.WEIGHT_NORM] == 5
