@@ -52,9 +52,7 @@ def create(garden: Callable[..., tf_keras.optimizers.Optimizer],
     The optimizer.
   """
   average = optimizer_config.ema
-  # The scale of the loss goes around the average.
-  if average is None or (
-      runtime_config and runtime_config.mixed_precision_dtype == 'float16'):
+  if average is None:
     return garden(optimizer_config, runtime_config, dp_config)
   return ExponentialMovingAverage(
       garden(optimizer_config.replace(ema=None), runtime_config, dp_config),

@@ -50,7 +50,7 @@ def resolve(params: cfg.ExperimentConfig) -> None:
   _check_seed(params.trainer)
   specs.of_model(params.task.model)
   _check_labels_and_losses(params.task)
-  _check_accumulation(params)
+  _check_float16(params)
   _check_validation_data(params.task.validation_data)
   _check_data_service(params.task.train_data, params.trainer.seed)
   _resolve_data(params.task, _data_seed(params))
@@ -119,14 +119,23 @@ def _check_several_labels(
         'one label each. Leave it out, or read TFRecords.')
 
 
-def _check_accumulation(params: cfg.ExperimentConfig) -> None:
+def _check_float16(params: cfg.ExperimentConfig) -> None:
+  """Refuses what cannot be where the loss is scaled."""
+  if params.runtime.mixed_precision_dtype != 'float16':
+    return
   num_microbatches = params.task.gradient_accumulation_steps
-  if (num_microbatches > 1 and
-      params.runtime.mixed_precision_dtype == 'float16'):
+  if num_microbatches > 1:
     raise ValueError(
         f'task.gradient_accumulation_steps is {num_microbatches}, but '
         'gradients are not accumulated in float16, which scales the loss. Set '
         'runtime.mixed_precision_dtype=bfloat16.')
+  if params.trainer.optimizer_config.ema:
+    # Model Garden looks for the average outside of what scales the loss.
+    raise ValueError(
+        'trainer.optimizer_config.ema is set, but weights are not averaged in '
+        'float16, which scales the loss. Set '
+        'runtime.mixed_precision_dtype=bfloat16, or '
+        'trainer.optimizer_config.ema=null.')
 
 
 def _check_data_service(data: image_classification.DataConfig,

@@ -18,6 +18,7 @@ from google.protobuf import message
 from official.common import dataset_fn
 import tensorflow as tf
 
+from official_ext.command_line import errors
 from official_ext.configs import image_classification as configs
 from official_ext.params import input_files
 from official_ext.tasks import preflight
@@ -31,18 +32,30 @@ _DECODING = re.compile(
 _WRAPPING = re.compile(r'^.*(?:\}\}|Iterator::\S+) ')
 # Of a checkpoint TensorFlow says other things.
 _DAMAGED_RECORD = re.compile(r'(corrupted|truncated) record at')
+# Not DataLossError: that file was read.
+_UNREADABLE = (tf.errors.NotFoundError, tf.errors.PermissionDeniedError,
+               tf.errors.FailedPreconditionError, tf.errors.UnavailableError,
+               tf.errors.UnknownError)
 _ASSERTION = re.compile(rf'\[({BAD_LABEL}.*?)\] \[(.*?)\]\n', re.DOTALL)
 
 
-def explain(error: Exception) -> str | None:
+def explain(error: Exception,
+            task: configs.ImageClassificationTask | None = None) -> str | None:
   """Says what was wrong with a record, without TensorFlow's wrapping.
 
   Args:
     error: an error of a training or evaluation step.
+    task: the task's configuration, resolved; None: its files are not known.
 
   Returns:
     The message, or None if it was another error.
   """
+  if task and isinstance(error, _UNREADABLE):
+    reason = errors.reason(error)
+    for path in (task.train_data.input_path, task.validation_data.input_path):
+      if isinstance(path, str) and f'{os.path.dirname(path)}/' in reason:
+        return (f'a file of {path} cannot be read any more: {reason}. Once it '
+                'can be, the same command goes on from the newest checkpoint.')
   if not isinstance(error, tf.errors.InvalidArgumentError):
     return record_counts.explain(error)
   match = _ASSERTION.search(str(error))

@@ -164,7 +164,7 @@ class ImageClassificationTask(
           f'replicas. Use a multiple of {num_replicas * num_microbatches}.')
 
   def explain(self, error: Exception) -> str | None:
-    return bad_records.explain(error)
+    return bad_records.explain(error, self.task_config)
 
   def find_record(self, error: Exception, names: Sequence[str]) -> str | None:
     return bad_records.find(

@@ -114,11 +114,11 @@ def enter(data: configs.DataConfig, position: int = 0,
   counts = counts or count(data)
   if counts is None:
     source = 'TFDS' if data.tfds_name else 'the tf.data service'
-    if position:
-      logging.warning(
-          'task.train_data: %s has no order that can be entered. The epoch '
-          'begins anew: of its images, some are seen twice and some not.',
-          source)
+    what = ('The epoch begins anew: of its images, some are seen twice and '
+            'some not.' if position else
+            'A run that is interrupted begins its epoch anew.')
+    logging.warning('task.train_data: %s has no order that can be entered. %s',
+                    source, what)
     return Start(seed, None, position)
   if data.cache:
     # Permuted as a whole, a part of its own on each worker.

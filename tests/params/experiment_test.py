@@ -251,6 +251,8 @@ def test_shipped_files_are_found_by_name_and_by_path(repository):
     ('task.gradient_accumulation_steps=null', 'is null, but must be a whole'),
     ('task.gradient_accumulation_steps=4,'
      'runtime.mixed_precision_dtype=float16', 'not accumulated in float16'),
+    ('trainer.optimizer_config.ema.average_decay=0.9,'
+     'runtime.mixed_precision_dtype=float16', 'not averaged in float16'),
     ('task.validation_data.enable_tf_data_service=true', 'every image once'),
     ('task.validation_data.mixup_and_cutmix.mixup_alpha=0.8', 'mixed images'),
 ])

@@ -103,6 +103,19 @@ def test_a_cut_file(files):
   assert find(files, names=('validation_data',)) is None
 
 
+@pytest.mark.parametrize('kind', [
+    tf.errors.NotFoundError, tf.errors.PermissionDeniedError])
+def test_a_file_that_is_gone(kind):
+  error = kind(None, None, '/data/digits/train-0; No such file or directory')
+  assert bad_records.explain(error) is None
+  task = experiment.load('funnel_vit_digits', params_override=(
+      'task.data_dir=/data/digits')).task
+  assert bad_records.explain(error, task) == (
+      'a file of /data/digits/train* cannot be read any more: '
+      '/data/digits/train-0; No such file or directory. Once it can be, the '
+      'same command goes on from the newest checkpoint.')
+
+
 def test_in_a_training(digits_dir, tmp_path):
   data = tmp_path / 'data'
   data.mkdir()

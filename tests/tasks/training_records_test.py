@@ -7,8 +7,10 @@ import pytest
 import records_for_tests
 import tensorflow as tf
 
+from official_ext.configs import image_classification as configs
 from official_ext.params import experiment
 from official_ext.tasks import record_counts
+from official_ext.tasks import training_records
 
 COUNTS = (5, 7, 3, 9, 4, 6, 8)
 NUM_IMAGES = sum(COUNTS)
@@ -110,3 +112,19 @@ def test_counts_are_kept_in_the_folder_of_a_training(tmp_path):
   kept = tmp_path / record_counts.FILE
   kept.write_text(kept.read_text().replace(' 3', ' 9'))
   assert num_records() == 9
+
+
+@pytest.mark.parametrize('settings, source', [
+    ({'tfds_name': 'cifar10'}, 'TFDS'),
+    ({'enable_tf_data_service': True}, 'the tf.data service')])
+def test_what_has_no_order_is_told_at_every_start(caplog, settings, source):
+  data = configs.DataConfig(seed=1, **settings)
+  for position, what in (
+      (0, 'A run that is interrupted begins its epoch anew.'),
+      (7, 'The epoch begins anew: of its images, some are seen twice and some '
+       'not.')):
+    caplog.clear()
+    assert training_records.enter(data, position) == training_records.Start(
+        1, None, position)
+    assert caplog.messages == [
+        f'task.train_data: {source} has no order that can be entered. {what}']
