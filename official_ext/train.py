@@ -84,7 +84,7 @@ def main(argv: Sequence[str]) -> None:
   except preemption.Preempted as stopped:
     print(stopped, file=sys.stderr)
     raise SystemExit(stopped.exit_status) from None
-  if not run.is_chief:
+  if not run.is_chief or not run.writes:
     return
   with errors.reported():
     train_utils.save_gin_config(FLAGS.mode, FLAGS.model_dir)

@@ -47,9 +47,9 @@ ORDER = {
         'reasons', 'data', 'task', 'optimization', 'trainer',
     ],
     'official_ext.params': [
-        'change_kinds', 'input_files', 'yaml_settings', 'derive',
-        'derived_settings', 'likely_mistakes', 'consistency', 'overrides',
-        'without_effect', 'former_settings', 'experiment',
+        'change_kinds', 'inexact_resumption', 'input_files', 'yaml_settings',
+        'derive', 'derived_settings', 'likely_mistakes', 'consistency',
+        'overrides', 'without_effect', 'former_settings', 'experiment',
     ],
     'official_ext.layouts': [
         'model_flags', 'search', 'describe', 'plan',
@@ -73,9 +73,9 @@ ORDER = {
         'trained_model', 'validation_data',
     ],
     'official_ext.training': [
-        'modes', 'goodput', 'event_tags', 'input_waiting', 'evaluations',
-        'restarts', 'memory', 'memory_need', 'preemption', 'profiling',
-        'throughput', 'progress', 'strategies', 'start_folder',
+        'modes', 'slow_folder', 'goodput', 'event_tags', 'input_waiting',
+        'evaluations', 'restarts', 'memory', 'memory_need', 'preemption',
+        'profiling', 'throughput', 'progress', 'strategies', 'start_folder',
         'checkpoint_folder', 'worker_folder', 'folder_lock', 'settings_history',
         'changed_settings', 'checks', 'data_position', 'step_numbers',
         'weight_numbers', 'divergence', 'recovery', 'new_checkpoints',

@@ -28,7 +28,6 @@ def warn(params: cfg.ExperimentConfig, changed: Collection[str]) -> None:
       an experiment brings is no mistake of who makes a short trial of it.
   """
   _warn_of_cached_augmentation(params.task.train_data)
-  _warn_of_late_checkpoints(params.trainer, changed)
   _warn_of_boundaries(params.trainer, changed)
   _warn_of_an_offset(params.trainer.optimizer_config, changed)
   _warn_of_no_learning_rate(params.trainer.optimizer_config, changed)
@@ -42,16 +41,6 @@ def _warn_of_cached_augmentation(
         'task.train_data.cache is true, so every epoch has the same augmented '
         'images (%s). Set it to false, or switch the augmentation off.',
         ', '.join(found))
-
-
-def _warn_of_late_checkpoints(trainer: image_classification.TrainerConfig,
-                              changed: Collection[str]) -> None:
-  interval, loop = trainer.checkpoint_interval, trainer.steps_per_loop
-  if 'trainer.checkpoint_interval' in changed and interval % loop:
-    logging.warning(
-        'trainer.checkpoint_interval is %d, but a checkpoint is written at the '
-        'end of a loop, and trainer.steps_per_loop is %d. Set steps_per_loop '
-        'to a number that divides the interval.', interval, loop)
 
 
 def _warn_of_boundaries(trainer: image_classification.TrainerConfig,

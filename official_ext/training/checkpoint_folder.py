@@ -23,6 +23,8 @@ _DENIED = os.strerror(errno.EACCES)
 _NO_FOLDER = os.strerror(errno.ENOTDIR)
 _STALE = os.strerror(errno.ESTALE)
 _INPUT_OUTPUT = os.strerror(errno.EIO)
+_GONE = os.strerror(errno.ENOENT)
+_IMMUTABLE = os.strerror(errno.EPERM)
 _MIB = 2 ** 20
 
 
@@ -79,6 +81,11 @@ def free_bytes(path: str) -> int | None:
     return None
 
 
+def is_read_only(path: str) -> bool:
+  """Returns whether a folder of a disk is one that this user may not write."""
+  return os.path.isdir(path) and not os.access(path, os.W_OK)
+
+
 def size_of(prefix: str) -> int:
   """Returns the bytes of the files of a checkpoint."""
   return sum(tf.io.gfile.stat(path).length for path in integrity.files(prefix))
@@ -114,10 +121,15 @@ def explain(error: BaseException, path: str) -> str | None:
   text, reason = f'{errors.message(error)} {error}', errors.reason(error)
   if any(words in text for words in _FULL):
     return f'the disk of {path} is full: {reason}. {_what_is_left(path)}'
-  if _identity(path) is None and _is_local(path):
+  if _is_local(path) and not os.path.isdir(path):
     return f'{path} was removed while the training ran, which stops: {reason}.'
+  if path not in text:
+    return None
+  if _GONE in text:
+    return (f'{path} was replaced, or files in it were removed, while it was '
+            f'in use: {reason}. {_what_is_left(path, "From now on")}')
   if any(words in text for words in (
-      _READ_ONLY, _DENIED, _NO_FOLDER, _STALE, _INPUT_OUTPUT)) and path in text:
+      _READ_ONLY, _DENIED, _IMMUTABLE, _NO_FOLDER, _STALE, _INPUT_OUTPUT)):
     return (f'{path} cannot be written: {reason}. '
             f'{_what_is_left(path, "Once it can be")}')
   return None

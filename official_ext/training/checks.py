@@ -13,10 +13,12 @@ from official_ext.checkpoints import metadata
 from official_ext.checkpoints import object_graph
 from official_ext.command_line import errors
 from official_ext.command_line import paths
+from official_ext.params import inexact_resumption
 from official_ext.tasks import protocol
 from official_ext.training import folder_lock
 from official_ext.training import modes
 from official_ext.training import profiling
+from official_ext.training import slow_folder
 from official_ext.training import start_folder
 
 # What only an evaluation reads.
@@ -71,6 +73,7 @@ def check(params: cfg.ExperimentConfig, task: protocol.Task, mode: str,
       raise ValueError(f'task.init_checkpoint: {error}') from error
   task.check_files(modes.data_sets(mode))
   if modes.trains(mode):
+    inexact_resumption.warn(params)
     start_folder.check(params.trainer, model_dir)
     _make_folder('--model_dir', model_dir)
     if params.runtime.distribution_strategy != 'multi_worker_mirrored':
@@ -150,6 +153,12 @@ def latest_checkpoint(model_dir: str) -> str | None:
       folder.
   """
   paths.check_no_pattern('--model_dir', model_dir)
+  with slow_folder.told(model_dir, 'reading its checkpoints'):
+    return _newest(model_dir)
+
+
+def _newest(model_dir: str) -> str | None:
+  """Returns the newest checkpoint of a path that may be none of a folder."""
   try:
     is_file = (tf.io.gfile.exists(model_dir) and
                not tf.io.gfile.isdir(model_dir))

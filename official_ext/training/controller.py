@@ -17,10 +17,11 @@ import tensorflow as tf
 from official_ext.training import checkpoint_folder
 from official_ext.training import event_tags
 from official_ext.training import restarts
+from official_ext.training import slow_folder
 
 
 class CheckpointManager(tf.train.CheckpointManager):
-  """Saves at the first chance after each multiple of its interval."""
+  """Saves at each multiple of its interval, or at the first chance after."""
 
   def __init__(self, *args: Any,
                restore: Callable[[str], None] | None = None,
@@ -88,7 +89,8 @@ class CheckpointManager(tf.train.CheckpointManager):
       # At the end of a training whose last step is one of the interval, or of
       # one that is interrupted before it has taken a step.
       return self._begun or self.latest_checkpoint
-    with self._measure():
+    with self._measure(), slow_folder.told(
+        self.directory, f'saving the checkpoint of step {step}'):
       return self._save(step, options)
 
   def _save(self, step: int,
@@ -96,7 +98,6 @@ class CheckpointManager(tf.train.CheckpointManager):
     """Saves after the save before, if there is room."""
     self.sync()
     if self._folder:
-      self._folder.check_same()
       self._folder.check_space(
           checkpoint_folder.size_of(self.latest_checkpoint)
           if self.latest_checkpoint else
@@ -115,9 +116,12 @@ class CheckpointManager(tf.train.CheckpointManager):
     at the end of a training.
 
     Raises:
+      errors.UserError: if the folder is another than it was.
       tf.errors.OpError: if the checkpoint could not be written.
     """
     super().sync()
+    if self._folder:
+      self._folder.check_same()
     # What is written takes its place there as its last act.
     if self._begun and self.latest_checkpoint != self._begun:
       self.checkpoint.write(self._begun, self._options)
@@ -135,7 +139,8 @@ class Controller(orbit.Controller):
     """Initialises the controller.
 
     Args:
-      steps_per_loop: steps between two reports; a loop ends at a multiple.
+      steps_per_loop: steps between two reports; a loop ends at a multiple, and
+        at one of the interval of the checkpoints.
       is_evaluated: whether the evaluation of a step is on record, so that one
         that was interrupted is made up for.
       new_checkpoints: takes the arguments of `evaluate_continuously` and gives
@@ -144,8 +149,12 @@ class Controller(orbit.Controller):
       eval_summary_dir: the same, of the evaluations.
       **settings: of Orbit's controller.
     """
+    intervals = [steps_per_loop]
+    if manager := settings.get('checkpoint_manager'):
+      intervals.append(manager.checkpoint_interval)
     super().__init__(
-        steps_per_loop=lambda step: steps_per_loop - step % steps_per_loop,
+        steps_per_loop=lambda step: min(
+            interval - step % interval for interval in intervals),
         summary_dir=summary_dir, eval_summary_dir=eval_summary_dir, **settings)
     self._summary_dir = summary_dir
     self._eval_summary_dir = eval_summary_dir

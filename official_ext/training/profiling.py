@@ -166,7 +166,8 @@ def check(params: cfg.ExperimentConfig, mode: str, num_steps: int) -> None:
         f'--profile: runtime.distribution_strategy={strategy} cannot be '
         'profiled. Leave --profile out, or profile one machine with '
         'runtime.distribution_strategy=mirrored.')
-  intervals = {'steps_per_loop': params.trainer.steps_per_loop}
+  intervals = {name: getattr(params.trainer, name)
+               for name in ('steps_per_loop', 'checkpoint_interval')}
   if modes.evaluates(mode):
     intervals['validation_interval'] = params.trainer.validation_interval
   name = min(intervals, key=intervals.get)
@@ -176,8 +177,8 @@ def check(params: cfg.ExperimentConfig, mode: str, num_steps: int) -> None:
     lower = f'Lower it to {most}, or raise' if most else 'Raise'
     raise ValueError(
         f'--profile_steps={num_steps}: must be less than trainer.{name}='
-        f'{intervals[name]}, since a profile is taken between two summaries or '
-        f'evaluations. {lower} trainer.{name}.')
+        f'{intervals[name]}, since a profile is taken between two summaries, '
+        f'checkpoints or evaluations. {lower} trainer.{name}.')
 
 
 def _succeeds(what: str, call: Callable[..., None], *args: Any,

@@ -9,9 +9,10 @@ from typing import Any
 
 from official.core import config_definitions as cfg
 from official.core import train_lib
-import tensorflow as tf
 import tf_keras
 
+from official_ext.checkpoints import choose
+from official_ext.checkpoints import integrity
 from official_ext.checkpoints import tidy
 from official_ext.command_line import errors
 from official_ext.training import checkpoint_folder
@@ -169,13 +170,13 @@ class Runner(train_lib.OrbitExperimentRunner):
         f'{max_trials}: {diverged}. The batches since are skipped'))
 
   def _checkpoints(self) -> Sequence[str]:
-    """Returns the prefixes of the checkpoints that are there."""
+    """Returns the prefixes of the whole checkpoints that are there."""
     self.checkpoint_manager.sync()
     # Of several workers all but the first write elsewhere, and have nothing
     # there before their first checkpoint.
-    found = tf.train.get_checkpoint_state(self._history_dir)
-    return [*self.checkpoint_manager.checkpoints,
-            *(found.all_model_checkpoint_paths if found else ())]
+    prefixes = [*self.checkpoint_manager.checkpoints,
+                *(one.prefix for one in choose.saved(self._history_dir))]
+    return [prefix for prefix in prefixes if integrity.damage(prefix) is None]
 
   def _run(self) -> None:
     mode = self._mode

@@ -10,6 +10,7 @@ import os
 import sys
 from typing import Any, TextIO
 
+from absl import logging
 from official.core import config_definitions as cfg
 from official.core import task_factory
 from official.core import train_utils
@@ -121,6 +122,12 @@ class Session:
     """Whether this process is the one that writes for all."""
     return strategies.is_chief(self.strategy)
 
+  @property
+  def writes(self) -> bool:
+    """Whether it writes: an evaluation may be of a read-only folder."""
+    return modes.trains(self.mode) or not checkpoint_folder.is_read_only(
+        self.model_dir)
+
   def execute(self, on_best: Callable[[], None] | None = None,
               enable_async_checkpointing: bool = True) -> trainer_lib.Trainer:
     """Runs the experiment and prints its summary.
@@ -159,6 +166,9 @@ class Session:
         progress = progress_lib.create(terminal)
         for text in (self.task.describe(), *self.changes.lines()):
           print(text, file=terminal, flush=True)
+      if not self.writes:
+        logging.warning('%s is read-only: nothing of the evaluation is written',
+                        model_dir)
       profiler = None
       if self.profile_steps is not None:
         profiler = profiling.Profiler(
@@ -232,7 +242,7 @@ class Session:
           train=modes.trains(self.mode),
           evaluate=modes.evaluates(self.mode),
           checkpoint_exporter=train_utils.maybe_create_best_ckpt_exporter(
-              self.params, write_dir),
+              self.params, write_dir if self.writes else ''),
           trainer_cls=functools.partial(
               trainer_lib.Trainer, progress=progress, watch=watch,
               profiler=profiler, on_best=on_best, model_dir=self.model_dir,
@@ -269,6 +279,7 @@ class Session:
         watch=watch,
         model_dir=self.model_dir,
         write_dir=write_dir,
+        save_summary=self.writes,
         enable_async_checkpointing=enable_async_checkpointing)
     if self.is_chief and modes.trains(self.mode):
       # Not before what is there was restored: settings that fail to go on with

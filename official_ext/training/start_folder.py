@@ -16,6 +16,8 @@ import tensorflow as tf
 from official_ext.checkpoints import choose
 from official_ext.checkpoints import tidy
 from official_ext.configs import image_classification
+from official_ext.params import experiment
+from official_ext.training import goodput
 
 # What Model Garden remembers the best evaluation in.
 BEST_METRICS = 'info.json'
@@ -32,8 +34,9 @@ def check(config: image_classification.TrainerConfig, model_dir: str) -> None:
     model_dir: folder of the training; it may be missing.
 
   Raises:
-    ValueError: if a file lies where a folder belongs, or the best checkpoint
-      would lie with others, which share a list of what may be deleted.
+    ValueError: if a file lies where a folder belongs or a folder where a file
+      does, or the best checkpoint would lie with others, which share a list of
+      what may be deleted.
   """
   subdir = config.best_checkpoint_export_subdir
   for name in ('train', config.validation_summary_subdir, subdir,
@@ -42,6 +45,13 @@ def check(config: image_classification.TrainerConfig, model_dir: str) -> None:
     if tf.io.gfile.exists(path) and not tf.io.gfile.isdir(path):
       raise ValueError(
           f'{path} is a file, but a training makes a folder of that name. '
+          'Move it away, or choose another --model_dir.')
+  for name in (choose.STATE_FILE, experiment.SAVED_FILE,
+               goodput.HISTORY_FILE):
+    path = os.path.join(model_dir, name)
+    if tf.io.gfile.isdir(path):
+      raise ValueError(
+          f'{path} is a folder, but a training writes a file of that name. '
           'Move it away, or choose another --model_dir.')
   if subdir:
     best = os.path.realpath(os.path.join(model_dir, subdir))

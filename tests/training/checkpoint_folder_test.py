@@ -101,6 +101,8 @@ def test_bytes_of_variables():
      '{} cannot be written: {}/a; Input/output error. '),
     (tf.errors.PermissionDeniedError(None, None, '{}/a; Read-only file system'),
      '{} cannot be written: {}/a; Read-only file system. '),
+    (OSError(errno.EPERM, os.strerror(errno.EPERM), '{}/a'),
+     '{} cannot be written: [Errno 1] Operation not permitted: '),
     (tf.errors.PermissionDeniedError(None, None, '/b; Permission denied'),
      None),
     (tf.errors.NotFoundError(None, None, 'no such record'), None),
@@ -109,6 +111,8 @@ def test_what_an_error_means(tmp_path, error, expected):
   folder = str(tmp_path)
   if isinstance(error, tf.errors.OpError):
     error = type(error)(None, None, error.message.format(folder))
+  elif error.filename:
+    error.filename = error.filename.format(folder)
   said = checkpoint_folder.explain(error, folder)
   if expected is None:
     assert said is None
@@ -121,6 +125,55 @@ def test_an_error_in_a_folder_that_is_gone(tmp_path):
   assert checkpoint_folder.explain(error, str(tmp_path / 'gone')).startswith(
       f'{tmp_path}/gone was removed while the training ran')
   assert checkpoint_folder.explain(error, 'gs://bucket/run') is None
+
+
+def changed(run, change):
+  """Removes, moves or exchanges the folder of a training."""
+  run.rename(run.with_name('moved'))
+  if change == 'replaced':
+    run.mkdir()
+  elif change == 'a file':
+    run.write_text('')
+
+
+@pytest.mark.parametrize('change', ['removed', 'replaced', 'a file'])
+@pytest.mark.parametrize('moment', ['before the check', 'before it is written'])
+def test_a_folder_that_changes_in_the_moment_of_a_save(
+    tmp_path, step, monkeypatch, change, moment):
+  folder = tmp_path / 'run'
+  folder.mkdir()
+  manager = manage(folder, step)
+  assert manager.save(1)
+  if moment == 'before the check':
+    original = checkpoint_folder.size_of
+    monkeypatch.setattr(checkpoint_folder, 'size_of', lambda prefix: (
+        changed(folder, change), original(prefix))[1])
+  else:
+    monkeypatch.setattr(
+        checkpoint_folder.CheckpointFolder, 'check_space',
+        lambda *_: changed(folder, change))
+  step.assign(2)
+  with pytest.raises((OSError, tf.errors.OpError, errors.UserError)) as stopped:
+    manager.save(2)
+    # What it did not see while it wrote, it sees at the end.
+    manager.sync()
+  said = str(stopped.value)
+  if not isinstance(stopped.value, errors.UserError):
+    said = checkpoint_folder.explain(stopped.value, str(folder))
+  assert re.match(
+      rf'{folder} was (removed|replaced)( while|, or files in it)', said)
+  assert '\n' not in said
+
+
+def test_a_file_that_is_gone_from_the_folder(tmp_path, step):
+  assert manage(tmp_path, step).save(7)
+  error = FileNotFoundError(
+      errno.ENOENT, os.strerror(errno.ENOENT), f'{tmp_path}/ckpt-8.index')
+  assert checkpoint_folder.explain(error, str(tmp_path)) == (
+      f'{tmp_path} was replaced, or files in it were removed, while it was in '
+      f"use: [Errno 2] No such file or directory: '{tmp_path}/ckpt-8.index'. "
+      f'From now on, the same command goes on from {tmp_path}/ckpt-7, which is '
+      'whole.')
 
 
 @pytest.fixture(name='small_disk')
@@ -145,6 +198,24 @@ def fill(folder, left_bytes):
   """Fills a disk but for some bytes."""
   with open(folder / 'filler', 'ab') as file:
     file.write(bytes(shutil.disk_usage(folder).free - left_bytes))
+
+
+@pytest.mark.long
+def test_an_evaluation_of_a_read_only_folder(
+    repository, digits_dir, small_disk):
+  run = small_disk(16) / 'run'
+  short_runs.train(digits_dir, run, **{'trainer.train_steps': 2})
+  subprocess.run(['mount', '-o', 'remount,ro', run.parent], check=True)
+  before = sorted(run.rglob('*'))
+  result = commands.run(
+      'train.py', '--experiment=funnel_vit_digits', '--mode=eval',
+      f'--model_dir={run}', f'--config_file={run}/params.yaml',
+      '--params_override=trainer.best_checkpoint_export_subdir=best,'
+      'trainer.best_checkpoint_eval_metric=accuracy', cwd=repository)
+  assert (result.returncode, result.stderr) == (0, (
+      f'warning: {run} is read-only: nothing of the evaluation is written\n'))
+  assert re.search(r'\ntop-1 +.*%', result.stdout)
+  assert sorted(run.rglob('*')) == before
 
 
 SETTINGS = {
@@ -224,15 +295,6 @@ def test_a_disk_that_is_full_at_the_end(
   assert re.search(expected, message)
   assert all(line.startswith('warning: ') for line in warnings)
   assert damaged_checkpoints.values(folder / 'run/ckpt-6')
-
-
-def changed(run, change):
-  """Removes, moves or exchanges the folder of a training."""
-  run.rename(run.with_name('moved'))
-  if change == 'replaced':
-    run.mkdir()
-  elif change == 'a file':
-    run.write_text('')
 
 
 @pytest.mark.long

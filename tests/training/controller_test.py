@@ -51,18 +51,18 @@ def any_trainer(monkeypatch):
 
 def test_from_the_beginning(tmp_path):
   stepper, saved = run(tmp_path, 0)
-  assert stepper.loops == [4, 8, 12, 16, 20]
+  # At the multiples of 4, and of 5 where a checkpoint is due.
+  assert stepper.loops == [4, 5, 8, 10, 12, 15, 16, 20]
   assert stepper.evaluated == [8, 16, 20]
-  # The first end of a loop after 5, 10 and 15, and the end.
-  assert saved == [8, 12, 16, 20]
+  assert saved == [5, 10, 15, 20]
 
 
 def test_from_between_two_intervals(tmp_path):
   stepper, saved = run(tmp_path, 7)
-  assert stepper.loops == [8, 12, 16, 20]
+  assert stepper.loops == [8, 10, 12, 15, 16, 20]
   assert stepper.evaluated == [8, 16, 20]
   # Not 8: step 7 was saved, be it by another worker.
-  assert saved == [12, 16, 20]
+  assert saved == [10, 15, 20]
 
 
 def test_a_resumed_run_saves_where_an_undisturbed_one_does(tmp_path):
@@ -71,7 +71,7 @@ def test_a_resumed_run_saves_where_an_undisturbed_one_does(tmp_path):
       step_counter=tf.Variable(11, dtype=tf.int64), checkpoint_interval=5)
   assert manager.save(11)
   _, saved = run(tmp_path, 11)
-  assert saved == [11, 16, 20]
+  assert saved == [11, 15, 20]
 
 
 @pytest.mark.parametrize('is_evaluated, expected', [

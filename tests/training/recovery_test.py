@@ -2,7 +2,10 @@
 
 import math
 import re
+import types
+from unittest import mock
 
+import damaged_checkpoints
 import event_files
 import models
 import numpy as np
@@ -15,6 +18,7 @@ from official_ext.command_line import errors
 from official_ext.tasks import image_classification
 from official_ext.training import event_tags
 from official_ext.training import recovery
+from official_ext.training import runner
 from official_ext.training import trainer as trainer_lib
 
 RATE = 'trainer.optimizer_config.learning_rate'
@@ -202,3 +206,15 @@ def test_the_newest_checkpoint_until_a_step():
   assert recovery.newest_until(paths, 9) == 'run/ckpt-9'
   assert recovery.newest_until(paths, 100) == 'run/ckpt-100'
   assert recovery.newest_until(paths, 8) is None
+
+
+def test_it_goes_back_to_what_is_whole_whatever_is_noted(tmp_path):
+  damaged_checkpoints.save(tmp_path, [9, 10, 100])
+  (tmp_path / 'checkpoint').unlink()
+  data = tmp_path / f'ckpt-100.{damaged_checkpoints.DATA}'
+  data.write_bytes(data.read_bytes()[:-1])
+  # As of a worker that has written nothing yet.
+  of_worker = types.SimpleNamespace(
+      checkpoint_manager=mock.Mock(checkpoints=[]), _history_dir=str(tmp_path))
+  assert runner.Runner._checkpoints(of_worker) == [
+      f'{tmp_path}/ckpt-10', f'{tmp_path}/ckpt-9']

@@ -81,3 +81,12 @@ def test_a_file_where_a_folder_belongs(tmp_path, name):
   (tmp_path / name).write_text('')
   with pytest.raises(ValueError, match=f'^{tmp_path}/{name} is a file, but a'):
     start_folder.check(CONFIG, str(tmp_path))
+
+
+@pytest.mark.parametrize('name', ['checkpoint', 'params.yaml', 'history.jsonl'])
+def test_a_folder_where_a_file_belongs(tmp_path, name):
+  (tmp_path / name).mkdir()
+  with pytest.raises(ValueError, match=(
+      f'^{tmp_path}/{name} is a folder, but a training writes a file of that '
+      'name. Move it away, or choose another --model_dir.$')):
+    start_folder.check(CONFIG, str(tmp_path))
