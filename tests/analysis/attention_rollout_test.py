@@ -40,11 +40,13 @@ ALL_TOKENS = dict(fast_path=backbones.FastPath(class_token_only=False))
     dict(pooling='max', pool_query_only=False),
     dict(layout='B1-2(h32, a2)-1(s4)', **ALL_TOKENS),
     dict(pooler='gap', fast_path=backbones.FastPath(fused_layers=False)),
-    dict(layout='B1-1', pooler='gap', class_token=True, num_registers=2),
+    pytest.param(dict(layout='B1-1', pooler='gap', class_token=True,
+                      num_registers=2), marks=pytest.mark.long),
     dict(layout='B1-1', pooler='token_and_mean', num_registers=1),
     dict(layout='B1-1', pooler='token_and_distillation',
          distillation_token=True, norm_before_layers=True, patch_bias=False),
-    dict(layout='B1-1', pooler='map', num_registers=1),
+    pytest.param(dict(layout='B1-1', pooler='map', num_registers=1),
+                 marks=pytest.mark.long),
 ], ids=str)
 def test_agrees_with_numpy_and_rows_sum_to_one(settings):
   backbone, images = build(**settings)

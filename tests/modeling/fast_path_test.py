@@ -41,8 +41,6 @@ MODELS = {
         layout='B1-1', pooler='token_and_distillation', distillation_token=True,
         class_token_position=False, num_registers=2, norm_before_layers=True,
         patch_bias=False, final_norm='pooled', projection_size=8),
-    'attention-pooling head': dict(
-        layout='B1-1', pooler='map', num_registers=1),
 }
 
 

@@ -39,13 +39,12 @@ LAYOUTS = {
     'grid': dict(layout='B1-1(s4)', pool_axes='grid', pooling='max'),
 }
 # With these every setting acts.
-SHORT = ('MAE', 'CLIP, mean of patches', 'DeiT', 'registers and probe',
-         'all parts')
+SHORT = ('CLIP, mean of patches', 'DeiT', 'registers and probe', 'all parts')
 
 
 @pytest.mark.parametrize('pooled, name', [
     pytest.param(pooled, name, marks=() if name in SHORT and (
-        pooled == 'sequence' or name == 'all parts') else pytest.mark.long)
+        pooled == 'sequence') else pytest.mark.long)
     for pooled in LAYOUTS for name in PARTS])
 def test_agrees_with_numpy(pooled, name):
   model = models.build_backbone(

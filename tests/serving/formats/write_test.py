@@ -8,6 +8,7 @@ import types
 
 import numpy as np
 import pytest
+import short_runs
 import tensorflow as tf
 
 from official_ext.serving.formats import calibration
@@ -17,6 +18,7 @@ from official_ext.serving.formats import single_file
 from official_ext.serving.formats import write
 from official_ext.serving.runtimes import loading
 from official_ext.tasks import normalization
+from official_ext.trained import trained_model
 from official_ext.trained import validation_data
 
 needs_onnx = pytest.mark.skipif(
@@ -72,6 +74,32 @@ def test_onnx(trained, batch, tmp_path):
   check(runner, trained, batch, 1e-4)
   assert runner.description == description.describe(trained) | {
       'precision': 'float32', 'input': write.INPUT_DESCRIPTION}
+
+
+BACKBONE = 'task.model.backbone.funnel_vit'
+# Tokens, norms and layers around the encoder that published ViTs have.
+PUBLISHED = {
+    f'{BACKBONE}.{name}': value for name, value in dict(
+        pooler='map', class_token=True, distillation_token=True,
+        num_registers=2, class_token_position=False, patch_bias=False,
+        norm_before_layers=True, final_norm='pooled', representation_size=0,
+        projection_size=8).items()}
+
+
+@pytest.mark.long
+@needs_onnx
+def test_the_parts_of_published_models_are_in_it(digits_dir, tmp_path):
+  for steps in (4, 6):  # Trained, and gone on with.
+    short_runs.train(
+        digits_dir, tmp_path / 'run', **PUBLISHED | {
+            'trainer.train_steps': steps})
+  trained = trained_model.find(str(tmp_path / 'run'))
+  assert trained.step == 6
+  batch = next(validation_data.read_records(trained, None, 20))
+  for export_format in (names.LITERT, names.ONNX):
+    path = write.export(trained, export_format, str(tmp_path / export_format))
+    runner, *_ = loading.load_all(path, num_threads=2)
+    check(runner, trained, batch, 1e-4)
 
 
 @pytest.mark.parametrize('export_format', names.FORMATS)
