@@ -53,6 +53,8 @@ KNOWN = {
     'task.*_data.input_path': 'the files',
     'task.*_data.tf_data_service_address': 'of the flag --tf_data_service',
     f'{BACKBONE}.crop_to_patches': 'which images are taken',
+    # True says what is so: a warning would be of every imported model.
+    f'{BACKBONE}.class_token': 'a pooler that reads it has one anyway',
     'task.model.output_softmax': 'the metrics are of probabilities',
     'trainer.train_steps': 'how long', 'trainer.train_epochs': 'train_steps',
     'trainer.*interval*': 'when', 'trainer.steps_per_loop': 'when',

@@ -164,11 +164,6 @@ TABLE: tuple[reasons.Rule, ...] = (
         f'{_FUNNEL_VIT}.pooler is not token, and needs every token of the last '
         'layer', f'{_FUNNEL_VIT}.fast_path.class_token_only'),
     reasons.where(
-        lambda params: (params.task.model.backbone.funnel_vit.pooler in
-                        specs.TOKEN_POOLERS),
-        f'{_FUNNEL_VIT}.pooler reads the class token, so there is one',
-        f'{_FUNNEL_VIT}.class_token'),
-    reasons.where(
         lambda params: not specs.has_class_token(
             params.task.model.backbone.funnel_vit),
         'there is no class token: the pooler needs none',
