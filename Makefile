@@ -127,12 +127,16 @@ WRITE_MODELS := $(PARITY_VENV)/bin/python tests/write_golden_models.py
 # One size at a time: at base size the models are 10 GB.
 parity: $(PARITY_INSTALLED) $(INSTALLED)
 	@set -e; for size in $(PARITY_SIZES); do \
-	  rm -rf build/parity; \
+	  rm -rf build/parity build/exports; \
 	  $(WRITE_MODELS) --size=$$size --output=build/parity \
 	    --photographs $(PHOTOGRAPHS_OF_SKLEARN); \
-	  PARITY_DIR=build/parity $(BIN)/python -m pytest -m '' \
-	    tests/pretrained/published_test.py; \
-	done; rm -rf build/parity
+	  PARITY_DIR=build/parity EXPORT_DIR=build/exports \
+	    $(BIN)/python -m pytest -m '' tests/pretrained/published_test.py \
+	    tests/pretrained/import_vit_test.py::test_photographs_are_prepared_as_by_the_library \
+	    tests/pretrained/export_vit_test.py::test_a_round_trip_is_bit_exact; \
+	  $(PARITY_VENV)/bin/python tests/check_exported_models.py build/exports \
+	    build/parity; \
+	done; rm -rf build/parity build/exports
 
 # The models that the tests keep.
 golden: $(PARITY_INSTALLED) $(INSTALLED)

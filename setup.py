@@ -52,7 +52,7 @@ EXTRAS_REQUIRE = {
     'litert': ['ai-edge-litert>=1.0'],
     'onnx': ['onnx>=1.16', 'onnxruntime>=1.17', 'tf2onnx>=1.16'],
     # Published ViTs: their files, and the hub that has them.
-    'pretrained': ['huggingface_hub>=1.0', 'safetensors>=0.4.3'],
+    'pretrained': ['huggingface_hub>=1.0', 'safetensors>=0.8'],
     'dev': [
         'ai-edge-litert>=1.0', 'apache-beam>=2.60', 'huggingface_hub>=1.0',
         'hypothesis>=6.80',
@@ -61,7 +61,7 @@ EXTRAS_REQUIRE = {
         'onnx>=1.16', 'onnxruntime>=1.17', 'tf2onnx>=1.16',
         # Opens the report of a comparison in a browser.
         'playwright>=1.40',
-        'pytest>=7.4', 'pytest-xdist>=3.5', 'ruff>=0.6', 'safetensors>=0.4.3'],
+        'pytest>=7.4', 'pytest-xdist>=3.5', 'ruff>=0.6', 'safetensors>=0.8'],
 }
 
 setuptools.setup(

@@ -252,7 +252,7 @@ def main():
   parser.add_argument('--size', choices=SIZES, required=True)
   parser.add_argument('--output', type=pathlib.Path, required=True)
   parser.add_argument('--photographs', nargs='+', required=True)
-  parser.add_argument('--only', default='', help='a name of one model')
+  parser.add_argument('--only', nargs='+', help='names of models')
   arguments = parser.parse_args()
   sizes = SIZES[arguments.size]
   photographs = [Image.open(path).convert('RGB')
@@ -260,7 +260,7 @@ def main():
   is_tiny = arguments.size == 'tiny'
   for name, build in {**hugging_face(sizes),
                       **timm_models(sizes, is_tiny)}.items():
-    if not arguments.only or name == arguments.only:
+    if not arguments.only or name in arguments.only:
       write(name, build, arguments.output / name, photographs,
             sizes['image_size'])
 

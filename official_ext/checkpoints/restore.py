@@ -157,31 +157,37 @@ def make_plan(model: tf_keras.Model, source: sources.Source,
       _refusal(source, spec, modules, problems) if problems else '')
 
 
-def apply(plan: Plan, model: tf_keras.Model, source: sources.Source) -> None:
+def apply(plan: Plan, model: tf_keras.Model, source: sources.Source,
+          is_new: bool = False) -> None:
   """Carries out a plan.
 
   Args:
     plan: what `make_plan` returned for the model and the source.
     model: the classifier.
     source: the arrays.
+    is_new: whether the model is thrown away where this fails, so that no more
+      than one array needs memory beside it.
 
   Raises:
     LoadError: if the plan has problems.
     ValueError: if an array cannot be read; in both cases the model is
-      unchanged.
+      unchanged, unless it is new.
   """
   if plan.problems:
     raise LoadError(plan.refusal)
-  values = {}
-  for name, resampling in plan.steps.items():
+
+  def read(name):
     value = source.read(name)
-    values[name] = resampling.apply(value) if resampling else value
-  # Everything was read before anything is changed.
+    resampling = plan.steps[name]
+    return resampling.apply(value) if resampling else value
+
+  # Everything is read before anything is changed.
+  values = {} if is_new else {name: read(name) for name in plan.steps}
   names = variable_names.of_model(model)
   for variable in model.variables:
     name = names[id(variable)]
-    if name in values:
-      variable.assign(values[name])
+    if name in plan.steps:
+      variable.assign(read(name) if is_new else values[name])
 
 
 def _is_head(name: str) -> bool:

@@ -91,7 +91,7 @@ def write(trained: trained_model.TrainedModel, kind: str, output: str,
         'exports need the library safetensors: '
         "pip install 'funnel-vit[pretrained]'.") from error
   model = describe(trained, with_head)
-  entries, files = FORMATS[kind](model)
+  entries, files, beside = FORMATS[kind](model)
   names = variable_names.of_model(trained.model)
   values = {names[id(variable)]: variable.numpy()
             for variable in trained.model.variables}
@@ -101,7 +101,8 @@ def write(trained: trained_model.TrainedModel, kind: str, output: str,
       prefix=f'.{os.path.basename(os.path.normpath(output))}-', dir=parent)
   try:
     safetensors.numpy.save_file(
-        key_map.to_theirs(entries, values), os.path.join(unfinished, _WEIGHTS),
+        {**key_map.to_theirs(entries, values), **beside},
+        os.path.join(unfinished, _WEIGHTS),
         # transformers reads no file that does not say so.
         metadata={'format': 'pt'})
     for name, content in files.items():

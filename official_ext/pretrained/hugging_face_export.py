@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from official_ext.command_line import errors
 from official_ext.modeling import specs
 from official_ext.pretrained import architecture
@@ -40,14 +42,16 @@ _POOLERS = {
 
 
 def convert(model: architecture.Architecture
-            ) -> tuple[list[key_map.Entry], dict[str, dict[str, Any]]]:
+            ) -> tuple[list[key_map.Entry], dict[str, dict[str, Any]],
+                       dict[str, np.ndarray]]:
   """Says what a model is at Hugging Face's.
 
   Args:
     model: of ours; without classes its head is left out.
 
   Returns:
-    Where each variable goes; and the JSON files to write, by name.
+    Where each variable goes; the JSON files to write, by name; and tensors that
+    the class has beside, as it initialises them.
 
   Raises:
     errors.UserError: if Hugging Face has no such model, naming the setting.
@@ -69,7 +73,11 @@ def convert(model: architecture.Architecture
   return entries, {
       'config.json': config,
       hugging_face_images.FILE: hugging_face_images.write(
-          model.preprocessing, model.image_size, images)}
+          model.preprocessing, model.image_size, images)}, (
+              # Of masked pretraining, without which it does not load strictly.
+              {f'{prefix}embeddings.mask_token': np.zeros(
+                  [1, settings.hidden_size], np.float32)}
+              if kind.startswith('dinov2') else {})
 
 
 def _kind(settings) -> str:

@@ -95,7 +95,7 @@ def load(source: published.PublishedSource,
     model = task_factory.get_task(params.task).build_model()
   modules = 'all' if takes_head else 'backbone'
   plan = restore.make_plan(model, source, modules, options.resize_method)
-  restore.apply(plan, model, source)
+  restore.apply(plan, model, source, is_new=True)
   return Imported(params, model, plan, source.left_out)
 
 

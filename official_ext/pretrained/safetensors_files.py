@@ -113,7 +113,8 @@ def _open(path: str):
         f'{path} is a pointer of git-lfs, not the weights. Fetch them: '
         'git lfs pull.')
   try:
-    return safetensors.safe_open(path, 'numpy')
+    # Mapped into memory, what was read would stay there.
+    return safetensors.safe_open(path, 'numpy', backend='pread')
   except (safetensors.SafetensorError, OSError, ValueError) as error:
     raise errors.UserError(
         f'{path} is no whole safetensors file of {os.path.getsize(path)} '

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from official_ext.command_line import errors
 from official_ext.modeling import specs
 from official_ext.pretrained import architecture
@@ -22,14 +24,16 @@ _DISTILLED = 'deit_base_distilled_patch16_224'
 
 
 def convert(model: architecture.Architecture
-            ) -> tuple[list[key_map.Entry], dict[str, dict[str, Any]]]:
+            ) -> tuple[list[key_map.Entry], dict[str, dict[str, Any]],
+                       dict[str, np.ndarray]]:
   """Says what a model is at timm's.
 
   Args:
     model: of ours; without classes its head is left out.
 
   Returns:
-    Where each variable goes; and the JSON files to write, by name.
+    Where each variable goes; the JSON files to write, by name; and no tensors
+    beside.
 
   Raises:
     errors.UserError: if timm has no such model, naming the setting.
@@ -72,7 +76,7 @@ def convert(model: architecture.Architecture
   if model.license:
     config['pretrained_cfg']['license'] = model.license
   return (torch_names.entries(timm_models.NAMING, model),
-          {'config.json': config})
+          {'config.json': config}, {})
 
 
 def _architecture(model: architecture.Architecture) -> str:

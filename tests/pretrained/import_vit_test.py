@@ -3,6 +3,7 @@
 import importlib.resources
 import json
 import pathlib
+import re
 
 import commands
 import numpy as np
@@ -156,7 +157,7 @@ def test_a_headless_model_needs_classes(repository, tmp_path):
 @pytest.mark.parametrize('flags, words', [
     (['--source=no/such/place/here'], ['does not exist']),
     (['--source=.'], ['holds no weights']),
-    (['--layout=B3'], ['2 layers', 'B3']),
+    pytest.param(['--layout=B3'], ['2 layers', 'B3'], marks=pytest.mark.long),
     (['--image_size=14'], ['14']),
     (['--revision=main'], ['--revision']),
 ])
@@ -189,3 +190,42 @@ def test_what_is_left_out_is_named(imported_dir, repository, tmp_path):
   assert 'loaded' in printed and 'left out' not in printed
   described = json.dumps(metadata.read(str(tmp_path / 'a' / 'ckpt-0')))
   assert 'gelu_quick' in described
+
+
+# Runs the command and says the most memory that it had, kB.
+_PEAK = """
+import runpy, sys
+sys.argv = sys.argv[1:]
+try:
+  runpy.run_module(sys.argv[0], run_name='__main__')
+finally:
+  with open('/proc/self/status') as file:
+    print(*[line for line in file if line.startswith('VmHWM')])
+"""
+
+
+@pytest.mark.long
+def test_an_import_needs_less_than_twice_the_size_of_the_model(
+    repository, tmp_path):
+  wider = {8: 1024, 12: 4096}
+
+  def widen(tensors):
+    generator = np.random.default_rng(0)
+    tensors |= {
+        name: generator.normal(size=[wider.get(side, side) for side in
+                                     value.shape]).astype(np.float32)
+        for name, value in tensors.items()}
+
+  large = published_models.copy(
+      'hf_vit', tmp_path / 'large', widen, lambda config: config.update(
+          hidden_size=1024, intermediate_size=4096, num_attention_heads=16))
+  size = (large / 'model.safetensors').stat().st_size
+  assert size > 100e6
+  peaks = []
+  for source in (published_models.folder('hf_vit'), large):
+    result = commands.run_alone(
+        '-c', _PEAK, COMMAND, f'--source={source}',
+        f'--output={tmp_path / "out" / source.name}', cwd=repository)
+    assert result.returncode == 0, result.stderr
+    peaks.append(1024 * int(re.search(r'VmHWM:\s+(\d+)', result.stdout)[1]))
+  assert peaks[1] - peaks[0] < 2 * size
