@@ -18,7 +18,6 @@ from official_ext.command_line import errors
 from official_ext.params import input_files
 from official_ext.tasks import class_names as class_names_lib
 from official_ext.tasks import exif_orientation
-from official_ext.tasks import image_files
 from official_ext.tasks import image_header
 from official_ext.tasks import image_parser
 from official_ext.tasks import label_mapping
@@ -106,7 +105,7 @@ def prepare(examples: Sequence[Example],
   images = []
   for example in examples:
     try:
-      image = (_decode_file(example.encoded, orientations)
+      image = (_decode_file(example.encoded, parser, orientations)
                if example.is_file else example.encoded)
       images.append(image_parser.evaluation_image(
           parser, dict(zip(keys, (image, 0)))).numpy())
@@ -117,10 +116,11 @@ def prepare(examples: Sequence[Example],
   return np.stack(images)
 
 
-def _decode_file(encoded: bytes, orientations: str) -> tf.Tensor:
+def _decode_file(encoded: bytes, parser: image_parser.Parser,
+                 orientations: str) -> tf.Tensor:
   """Decodes an image as it is served, uint8 [height, width, 3]."""
   encoded = image_header.check(tf.constant(encoded))
-  image = image_files.decode(encoded)
+  image = parser.decode(encoded)
   if orientations == exif_orientation.APPLY:
     image = exif_orientation.turn(image, exif_orientation.read(encoded))
   return image

@@ -51,6 +51,22 @@ class Parser(classification_input.Parser):
         **{**settings, 'aug_crop': False, 'color_jitter': 0.0,
            'random_erasing': None, 'dtype': 'float32'})
 
+  def decode(self, encoded: tf.Tensor) -> tf.Tensor:
+    """Decodes a whole image, as Pillow does where it resizes as Pillow does.
+
+    Args:
+      encoded: string [], the bytes of a file that TensorFlow decodes.
+
+    Returns:
+      uint8 [H, W, 3], as it is stored: not turned.
+
+    Raises:
+      tf.errors.InvalidArgumentError: if it cannot be decoded.
+    """
+    if self._resizing.antialias:
+      return image_files.decode_exactly(encoded)
+    return image_files.decode(encoded)
+
   def _parse_train_image(self, decoded_tensors):
     if self._aug_crop and self._resizing.is_gardens:
       image = self._parse_as_garden(decoded_tensors)
@@ -64,10 +80,12 @@ class Parser(classification_input.Parser):
 
   def _parse_eval_image(self, decoded_tensors):
     if self._aug_crop and self._resizing.crops_last:
-      image = self._resizing.resize_and_crop(self._decode(decoded_tensors))
+      image = self._resizing.resize_and_crop(self._pixels(decoded_tensors))
     else:
       image = self._resizing.resize(self._crop(
-          decoded_tensors, self._center_crop_jpeg, self._center_crop))
+          decoded_tensors,
+          None if self._resizing.antialias else self._center_crop_jpeg,
+          self._center_crop))
     image = self._of_size.parse_fn(is_training=False)({
         self._image_field_key: image, self._label_field_key: 0})[0]
     image = self._normalization.from_imagenet(image)
@@ -81,12 +99,12 @@ class Parser(classification_input.Parser):
           decoded_tensors[self._image_field_key])[:2]
     else:
       # Decoded once, for whichever of the two.
-      image = self._decode(decoded_tensors)
+      image = self._pixels(decoded_tensors)
       decoded_tensors = {**decoded_tensors, self._image_field_key: image}
       sides = tf.shape(image)[:2]
     return tf.cond(
         self._leaves_pixels(sides), lambda: parse(decoded_tensors),
-        lambda: self._parse_pixels(self._decode(decoded_tensors)))
+        lambda: self._parse_pixels(self._pixels(decoded_tensors)))
 
   def _parse_pixels(self, image: tf.Tensor) -> tf.Tensor:
     """Augments and normalises an image for training.
@@ -105,25 +123,26 @@ class Parser(classification_input.Parser):
         self._image_field_key: self._resizing.resize(image)})
 
   def _crop(self, decoded_tensors: Mapping[str, Any],
-            crop_jpeg: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
+            crop_jpeg: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None,
             crop: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
     """Decodes an image and crops it, if images are to be cropped.
 
     Args:
       decoded_tensors: the image, encoded or [H, W, 3], by its feature.
-      crop_jpeg: crops the bytes of a JPEG file of a shape, int32 [3].
+      crop_jpeg: crops the bytes of a JPEG file of a shape, int32 [3]; None:
+        pixels are cropped.
       crop: crops pixels, [H, W, 3].
 
     Returns:
       uint8 [H, W, 3]; all of it where the crop would leave nothing.
     """
-    if self._aug_crop and self._crops_encoded(decoded_tensors):
+    if self._aug_crop and crop_jpeg and self._crops_encoded(decoded_tensors):
       encoded = decoded_tensors[self._image_field_key]
       shape = tf.image.extract_jpeg_shape(encoded)
       return tf.cond(
           self._leaves_pixels(shape[:2]), lambda: crop_jpeg(encoded, shape),
-          lambda: image_files.decode(encoded))
-    image = self._decode(decoded_tensors)
+          lambda: self.decode(encoded))
+    image = self._pixels(decoded_tensors)
     if not self._aug_crop:
       return image
     return tf.cond(
@@ -169,11 +188,11 @@ class Parser(classification_input.Parser):
     """Whether a JPEG file is to be cropped as it is decoded."""
     return self._decode_jpeg_only and self._is_encoded(decoded_tensors)
 
-  def _decode(self, decoded_tensors: Mapping[str, Any]) -> tf.Tensor:
+  def _pixels(self, decoded_tensors: Mapping[str, Any]) -> tf.Tensor:
     """Returns an image as pixels, uint8 [H, W, 3]."""
     image = decoded_tensors[self._image_field_key]
     if self._is_encoded(decoded_tensors):
-      return image_files.decode(tf.convert_to_tensor(image))
+      return self.decode(tf.convert_to_tensor(image))
     return image
 
 

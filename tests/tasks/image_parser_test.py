@@ -1,11 +1,15 @@
 """Tests of the parser: its values, and Model Garden's where nothing is set."""
 
+import io
+import pathlib
+
 import numpy as np
 from official.vision.dataloaders import classification_input
 from official.vision.ops import augment
 from PIL import Image
 import pytest
 import records_for_tests
+import sklearn.datasets
 import tensorflow as tf
 
 from official_ext.configs import preprocessing
@@ -16,9 +20,10 @@ MEAN, STDDEV = [100.0, 127.5, 50.0], [64.0, 127.5, 10.0]
 SETTINGS = dict(num_classes=10, aug_crop=False, aug_rand_hflip=False)
 
 
-def parser(**settings):
+def parser(size=16, **settings):
   """The parser of the digits' training data with other settings."""
   params = experiment.load('funnel_vit_digits').replace()
+  params.task.model.input_size = [size, size, 3]
   data = params.task.train_data
   data.override(dict(aug_rand_hflip=False, aug_crop=False) | settings)
   return parsing.build_parser(params.task, data)
@@ -174,3 +179,27 @@ def test_images_of_a_pixel(sides, mode):
                       encoded):
       np.testing.assert_allclose(
           found, np.broadcast_to(color, [16, 16, 3]), atol=1e-3)
+
+
+@pytest.mark.parametrize('name', ['china.jpg', 'flower.jpg'])
+@pytest.mark.parametrize('mode', preprocessing.RESIZE_MODES)
+def test_photographs_as_pillow_reads_them(name, mode):
+  encoded = (pathlib.Path(sklearn.datasets.__file__).parent / 'images' / name
+             ).read_bytes()
+  whole = Image.open(io.BytesIO(encoded))
+  # 640 x 427 px; fractions of 1 and of 224 / 256.
+  size, fraction, expected = {
+      'crop_then_resize': (224, 1.0, whole.crop((106, 0, 533, 427)).resize(
+          (224, 224), Image.Resampling.BICUBIC)),
+      'resize_then_crop': (224, 0.875, whole.resize(
+          (383, 256), Image.Resampling.BICUBIC).crop((79, 16, 303, 240))),
+      'squash_then_crop': (224, 1.0, whole.resize(
+          (224, 224), Image.Resampling.BICUBIC)),
+  }[mode]
+  found = parser(
+      size, aug_crop=True, center_crop_fraction=fraction, resize_mode=mode,
+      resize_antialias=True, tf_resize_method='bicubic', mean_rgb=[0.0] * 3,
+      stddev_rgb=[1.0] * 3).parse_fn(False)(tensors(tf.constant(encoded)))[0]
+  difference = np.abs(found - np.asarray(expected, float))
+  assert difference.max() < 1.001
+  assert difference.mean() < 1e-2

@@ -1,9 +1,14 @@
 """Tests of the normalisation of images."""
 
 import numpy as np
+from official.core import train_utils
 import tensorflow as tf
+import yaml
 
+from official_ext.params import experiment
 from official_ext.tasks import normalization
+
+MEAN, STDDEV = (100.0, 127.5, 50.0), (64.0, 127.5, 10.0)
 
 
 def test_there_and_back():
@@ -14,3 +19,28 @@ def test_there_and_back():
       normalized[..., 0], (images[..., 0] - 123.675) / 58.395, atol=1e-5)
   np.testing.assert_allclose(
       normalization.IMAGENET.denormalize(normalized), images, atol=1e-4)
+  other = normalization.Normalization(MEAN, STDDEV)
+  np.testing.assert_allclose(
+      other.normalize(tf.constant(images)), (images - MEAN) / STDDEV, atol=1e-5)
+  np.testing.assert_allclose(
+      other.denormalize((images - MEAN) / STDDEV), images, atol=1e-4)
+  np.testing.assert_allclose(
+      other.from_imagenet(normalized), (images - MEAN) / STDDEV, atol=2e-5)
+  assert normalization.IMAGENET.from_imagenet(normalized) is normalized
+
+
+def test_the_file_of_a_version_that_had_no_choice(tmp_path):
+  override = 'task.train_data.mean_rgb=[1,2,3]'
+  train_utils.serialize_config(experiment.load(
+      'funnel_vit_digits', params_override=override), str(tmp_path))
+  path = tmp_path / 'params.yaml'
+  now = experiment.load_saved(str(tmp_path))
+  assert normalization.of_task(now.task).mean == (1, 2, 3)
+  saved = yaml.safe_load(path.read_text())
+  for name in ('train_data', 'validation_data'):
+    for setting in ('mean_rgb', 'stddev_rgb', 'resize_antialias',
+                    'resize_mode'):
+      del saved['task'][name][setting]
+  path.write_text(yaml.dump(saved))
+  former = experiment.load_saved(str(tmp_path))
+  assert normalization.of_task(former.task) == normalization.IMAGENET

@@ -22,7 +22,6 @@ import tf_keras
 from official_ext.serving.formats import names
 from official_ext.serving.formats import weights_tree
 from official_ext.tasks import exif_orientation
-from official_ext.tasks import image_files
 from official_ext.tasks import image_header
 from official_ext.tasks import image_parser
 from official_ext.tasks import parsing
@@ -90,7 +89,7 @@ class ServingModule(export_base.ExportModule):
         tf.io.is_jpeg(encoded) & (orientation == exif_orientation.UPRIGHT),
         lambda: self._parse(self._parse_jpeg, encoded),
         lambda: self._parse(self._parse_any, exif_orientation.turn(
-            image_files.decode(encoded), orientation)))
+            self._parse_any.decode(encoded), orientation)))
 
   def preprocess_tensor(self, image: tf.Tensor) -> tf.Tensor:
     """Does as `preprocess`, for uint8 [height, width, 3], RGB."""
