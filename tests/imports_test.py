@@ -127,6 +127,8 @@ ORDER = {
         # In, and out again.
         'experiment_file', 'importing', 'hugging_face_export', 'timm_export',
         'exporting', 'import_vit', 'export_vit',
+        # One set of weights as many layouts.
+        'layout_search', 'layout_report', 'search_layouts',
     ],
 }
 MAX_LINES = 400

@@ -53,6 +53,8 @@ THROUGH = {
             'architecture', 'config_settings', 'conversions', 'hugging_face',
             'hugging_face_images', 'hugging_face_names', 'key_map',
             'timm_models', 'torch_names')],
+    'pretrained/search_layouts_test.py': [
+        'official_ext.pretrained.layout_report'],
     'pretrained/weight_files_test.py': [
         f'official_ext.pretrained.{name}' for name in (
             'arrays', 'npz_files', 'safetensors_files')],

@@ -189,6 +189,34 @@ def find(
       for pool, row in zip(pools[order][:top], rows[order][:top])))
 
 
+def of_depth(config: backbones.FunnelViT, image_size: tuple[int, int],
+             num_blocks: int, num_layers: int,
+             strides: Sequence[int] = (layout_lib.DEFAULT_STRIDE,)
+             ) -> list[specs.ModelSpec]:
+  """Returns the models of all layouts of as many blocks and layers.
+
+  Args:
+    config: of the backbone, whose widths all blocks have; its own layout means
+      nothing.
+    image_size: (height, width) of the images, px.
+    num_blocks: blocks of each layout.
+    num_layers: in total.
+    strides: what a pool may shorten the tokens by.
+
+  Returns:
+    The models.
+
+  Raises:
+    ValueError: if the image has too few patches for the pools, or there are
+      fewer layers than blocks.
+  """
+  pooled = _pooled_specs(config, image_size, num_blocks, layout_lib.Block(1),
+                         sorted(set(strides)))
+  layers = _choices(num_blocks, 1, num_layers, len(pooled))
+  return [_with_layers(spec, row) for spec in pooled
+          for row in layers[layers.sum(axis=1) == num_layers]]
+
+
 def _choices(num_blocks: int, min_layers: int, max_layers: int,
              num_pooled: int) -> np.ndarray:
   """Returns every choice of layers, [choices, blocks]."""
