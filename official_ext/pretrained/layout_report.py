@@ -82,7 +82,7 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
   Returns:
     Several lines.
   """
-  whole = next(row for row in rows if not row['pooling'])
+  whole = _one_block(rows)
   lines = []
   best = layout_search.front(rows)
   for row, after in zip(best, [*best[1:], None]):
@@ -107,12 +107,16 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
           lines)])
 
 
-def draw(rows: Sequence[Mapping[str, Any]], title: str) -> figure_lib.Figure:
+def _one_block(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+  """Returns the row of the plain ViT."""
+  return next(row for row in rows if not row['pooling'])
+
+
+def draw(rows: Sequence[Mapping[str, Any]]) -> figure_lib.Figure:
   """Draws accuracy against multiply-adds, with the Pareto front.
 
   Args:
-    rows: of `layout_search.COLUMNS`.
-    title: above the figure.
+    rows: of `layout_search.COLUMNS`, the model as one block among them.
 
   Returns:
     The figure.
@@ -136,7 +140,9 @@ def draw(rows: Sequence[Mapping[str, Any]], title: str) -> figure_lib.Figure:
   _name_some(axes, best)
   axes.set_xlabel('GMACs of one image')
   axes.set_ylabel('top-1, %')
-  axes.set_title(title, fontsize=9, color='0.3')
+  axes.set_title(
+      f'{name(_one_block(rows))} as {tables.counted(len(rows), "layout")}, '
+      'without any training', fontsize=9, color='0.3')
   axes.grid(alpha=0.25)
   axes.spines[['top', 'right']].set_visible(False)
   axes.legend(loc='lower right', frameon=False, fontsize=8)
@@ -152,8 +158,8 @@ def _name_some(axes, best: Sequence[Mapping[str, Any]]) -> None:
     if abs(place - last) < 0.06:
       continue
     axes.annotate(
-        row['layout'], (row['gmacs'], row['top_1_percent']), xytext=(-6, 5),
-        textcoords='offset points', fontsize=7, ha='right', color='0.25')
+        row['layout'], (row['gmacs'], row['top_1_percent']), xytext=(4, -10),
+        textcoords='offset points', fontsize=7, color='0.25')
     last = place
 
 

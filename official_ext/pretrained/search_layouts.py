@@ -84,8 +84,7 @@ def main(argv: Sequence[str]) -> None:
     rows = [row for row in rows
             if (row['layout'], row['pool_axes'], row['pooling']) in keys]
     figure = os.path.join(_OUTPUT_DIR.value, layout_report.FIGURE)
-    layout_report.save(layout_report.draw(
-        rows, f'{trained.checkpoint} without any training'), figure)
+    layout_report.save(layout_report.draw(rows), figure)
   print(f'{layout_report.table(rows)}\nwrote {path} and {figure}')
 
 

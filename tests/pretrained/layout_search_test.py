@@ -3,8 +3,10 @@
 import numpy as np
 from official.core import task_factory
 import pytest
+import short_runs
 import tensorflow as tf
 
+from official_ext.checkpoints import metadata
 from official_ext.checkpoints import restore
 from official_ext.modeling import costs
 from official_ext.modeling import specs
@@ -15,9 +17,19 @@ from official_ext.trained import validation_data
 
 
 @pytest.fixture(name='trained', scope='module')
-def _trained(trained_dir):
-  """Three layers of 16 patches, 'B1-1-1'."""
-  return trained_model.find(trained_dir)
+def _trained(digits_dir, tmp_path_factory):
+  """Three layers on 16 patches, with random weights, and their checkpoint."""
+  params = short_runs.parameters(digits_dir, **{
+      'task.model.backbone.funnel_vit.layout': 'B1-1-1'})
+  model = task_factory.get_task(params.task).build_model()
+  generator = np.random.default_rng(0)
+  for variable in model.variables:
+    variable.assign(generator.normal(0, 0.3, variable.shape))
+  checkpoint = tf.train.Checkpoint(
+      model=model, **{metadata.CHECKPOINT_ITEM: metadata.CheckpointMetadata(
+          metadata.describe(params))}).save(
+              str(tmp_path_factory.mktemp('random') / 'ckpt'))
+  return trained_model.TrainedModel(params, model, checkpoint, None, False)
 
 
 def test_all_layouts_of_the_depth(trained):
@@ -73,7 +85,7 @@ def test_models_whose_weights_fit_nothing_else(trained):
     layout_search.candidates(other(type='vit'))
 
 
-def test_every_layout_is_what_its_own_model_says(trained, digits_dir):
+def test_every_layout_is_what_its_own_model_says(trained):
   batches = list(validation_data.read_records(trained, None, 50))
   wanted = [one for one in layout_search.candidates(trained, [2, 3])
             if one.key in (('B2(17)-1(5)', 'grid', 'max'),

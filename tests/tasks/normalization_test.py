@@ -2,8 +2,8 @@
 
 import numpy as np
 from official.core import train_utils
+from official.modeling import hyperparams
 import tensorflow as tf
-import yaml
 
 from official_ext.params import experiment
 from official_ext.tasks import normalization
@@ -36,11 +36,13 @@ def test_the_file_of_a_version_that_had_no_choice(tmp_path):
   path = tmp_path / 'params.yaml'
   now = experiment.load_saved(str(tmp_path))
   assert normalization.of_task(now.task).mean == (1, 2, 3)
-  saved = yaml.safe_load(path.read_text())
+  saved = hyperparams.override_params_dict(
+      hyperparams.ParamsDict({}), str(path), is_strict=False).as_dict()
   for name in ('train_data', 'validation_data'):
     for setting in ('mean_rgb', 'stddev_rgb', 'resize_antialias',
                     'resize_mode'):
       del saved['task'][name][setting]
-  path.write_text(yaml.dump(saved))
+  hyperparams.save_params_dict_to_yaml(
+      hyperparams.ParamsDict(saved), str(path))
   former = experiment.load_saved(str(tmp_path))
   assert normalization.of_task(former.task) == normalization.IMAGENET
