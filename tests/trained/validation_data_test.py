@@ -78,7 +78,10 @@ def test_a_shard_that_was_cut(trained, tmp_path):
 def test_a_label_of_no_class_of_the_model(trained, tmp_path):
   path = records_for_tests.write(
       tmp_path / 'validation', [records_for_tests.example(10)])
-  (tmp_path / 'class_names.txt').write_text(
-      '\n'.join([*'0123456789', 'fox']) + '\n')
+  names = tmp_path / 'class_names.txt'
+  names.write_text('\n'.join('0123456789') + '\n')
   with pytest.raises(ValueError, match='--data: a record has label 10, but'):
+    next(validation_data.read_records(trained, path, None))
+  names.write_text('\n'.join([*'0123456789', 'fox']) + '\n')
+  with pytest.raises(ValueError, match="'fox'"):
     next(validation_data.read_records(trained, path, None))
