@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-import math
 from typing import Any
 
 from official_ext.command_line import errors
 
 # Larger than any model's sizes, and small enough to compute with.
 _MAX_SIZE = 1 << 20
+# Of numbers that are no sizes.
+_MAX_NUMBER = 1e9
 
 
 class ConfigSettings:
@@ -69,7 +70,7 @@ class ConfigSettings:
     """Returns a number above 0, or says what is wrong with it."""
     value = self.get(name)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not (
-        math.isfinite(value) and value > 0):
+        0 < value < _MAX_NUMBER):
       raise self._wrong(name, 'a number above 0')
     return float(value)
 
@@ -77,7 +78,7 @@ class ConfigSettings:
     """Returns so many numbers, or says what is wrong with them."""
     value = self.get(name)
     if not isinstance(value, Sequence) or len(value) != count or not all(
-        isinstance(item, (int, float)) and math.isfinite(item)
+        isinstance(item, (int, float)) and abs(item) < _MAX_NUMBER
         for item in value):
       raise self._wrong(name, f'{count} numbers')
     return tuple(float(item) for item in value)

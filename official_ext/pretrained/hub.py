@@ -14,6 +14,8 @@ from official_ext.pretrained import weight_files
 
 # What the hub takes for the name of a model, with or without its owner.
 _NAME = re.compile(r'[\w.-]+(/[\w.-]+)?')
+# What the hub's own libraries load, whatever lies beside.
+_CONVENTIONAL = ('model.safetensors.index.json', 'model.safetensors')
 _BESIDE = (published.CONFIG_FILE, hugging_face_images.FILE, 'README.md')
 
 
@@ -54,7 +56,8 @@ def fetch(name: str, revision: str | None = None) -> str:
           name, revision=revision, local_files_only=True)
       return weight_files.find(folder)
     files = huggingface_hub.HfApi().list_repo_files(name, revision=revision)
-    weights = weight_files.choose(files, name)
+    weights = next((file for file in _CONVENTIONAL if file in files), None)
+    weights = weights or weight_files.choose(files, name)
     wanted = [weights, *(file for file in _BESIDE if file in files)]
     if weights.endswith(weight_files.INDEX_ENDING):
       stem = weights.removesuffix(weight_files.INDEX_ENDING)

@@ -110,7 +110,7 @@ def read(found: arrays.Arrays, config_path: str, config: Mapping[str, Any],
   dense = stored.get('blocks.0.mlp.fc1.weight', ())
   position = stored.get('pos_embed', ())
   if len(kernel) != 4 or len(dense) != 2 or len(position) != 3 or (
-      kernel[1] != 3 or kernel[2] != kernel[3]):
+      kernel[1] != 3 or kernel[2] != kernel[3] or not kernel[2]):
     raise errors.UserError(
         f'{found.path} holds no Vision Transformer of square RGB patches: '
         f'patch_embed.proj.weight is {kernel or "missing"}, '
@@ -119,11 +119,11 @@ def read(found: arrays.Arrays, config_path: str, config: Mapping[str, Any],
   model = architecture.Architecture(
       kind=f'timm {outer.text("architecture")}',
       backbone=_backbone(found, outer, stored),
-      image_size=_image_size(found, outer, images, stored),
+      image_size=_image_size(outer),
       num_classes=stored.get('head.bias', (0,))[0],
       preprocessing=_preprocessing(images),
       class_names=_class_names(images, stored.get('head.bias', (0,))[0]),
-      license=images.get('license') or license_name)
+      license=str(images.get('license') or license_name))
   if outer.get('num_classes') is not None:
     outer.agrees('num_classes', outer.integer('num_classes', 0),
                  model.num_classes)
@@ -216,16 +216,9 @@ def _num_prefix_positions(found: arrays.Arrays,
   tokens = int('cls_token' in stored) + int('dist_token' in stored)
   registers = stored.get('reg_token', (1, 0, 0))[1]
   num_positions = stored['pos_embed'][1]
-  size = config.part('pretrained_cfg').get('input_size')
+  size = _image_size(config)
   patch_size = stored['patch_embed.proj.weight'][-1]
-  given = config.part('model_args').get('img_size')
-  if isinstance(given, int):
-    size = [3, given, given]
-  if not isinstance(size, list) or len(size) != 3:
-    raise errors.UserError(
-        f'{config.path}: pretrained_cfg has no input_size of three numbers, '
-        'such as [3, 224, 224]. Get the file anew.')
-  num_patches = math.prod(int(side) // patch_size for side in size[1:])
+  num_patches = math.prod(side // patch_size for side in size)
   if num_positions - num_patches in (0, tokens):
     return num_positions - num_patches
   if registers and num_positions == num_patches + tokens + registers:
@@ -233,20 +226,14 @@ def _num_prefix_positions(found: arrays.Arrays,
         f'{found.path} cannot become a Funnel-ViT: its registers have '
         'positions. Take another model.')
   raise errors.UserError(
-      f'{config.path} says input_size={size}, which is {num_patches} patches, '
-      f'but pos_embed in {found.path} has {num_positions} positions. Get '
-      'config and weights of one model.')
+      f'{config.path} says input_size {size[0]} x {size[1]} px, which is '
+      f'{num_patches} patches, but pos_embed in {found.path} has '
+      f'{num_positions} positions. Get config and weights of one model.')
 
 
-def _image_size(found: arrays.Arrays, config: config_settings.ConfigSettings,
-                images: config_settings.ConfigSettings,
-                stored: Mapping[str, tuple[int, ...]]) -> tuple[int, int]:
+def _image_size(config: config_settings.ConfigSettings) -> tuple[int, int]:
   """Returns (height, width) that the positions are for, px."""
-  _num_prefix_positions(found, stored, config)
-  given = config.part('model_args')
-  if given.get('img_size') is not None:
-    return given.sides('img_size')
-  _, height, width = images.numbers('input_size', 3)
+  _, height, width = config.part('pretrained_cfg').numbers('input_size', 3)
   return int(height), int(width)
 
 

@@ -26,7 +26,7 @@ ROUND_TRIPS = {
     'timm_deit_distilled': 'timm', 'timm_dinov2_registers': 'timm',
     'timm_clip_quickgelu': 'timm', 'timm_siglip': 'timm',
     'timm_registers_gap': 'timm'}
-IN_SUITE = ('hf_vit', 'timm_dinov2_registers')
+IN_SUITE = ('hf_vit',)
 # Where `make parity` wants them, to be loaded by the libraries.
 EXPORTS = pathlib.Path(os.environ['EXPORT_DIR']) if (
     'EXPORT_DIR' in os.environ) else None

@@ -4,6 +4,7 @@ import functools
 import hashlib
 import http.server
 import json
+import os
 import threading
 
 from huggingface_hub import constants
@@ -135,6 +136,8 @@ def test_a_model_is_fetched_and_kept(serve, monkeypatch):
   assert again.shapes == source.shapes
 
 
+# The client waits for a second.
+@pytest.mark.long
 def test_an_interrupted_download_goes_on(serve, monkeypatch):
   # What it has of a chunk is lost.
   monkeypatch.setattr(constants, 'DOWNLOAD_CHUNK_SIZE', 1024)
@@ -163,6 +166,16 @@ def test_what_cannot_be_fetched(serve, tmp_path, faults, remove, words):
   assert '\n' not in str(error.value)
   for word in words:
     assert word in str(error.value), error.value
+
+
+def test_other_files_of_weights_lie_beside(serve, tmp_path):
+  folder = published_models.copy('hf_vit', tmp_path / 'served')
+  for name in ('open_clip.safetensors', 'weights.npz', 'pytorch_model.bin'):
+    (folder / name).write_text('other')
+  serve(folder)
+  path = hub.fetch(NAME)
+  assert os.path.basename(path) == WEIGHTS
+  assert 'open_clip.safetensors' not in os.listdir(os.path.dirname(path))
 
 
 def test_there_is_no_such_model(serve):

@@ -180,6 +180,7 @@ def test_wrong_tensors(vit, make, words):
     ('image_size', 16, ['image_size=[16, 16]', '17 positions']),
     ('num_attention_heads', 3, ['hidden_size 8', '3']),
     ('num_attention_heads', 'two', ['num_attention_heads', "'two'"]),
+    ('layer_norm_eps', 10 ** 400, ['layer_norm_eps', 'above 0']),
     ('hidden_act', 'relu', ["'relu'", 'gelu']),
     ('model_type', 'dinov3_vit', ['rotary', 'keys have no bias']),
     ('model_type', 'swin', ['windows']),
@@ -222,6 +223,10 @@ def test_swiglu_is_refused(tmp_path):
     (lambda config: config.update(architecture='resnet50'), ['resnet50']),
     (lambda config: config['pretrained_cfg'].update(input_size=[3, 20, 20]),
      ['input_size', '25 patches']),
+    (lambda config: config['pretrained_cfg'].update(input_size=[3, 'a', 12]),
+     ['input_size', '3 numbers']),
+    (lambda config: config['pretrained_cfg'].update(mean=[0.5, 10 ** 400, 1]),
+     ['mean', '3 numbers']),
     (lambda config: config['pretrained_cfg'].update(crop_mode='border'),
      ['crop_mode']),
     (lambda config: config.update(num_classes=7), ['num_classes=7']),
@@ -285,7 +290,7 @@ FUZZED = {'hf_vit': [WEIGHTS, 'config.json', 'preprocessor_config.json'],
 @pytest.mark.parametrize('name', FUZZED)
 def test_a_few_mutated_files(tmp_path, name):
   folder = published_models.copy(name, tmp_path / name)
-  assert fuzz(folder, FUZZED[name], seed=0, count=12) >= 6
+  assert fuzz(folder, FUZZED[name], seed=0, count=6) >= 3
 
 
 @pytest.mark.long
