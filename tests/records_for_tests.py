@@ -15,13 +15,14 @@ def encode(image_format='JPEG', size=(20, 16), color=(200, 30, 40)):
 
 
 def example(label, image=None, label_key='image/class/label'):
-  """A serialized record; no label if `label` is None."""
+  """A serialized record; `label` may be None, or several in a list."""
   feature = {'image/encoded': tf.train.Feature(
       bytes_list=tf.train.BytesList(
           value=[encode() if image is None else image]))}
   if label is not None:
     feature[label_key] = tf.train.Feature(
-        int64_list=tf.train.Int64List(value=[label]))
+        int64_list=tf.train.Int64List(
+            value=label if isinstance(label, list) else [label]))
   return tf.train.Example(
       features=tf.train.Features(feature=feature)).SerializeToString()
 

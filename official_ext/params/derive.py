@@ -263,7 +263,7 @@ def _resolve_schedule(trainer: image_classification.TrainerConfig,
       setattr(schedule, name, max(
           trainer.train_steps - (getattr(schedule, 'offset', 0) or 0), 1))
   runnable.check(optimizer_config, trainer.train_steps)
-  _scale_learning_rate(trainer, schedule, batch_size)
+  _scale_learning_rates(trainer, schedule, batch_size)
   _warn_of_a_decay_that_ends(trainer)
   warmup = optimizer_config.warmup.get() if optimizer_config.warmup else None
   warmup_steps = (warmup and warmup.warmup_steps) or 0
@@ -319,10 +319,10 @@ def _resolve_layer_decay(params: cfg.ExperimentConfig) -> None:
     optimizer.num_layers = spec.layout.num_layers
 
 
-def _scale_learning_rate(trainer: image_classification.TrainerConfig,
-                         schedule: hyperparams.Config,
-                         batch_size: int) -> None:
-  """Scales the learning rate with the batch, where that is asked for."""
+def _scale_learning_rates(trainer: image_classification.TrainerConfig,
+                          schedule: hyperparams.Config,
+                          batch_size: int) -> None:
+  """Scales the learning rates with the batch, where that is asked for."""
   scaling = trainer.learning_rate_scaling
   exponents = {'none': 0.0, 'linear': 1.0, 'sqrt': 0.5}
   if scaling == 'none':
@@ -348,5 +348,13 @@ def _scale_learning_rate(trainer: image_classification.TrainerConfig,
         f'{runnable.MAX_LEARNING_RATE:,}. Set reference_batch_size to the '
         'batch that the learning rate is given for.')
   schedule.initial_learning_rate = rate
+  warmup = trainer.optimizer_config.warmup.get()
+  for config, name in ((schedule, 'end_learning_rate'),
+                       (schedule, 'pre_offset_learning_rate'),
+                       (warmup, 'warmup_learning_rate')):
+    value = getattr(config, name, 0)
+    # Above it, a cap that nothing reaches.
+    if 0 < value <= runnable.MAX_LEARNING_RATE:
+      setattr(config, name, value * factor)
   # What is saved beside the checkpoint is scaled already.
   trainer.learning_rate_scaling = 'none'

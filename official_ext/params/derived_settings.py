@@ -73,7 +73,7 @@ def take_back(settings: Mapping[str, Any], source: str) -> dict[str, Any]:
   untouched = {entry['setting']: entry['given'] for entry in entries
                if _get(result, entry['setting']) == entry['value']}
   rates = [entry['setting'] for entry in entries
-           if entry['setting'].endswith('.initial_learning_rate')]
+           if entry['setting'].endswith('_learning_rate')]
   if not {_SCALING, *rates} <= set(untouched):
     for path in (_SCALING, *rates):
       untouched.pop(path, None)

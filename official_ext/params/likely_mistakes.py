@@ -28,9 +28,12 @@ def warn(params: cfg.ExperimentConfig, changed: Collection[str]) -> None:
       an experiment brings is no mistake of who makes a short trial of it.
   """
   _warn_of_cached_augmentation(params.task.train_data)
+  _warn_of_no_normalization(params.task.train_data, changed)
+  _warn_of_other_labels(params.task, changed)
   _warn_of_boundaries(params.trainer, changed)
   _warn_of_an_offset(params.trainer.optimizer_config, changed)
   _warn_of_no_learning_rate(params.trainer.optimizer_config, changed)
+  _warn_of_a_warmup_that_falls(params.trainer.optimizer_config, changed)
 
 
 def _warn_of_cached_augmentation(
@@ -41,6 +44,35 @@ def _warn_of_cached_augmentation(
         'task.train_data.cache is true, so every epoch has the same augmented '
         'images (%s). Set it to false, or switch the augmentation off.',
         ', '.join(found))
+
+
+def _warn_of_no_normalization(data: image_classification.DataConfig,
+                              changed: Collection[str]) -> None:
+  path = 'task.train_data.stddev_rgb'
+  if path in changed and set(data.stddev_rgb) == {1} and (
+      not any(data.mean_rgb)):
+    logging.warning(
+        '%s is %s and mean_rgb is %s, so the model gets values from 0 to 255. '
+        'Did you mean %s=[255, 255, 255]?', path, rules.show(data.stddev_rgb),
+        rules.show(data.mean_rgb), path)
+
+
+def _warn_of_other_labels(task: image_classification.ImageClassificationTask,
+                          changed: Collection[str]) -> None:
+  """Warns of one data set with a label offset, and the other left without."""
+  names = ['train_data', 'validation_data']
+  given = [f'task.{name}.label_offset' in changed for name in names]
+  if all(given) or bool(task.train_data.tfds_name) != bool(
+      task.validation_data.tfds_name):
+    return
+  if given[1]:
+    names.reverse()
+  offset, other = (getattr(task, name).label_offset for name in names)
+  if any(given) and offset != other:
+    logging.warning(
+        'task.%s.label_offset is %d, but task.%s.label_offset is not set and '
+        'therefore %d: the same label means another class in each. Set it '
+        'too.', names[0], offset, names[1], other)
 
 
 def _warn_of_boundaries(trainer: image_classification.TrainerConfig,
@@ -82,3 +114,19 @@ def _warn_of_no_learning_rate(config: image_classification.OptimizationConfig,
       logging.warning(
           '%s is 0: after the warm-up, if there is one, the weights stay what '
           'they are.', path)
+
+
+def _warn_of_a_warmup_that_falls(
+    config: image_classification.OptimizationConfig,
+    changed: Collection[str]) -> None:
+  path = f'{_OPTIMIZATION}.warmup.linear.warmup_learning_rate'
+  schedule = config.learning_rate.get()
+  peak = max([getattr(schedule, name, 0) or 0 for name in _RATES] +
+             list(getattr(schedule, 'values', None) or []))
+  if config.warmup.type != 'linear' or path not in changed:
+    return
+  if config.warmup.linear.warmup_learning_rate > peak:
+    logging.warning(
+        '%s is %g, but the learning rate after the warm-up is at most %g: it '
+        'would fall from the first step. Lower it.', path,
+        config.warmup.linear.warmup_learning_rate, peak)

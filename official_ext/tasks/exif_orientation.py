@@ -20,7 +20,7 @@ from typing import Any
 import tensorflow as tf
 
 from official_ext.configs import image_classification
-from official_ext.tasks import class_names
+from official_ext.params import input_files
 from official_ext.tasks import image_parts
 
 # In what a checkpoint says of its training data, and what it may be there.
@@ -46,10 +46,13 @@ def describe(task: image_classification.ImageClassificationTask
   Returns:
     Under `KEY` APPLY or IGNORE, as the manifest beside the records says; empty
     if there is none, or one of a version that did not know.
+
+  Raises:
+    ValueError: if photographs of one folder lie, and of another stand.
   """
-  manifest = _read_manifest(task.train_data.input_path, task.data_dir)
-  options = manifest.get('options', {})
-  return {KEY: options[KEY]} if KEY in options else {}
+  found, _ = _of_records(
+      task.train_data.input_path, task.data_dir, 'task.train_data')
+  return {KEY: found} if found else {}
 
 
 def check_same(known: Mapping[str, Any], input_path: str | Sequence[str],
@@ -66,25 +69,72 @@ def check_same(known: Mapping[str, Any], input_path: str | Sequence[str],
     ValueError: if photographs lie in one of the two and stand in the other, as
       far as both say so.
   """
-  manifest = _read_manifest(input_path, data_dir)
-  found = manifest.get('options', {}).get(KEY)
+  found, is_sure = _of_records(input_path, data_dir, where)
   if not found or found == known.get(KEY, found):
     return
-  # Where none had to be turned, both are the same.
-  if found == IGNORE or manifest.get('num_turned'):
+  if is_sure:
     raise ValueError(
         f'{where}: its images were converted with --{KEY}={found}, those that '
         f'the model was trained on with {known[KEY]}. Convert them anew with '
         f'--{KEY}={known[KEY]}.')
 
 
-def _read_manifest(input_path: str | Sequence[str], data_dir: str
-                   ) -> dict[str, Any]:
-  """Reads the manifest beside records; empty where there is none."""
-  names = class_names.beside(input_path, data_dir)
-  path = os.path.join(os.path.dirname(names or ''), _MANIFEST_FILE)
-  if not names or not tf.io.gfile.exists(path):
-    return {}
+def _of_records(input_path: str | Sequence[str], data_dir: str, where: str
+                ) -> tuple[str | None, bool]:
+  """Says whether the images of records were turned.
+
+  Args:
+    input_path: pattern or patterns of the records.
+    data_dir: the folder of the data, or ''.
+    where: what the records are called in a message.
+
+  Returns:
+    APPLY, IGNORE or, if nobody says, None; and whether the other would be
+    wrong: where no image had to be turned, APPLY and IGNORE are the same.
+
+  Raises:
+    ValueError: if the folders of the records differ in it.
+  """
+  # A folder of each kind.
+  turned, upright, ignored = [], [], []
+  for path in _manifests(input_path, data_dir):
+    manifest = _read_manifest(path)
+    found = manifest['options'].get(KEY)
+    if found == IGNORE:
+      ignored.append(path)
+    elif found:
+      (turned if manifest.get('num_turned') else upright).append(path)
+  if turned and ignored:
+    raise ValueError(
+        f'{where}: by {turned[0]} the images were converted with '
+        f'--{KEY}={APPLY}, by {ignored[0]} with {IGNORE}, so that the '
+        'photographs of one folder stand and those of the other lie. Convert '
+        f'one anew with the --{KEY} of the other.')
+  if ignored:
+    return IGNORE, True
+  return APPLY if turned or upright else None, bool(turned)
+
+
+def _manifests(input_path: str | Sequence[str], data_dir: str) -> list[str]:
+  """Returns the manifests of records, of each of their folders."""
+  try:
+    records = input_files.match(input_path) if input_path else []
+  except ValueError:  # The records are gone; the manifest may have stayed.
+    records = []
+  folders = {os.path.dirname(record) for record in records} or {data_dir}
+  paths = set()
+  for folder in folders:
+    path = os.path.join(folder, _MANIFEST_FILE)
+    if data_dir and not tf.io.gfile.exists(path) and folder.startswith(
+        os.path.join(data_dir, '')):
+      path = os.path.join(data_dir, _MANIFEST_FILE)
+    if (records or data_dir) and tf.io.gfile.exists(path):
+      paths.add(path)
+  return sorted(paths)
+
+
+def _read_manifest(path: str) -> dict[str, Any]:
+  """Reads a manifest."""
   try:
     with tf.io.gfile.GFile(path) as file:
       return {'options': {}, **json.load(file)}

@@ -269,20 +269,19 @@ class ImageClassificationTask(
   def _check_labels(self, dataset: tf.data.Dataset,
                     params: configs.DataConfig) -> tf.data.Dataset:
     """Adds the label offset, and an error for labels outside the classes."""
-    if self.task_config.train_data.is_multilabel:
+    # What is mixed was checked before.
+    if (self.task_config.train_data.is_multilabel or
+        params.mixup_and_cutmix):
       return dataset
     num_classes = self.task_config.model.num_classes
     label_key = self.task_config.train_data.label_field_key
     offset = params.label_offset or 0
-    mixing = params.mixup_and_cutmix
-    smoothing = mixing.label_smoothing if mixing else 0.0
 
     def check(images, labels):
       weights = ()
       if not params.is_training:
         labels, *weights = labels
-      labels = label_offset.add(
-          labels, offset, num_classes, label_key, smoothing)
+      labels = label_offset.add(labels, offset, num_classes, label_key)
       return images, (labels, *weights) if weights else labels
 
     return dataset.map(check, num_parallel_calls=tf.data.AUTOTUNE)

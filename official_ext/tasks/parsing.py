@@ -20,6 +20,7 @@ from official_ext.params import input_files
 from official_ext.tasks import exact_evaluation
 from official_ext.tasks import image_parser
 from official_ext.tasks import label_mapping
+from official_ext.tasks import label_offset
 from official_ext.tasks import normalization
 from official_ext.tasks import resizing
 from official_ext.tasks import stateless_random
@@ -79,7 +80,8 @@ def read(task: configs.ImageClassificationTask, data: configs.DataConfig,
     copies: which files a training reads in the place of others.
 
   Returns:
-    Batches of images and labels; in evaluation with sample weights as well,
+    Batches of images and labels, mixed ones of classes, others of the data set;
+    in evaluation with sample weights as well,
     which are 0 for what fills the last batch up.
   """
   if data.tfds_name:
@@ -99,7 +101,8 @@ def read(task: configs.ImageClassificationTask, data: configs.DataConfig,
     parse = stateless_random.function(parse, start.seed, 'augment')
     mix = _mixing(task, data)
     if mix:
-      mix = stateless_random.function(mix, start.seed, 'mix')
+      mix = _after_offset(
+          stateless_random.function(mix, start.seed, 'mix'), task, data)
     return InputReader(
         reading.data,
         dataset_fn=dataset_fn.pick_dataset_fn(data.file_type),
@@ -138,6 +141,28 @@ def _mixing(task: configs.ImageClassificationTask,
       **{name: getattr(data.mixup_and_cutmix, name) for name in (
           'mixup_alpha', 'cutmix_alpha', 'prob', 'switch_prob',
           'label_smoothing')})
+
+
+def _after_offset(mix: Callable[..., tuple[tf.Tensor, tf.Tensor]],
+                  task: configs.ImageClassificationTask,
+                  data: configs.DataConfig
+                  ) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
+  """Checks labels and adds their offset before they are mixed.
+
+  Args:
+    mix: takes the number of the first image, images, and labels of classes.
+    task: the task's configuration.
+    data: the settings of the data set.
+
+  Returns:
+    What takes labels of the data set instead.
+  """
+  def mix_classes(number, images, labels):
+    return mix(number, images, label_offset.add(
+        labels, data.label_offset or 0, task.model.num_classes,
+        task.train_data.label_field_key))
+
+  return mix_classes
 
 
 def _decode(decode: Callable[[tf.Tensor], dict[str, Any]], label_key: str,

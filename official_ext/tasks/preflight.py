@@ -230,12 +230,18 @@ def _check_features(features, task: configs.ImageClassificationTask,
     raise ValueError(
         f'{where} has no label under {label_key!r}; its keys are {keys}. Set '
         'task.train_data.label_field_key, or convert the data again.')
-  if not task.train_data.is_multilabel:
-    offset = data.label_offset or 0
-    num_classes = task.model.num_classes
-    if not 0 <= labels[0] + offset < num_classes:
+  if len(labels) > 1 and not task.train_data.is_multilabel:
+    raise ValueError(
+        f'{where} has {len(labels)} labels under {label_key!r}. Set '
+        'task.train_data.is_multilabel=true, or convert the data again with '
+        'one label per image.')
+  # Model Garden adds no offset to several labels per image.
+  offset = 0 if task.train_data.is_multilabel else data.label_offset or 0
+  num_classes = task.model.num_classes
+  for label in labels:
+    if not 0 <= label + offset < num_classes:
       raise ValueError(
-          f'{where} has label {labels[0]} (label_offset {offset}), but the '
+          f'{where} has label {label} (label_offset {offset}), but the '
           f'model has classes 0..{num_classes - 1}. Set '
           'task.model.num_classes (ImageNet: 1001, labels 1..1000) or '
           'label_offset.')

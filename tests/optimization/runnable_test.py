@@ -302,6 +302,23 @@ def test_the_learning_rate_is_scaled_within_its_bound():
   assert rate.initial_learning_rate == 990
 
 
+@pytest.mark.parametrize('schedule, beside', [
+    ('polynomial', 'end_learning_rate'),
+    ('power_with_offset', 'pre_offset_learning_rate')])
+def test_every_learning_rate_is_scaled(schedule, beside):
+  key = f'{CONFIG}.learning_rate.{schedule}'
+  settings = {
+      f'{key}.initial_learning_rate': 0.1, f'{key}.{beside}': 0.01,
+      f'{key}.power': 1.0, 'trainer.learning_rate_scaling': 'linear',
+      f'{CONFIG}.warmup.linear.warmup_learning_rate': 0.001,
+      f'{CONFIG}.warmup.linear.warmup_steps': 2,
+      'trainer.reference_batch_size': 8, 'task.train_data.global_batch_size': 4}
+  config = load('sgd', schedule, 'linear', **settings).trainer.optimizer_config
+  rate = config.learning_rate.get()
+  assert [rate.initial_learning_rate, getattr(rate, beside),
+          config.warmup.linear.warmup_learning_rate] == [0.05, 0.005, 0.0005]
+
+
 def test_a_cap_that_would_be_the_first_learning_rate():
   key = f'{CONFIG}.learning_rate.power_with_offset'
   cap = {f'{key}.pre_offset_learning_rate': 1_000_000.0}

@@ -45,6 +45,15 @@ def test_every_experiment_is_extended_from_its_own_file(tmp_path, name):
   check(path, name, '', changed(name))
 
 
+def test_all_scaled_learning_rates_are_derived_again(tmp_path):
+  before = (f'{SCALED},trainer.optimizer_config.warmup.type=linear,'
+            'trainer.optimizer_config.warmup.linear.warmup_learning_rate=1e-5')
+  path = save(tmp_path, DIGITS, before)
+  for batch_size in (64, 512):
+    check(path, DIGITS, before,
+          f'task.train_data.global_batch_size={batch_size}')
+
+
 @pytest.mark.long
 @pytest.mark.parametrize('name', configs.EXPERIMENTS)
 @pytest.mark.parametrize('before', [

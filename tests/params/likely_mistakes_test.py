@@ -29,6 +29,20 @@ def load(override):
     (f'{RATE}.cosine.initial_learning_rate=0', f'{RATE}.cosine.'
      'initial_learning_rate is 0: after the warm-up, if there is one, the '
      'weights stay what they are.'),
+    (f'{DATA}.mean_rgb=[0,0,0],{DATA}.stddev_rgb=[1,1,1]',
+     f'{DATA}.stddev_rgb is [1.0, 1.0, 1.0] and mean_rgb is [0.0, 0.0, 0.0], '
+     'so the model gets values from 0 to 255. Did you mean '
+     f'{DATA}.stddev_rgb=[255, 255, 255]?'),
+    (f'{DATA}.label_offset=-1', f'{DATA}.label_offset is -1, but '
+     'task.validation_data.label_offset is not set and therefore 0: the same '
+     'label means another class in each. Set it too.'),
+    ('task.validation_data.label_offset=2', 'task.validation_data.label_offset '
+     f'is 2, but {DATA}.label_offset is not set and therefore 0: the same '
+     'label means another class in each. Set it too.'),
+    (f'{OPTIMIZATION}.warmup.linear.warmup_learning_rate=0.1',
+     f'{OPTIMIZATION}.warmup.linear.warmup_learning_rate is 0.1, but the '
+     'learning rate after the warm-up is at most 0.003: it would fall from the '
+     'first step. Lower it.'),
 ])
 def test_what_is_probably_not_meant_is_warned_of(caplog, override, message):
   load(override)
@@ -40,6 +54,11 @@ def test_what_is_probably_not_meant_is_warned_of(caplog, override, message):
     f'trainer.train_steps=10,{OPTIMIZATION}.warmup.type=null,{STEPWISE},'
     f'{RATE}.stepwise.boundaries=[9]',
     f'{RATE}.cosine.offset=10000',
+    f'{DATA}.mean_rgb=[104,117,123],{DATA}.stddev_rgb=[1,1,1]',
+    f'{DATA}.mean_rgb=[0,0,0],{DATA}.stddev_rgb=[255,255,255]',
+    f'{DATA}.label_offset=-1,task.validation_data.label_offset=0',
+    f'{DATA}.label_offset=0',
+    f'{OPTIMIZATION}.warmup.linear.warmup_learning_rate=0.0029',
     'trainer.steps_per_loop=10,trainer.checkpoint_interval=25',
 ])
 def test_what_is_close_to_it_is_not_warned_of(caplog, override):

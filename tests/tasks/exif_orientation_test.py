@@ -164,3 +164,42 @@ def test_a_damaged_manifest_is_named(tmp_path, text):
   with pytest.raises(ValueError, match='manifest.json is damaged'):
     exif_orientation.check_same(
         {}, str(tmp_path / 'train*'), str(tmp_path), 'data')
+
+
+def folder_of(path, orientation, num_turned=3):
+  """A folder of records whose names of classes lie elsewhere."""
+  path.mkdir(parents=True)
+  (path / 'train-00000-of-00001').touch()
+  (path / 'manifest.json').write_text(json.dumps({
+      'options': {'exif_orientation': orientation}, 'num_turned': num_turned}))
+  return f'{path}/train*'
+
+
+def test_a_manifest_counts_without_the_names_of_the_classes(tmp_path):
+  pattern = folder_of(tmp_path / 'turned', 'apply')
+  with pytest.raises(ValueError, match='^these: .* with ignore'):
+    exif_orientation.check_same(
+        {'exif_orientation': 'ignore'}, pattern, '', 'these')
+  task = classifiers.load_params().task
+  task.train_data.input_path = pattern
+  assert exif_orientation.describe(task) == {'exif_orientation': 'apply'}
+
+
+@pytest.mark.parametrize('is_list', [False, True])
+@pytest.mark.parametrize('num_turned', [0, 3])
+def test_folders_of_records_that_were_turned_otherwise(
+    tmp_path, num_turned, is_list):
+  paths = [folder_of(tmp_path / 'b', 'apply', num_turned),
+           folder_of(tmp_path / 'a', 'ignore')]
+  task = classifiers.load_params().task
+  task.train_data.input_path = paths if is_list else ','.join(paths)
+  if not num_turned:
+    assert exif_orientation.describe(task) == {'exif_orientation': 'ignore'}
+    return
+  for described in (lambda: exif_orientation.describe(task),
+                    lambda: exif_orientation.check_same(
+                        {}, paths, '', 'task.train_data')):
+    with pytest.raises(ValueError, match=(
+        '^task.train_data: by .*/b/manifest.json .*=apply, by '
+        '.*/a/manifest.json with ignore')):
+      described()

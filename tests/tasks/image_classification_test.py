@@ -108,15 +108,14 @@ def test_a_bad_label_stops_the_input(
   with pytest.raises(tf.errors.InvalidArgumentError,
                      match=bad_records.BAD_LABEL) as raised:
     labels_of(dataset)
-  expected = {'in a batch of mixed images'} if is_soft else {
-      str((-1 if label is None else label) + offset)}
+  expected = {str((-1 if label is None else label) + offset)}
   message = bad_records.explain(raised.value)
   assert message.startswith(
       'A label is outside the classes of the model: after adding label_offset '
       f"{offset}, labels must be in 0..9. A record without 'image/class/label'")
   found = message.split('Found: ')[1]
   # A small data set may show its bad label twice in a batch.
-  assert ({found} if is_soft else set(found.split())) == expected
+  assert set(found.split()) == expected
 
 
 def test_other_errors_are_not_taken_for_a_bad_label():
@@ -138,12 +137,21 @@ def test_an_image_that_cannot_be_read_is_said_plainly(tmp_path):
   assert '\n' not in message
 
 
-def test_the_offset_of_soft_labels():
-  labels = tf.constant([[0.1, 0.7, 0.1, 0.1], [0.4, 0.1, 0.4, 0.1]])
-  moved = label_offset.add(
-      labels, 1, 4, 'label', label_smoothing=0.4)
+@pytest.mark.parametrize('offset, label', [(-1, 3), (0, 2), (5, -3), (-9, 11)])
+def test_the_offset_is_added_before_images_are_mixed(tmp_path, offset, label):
+  # Labels beyond the classes, as ImageNet's 1..1000 with 1,000 classes.
+  path = records_for_tests.write(
+      tmp_path / 'train', [records_for_tests.example(label)] * 4)
+  dataset = build_inputs([
+      f"task.train_data.input_path='{path}'", 'task.model.num_classes=3',
+      f'task.train_data.label_offset={offset}',
+      f'task.validation_data.label_offset={offset}',
+      'task.train_data.global_batch_size=4', 'task.losses.one_hot=False',
+      'task.losses.soft_labels=True',
+      'task.train_data.mixup_and_cutmix.mixup_alpha=0.8',
+      'task.train_data.mixup_and_cutmix.label_smoothing=0.3'])
   np.testing.assert_allclose(
-      moved, [[0.1, 0.1, 0.7, 0.1], [0.1, 0.4, 0.1, 0.4]])
+      labels_of(dataset), [[0.1, 0.1, 0.8]] * 4, atol=1e-6)
 
 
 def test_the_offset_of_labels():

@@ -80,6 +80,19 @@ def test_the_offset_counts(tmp_path):
   write_and_check(tmp_path, [record], 'task.train_data.label_offset=-1')
 
 
+def test_several_labels_are_those_of_a_setting(tmp_path):
+  is_multilabel = 'task.train_data.is_multilabel=true'
+  with pytest.raises(ValueError, match=(
+      "record 0 of .* has 2 labels under 'image/class/label'. Set "
+      f'{is_multilabel}, or')):
+    write_and_check(tmp_path, [records_for_tests.example([0, 2])])
+  settings = (is_multilabel, 'task.train_data.mixup_and_cutmix=null')
+  write_and_check(tmp_path, [records_for_tests.example([0, 2])], *settings)
+  # Model Garden would train without it.
+  with pytest.raises(ValueError, match='has label 10 .*classes 0..9'):
+    write_and_check(tmp_path, [records_for_tests.example([0, 10])], *settings)
+
+
 def test_a_record_without_a_label(tmp_path):
   with pytest.raises(ValueError, match=(
       "no label under 'image/class/label'; its keys are image/encoded")):
