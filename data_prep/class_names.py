@@ -174,7 +174,8 @@ def label_of(wanted: Sequence[str], classes: Sequence[ImageClass]) -> int:
     raise ValueError(
         f'the folder {folder!a} is no class of --class_names, which has '
         f'{alike[0]!a}: the same in another Unicode form. Rename the folder.')
-  near = difflib.get_close_matches(folder, names, n=1, cutoff=0) or names
+  near = [name for name in names if name.lower() == folder.lower()] or (
+      difflib.get_close_matches(folder, names, n=1, cutoff=0) or names)
   raise ValueError(
       f'the folder {folder!r} is none of the '
       f'{wording.counted(len(names), "class", "classes")} of '

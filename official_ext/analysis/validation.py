@@ -42,6 +42,12 @@ def batches(models: Sequence[models_lib.NamedModel], pattern: str | None,
     ValueError: if there are no images, or the models do not read the same
       labels.
   """
+  for model in models:
+    if model.trained.params.task.train_data.is_multilabel:
+      raise ValueError(
+          f'{model.name} has several labels per image (task.train_data.'
+          'is_multilabel), but models are compared by one. Name models of one '
+          'label per image.')
   pattern = pattern or models[0].trained.params.task.validation_data.input_path
   readers = [validation_data.read_records(model.trained, pattern, num_images)
              for model in models]

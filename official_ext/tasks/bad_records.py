@@ -21,10 +21,10 @@ import tensorflow as tf
 from official_ext.command_line import errors
 from official_ext.configs import image_classification as configs
 from official_ext.params import input_files
+from official_ext.tasks import label_offset
 from official_ext.tasks import preflight
 from official_ext.tasks import record_counts
 
-BAD_LABEL = 'A label is outside the classes of the model'
 # Within a condition the node comes after the function that it is in.
 _DECODING = re.compile(
     r'([^\n]*)\n\s*\[\[(?:\{\{function_node [^}]*\}\})?'
@@ -36,7 +36,8 @@ _DAMAGED_RECORD = re.compile(r'(corrupted|truncated) record at')
 _UNREADABLE = (tf.errors.NotFoundError, tf.errors.PermissionDeniedError,
                tf.errors.FailedPreconditionError, tf.errors.UnavailableError,
                tf.errors.UnknownError)
-_ASSERTION = re.compile(rf'\[({BAD_LABEL}.*?)\] \[(.*?)\]\n', re.DOTALL)
+_ASSERTION = re.compile(
+    rf'\[({label_offset.BAD_LABEL}.*?)\] \[(.*?)\]\n', re.DOTALL)
 
 
 def explain(error: Exception,

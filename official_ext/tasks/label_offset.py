@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from official_ext.tasks import bad_records
+BAD_LABEL = 'A label is outside the classes of the model'
 
 
 def add(labels: tf.Tensor, offset: int, num_classes: int, label_key: str
@@ -27,7 +27,7 @@ def add(labels: tf.Tensor, offset: int, num_classes: int, label_key: str
     tf.errors.InvalidArgumentError: if a label is outside 0..num_classes-1.
   """
   expected = (
-      f'{bad_records.BAD_LABEL}: after adding label_offset {offset}, labels '
+      f'{BAD_LABEL}: after adding label_offset {offset}, labels '
       f'must be in 0..{num_classes - 1}. A record without {label_key!r} reads '
       'as -1. Check task.model.num_classes, label_offset and the records. '
       'Found:')

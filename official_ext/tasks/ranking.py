@@ -20,12 +20,17 @@ def is_among_first(logits: tf.Tensor, labels: tf.Tensor, k: int) -> tf.Tensor:
 
   Args:
     logits: of any floating type, [B, C]; probabilities will do.
-    labels: integers [B].
+    labels: integers [B]; or, of images with several, [B, C], above 0 where an
+      image has the class: then one of its labels must be.
     k: how many classes count.
 
   Returns:
     bool [B]; False where a logit of the image is NaN.
   """
+  labels = tf.convert_to_tensor(labels)
+  if labels.shape.rank > 1:
+    lowest = tf.constant(-float('inf'), logits.dtype)
+    labels = tf.argmax(tf.where(labels > 0, logits, lowest), axis=-1)
   labels = tf.cast(labels, tf.int32)
   own = tf.gather(logits, labels, batch_dims=1)[:, tf.newaxis]  # [B, 1]
   is_lower = tf.range(tf.shape(logits)[-1]) < labels[:, tf.newaxis]  # [B, C]

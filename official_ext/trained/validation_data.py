@@ -1,6 +1,6 @@
 """Reads the validation set of an experiment beside its image files.
 
-Legend: B images.
+Legend: B images, C classes.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import dataclasses
 
 import numpy as np
+from official.common import dataset_fn
 from official.vision.dataloaders import classification_input
 import tensorflow as tf
 
@@ -32,7 +33,8 @@ class Batch:
   Attributes:
     encoded: the bytes of B image files.
     images: what the model takes of them, float32 [B, height, width, 3].
-    labels: int [B].
+    labels: int [B], or of a model of several labels per image float [B, C], 1
+      where an image has the class.
   """
   encoded: np.ndarray
   images: np.ndarray
@@ -98,7 +100,11 @@ def read_records(trained: trained_model.TrainedModel, pattern: str | None,
       task, data, trained.data, where, (
           'Take data of its classes, converted with --class_names=FILE, the '
           'class_names.txt in the folder of its training.'))
-  decoder = classification_input.Decoder(image_key, label_key)
+  is_multilabel = task.train_data.is_multilabel
+  num_classes = task.model.num_classes
+  # Model Garden adds no offset to several labels per image.
+  offset = 0 if is_multilabel else data.label_offset or 0
+  decoder = classification_input.Decoder(image_key, label_key, is_multilabel)
   parser = parsing.build_parser(task, data, dtype='float32')
 
   def parse(record):
@@ -106,19 +112,27 @@ def read_records(trained: trained_model.TrainedModel, pattern: str | None,
     label = tensors[label_key]
     if mapping:
       label = mapping(label)
+    if is_multilabel:
+      label = label.values
+    label = tf.cast(label, tf.int32) + offset
+    found = tf.reshape(label, [-1])
+    is_unknown = (found < 0) | (found >= num_classes)
+    # Of the record, the first of no class.
+    unknown = tf.concat([found[is_unknown], [0]], 0)[0]
+    if is_multilabel:
+      label = tf.reduce_max(tf.one_hot(label, num_classes), axis=0)
     return (tensors[image_key], image_parser.evaluation_image(parser, tensors),
-            tf.cast(label, tf.int32) + (data.label_offset or 0))
+            label, unknown)
 
-  dataset = tf.data.TFRecordDataset(paths)
+  dataset = dataset_fn.pick_dataset_fn(data.file_type)(paths)
   if num_images:
     dataset = dataset.take(num_images)
   dataset = dataset.map(parse, num_parallel_calls=tf.data.AUTOTUNE).batch(
       _BATCH_SIZE).prefetch(2)
   is_empty = True
-  num_classes = task.model.num_classes
-  for encoded, images, labels in dataset.as_numpy_iterator():
+  for encoded, images, labels, unknown in dataset.as_numpy_iterator():
     is_empty = False
-    unknown = labels[(labels < 0) | (labels >= num_classes)]
+    unknown = unknown[unknown != 0]
     if unknown.size:
       raise ValueError(
           f'{where}: a record has label {unknown[0]}, but the model has '

@@ -145,6 +145,7 @@ def test_synsets_are_known_by_the_words_that_the_training_had(tmp_path):
 @pytest.mark.parametrize('folder, listed, reason', [
     ('dgo', 'cat\ndog\n', "'dgo' is none of the 2 classes.*nearest is 'dog'"),
     ('Dog', 'cat\ndog\n', "nearest is 'dog'"),
+    ('a', 'A\nbar\n', "nearest is 'A'"),
     (NFD, f'cat\n{NFC}\n', "'cafe\\\\u0301'.*'caf\\\\xe9'.*Unicode form"),
     ('cat', 'cat\n\ndog\n', 'line 2 is blank.*remove it'),
     ('cat', 'cat\n \ndog\n', "line 2 ' ' has no character.*Correct it"),

@@ -54,6 +54,14 @@ def test_damage_is_found_where_tensorflow_finds_it():
   assert taken < 15
 
 
+def test_a_chunk_that_everybody_must_know():
+  unknown = handmade_images.with_png_chunk(PNG, b'ABCD', b'what is it')
+  assert not decodes(unknown)
+  with pytest.raises(png_structure.InvalidPngError, match="'ABCD' is in no"):
+    png_structure.check(unknown)
+  assert not is_taken(unknown)
+
+
 def test_a_chunk_that_nobody_needs_may_be_damaged():
   noted = bytearray(handmade_images.with_png_chunk(PNG, b'prIv', b'a note'))
   noted[noted.index(b'a note')] ^= 1

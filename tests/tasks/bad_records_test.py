@@ -10,6 +10,7 @@ import tensorflow as tf
 from official_ext.command_line import errors
 from official_ext.params import experiment
 from official_ext.tasks import bad_records
+from official_ext.tasks import label_offset
 from official_ext.training import session
 
 
@@ -25,7 +26,7 @@ def _files(tmp_path):
 # As TensorFlow words them.
 DAMAGED = tf.errors.DataLossError(None, None, 'corrupted record at 12')
 LABEL = tf.errors.InvalidArgumentError(
-    None, None, f'assertion failed: [{bad_records.BAD_LABEL}: so] [10]\n')
+    None, None, f'assertion failed: [{label_offset.BAD_LABEL}: so] [10]\n')
 IMAGE = tf.errors.InvalidArgumentError(
     None, None, 'Unknown image file format.\n\t [[{{node DecodeImage}}]]')
 

@@ -106,7 +106,7 @@ def test_a_bad_label_stops_the_input(
                   'task.train_data.mixup_and_cutmix.mixup_alpha=0.8']
   dataset = build_inputs(overrides)
   with pytest.raises(tf.errors.InvalidArgumentError,
-                     match=bad_records.BAD_LABEL) as raised:
+                     match=label_offset.BAD_LABEL) as raised:
     labels_of(dataset)
   expected = {str((-1 if label is None else label) + offset)}
   message = bad_records.explain(raised.value)

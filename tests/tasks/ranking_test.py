@@ -76,6 +76,15 @@ def test_equal_logits_are_counted_alike_everywhere(digits_dir, one_hot):
       20, 1, 5)
 
 
+def test_of_several_labels_one_must_be_among_the_first():
+  logits = np.float32([[3, 2, 1], [3, 3, 1], [3, 2, 1]])
+  labels = np.float32([[0, 1, 1], [1, 1, 0], [0, 0, 1]])
+  for k, expected in ((1, [False, True, False]), (2, [True, True, False]),
+                      (3, [True, True, True])):
+    found = ranking.is_among_first(logits, labels, k)
+    assert found.numpy().tolist() == expected
+
+
 def test_the_metric_weighs_images():
   metric = ranking.TopKAccuracy(2, 'top_2_accuracy')
   logits = tf.constant([[3., 2, 1], [3, 2, 1], [3, 2, 1]])

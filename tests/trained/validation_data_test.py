@@ -85,3 +85,33 @@ def test_a_label_of_no_class_of_the_model(trained, tmp_path):
   names.write_text('\n'.join([*'0123456789', 'fox']) + '\n')
   with pytest.raises(ValueError, match="'fox'"):
     next(validation_data.read_records(trained, path, None))
+
+
+def reading(trained, data):
+  """The model, with other settings of its data."""
+  return dataclasses.replace(
+      trained, data={}, params=trained.params.replace(task=data))
+
+
+def test_compressed_records(trained, tmp_path):
+  path = str(tmp_path / 'validation')
+  with tf.io.TFRecordWriter(path, 'GZIP') as writer:
+    for label in (3, 5):
+      writer.write(records_for_tests.example(label))
+  compressed = reading(trained, {'validation_data': {
+      'file_type': 'tfrecord_compressed'}})
+  batch, = validation_data.read_records(compressed, path, None)
+  assert batch.labels.tolist() == [3, 5]
+
+
+def test_several_labels_per_image(trained, tmp_path):
+  several = reading(trained, {'train_data': {'is_multilabel': True}})
+  path = records_for_tests.write(tmp_path / 'validation', [
+      records_for_tests.example(labels) for labels in ([0, 9], [2])])
+  batch, = validation_data.read_records(several, path, None)
+  assert [np.flatnonzero(row).tolist() for row in batch.labels] == [[0, 9], [2]]
+  assert batch.labels.max() == 1
+  path = records_for_tests.write(
+      tmp_path / 'other', [records_for_tests.example([1, 10])])
+  with pytest.raises(ValueError, match='--data: a record has label 10, but'):
+    next(validation_data.read_records(several, path, None))
