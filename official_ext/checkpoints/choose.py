@@ -35,6 +35,7 @@ _FILE = re.compile(
     r'(?P<name>(?P<stem>.+)-(?P<number>\d+))'
     r'(?P<part>\.index|\.data-\d{5}-of-\d{5}|_temp)')
 _STEP_KEY = 'global_step/.ATTRIBUTES/VARIABLE_VALUE'
+_SAVES_KEY = 'save_counter/.ATTRIBUTES/VARIABLE_VALUE'
 _MAX_LISTED = 3
 
 
@@ -86,7 +87,7 @@ def newest(folder: str) -> str | None:
   while True:
     damages = {}
     for one in found:
-      damage = integrity.damage(one.prefix)
+      damage = integrity.damage(one.prefix) or wrong_step(one)
       if damage is None:
         for name, reason in damages.items():
           _warn(f'{folder}/{name}', reason, one.name)
@@ -175,10 +176,31 @@ def saved(folder: str) -> list[Found]:
 
 def step(prefix: str) -> int | None:
   """Reads the step that a checkpoint holds; None if it cannot be read."""
+  return _read(prefix, _STEP_KEY)
+
+
+def _read(prefix: str, key: str) -> int | None:
   try:
-    return int(tf.train.load_checkpoint(prefix).get_tensor(_STEP_KEY))
+    return int(tf.train.load_checkpoint(prefix).get_tensor(key))
   except integrity.READ_ERRORS:
     return None
+
+
+def wrong_step(one: Found) -> str | None:
+  """Says that a whole checkpoint is not the one that its name says.
+
+  Args:
+    one: the checkpoint.
+
+  Returns:
+    What is wrong, to follow the words 'is damaged:'; None if nothing is, or the
+    checkpoint does not know its step.
+  """
+  held = step(one.prefix) if one.is_named_by_step else None
+  # Where nobody gives TensorFlow the step, it counts the saves in the name.
+  if held is None or one.number in (held, _read(one.prefix, _SAVES_KEY)):
+    return None
+  return f'it holds step {held}, not that of its name'
 
 
 def state(folder: str) -> Any | None:

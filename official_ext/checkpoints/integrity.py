@@ -8,6 +8,7 @@ at a time, takes about 0.5 s for 1 GB in the page cache of a CPU.
 from __future__ import annotations
 
 import functools
+import hashlib
 import os
 
 import tensorflow as tf
@@ -61,10 +62,29 @@ def files(prefix: str) -> list[str]:
           *sorted(tf.io.gfile.glob(f'{prefix}.data-?????-of-?????'))]
 
 
+def fingerprint(prefix: str) -> str | None:
+  """Returns what tells a checkpoint from any of other values.
+
+  Args:
+    prefix: of the checkpoint.
+
+  Returns:
+    The SHA-256 of its index, which holds a checksum of every tensor; None if
+    there is no such file.
+  """
+  try:
+    with tf.io.gfile.GFile(f'{prefix}.index', 'rb') as file:
+      return hashlib.sha256(file.read()).hexdigest()
+  except tf.errors.NotFoundError:
+    return None
+
+
 def _state(prefix: str) -> tuple[tuple[str, tuple[int, ...]], ...]:
   """Returns what tells of a change of the files: sizes, times and the like."""
   states = []
   for path in files(prefix):
+    if tf.io.gfile.isdir(path):
+      continue
     try:
       # Reading tells what may not be read from what is damaged.
       with tf.io.gfile.GFile(path, 'rb') as file:
@@ -91,7 +111,7 @@ def _status(path: str) -> tuple[int, ...]:
 def _index_damage(prefix: str, state: tuple[tuple[str, tuple[int, ...]], ...]
                   ) -> str | None:
   if f'{prefix}.index' not in dict(state):
-    return 'its index is missing'
+    return _missing('its index is', f'{prefix}.index')
   try:
     tf.train.load_checkpoint(prefix).get_variable_to_shape_map()
   except READ_ERRORS as error:
@@ -99,11 +119,15 @@ def _index_damage(prefix: str, state: tuple[tuple[str, tuple[int, ...]], ...]
   return None
 
 
+def _missing(what: str, path: str) -> str:
+  return f'{what} {"a folder" if tf.io.gfile.isdir(path) else "missing"}'
+
+
 @functools.lru_cache(maxsize=1024)
 def _data_damage(prefix: str, state: tuple[tuple[str, tuple[int, ...]], ...]
                  ) -> str | None:
   if len(state) == 1:
-    return 'its data are missing'
+    return _missing('its data are', f'{prefix}.data-00000-of-00001')
   key = None
   try:
     reader = tf.train.load_checkpoint(prefix)

@@ -57,8 +57,8 @@ def tidy(folder: str, is_needed: bool = True,
   for one in choose.saved(folder):
     is_newer = is_newer and one.prefix != chosen
     # An older one is read before it is taken.
-    if is_newer or (one.prefix != chosen and
-                    integrity.index_damage(one.prefix)):
+    if is_newer or (one.prefix != chosen and (
+        integrity.index_damage(one.prefix) or choose.wrong_step(one))):
       _set_aside(one.prefix)
   for name in tf.io.gfile.listdir(folder):
     if _LEFT_OVER.fullmatch(name):
@@ -92,7 +92,7 @@ def go_back(folder: str, step: int,
 
 
 def _set_aside(prefix: str,
-               reason: str = 'is damaged or was not finished') -> None:
+               reason: str = 'is damaged, misnamed or unfinished') -> None:
   """Gives the files of a checkpoint a name that nothing takes for one."""
   folder, name = os.path.split(prefix)
   aside, number = f'{choose.SET_ASIDE}{name}', 1

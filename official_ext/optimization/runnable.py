@@ -63,8 +63,10 @@ def check_learning_rates(config: optimization.OptimizationConfig,
   if not callable(rate):  # A constant, whose field is checked.
     return
   kind, schedule = config.learning_rate.type, config.learning_rate.get()
+  largest = 0.0
   for step in _telling_steps(config, train_steps):
     found = float(rate(step))
+    largest = max(largest, found)
     if math.isfinite(found) and 0 <= found <= MAX_LEARNING_RATE:
       continue
     path = f'{_PATH}.learning_rate.{kind}'
@@ -79,6 +81,24 @@ def check_learning_rates(config: optimization.OptimizationConfig,
         f'{path} makes the learning rate {found:g} at step {step}, but it must '
         f'be a number of 0 to {MAX_LEARNING_RATE:,} in the whole run of '
         f'{train_steps} steps. {advice}.')
+  # A run of one step is a trial: any warm-up from 0 has that rate in it.
+  if not largest and train_steps > 1:
+    raise ValueError(_nothing_learned(config, train_steps))
+
+
+def _nothing_learned(config: optimization.OptimizationConfig,
+                     train_steps: int) -> str:
+  """Says why a learning rate is 0 in the whole run, and what to type."""
+  said = (f'{_PATH} makes the learning rate 0 at each of the {train_steps} '
+          'steps (trainer.train_steps): nothing would be learned.')
+  warmup_steps = _warmup_steps(config.warmup.get())
+  if warmup_steps < train_steps:
+    return (f'{said} Change the settings of {_PATH}.learning_rate.'
+            f'{config.learning_rate.type}.')
+  # The warm-up leads to what the schedule has decayed to at its end.
+  return (f'{said} The warm-up takes {warmup_steps}: set '
+          f'{_PATH}.warmup.{config.warmup.type}.warmup_steps='
+          f'{train_steps // 10}, for example, or train longer.')
 
 
 def _telling_steps(config: optimization.OptimizationConfig,

@@ -9,6 +9,8 @@ from absl import logging
 from official.core import config_definitions as cfg
 import tensorflow as tf
 
+from official_ext.checkpoints import choose
+from official_ext.checkpoints import integrity
 from official_ext.serving.formats import description
 from official_ext.serving.formats import names
 from official_ext.serving.formats import write
@@ -70,7 +72,10 @@ class TrainingExport:
       return None
     if not has_trained:
       newest = description.read_newest(os.path.join(self._base, _END_DIR))
-      if newest and newest['source']['step'] == step:
+      # An export of the version before has none, and is made anew.
+      exported = newest and newest['source'].get('fingerprint')
+      if exported and exported == integrity.fingerprint(
+          choose.newest(self._model_dir)):
         return None
     return self._export(_END_DIR, trained_model.LATEST)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 
 import tensorflow as tf
@@ -126,8 +127,10 @@ def explain(error: BaseException, path: str) -> str | None:
   if path not in text:
     return None
   if _GONE in text:
-    return (f'{path} was replaced, or files in it were removed, while it was '
-            f'in use: {reason}. {_what_is_left(path, "From now on")}')
+    folder = _missing_folder(text, path)
+    what = (f'{folder} was removed' if folder else
+            f'{path} was replaced, or files in it were removed,')
+    return f'{what} while it was in use: {reason}. {_what_is_left(path, "")}'
   if any(words in text for words in (
       _READ_ONLY, _DENIED, _IMMUTABLE, _NO_FOLDER, _STALE, _INPUT_OUTPUT)):
     return (f'{path} cannot be written: {reason}. '
@@ -141,9 +144,29 @@ def _what_is_left(path: str, once: str = 'With more space') -> str:
     newest = choose.newest(path)
   except (ValueError, OSError, tf.errors.OpError):
     newest = None
+  start = f'{once}, the' if once else 'The'
   if newest:
-    return f'{once}, the same command goes on from {newest}, which is whole.'
-  return f'{once}, the same command begins at step 0: no checkpoint is there.'
+    return f'{start} same command goes on from {newest}, which is whole.'
+  return f'{start} same command begins at step 0: no checkpoint is there.'
+
+
+def _missing_folder(text: str, path: str) -> str | None:
+  """Returns the folder below `path` that a path in the text would lie in.
+
+  Args:
+    text: of an error.
+    path: the folder of the training, which may be there.
+
+  Returns:
+    The first that is missing; None if none is.
+  """
+  found = re.search(rf"{re.escape(path)}/([^\s;:'\"]+)", text)
+  folder = path
+  for name in found[1].split('/')[:-1] if found else ():
+    folder = f'{folder}/{name}'
+    if not tf.io.gfile.isdir(folder):
+      return folder
+  return None
 
 
 def _identity(path: str) -> tuple[int, int] | None:

@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from official_ext.training import checkpoint_folder
 from official_ext.training import event_tags
+from official_ext.training import log_folder
 from official_ext.training import restarts
 from official_ext.training import slow_folder
 
@@ -158,8 +159,27 @@ class Controller(orbit.Controller):
         summary_dir=summary_dir, eval_summary_dir=eval_summary_dir, **settings)
     self._summary_dir = summary_dir
     self._eval_summary_dir = eval_summary_dir
+    self._train_log = log_folder.LogFolder(summary_dir)
+    self._eval_log = log_folder.LogFolder(eval_summary_dir)
     self._is_evaluated = is_evaluated
     self._new_checkpoints = new_checkpoints
+
+  def _train_n_steps(self, num_steps: int):
+    super()._train_n_steps(num_steps)
+    self._train_log.check()
+
+  def evaluate(self, steps: int = -1):
+    """Evaluates as Orbit does, and looks after its log.
+
+    Args:
+      steps: batches of the evaluation; -1: all.
+
+    Returns:
+      What the evaluator returned.
+    """
+    output = super().evaluate(steps)
+    self._eval_log.check()
+    return output
 
   def train_and_evaluate(self, train_steps: int, eval_steps: int = -1,
                          eval_interval: int | None = None):

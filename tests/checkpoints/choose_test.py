@@ -65,6 +65,37 @@ def test_a_damaged_one_is_passed_over_and_named(copy, caplog):
   assert sorted(copy.iterdir()) == before
 
 
+def test_one_that_holds_another_step(copy, caplog):
+  for part in ('index', DATA):
+    shutil.copy(copy / f'ckpt-10.{part}', copy / f'ckpt-100000.{part}')
+  assert choose.newest(str(copy)) == f'{copy}/ckpt-100'
+  assert caplog.messages == [
+      f'{copy}/ckpt-100000 is damaged: it holds step 10, not that of its name. '
+      'It is passed over, and ckpt-100 taken.']
+
+
+def test_names_that_count_saves(tmp_path):
+  step = tf.Variable(1_000, dtype=tf.int64)
+  manager = tf.train.CheckpointManager(
+      tf.train.Checkpoint(global_step=step), str(tmp_path), max_to_keep=None)
+  manager.save()
+  step.assign(2_000)
+  assert choose.newest(str(tmp_path)) == f'{tmp_path}/ckpt-1'
+  manager.save()
+  assert choose.newest(str(tmp_path)) == f'{tmp_path}/ckpt-2'
+
+
+@pytest.mark.parametrize('part, said', [
+    ('index', 'its index is'), (DATA, 'its data are')])
+def test_a_folder_in_the_place_of_a_file(copy, caplog, part, said):
+  (copy / f'ckpt-100.{part}').unlink()
+  (copy / f'ckpt-100.{part}').mkdir()
+  assert choose.newest(str(copy)) == f'{copy}/ckpt-10'
+  assert caplog.messages == [
+      f'{copy}/ckpt-100 is damaged: {said} a folder. It is passed over, and '
+      'ckpt-10 taken.']
+
+
 def test_none_is_whole(copy):
   for number in (9, 10, 100):
     rewrite(copy / f'ckpt-{number}.index', b'broken')
@@ -93,15 +124,17 @@ def test_a_prefix_that_was_asked_for(copy):
 
 
 def test_a_save_that_goes_on_is_not_seen(copy, caplog):
-  shutil.copy(copy / f'ckpt-100.{DATA}', copy / f'ckpt-200.{DATA}')
+  other = copy / 'other'
+  damaged_checkpoints.save(other, [200])
+  shutil.copy(other / f'ckpt-200.{DATA}', copy / f'ckpt-200.{DATA}')
   (copy / 'ckpt-200_temp').mkdir()
   assert choose.newest(str(copy)) == f'{copy}/ckpt-100'
   # The index, cut as long as it is being written.
   (copy / 'ckpt-200.index').write_bytes(
-      (copy / 'ckpt-100.index').read_bytes()[:50])
+      (other / 'ckpt-200.index').read_bytes()[:50])
   assert choose.newest(str(copy)) == f'{copy}/ckpt-100'
   assert not caplog.messages
-  rewrite(copy / 'ckpt-200.index', (copy / 'ckpt-100.index').read_bytes())
+  rewrite(copy / 'ckpt-200.index', (other / 'ckpt-200.index').read_bytes())
   assert choose.newest(str(copy)) == f'{copy}/ckpt-200'
 
 

@@ -207,3 +207,16 @@ def test_a_folder_without_checkpoints(tmp_path):
   (tmp_path / 'checkpoint').write_text('')
   assert tidy.tidy(str(tmp_path)) is None
   assert names(tmp_path) == []
+
+
+def test_those_of_another_step_and_folders_are_set_aside(tmp_path):
+  damaged_checkpoints.save(tmp_path, [9, 10, 100])
+  for name in ('ckpt-50', 'ckpt-100000'):
+    for part in ('index', DATA):
+      shutil.copy(tmp_path / f'ckpt-10.{part}', tmp_path / f'{name}.{part}')
+  (tmp_path / 'ckpt-200.index').mkdir()
+  assert tidy.tidy(str(tmp_path)) == f'{tmp_path}/ckpt-100'
+  assert [name for name in names(tmp_path) if name.endswith('.index')] == [
+      'ckpt-10.index', 'ckpt-100.index', 'ckpt-9.index',
+      'damaged-ckpt-100000.index', 'damaged-ckpt-200.index',
+      'damaged-ckpt-50.index']

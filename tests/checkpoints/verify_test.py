@@ -73,7 +73,7 @@ def test_files_of_another_training_are_found(repository, tmp_path):
   assert lines[3] == 'ckpt-10: it holds step 40, not 10.'
   assert ' '.join(' '.join(lines[4:]).split()).startswith(
       'ckpt-20: it is of another model: layout is B2(17) there and '
-      'B1(17)-1(9)-1(5) in ckpt-30')
+      'B1(17)-1(9) in ckpt-30')
   assert result.returncode == 1
   # Where it is known, what was set decides, not which is newest.
   write_over(run, 'ckpt-30', save_model(other, 30, **{

@@ -1,11 +1,14 @@
 """Tests of how a command ends when it is stopped or nobody reads it."""
 
+import logging
 import os
 import signal
 import subprocess
 import sys
 
 import pytest
+
+from official_ext.command_line import library_logs
 
 _COMMAND = """
 import time
@@ -49,6 +52,15 @@ def test_an_interruption_is_a_line(repository):
   process.send_signal(signal.SIGINT)
   _, stderr = process.communicate(timeout=60)
   assert (process.returncode, stderr) == (130, 'stopped here\n')
+
+
+@pytest.mark.parametrize('file, shown', [
+    ('async_checkpoint_helper.py', False), ('another.py', True)])
+def test_an_error_that_tensorflow_logs_and_raises(file, shown):
+  record = logging.LogRecord(
+      'absl', logging.ERROR, f'/tensorflow/python/checkpoint/{file}', 324,
+      'Propagating the most recent error: %s', ('full',), None)
+  assert library_logs._ProjectOnly().filter(record) is shown
 
 
 def test_a_command_that_ends_well(repository):

@@ -1,7 +1,9 @@
 """Tests of what train.py exports by itself."""
 
+import hashlib
 import os
 
+import damaged_checkpoints
 import pytest
 import short_runs
 import tensorflow as tf
@@ -39,6 +41,7 @@ def test_at_a_new_best_and_at_the_end(digits_dir, tmp_path):
                          (tmp_path / 'export/best/1', 'best/best_ckpt-')):
     source = description.read(str(folder))['source']
     assert source.pop('checkpoint').startswith(f'{tmp_path}/{prefix}')
+    assert source.pop('fingerprint')
     assert source == {'step': 10, 'ema': False}
     # In float32, and outside the strategy of the training.
     dtypes = tf.train.load_checkpoint(
@@ -50,6 +53,34 @@ def test_at_a_new_best_and_at_the_end(digits_dir, tmp_path):
   tf.io.gfile.rmtree(f'{tmp_path}/export/last')
   assert export.at_end(10, has_trained=False) == f'{tmp_path}/export/last/1'
   assert export.at_end(9, has_trained=True) is None
+
+
+def test_the_export_of_another_training_of_as_many_steps(
+    digits_dir, tmp_path, monkeypatch):
+  params = short_runs.parameters(digits_dir)
+  export = export_during_training.TrainingExport(params, str(tmp_path))
+  made = tmp_path / 'export' / 'last' / '1' / 'assets'
+
+  def described(checkpoint):
+    return description.as_json({
+        'preprocessing': {'center_crop_fraction': 1.0},
+        'source': {'step': 10} | checkpoint})
+
+  damaged_checkpoints.save(tmp_path, [10])
+  index = (tmp_path / 'ckpt-10.index').read_bytes()
+  same = {'fingerprint': hashlib.sha256(index).hexdigest()}
+  monkeypatch.setattr(export, '_export', lambda *_: 'exported')
+  made.mkdir(parents=True)
+  for source, expected in (
+      (same, None), ({'fingerprint': 'another'}, 'exported'),
+      # Of the version before.
+      ({}, 'exported')):
+    (made / 'model.json').write_text(described(source))
+    assert export.at_end(10, has_trained=False) == expected
+  # The same step of a training begun anew.
+  (made / 'model.json').write_text(described(same))
+  damaged_checkpoints.save(tmp_path, [10], size=60)
+  assert export.at_end(10, has_trained=False) == 'exported'
 
 
 @pytest.mark.long

@@ -3,6 +3,7 @@
 import commands
 import pytest
 
+from official_ext.checkpoints import integrity
 from official_ext.serving.runtimes import loading
 
 
@@ -38,7 +39,9 @@ def test_an_export_under_the_former_name(repository, trained_dir, tmp_path):
                            'now official_ext.serving.export\n')
   runner, = loading.load_all(str(tmp_path), num_threads=1)
   assert runner.description['source'] == {
-      'checkpoint': f'{trained_dir}/ckpt-10', 'step': 10, 'ema': False}
+      'checkpoint': f'{trained_dir}/ckpt-10',
+      'fingerprint': integrity.fingerprint(f'{trained_dir}/ckpt-10'),
+      'step': 10, 'ema': False}
 
 
 @pytest.mark.parametrize('flag', ['--ema', '--averaged'])

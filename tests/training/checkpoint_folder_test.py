@@ -172,8 +172,16 @@ def test_a_file_that_is_gone_from_the_folder(tmp_path, step):
   assert checkpoint_folder.explain(error, str(tmp_path)) == (
       f'{tmp_path} was replaced, or files in it were removed, while it was in '
       f"use: [Errno 2] No such file or directory: '{tmp_path}/ckpt-8.index'. "
-      f'From now on, the same command goes on from {tmp_path}/ckpt-7, which is '
-      'whole.')
+      f'The same command goes on from {tmp_path}/ckpt-7, which is whole.')
+
+
+def test_a_folder_below_that_is_gone(tmp_path, step):
+  assert manage(tmp_path, step).save(7)
+  error = tf.errors.NotFoundError(
+      None, None, f'{tmp_path}/best/info.json; No such file or directory')
+  assert checkpoint_folder.explain(error, str(tmp_path)) == (
+      f'{tmp_path}/best was removed while it was in use: {error.message}. '
+      f'The same command goes on from {tmp_path}/ckpt-7, which is whole.')
 
 
 @pytest.fixture(name='small_disk')

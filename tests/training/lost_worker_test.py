@@ -21,6 +21,7 @@ def start(digits_dir, tmp_path, repository, train_steps, folder='run'):
           'task.train_data.global_batch_size=16', 'trainer.steps_per_loop=20',
           'trainer.checkpoint_interval=20',
           f'trainer.train_steps={train_steps}',
+          'trainer.optimizer_config.warmup.linear.warmup_steps=5',
           'runtime.distribution_strategy=multi_worker_mirrored']),
       cwd=repository, log_dir=tmp_path)
 

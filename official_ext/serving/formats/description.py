@@ -12,6 +12,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from official_ext.checkpoints import integrity
 from official_ext.checkpoints import metadata
 from official_ext.checkpoints import preprocessing
 from official_ext.serving.formats import names
@@ -45,6 +46,8 @@ def describe(trained: trained_model.TrainedModel) -> dict[str, Any]:
           'checkpoint': os.path.abspath(trained.checkpoint)
                         if '://' not in trained.checkpoint
                         else trained.checkpoint,
+          # Another training may reach the same step under the same name.
+          'fingerprint': integrity.fingerprint(trained.checkpoint),
           'step': trained.step,
           'ema': trained.is_ema,
       },

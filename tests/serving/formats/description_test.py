@@ -5,6 +5,7 @@ import json
 import pytest
 import tensorflow as tf
 
+from official_ext.checkpoints import integrity
 from official_ext.checkpoints import metadata
 from official_ext.checkpoints import object_graph
 from official_ext.serving.formats import description
@@ -28,7 +29,9 @@ def test_the_export_knows_what_it_is(trained_dir, export_dir):
       'image_size': [16, 16], 'resize_method': 'bicubic',
       'resize_mode': 'crop_then_resize', 'resize_antialias': False}
   assert described['source'] == {
-      'checkpoint': checkpoint, 'step': 10, 'ema': False}
+      'checkpoint': checkpoint,
+      'fingerprint': integrity.fingerprint(checkpoint),
+      'step': 10, 'ema': False}
   assert described['classes'] == [str(digit) for digit in range(10)]
 
 
