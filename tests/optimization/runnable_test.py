@@ -392,25 +392,3 @@ def test_differential_privacy_beside_an_average():
   # The average is the weights of step 1, then half and half.
   np.testing.assert_allclose(
       optimizer.get_slot(weight, 'average'), [-1.35, -1.8], rtol=1e-6)
-
-
-def test_a_learning_rate_of_zero_in_the_whole_run():
-  warmup = f'{CONFIG}.warmup.linear.warmup_steps'
-  rate = f'{CONFIG}.learning_rate.cosine'
-
-  def check_rates(train_steps, warmup_steps, **others):
-    config = load('sgd', 'cosine', 'linear', **{
-        warmup: warmup_steps, 'trainer.train_steps': train_steps,
-        f'{rate}.decay_steps': train_steps, **others}).trainer.optimizer_config
-    runnable.check_learning_rates(config, train_steps)
-
-  # The warm-up ends where the decay has come to 0, and so leads there.
-  with pytest.raises(ValueError, match=(
-      f'^{CONFIG} makes the learning rate 0 at each of the 60 steps '
-      r'\(trainer.train_steps\): nothing would be learned. The warm-up takes '
-      f'60: set {warmup}=6, for example, or train longer.$')):
-    check_rates(60, 60)
-  check_rates(60, 60, **{f'{rate}.alpha': 0.1})
-  check_rates(1, 1)
-  with pytest.raises(ValueError, match=f'Change the settings of {rate}.$'):
-    check_rates(60, 6, **{f'{rate}.initial_learning_rate': 0.0})

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from official_ext.configs import image_classification as configs
+from official_ext.optimization import runnable
 from official_ext.params import experiment
 
 RATE = 'trainer.optimizer_config.learning_rate.cosine'
@@ -131,6 +132,29 @@ def test_a_warm_up_as_long_as_the_run(caplog, kind, settings, end):
       'The warm-up takes 100 steps, the run 100: the learning rate does not '
       f'get to its peak{end}. For a trial run that learns, set '
       'trainer.optimizer_config.warmup.linear.warmup_steps=10.']
+
+
+def test_a_learning_rate_of_zero_in_the_whole_run():
+  path = 'trainer.optimizer_config'
+  warmup = f'{path}.warmup.linear.warmup_steps'
+
+  def check_rates(*settings):
+    trainer = experiment.load(
+        DIGITS, params_override=','.join(settings)).trainer
+    runnable.check_learning_rates(trainer.optimizer_config, trainer.train_steps)
+
+  # The warm-up ends where the decay has come to 0, and so leads there.
+  with pytest.raises(ValueError, match=(
+      f'^{path} makes the learning rate 0 at each of the 60 steps '
+      r'\(trainer.train_steps\): nothing would be learned. The warm-up takes '
+      f'100: set {warmup}=6, for example, or train longer.$')):
+    check_rates('trainer.train_steps=60')
+  check_rates('trainer.train_steps=60', f'{warmup}=59')
+  check_rates('trainer.train_steps=60', f'{RATE}.alpha=0.1')
+  check_rates('trainer.train_steps=1')
+  with pytest.raises(ValueError, match=(
+      f'Change the settings of {path}.learning_rate.cosine.$')):
+    check_rates(f'{RATE}.initial_learning_rate=0.0')
 
 
 @pytest.mark.parametrize('kind, settings, warned', [
