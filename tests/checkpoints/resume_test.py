@@ -94,8 +94,10 @@ def test_counter_and_moments_are_carried_over(tmp_path, caplog, before, now):
   former, path = trained(tmp_path, ema=before)
   training = Training(build_optimizer(ema=now))
   if before == now:
+    caplog.clear()
     training.restore(path)
-    assert not caplog.records
+    # TensorFlow may say that it traces a function again: that is no matter.
+    assert not [record for record in caplog.records if record.name == 'absl']
   else:
     with pytest.raises(restore_lib.LoadError, match=(
         'does not hold all that .*the moving averages of the weights (begin '
