@@ -8,10 +8,10 @@ from official_ext.params import experiment
 from official_ext.training import session
 
 # The crop and the resizing that an export must repeat.
-PREPROCESSING = (
-    'task.validation_data.aug_crop=True,'
-    "task.validation_data.tf_resize_method='bicubic',"
-    'task.validation_data.center_crop_fraction=0.7,')
+PREPROCESSING = {
+    'task.validation_data.aug_crop': True,
+    'task.validation_data.tf_resize_method': 'bicubic',
+    'task.validation_data.center_crop_fraction': 0.7}
 
 
 # Small, and yet with a pooling.
@@ -20,7 +20,7 @@ LAYOUT = 'B1-1'
 
 def parameters(digits_dir, **settings):
   """Ten steps on the digits."""
-  settings = {
+  settings = PREPROCESSING | {
       'task.data_dir': digits_dir,
       'task.model.backbone.funnel_vit.layout': LAYOUT,
       'trainer.train_steps': 10,
@@ -28,7 +28,7 @@ def parameters(digits_dir, **settings):
   } | settings
   return experiment.load(
       'funnel_vit_digits',
-      params_override=PREPROCESSING + ','.join(
+      params_override=','.join(
           f'{key}={"null" if value is None else repr(value)}'
           for key, value in settings.items()))
 

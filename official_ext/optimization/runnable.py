@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from absl import logging
 from official.modeling import optimization
 from official.modeling.optimization import optimizer_factory
 from official.modeling.optimization.configs import learning_rate_config
@@ -49,6 +50,8 @@ def check_learning_rates(config: optimization.OptimizationConfig,
                          train_steps: int) -> None:
   """Refuses a schedule that leaves what a learning rate can be in a run.
 
+  One that is 0 in the whole run is warned of: a trial run may not care.
+
   It asks Model Garden's own schedule, and so runs operations of TensorFlow:
   a strategy of several workers must have been built.
 
@@ -83,14 +86,14 @@ def check_learning_rates(config: optimization.OptimizationConfig,
         f'{train_steps} steps. {advice}.')
   # A run of one step is a trial: any warm-up from 0 has that rate in it.
   if not largest and train_steps > 1:
-    raise ValueError(_nothing_learned(config, train_steps))
+    logging.warning('%s', _nothing_learned(config, train_steps))
 
 
 def _nothing_learned(config: optimization.OptimizationConfig,
                      train_steps: int) -> str:
   """Says why a learning rate is 0 in the whole run, and what to type."""
   said = (f'{_PATH} makes the learning rate 0 at each of the {train_steps} '
-          'steps (trainer.train_steps): nothing would be learned.')
+          'steps (trainer.train_steps): nothing will be learned.')
   warmup_steps = _warmup_steps(config.warmup.get())
   if warmup_steps < train_steps:
     return (f'{said} Change the settings of {_PATH}.learning_rate.'
