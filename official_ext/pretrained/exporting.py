@@ -22,7 +22,7 @@ FORMATS = {'hugging_face': hugging_face_export.convert,
            'timm': timm_export.convert}
 _WEIGHTS = 'model.safetensors'
 _WHITE = 255
-_METHODS = ('bilinear', 'bicubic')
+_METHODS = ('bilinear', 'bicubic', 'lanczos3')
 
 
 def describe(trained: trained_model.TrainedModel,
@@ -125,7 +125,7 @@ def _preprocessing(task) -> architecture.Preprocessing:
   if data.tf_resize_method not in _METHODS:
     raise errors.UserError(
         f'task.validation_data.tf_resize_method is {data.tf_resize_method}, '
-        f'and only {" or ".join(_METHODS)} can be exported.')
+        f'and only {", ".join(_METHODS)} can be exported.')
   normal = normalization.of_task(task)
   squashes = not data.aug_crop or (
       data.resize_mode == preprocessing_settings.SQUASH_THEN_CROP)

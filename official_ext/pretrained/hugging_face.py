@@ -115,7 +115,7 @@ def read(found: arrays.Arrays, config_path: str, config: Mapping[str, Any],
       image_size=settings.sides('image_size'),
       num_classes=num_classes,
       preprocessing=hugging_face_images.read(
-          image_config_path, settings.sides('image_size')),
+          image_config_path, settings.sides('image_size'), kind),
       class_names=_class_names(outer, num_classes),
       license=license_name)
   _check_agreement(found, settings, model, naming, prefix)

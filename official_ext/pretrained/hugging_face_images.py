@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 import os
+import re
+from typing import Any
 
 from official_ext.command_line import errors
 from official_ext.pretrained import architecture
@@ -12,16 +14,37 @@ from official_ext.pretrained import config_settings
 
 FILE = 'preprocessor_config.json'
 # Pillow's numbers.
-RESAMPLE = {2: 'bilinear', 3: 'bicubic'}
+RESAMPLE = {1: 'lanczos3', 2: 'bilinear', 3: 'bicubic'}
 _RESCALE = 1 / 255
+_HALF = (0.5,) * 3
+_CLIP = dict(
+    resample=3, size=224, crop_size=224, do_center_crop=True,
+    image_mean=(0.48145466, 0.4578275, 0.40821073),
+    image_std=(0.26862954, 0.26130258, 0.27577711))
+# What transformers takes where a setting is left out, by processor.
+_PROCESSORS = {
+    'ViT': dict(resample=2, size=224, image_mean=_HALF, image_std=_HALF),
+    'DeiT': dict(resample=3, size=256, crop_size=224, do_center_crop=True,
+                 image_mean=_HALF, image_std=_HALF),
+    'CLIP': _CLIP, 'Bit': _CLIP,
+    'Siglip': dict(resample=3, size={'height': 224, 'width': 224},
+                   image_mean=_HALF, image_std=_HALF)}
+# To which a mere number as the size is the square that images become.
+_SQUARE = ('ViT', 'DeiT')
+# The processor of a model whose file names none; of all others it is ViT's.
+_OF_MODEL = {'deit': 'DeiT', 'dinov2': 'Bit', 'dinov2_with_registers': 'Bit',
+             'clip': 'CLIP', 'clip_vision_model': 'CLIP',
+             'siglip': 'Siglip', 'siglip_vision_model': 'Siglip'}
 
 
-def read(path: str, image_size: Sequence[int]) -> architecture.Preprocessing:
+def read(path: str, image_size: Sequence[int],
+         model_type: str) -> architecture.Preprocessing:
   """Reads how images are preprocessed.
 
   Args:
     path: of preprocessor_config.json.
     image_size: (height, width) that the model takes, px.
+    model_type: of the model, which decides where the file names no processor.
 
   Returns:
     The preprocessing.
@@ -34,9 +57,11 @@ def read(path: str, image_size: Sequence[int]) -> architecture.Preprocessing:
         f'{path} is missing, and without it nobody knows the mean and the '
         'standard deviation of the images. Get it from where the weights are '
         'from.')
-  settings = config_settings.ConfigSettings(path, arrays.read_json(path), dict(
+  values = arrays.read_json(path)
+  processor = _processor(path, values, model_type)
+  settings = config_settings.ConfigSettings(path, values, dict(
       do_resize=True, do_rescale=True, do_normalize=True, do_center_crop=False,
-      rescale_factor=_RESCALE))
+      rescale_factor=_RESCALE) | _PROCESSORS[processor])
   settings.must_be('do_resize', True, 'images are resized')
   settings.must_be('do_rescale', True, 'values are brought to 0 to 1')
   # As a text some programs write fewer digits.
@@ -57,16 +82,17 @@ def read(path: str, image_size: Sequence[int]) -> architecture.Preprocessing:
         f'{path}: resample is {resample}, but only '
         f'{", ".join(f"{key} ({name})" for key, name in RESAMPLE.items())} are '
         'taken.')
-  resized, squashes = _size(settings, 'size')
-  fraction = 1.0
+  resized, squashes = _size(settings, 'size', processor in _SQUARE)
+  fraction, kept = 1.0, resized
   if settings.get('do_center_crop'):
-    crop, _ = _size(settings, 'crop_size')
-    fraction = architecture.crop_fraction(crop, resized)
+    kept, _ = _size(settings, 'crop_size', True)
+    fraction = architecture.crop_fraction(kept, resized)
   elif not squashes:
     raise errors.UserError(
         f'{path}: size is {settings.get("size")!r} without a crop, so images '
         'are of any shape. Set "do_center_crop": true and "crop_size": '
         f'{list(image_size)} there.')
+  _check_shape(settings, image_size, resized if squashes else None, kept)
   return architecture.Preprocessing(
       mean, stddev, RESAMPLE[resample], fraction, squashes)
 
@@ -103,15 +129,55 @@ def write(preprocessing: architecture.Preprocessing, image_size: Sequence[int],
   return found
 
 
-def _size(settings: config_settings.ConfigSettings,
-          name: str) -> tuple[tuple[int, int], bool]:
+def _processor(path: str, values: Mapping[str, Any], model_type: str) -> str:
+  """Returns which of the processors a file is of."""
+  name = values.get('image_processor_type') or values.get(
+      'feature_extractor_type')
+  if name is None:
+    return _OF_MODEL.get(model_type, 'ViT')
+  for processor in _PROCESSORS:
+    if re.fullmatch(
+        f'{processor}(FeatureExtractor|ImageProcessor(Fast|Pil)?)', str(name)):
+      return processor
+  raise errors.UserError(
+      f'{path}: images are prepared by {str(name)!r}, but only '
+      f'{", ".join(f"{known}ImageProcessor" for known in _PROCESSORS)} are '
+      'known. Write the one of these that does the same as '
+      'image_processor_type there.')
+
+
+def _check_shape(settings: config_settings.ConfigSettings,
+                 image_size: Sequence[int], squashed: Sequence[int] | None,
+                 kept: Sequence[int]) -> None:
+  """Refuses sizes that are not one fraction of both sides."""
+  height, width = image_size
+  is_larger = squashed and any(
+      side > whole for side, whole in zip(kept, squashed))
+  if not squashed:
+    # Both sides of the image are at least as long as its shortest edge.
+    is_larger = min(kept) > _size(settings, 'size', False)[0][0]
+  # Sides were rounded to whole px.
+  is_stretched = squashed and abs(
+      squashed[0] * kept[1] - squashed[1] * kept[0]) >= max(kept)
+  if is_larger or is_stretched or kept[0] * width != kept[1] * height:
+    raise errors.UserError(
+        f'{settings.path}: size is {settings.get("size")!r} and crop_size '
+        f'{settings.get("crop_size")!r}, but the model takes {height} x '
+        f'{width} px (height x width): both must be of this shape, and the '
+        'crop no larger than the size. Correct it there.')
+
+
+def _size(settings: config_settings.ConfigSettings, name: str,
+          is_square: bool) -> tuple[tuple[int, int], bool]:
   """Returns (height, width) of a setting, and whether it distorts images."""
   value = settings.get(name)
   if isinstance(value, dict):
+    inner = config_settings.ConfigSettings(settings.path, value)
     if 'shortest_edge' in value:
-      side = settings.part(name).integer('shortest_edge')
+      side = inner.integer('shortest_edge')
       return (side, side), False
-    inner = settings.part(name)
     return (inner.integer('height'), inner.integer('width')), True
+  if isinstance(value, list):
+    return settings.sides(name), True
   side = settings.integer(name)
-  return (side, side), True
+  return (side, side), is_square

@@ -63,7 +63,9 @@ def convert(model: architecture.Architecture
       'global_pool': arguments['global_pool'], 'model_args': arguments,
       'pretrained_cfg': {
           'input_size': [3, height, width], 'fixed_input_size': True,
-          'interpolation': images.resize_method,
+          'interpolation': next(
+              name for name, ours in timm_models.RESIZE_METHODS.items()
+              if ours == images.resize_method),
           'crop_pct': images.crop_fraction,
           'crop_mode': 'squash' if images.squashes else 'center',
           'mean': list(images.mean), 'std': list(images.stddev),

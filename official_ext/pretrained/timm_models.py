@@ -27,7 +27,8 @@ _TABLE = pathlib.Path(__file__).with_name('timm_architectures.tsv')
 _POOLERS = {'token': 'token', 'avg': 'gap', 'map': 'map'}
 _ACTIVATIONS = {'gelu': 'gelu_erf', 'gelu_tanh': 'gelu_tanh',
                 'quick_gelu': 'gelu_quick'}
-_RESIZE_METHODS = ('bilinear', 'bicubic')
+RESIZE_METHODS = {
+    'bilinear': 'bilinear', 'bicubic': 'bicubic', 'lanczos': 'lanczos3'}
 # Of `model_args`: what the tensors show.
 _SHOWN_BY_TENSORS = frozenset({
     'img_size', 'patch_size', 'num_classes', 'embed_dim', 'depth', 'mlp_ratio',
@@ -244,7 +245,7 @@ def _preprocessing(images: config_settings.ConfigSettings
   errors_found = [
       f'{name} is {value!r}, but must be one of {", ".join(choices)}'
       for name, value, choices in (
-          ('interpolation', method, _RESIZE_METHODS),
+          ('interpolation', method, RESIZE_METHODS),
           ('crop_mode', mode, ('center', 'squash'))) if value not in choices]
   if errors_found:
     raise errors.UserError(
@@ -255,8 +256,8 @@ def _preprocessing(images: config_settings.ConfigSettings
         f'{images.path}: crop_pct is {fraction}, but must be at most 1. Get '
         'the file anew.')
   return architecture.Preprocessing(
-      images.numbers('mean', 3), images.numbers('std', 3), method, fraction,
-      squashes=mode == 'squash')
+      images.numbers('mean', 3), images.numbers('std', 3),
+      RESIZE_METHODS[method], fraction, squashes=mode == 'squash')
 
 
 def _class_names(images: config_settings.ConfigSettings,

@@ -200,7 +200,7 @@ def test_a_config_that_disagrees_with_the_weights(vit, key, value, words):
     ('config.json', '[]', ['a list']),
     ('config.json', '{}', ['model_type', 'architecture']),
     ('preprocessor_config.json', None, ['preprocessor_config.json is missing']),
-    ('preprocessor_config.json', '{"size": 8}', ['image_mean']),
+    ('preprocessor_config.json', '{"image_mean": [0.5]}', ['image_mean']),
 ])
 def test_what_stands_beside_the_weights(vit, name, content, words):
   (vit / name).unlink()
