@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+import os
+import tempfile
 from typing import Any
 
 from official_ext.command_line import errors
+from official_ext.tasks import class_names
 
 # Larger than any model's sizes, and small enough to compute with.
 _MAX_SIZE = 1 << 20
@@ -133,9 +136,38 @@ class ConfigSettings:
           f'{self.path} says {name}={said}, but the weights beside it have '
           f'{found}. Get config and weights of one model.')
 
+  def check_class_names(self, name: str, names: Sequence[str]) -> None:
+    """Refuses names of classes that a file of one line each cannot keep.
+
+    Args:
+      name: of the setting.
+      names: by class.
+
+    Raises:
+      errors.UserError: naming the first such class.
+    """
+    if _are_read_back(names):
+      return
+    label = next(
+        label for label, one in enumerate(names) if not _are_read_back([one]))
+    raise errors.UserError(
+        f'{self.path}: {name} calls class {label} {names[label]!a}, but a name '
+        'must be one line that can be seen. Correct it there.')
+
   def _wrong(self, name: str, expected: str) -> errors.UserError:
     value = self.get(name)
     found = ('is missing' if value is None else f'is {value!r}'[:80])
     return errors.UserError(
         f'{self.path}: {name} {found}, but must be {expected}. Get the file '
         'anew.')
+
+
+def _are_read_back(names: Sequence[str]) -> bool:
+  """Says whether `class_names.txt` gives back the names that it is given."""
+  with tempfile.TemporaryDirectory() as folder:
+    path = os.path.join(folder, class_names.FILE)
+    try:
+      class_names.write(path, names)
+      return class_names.read(path) == list(names)
+    except ValueError:
+      return False

@@ -243,6 +243,7 @@ def _class_names(config: config_settings.ConfigSettings,
         'Get the file anew.')
   if by_class == tuple(f'LABEL_{label}' for label in range(num_classes)):
     return ()
+  config.check_class_names('id2label', by_class)
   return by_class
 
 

@@ -269,4 +269,7 @@ def _class_names(images: config_settings.ConfigSettings,
     return ()
   described = images.get('label_descriptions')
   described = described if isinstance(described, dict) else {}
-  return tuple(str(described.get(name, name)) for name in names)
+  by_class = tuple(str(described.get(name, name)) for name in names)
+  if by_class:
+    images.check_class_names('label_names', by_class)
+  return by_class

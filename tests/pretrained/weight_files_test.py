@@ -187,6 +187,13 @@ def test_wrong_tensors(vit, make, words):
     ('model_type', 'bert', ["'bert'", 'dinov2']),
     ('qkv_bias', False, ['qkv_bias']),
     ('id2label', {'0': 'one'}, ['id2label=1', 'have 3']),
+    ('id2label', {'0': 'ape\nbig', '1': 'bee', '2': 'cat'},
+     ['config.json', 'id2label', 'class 0', r"'ape\nbig'"]),
+    ('id2label', {'0': 'ape', '1': 'bee\r', '2': 'cat'},
+     ['class 1', r"'bee\r'"]),
+    ('id2label', {'0': 'ape', '1': 'bee', '2': ''}, ["class 2 ''"]),
+    ('id2label', {'0': 'ape', '1': 'bee', '2': 'c\u2028at'},
+     [r"class 2 'c\u2028at'"]),
 ])
 def test_a_config_that_disagrees_with_the_weights(vit, key, value, words):
   published_models.change_json(
@@ -230,6 +237,8 @@ def test_swiglu_is_refused(tmp_path):
     (lambda config: config['pretrained_cfg'].update(crop_mode='border'),
      ['crop_mode']),
     (lambda config: config.update(num_classes=7), ['num_classes=7']),
+    (lambda config: config['pretrained_cfg'].update(
+        label_names=['a', 'b\nc', 'd']), ['label_names', r"class 1 'b\nc'"]),
     (lambda config: config.setdefault('model_args', {}).update(qk_norm=True),
      ['qk_norm']),
 ])
