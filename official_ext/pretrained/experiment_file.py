@@ -82,9 +82,10 @@ def text(task: dict[str, Any], model: architecture.Architecture, source: str,
   Returns:
     YAML, its head a command.
   """
+  name = _one_line(model.license)
   head = _HEAD.format(
-      kind=model.kind, source=source, base=BASE, path=path,
-      license=f' (license: {model.license})' if model.license else '',
+      kind=model.kind, source=_one_line(source), base=BASE,
+      path=_one_line(path), license=f' (license: {name})' if name else '',
       num_layers=model.num_layers)
   return head + as_yaml({
       'init_checkpoint': folder,
@@ -102,6 +103,12 @@ def as_yaml(task: dict[str, Any]) -> str:
 def preprocessing(model: architecture.Architecture) -> dict[str, Any]:
   """Returns what metadata say of the preprocessing."""
   return dataclasses.asdict(model.preprocessing)
+
+
+def _one_line(text: str) -> str:
+  """Returns a text that a comment can hold."""
+  return ''.join(
+      character if character.isprintable() else ' ' for character in text)
 
 
 def _as_rgb(values: Sequence[float]) -> list[float]:

@@ -7,12 +7,17 @@ import os
 import shutil
 import tempfile
 
+from absl import logging
+
+from official_ext.checkpoints import metadata
+from official_ext.checkpoints import object_graph
 from official_ext.checkpoints import variable_names
 from official_ext.command_line import errors
 from official_ext.configs import preprocessing as preprocessing_settings
 from official_ext.modeling import specs
 from official_ext.pretrained import architecture
 from official_ext.pretrained import hugging_face_export
+from official_ext.pretrained import importing
 from official_ext.pretrained import key_map
 from official_ext.pretrained import timm_export
 from official_ext.tasks import normalization
@@ -21,6 +26,7 @@ from official_ext.trained import trained_model
 FORMATS = {'hugging_face': hugging_face_export.convert,
            'timm': timm_export.convert}
 _WEIGHTS = 'model.safetensors'
+_MODEL_CARD = 'README.md'
 _WHITE = 255
 _METHODS = ('bilinear', 'bicubic', 'lanczos3')
 
@@ -65,7 +71,8 @@ def describe(trained: trained_model.TrainedModel,
       image_size=tuple(task.model.input_size[:2]),
       num_classes=task.model.num_classes if with_head else 0,
       preprocessing=_preprocessing(task),
-      class_names=tuple(trained.class_names or ()) if with_head else ())
+      class_names=tuple(trained.class_names or ()) if with_head else (),
+      license=_license(trained))
 
 
 def write(trained: trained_model.TrainedModel, kind: str, output: str,
@@ -110,13 +117,31 @@ def write(trained: trained_model.TrainedModel, kind: str, output: str,
                 encoding='utf-8') as file:
         json.dump(content, file, indent=2, ensure_ascii=False)
         file.write('\n')
+    if model.license:
+      with open(os.path.join(unfinished, _MODEL_CARD), 'w',
+                encoding='utf-8') as file:
+        name = json.dumps(' '.join(model.license.split()), ensure_ascii=False)
+        file.write(f'---\nlicense: {name}\n---\n')
     os.chmod(unfinished, 0o755)
     if os.path.isdir(output):
       os.rmdir(output)
     os.rename(unfinished, output)
   finally:
     shutil.rmtree(unfinished, ignore_errors=True)
-  return sorted([_WEIGHTS, *files])
+  return sorted([_WEIGHTS, *files, *([_MODEL_CARD] if model.license else [])])
+
+
+def _license(trained: trained_model.TrainedModel) -> str:
+  """Returns the license of the weights, or of those that they began from."""
+  for path in (trained.checkpoint, trained.params.task.init_checkpoint):
+    try:
+      found = path and metadata.read(object_graph.find(path))
+    except ValueError:  # What a training began from need not be there still.
+      continue
+    name = ((found or {}).get(importing.METADATA_KEY) or {}).get('license')
+    if name:
+      return name
+  return ''
 
 
 def _preprocessing(task) -> architecture.Preprocessing:
@@ -126,6 +151,18 @@ def _preprocessing(task) -> architecture.Preprocessing:
     raise errors.UserError(
         f'task.validation_data.tf_resize_method is {data.tf_resize_method}, '
         f'and only {", ".join(_METHODS)} can be exported.')
+  differences = []
+  if not preprocessing_settings.antialiases(data, task.train_data):
+    differences.append('resize_antialias is false, and the library antialiases')
+  if data.aug_crop and data.resize_mode == (
+      preprocessing_settings.CROP_THEN_RESIZE):
+    differences.append(
+        'resize_mode is crop_then_resize, and the library resizes first')
+  if differences:
+    logging.warning(
+        'the library will prepare images otherwise than '
+        'task.validation_data: %s; its answers will differ a little',
+        '; '.join(differences))
   normal = normalization.of_task(task)
   squashes = not data.aug_crop or (
       data.resize_mode == preprocessing_settings.SQUASH_THEN_CROP)

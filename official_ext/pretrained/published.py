@@ -124,7 +124,7 @@ def _license(folder: str) -> str:
     return ''
   with open(path, encoding='utf-8', errors='replace') as file:
     match = _LICENSE.search(file.read())
-  return match[1] if match else ''
+  return match[1].strip('\'"') if match else ''
 
 
 def _listed(names: Sequence[str]) -> str:

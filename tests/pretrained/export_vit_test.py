@@ -1,5 +1,6 @@
 """What is exported is what was imported, bit by bit, and can be read again."""
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -9,8 +10,10 @@ import numpy as np
 import published_models
 import pytest
 import short_runs
+import yaml
 
 from official_ext.command_line import errors
+from official_ext.pretrained import experiment_file
 from official_ext.pretrained import exporting
 from official_ext.pretrained import importing
 from official_ext.pretrained import published
@@ -127,3 +130,45 @@ def test_what_no_library_has(name, kind, changed, words):
           type(model)(**{**vars(model), 'backbone': backbone}))
   for word in words:
     assert word in str(error.value), error.value
+
+
+def test_an_imported_model_keeps_its_license_and_a_comment_its_line(
+    tmp_path, monkeypatch):
+  source = published_models.copy('hf_vit', tmp_path / 'source')
+  (source / 'README.md').write_text('---\nlicense: apache-2.0\n---\n')
+  found = published.read(str(source))
+  importing.write(found, 'a\nb: c', str(tmp_path / 'ours'))
+  text = (tmp_path / 'ours' / importing.EXPERIMENT_FILE).read_text()
+  assert text.startswith(
+      '# Fine-tunes Hugging Face vit from a b: c (license: apache-2.0).\n#\n')
+  assert list(yaml.safe_load(text)) == ['task']
+  warned = []
+  monkeypatch.setattr(
+      exporting.logging, 'warning', lambda text, *rest: warned.append(
+          text % rest))
+  trained = trained_model.find(str(tmp_path / 'ours'))
+  exporting.write(trained, 'hugging_face', str(tmp_path / 'theirs'))
+  again = published.read(str(tmp_path / 'theirs')).model
+  assert again.license == 'apache-2.0'
+  assert not warned
+  # A training that began from it.
+  task = trained.params.task.replace(init_checkpoint=str(tmp_path / 'ours'))
+  task.train_data.resize_antialias = False
+  task.validation_data.resize_antialias = None
+  task.validation_data.resize_mode = 'crop_then_resize'
+  tuned = exporting.describe(dataclasses.replace(
+      trained, params=trained.params.replace(task=task), checkpoint='none'))
+  assert tuned.license == 'apache-2.0'
+  assert len(warned) == 1
+  assert 'resize_antialias is false' in warned[0]
+  assert 'resize_mode is crop_then_resize' in warned[0]
+
+
+def test_a_license_of_several_lines(tmp_path):
+  source = published.read(str(published_models.copy(
+      'timm_vit', tmp_path / 'source', config=lambda config: (
+          config['pretrained_cfg'].update(license='Own\nmodel: 7')))))
+  text = experiment_file.text(
+      {}, source.model, 'x', 'folder', 'folder/fine_tune.yaml')
+  assert list(yaml.safe_load(text)) == ['task']
+  assert '(license: Own model: 7)' in text
