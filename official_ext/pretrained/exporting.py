@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -75,6 +76,43 @@ def describe(trained: trained_model.TrainedModel,
       license=_license(trained))
 
 
+def convert(model: architecture.Architecture, kind: str):
+  """Says what a model is in a format, or what else can be done.
+
+  Args:
+    model: of ours.
+    kind: one of `FORMATS`.
+
+  Returns:
+    What the function in `FORMATS` does.
+
+  Raises:
+    errors.UserError: if the format has no such model, with the flags that
+      export it, if any do.
+  """
+  try:
+    return FORMATS[kind](model)
+  except errors.UserError as error:
+    raise errors.UserError(f'{error} {_instead(model, kind)}') from error
+
+
+def _instead(model: architecture.Architecture, kind: str) -> str:
+  """Says which flags export a model that one format does not have."""
+  others = [other for other in FORMATS if other != kind]
+  tries = [(f'--format={other}', other, model) for other in others]
+  if model.num_classes:
+    headless = dataclasses.replace(model, num_classes=0, class_names=())
+    tries += [('--nohead', kind, headless)] + [
+        (f'--format={other} --nohead', other, headless) for other in others]
+  for flags, other, changed in tries:
+    try:
+      FORMATS[other](changed)
+    except errors.UserError:
+      continue
+    return f'Give {flags}.'
+  return 'No other format that is written holds it either, nor without a head.'
+
+
 def write(trained: trained_model.TrainedModel, kind: str, output: str,
           with_head: bool = True) -> list[str]:
   """Exports a trained model.
@@ -98,7 +136,7 @@ def write(trained: trained_model.TrainedModel, kind: str, output: str,
         'exports need the library safetensors: '
         "pip install 'funnel-vit[pretrained]'.") from error
   model = describe(trained, with_head)
-  entries, files, beside = FORMATS[kind](model)
+  entries, files, beside = convert(model, kind)
   names = variable_names.of_model(trained.model)
   values = {names[id(variable)]: variable.numpy()
             for variable in trained.model.variables}

@@ -99,12 +99,11 @@ def _check(model: architecture.Architecture, kind: str) -> None:
   with_head, without_head = _POOLERS[kind]
   if model.num_classes and with_head is None:
     raise errors.UserError(
-        f'Hugging Face has no {kind} with a head. Give --nohead, or '
-        '--format=timm.')
+        f"The nearest of Hugging Face's, {kind}, has no head.")
   if model.num_classes and settings.representation_size:
     raise errors.UserError(
         'Hugging Face has no head behind pre-logits (representation_size='
-        f'{settings.representation_size}). Give --nohead.')
+        f'{settings.representation_size}).')
   wanted = {
       'pooler': with_head if model.num_classes else without_head,
       'final_norm': 'tokens',
@@ -117,19 +116,18 @@ def _check(model: architecture.Architecture, kind: str) -> None:
     if not settings.layer_scale_init_value:
       raise errors.UserError(
           'Hugging Face has registers with LayerScale alone '
-          '(layer_scale_init_value is 0). Give --format=timm.')
+          '(layer_scale_init_value is 0).')
     if settings.transformer.mlp_dim % settings.hidden_size:
       raise errors.UserError(
           f"Hugging Face's {kind} has an MLP of a multiple of the width "
-          f'{settings.hidden_size}, and this is {settings.transformer.mlp_dim}.'
-          ' Give --format=timm.')
+          f'{settings.hidden_size}, and this is '
+          f'{settings.transformer.mlp_dim}.')
   for name, value in wanted.items():
     found = getattr(settings, name)
     if found != value:
       raise errors.UserError(
           f"Hugging Face's {kind} has {name}={value!r}, and this model "
-          f'{found!r}. Give --format=timm, or --nohead if only the head is '
-          'otherwise.')
+          f'{found!r}.')
 
 
 def _config(model: architecture.Architecture, kind: str) -> dict[str, Any]:

@@ -86,29 +86,28 @@ def _architecture(model: architecture.Architecture) -> str:
   settings = model.backbone
   if settings.pooler not in _POOLERS:
     raise errors.UserError(
-        f'timm has no pooler {settings.pooler!r}. Give --format=hugging_face.')
+        f'timm has no pooler {settings.pooler!r}.')
   for name in ('representation_size', 'projection_size'):
     if getattr(settings, name):
       raise errors.UserError(
           f'timm has no layer between pooling and head, and {name} is '
-          f'{getattr(settings, name)}. Give --format=hugging_face --nohead.')
+          f'{getattr(settings, name)}.')
   if settings.patch_bias == settings.norm_before_layers:
     raise errors.UserError(
         'timm has a bias of the patches where norm_before_layers is false, and '
         f'none where it is true; here patch_bias is {settings.patch_bias} and '
-        f'norm_before_layers {settings.norm_before_layers}. Give '
-        '--format=hugging_face.')
+        f'norm_before_layers {settings.norm_before_layers}.')
   epsilon = settings.transformer.norm_epsilon
   known = _BY_EPSILON if not settings.distillation_token else {1e-6: _DISTILLED}
   if epsilon not in known:
     raise errors.UserError(
         f'timm has LayerNorms with an epsilon of '
         f'{" or ".join(f"{one:g}" for one in known)}, and norm_epsilon is '
-        f'{epsilon:g}. Give --format=hugging_face.')
+        f'{epsilon:g}.')
   if settings.num_registers and _has_prefix_positions(settings):
     raise errors.UserError(
         'timm gives registers positions where the class token has one '
-        '(class_token_position is true). Give --format=hugging_face.')
+        '(class_token_position is true).')
   return known[epsilon]
 
 

@@ -109,7 +109,15 @@ def test_a_funnel_becomes_the_plain_vit_of_its_weights(
         ['different hidden_size: 8, 16'], marks=pytest.mark.long),
     ('hf_vit', 'hugging_face', {'final_norm': 'none'}, ['final_norm']),
     ('hf_vit', 'hugging_face', {'representation_size': 8}, ['--nohead']),
-    ('hf_clip', 'timm', {}, ['projection_size']),
+    ('hf_clip', 'timm', {}, [
+        'projection_size', 'Give --format=hugging_face.']),
+    ('hf_clip_classifier', 'hugging_face', {}, ['Give --format=timm.']),
+    ('hf_deit_one_head', 'hugging_face', {}, ['Give --nohead.']),
+    ('hf_deit_one_head', 'timm', {}, ['Give --format=hugging_face --nohead.']),
+    ('hf_mae', 'hugging_face', {}, ["'gap'", 'No other format']),
+    ('hf_mae', 'timm', {}, ['1e-12', 'No other format']),
+    ('hf_ijepa', 'hugging_face', {}, ['no head', 'No other format']),
+    ('hf_ijepa', 'timm', {}, ['1e-12', 'No other format']),
 ])
 def test_what_no_library_has(name, kind, changed, words):
   source = published.read(str(published_models.folder(name)))
@@ -126,8 +134,8 @@ def test_what_no_library_has(name, kind, changed, words):
     model = source.model
     backbone = model.backbone.replace(**changed)
     with pytest.raises(errors.UserError) as error:
-      exporting.FORMATS[kind](
-          type(model)(**{**vars(model), 'backbone': backbone}))
+      exporting.convert(
+          type(model)(**{**vars(model), 'backbone': backbone}), kind)
   for word in words:
     assert word in str(error.value), error.value
 
