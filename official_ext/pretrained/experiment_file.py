@@ -41,8 +41,13 @@ def settings(model: architecture.Architecture, layout: str,
   Returns:
     Settings below `task`, nested by name.
   """
-  backbone = _changed(model.backbone.replace(layout=layout),
-                      backbones.FunnelViT())
+  backbone = _changed(
+      model.backbone.replace(
+          layout=layout,
+          # As the convolution of the libraries does, without a word.
+          crop_to_patches=any(
+              side % model.backbone.patch_size for side in image_size)),
+      backbones.FunnelViT())
   images = model.preprocessing
   mode = (preprocessing_settings.SQUASH_THEN_CROP if images.squashes
           else preprocessing_settings.RESIZE_THEN_CROP)

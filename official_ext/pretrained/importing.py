@@ -19,6 +19,7 @@ from official_ext import registry_imports  # noqa: F401
 from official_ext.checkpoints import metadata
 from official_ext.checkpoints import restore
 from official_ext.command_line import errors
+from official_ext.modeling import specs
 from official_ext.params import experiment
 from official_ext.pretrained import architecture
 from official_ext.pretrained import experiment_file
@@ -86,6 +87,9 @@ def load(source: published.PublishedSource,
     raise errors.UserError(
         f'{source.path} has no head: it does not classify. Give '
         '--num_classes=N, those of your data.')
+  if options.image_size:
+    specs.check_patches(
+        options.image_size, found.backbone.patch_size, '--image_size')
   settings = experiment_file.settings(
       found, options.layout or found.backbone.layout,
       options.image_size or found.image_size, num_classes)

@@ -109,6 +109,20 @@ def test_another_size_and_other_classes(tmp_path):
   assert not (tmp_path / 'out' / class_names.FILE).exists()
 
 
+def test_sides_that_patches_do_not_fill_are_cropped_as_by_the_library(tmp_path):
+  source = published.read(str(published_models.copy(
+      'hf_vit', tmp_path / 'a',
+      config=lambda config: config.update(image_size=13))))
+  imported = importing.load(source)
+  expected = published_models.answers('hf_vit')
+  images = np.pad(expected['images'], [(0, 0), (0, 1), (0, 1), (0, 0)],
+                  constant_values=9)
+  assert imported.params.task.model.input_size == [13, 13, 3]
+  np.testing.assert_allclose(
+      imported.model(images, training=False), expected['output'],
+      atol=1e-4 * np.abs(expected['output']).max())
+
+
 PREPARED = [name for name in published_models.names()
             if 'pixels' in published_models.answers(name)]
 PHOTOGRAPHS = ('china.jpg', 'flower.jpg')
@@ -158,7 +172,7 @@ def test_a_headless_model_needs_classes(repository, tmp_path):
     (['--source=no/such/place/here'], ['does not exist']),
     (['--source=.'], ['holds no weights']),
     pytest.param(['--layout=B3'], ['2 layers', 'B3'], marks=pytest.mark.long),
-    (['--image_size=14'], ['14']),
+    (['--image_size=14'], ['--image_size is 14 x 14 px', '12 or 16.']),
     (['--revision=main'], ['--revision']),
 ])
 def test_what_cannot_be_imported(repository, tmp_path, flags, words):
