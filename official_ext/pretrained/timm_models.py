@@ -128,6 +128,7 @@ def read(found: arrays.Arrays, config_path: str, config: Mapping[str, Any],
   if outer.get('num_classes') is not None:
     outer.agrees('num_classes', outer.integer('num_classes', 0),
                  model.num_classes)
+  _check_arguments(outer, model, kernel[1])
   if outer.get('num_features') is not None:
     outer.agrees('num_features', outer.integer('num_features'), kernel[0])
   return model, torch_names.entries(NAMING, model), {}
@@ -208,6 +209,36 @@ def _backbone(found: arrays.Arrays, config: config_settings.ConfigSettings,
                   'tokens' if 'norm.weight' in stored else 'none'),
       representation_size=stored.get('pre_logits.fc.bias', (0,))[0],
       layer_scale_init_value=1e-5 if 'blocks.0.ls1.gamma' in stored else 0.0)
+
+
+def _check_arguments(config: config_settings.ConfigSettings,
+                     model: architecture.Architecture,
+                     num_channels: int) -> None:
+  """Refuses arguments of the architecture that are not those of the weights."""
+  arguments, settings = config.part('model_args'), model.backbone
+  found = {
+      'depth': model.num_layers, 'embed_dim': settings.hidden_size,
+      'patch_size': settings.patch_size, 'num_classes': model.num_classes,
+      'reg_tokens': settings.num_registers,
+      'class_token': settings.class_token, 'in_chans': num_channels}
+  if arguments.get('img_size') is not None:
+    config.agrees('model_args.img_size', arguments.sides('img_size'),
+                  model.image_size)
+  for name, value in found.items():
+    said = arguments.get(name)
+    if said is not None:
+      config.agrees(f'model_args.{name}', said, value)
+  if arguments.get('mlp_ratio') is not None:
+    ratio = arguments.number('mlp_ratio')
+    # Of which timm takes the whole part.
+    if abs(ratio * settings.hidden_size - settings.transformer.mlp_dim) >= 1:
+      config.agrees('model_args.mlp_ratio', ratio,
+                    settings.transformer.mlp_dim / settings.hidden_size)
+  inner, outer = arguments.get('global_pool'), config.get('global_pool')
+  if None not in (inner, outer) and inner != outer:
+    raise errors.UserError(
+        f'{config.path}: model_args.global_pool is {inner!r}, but global_pool '
+        f'{outer!r}. Get the file anew.')
 
 
 def _num_prefix_positions(found: arrays.Arrays,

@@ -247,6 +247,26 @@ def test_timm_that_is_refused(tmp_path, change_config, words):
       'timm_dinov2_registers', tmp_path / 'a', config=change_config), *words)
 
 
+@pytest.mark.parametrize('key, value, words', [
+    ('depth', 5, ['depth=5', 'have 2']),
+    ('embed_dim', 16, ['embed_dim=16', 'have 8']),
+    ('patch_size', 8, ['patch_size=8', 'have 4']),
+    ('mlp_ratio', 4, ['mlp_ratio=4', 'have 1.5']),
+    ('img_size', [24, 24], ['img_size=(24, 24)', 'have (12, 12)']),
+    ('img_size', 'a', ['img_size', 'one side in px']),
+    ('num_classes', 9, ['num_classes=9', 'have 3']),
+    ('reg_tokens', 2, ['reg_tokens=2', 'have 4']),
+    ('class_token', False, ['class_token=False', 'have True']),
+    ('in_chans', 1, ['in_chans=1', 'have 3']),
+    ('global_pool', 'avg', ["global_pool is 'avg'", "'token'"]),
+])
+def test_arguments_of_timm_that_disagree_with_the_weights(
+    tmp_path, key, value, words):
+  refused(published_models.copy(
+      'timm_dinov2_registers', tmp_path / 'a',
+      config=lambda config: config['model_args'].update({key: value})), *words)
+
+
 def mutated(content, generator):
   """One of the ways in which a file is damaged."""
   content = bytearray(content)
