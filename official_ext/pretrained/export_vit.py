@@ -42,7 +42,7 @@ def main(argv: Sequence[str]) -> None:
   from official_ext.trained import trained_model
   # pylint: enable=g-import-not-at-top
   with errors.reported(), library_logs.without_prints():
-    importing.check_output(_OUTPUT.value)
+    importing.check_output(_OUTPUT.value, holds_checkpoint=False)
     trained = trained_model.find(
         _MODEL_DIR.value, trained_model.Selection(
             _CHECKPOINT.value, _EMA.value))

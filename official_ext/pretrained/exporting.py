@@ -161,9 +161,7 @@ def write(trained: trained_model.TrainedModel, kind: str, output: str,
         name = json.dumps(' '.join(model.license.split()), ensure_ascii=False)
         file.write(f'---\nlicense: {name}\n---\n')
     os.chmod(unfinished, 0o755)
-    if os.path.isdir(output):
-      os.rmdir(output)
-    os.rename(unfinished, output)
+    importing.put_in_place(unfinished, output)
   finally:
     shutil.rmtree(unfinished, ignore_errors=True)
   return sorted([_WEIGHTS, *files, *([_MODEL_CARD] if model.license else [])])

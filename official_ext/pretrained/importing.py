@@ -19,6 +19,7 @@ from official_ext import registry_imports  # noqa: F401
 from official_ext.checkpoints import metadata
 from official_ext.checkpoints import restore
 from official_ext.command_line import errors
+from official_ext.command_line import paths
 from official_ext.modeling import specs
 from official_ext.params import experiment
 from official_ext.pretrained import architecture
@@ -136,27 +137,62 @@ def write(source: published.PublishedSource, origin: str, output: str,
   try:
     _write_files(imported, source, origin, output, unfinished, described, data)
     os.chmod(unfinished, 0o755)
-    if os.path.isdir(output):
-      os.rmdir(output)
-    os.rename(unfinished, output)
+    put_in_place(unfinished, output)
   finally:
     shutil.rmtree(unfinished, ignore_errors=True)
   return imported
 
 
-def check_output(output: str) -> None:
-  """Refuses a folder that holds something.
+def check_output(output: str, holds_checkpoint: bool = True) -> None:
+  """Refuses what cannot become a folder of ours.
 
   Args:
-    output: where to import to.
+    output: the folder to make.
+    holds_checkpoint: whether TensorFlow is to read it.
 
   Raises:
-    errors.UserError: if it is not empty, or no folder.
+    ValueError: if it is not empty, no folder, a link, or cannot be written.
   """
+  if not output:
+    raise errors.UserError('--output is empty. Name a new folder.')
+  if holds_checkpoint:
+    paths.check_no_pattern('--output', output)
+  if os.path.islink(output.rstrip('/')):
+    raise errors.UserError(
+        f'--output={output} is a link, which cannot be replaced. Name the '
+        f'folder itself: {os.path.realpath(output)}.')
   if os.path.exists(output) and (
       not os.path.isdir(output) or os.listdir(output)):
     raise errors.UserError(
         f'--output={output} is not empty. Name a new folder, or delete it.')
+  parent = os.path.dirname(os.path.abspath(output))
+  while not os.path.exists(parent):
+    parent = os.path.dirname(parent)
+  if not os.path.isdir(parent) or not os.access(parent, os.W_OK | os.X_OK):
+    raise errors.UserError(
+        f'--output={output} cannot be made: {parent} is no folder that can be '
+        'written to. Name another.')
+
+
+def put_in_place(folder: str, output: str) -> None:
+  """Moves a finished folder to where it belongs.
+
+  Args:
+    folder: that is finished.
+    output: where to; nothing, or an empty folder.
+
+  Raises:
+    errors.UserError: if something came there meanwhile.
+  """
+  output = os.path.abspath(output)
+  try:
+    if os.path.isdir(output):
+      os.rmdir(output)
+    os.rename(folder, output)
+  except OSError as error:
+    raise errors.UserError(
+        f'--output={output} cannot be put in place ({error.strerror}): is '
+        'another command writing there? Name a new folder.') from error
 
 
 def _write_files(imported: Imported, source: published.PublishedSource,

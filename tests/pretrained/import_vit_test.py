@@ -16,6 +16,7 @@ import yaml
 
 from official_ext.checkpoints import metadata
 from official_ext.checkpoints import restore
+from official_ext.command_line import errors
 from official_ext.params import experiment
 from official_ext.pretrained import importing
 from official_ext.pretrained import published
@@ -191,6 +192,39 @@ def test_a_folder_in_use_is_left_alone(repository, tmp_path):
                f'--output={tmp_path}')
   assert result.returncode == 1 and 'is not empty' in result.stderr
   assert [path.name for path in tmp_path.iterdir()] == ['mine']
+
+
+def test_outputs_that_are_refused_before_the_import(tmp_path):
+  (tmp_path / 'empty').mkdir()
+  (tmp_path / 'link').symlink_to(tmp_path / 'empty')
+  (tmp_path / 'file').write_text('mine')
+  for output, words in (
+      ('', '--output is empty'), (tmp_path / 'link', str(tmp_path / 'empty')),
+      (f'{tmp_path}/link/', 'is a link'), (tmp_path / 'a[1]', 'holds ['),
+      (tmp_path / 'file', 'is not empty'),
+      (tmp_path / 'file' / 'below' / 'it',
+       f'{tmp_path / "file"} is no folder')):
+    with pytest.raises(ValueError) as error:
+      importing.check_output(str(output))
+    assert words in str(error.value) and '\n' not in str(error.value)
+  importing.check_output(str(tmp_path / 'a[1]'), holds_checkpoint=False)
+  importing.check_output(str(tmp_path / 'empty'))
+
+
+def test_two_imports_to_one_folder_at_once(tmp_path, monkeypatch):
+  source = published.read(str(published_models.folder('hf_vit')))
+  load = importing.load
+
+  def another_is_faster(*arguments):
+    (tmp_path / 'a').mkdir()
+    (tmp_path / 'a' / 'its').write_text('its')
+    return load(*arguments)
+
+  monkeypatch.setattr(importing, 'load', another_is_faster)
+  with pytest.raises(errors.UserError, match='another command'):
+    importing.write(source, 'hf_vit', str(tmp_path / 'a'))
+  assert [path.name for path in tmp_path.iterdir()] == ['a']
+  assert (tmp_path / 'a' / 'its').read_text() == 'its'
 
 
 @pytest.mark.long
