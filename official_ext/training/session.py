@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 import contextlib
+import copy
 import dataclasses
 import functools
 import os
@@ -179,10 +180,13 @@ class Session:
             self.is_chief) as write_dir, self._watch() as watch:
           if self.mode == 'continuous_eval' and not self.begins_from:
             self._wait_for_checkpoint(watch, terminal)
+          # Model Garden's vit writes its sizes into what it is built from.
+          settings = copy.deepcopy(params)
           trainer = self._build_trainer(
               write_dir, progress, watch, profiler,
               on_best if self.is_chief else None)
-          self._run(trainer, write_dir, watch, enable_async_checkpointing)
+          self._run(trainer, settings, write_dir, watch,
+                    enable_async_checkpointing)
       finally:
         progress.close()
       if profiler:
@@ -267,9 +271,10 @@ class Session:
       return goodput.History(self.model_dir, self.stopwatch)
     return None
 
-  def _run(self, trainer: trainer_lib.Trainer, write_dir: str,
+  def _run(self, trainer: trainer_lib.Trainer,
+           settings: cfg.ExperimentConfig, write_dir: str,
            watch: preemption.Watch, enable_async_checkpointing: bool) -> None:
-    """Hands over to Model Garden's runner."""
+    """Hands over to Model Garden's runner, and keeps the settings."""
     runner = runner_lib.Runner(
         distribution_strategy=self.strategy,
         task=self.task,
@@ -285,7 +290,7 @@ class Session:
       # Not before what is there was restored: settings that fail to go on with
       # it do not take the place of those that it was trained with.
       settings_history.save(
-          self.params, self.model_dir, int(trainer.global_step.numpy()))
+          settings, self.model_dir, int(trainer.global_step.numpy()))
     try:
       runner.run()
     finally:
