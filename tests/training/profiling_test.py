@@ -153,7 +153,7 @@ def test_a_run_writes_the_profile_of_five_steps(
   assert warnings() == []
 
   # The run resumes, with fewer steps than asked for.
-  trainer = run(load(digits_dir, steps=24), model_dir, 5)
+  trainer = run(load(digits_dir, steps=24), model_dir, 5, 'train_and_eval')
   assert int(trainer.global_step.numpy()) == 24
   shown = capfd.readouterr().out
   assert 'profile of steps 23 to 24 (2, not 5: no more were left) in' in shown
@@ -162,7 +162,7 @@ def test_a_run_writes_the_profile_of_five_steps(
   assert read(new)[0] == [23, 24]
 
   # Nothing is left to profile.
-  run(load(digits_dir, steps=24), model_dir, 5)
+  run(load(digits_dir, steps=24), model_dir, 5, 'train_and_eval')
   message, = warnings()
   assert message.startswith('Nothing was profiled: a profile takes at least 3')
   assert len(profiles(model_dir)) == 2

@@ -84,17 +84,16 @@ def test_a_bad_batch_stops_the_training_at_its_step(
 
 
 @pytest.mark.long
-@pytest.mark.parametrize('rate', [1e5, 1e30])
 @pytest.mark.parametrize('last_good', [4, 9])
 def test_an_update_that_is_far_too_large_is_not_saved(
-    digits_dir, tmp_path, rate, last_good):
+    digits_dir, tmp_path, last_good):
   with pytest.raises(errors.UserError, match=(
       f'diverged: .*(step|to) {last_good + 1} .*The last good checkpoint is '
       f'.*ckpt-{last_good - 4}[.]|There is no good checkpoint yet')):
     short_runs.train(digits_dir, tmp_path, mode='train_and_eval', **intervals(
         5, **{f'{RATE}.type': 'stepwise',
               f'{RATE}.stepwise.boundaries': [last_good - 1],
-              f'{RATE}.stepwise.values': [1e-3, rate]}))
+              f'{RATE}.stepwise.values': [1e-3, 1000]}))
   assert saved_steps(tmp_path) == [5][:last_good // 5]
 
 
