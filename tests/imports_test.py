@@ -26,6 +26,7 @@ ORDER = {
         'streams', 'flag_errors', 'library_logs',
     ],
     'official_ext': [],  # Its __init__.
+    'official_ext.figures': [],
     'official_ext.optimization': [
         'addons_optimizers', 'layerwise', 'addons', 'runnable',
         'decay_patterns', 'moving_average',
@@ -102,7 +103,6 @@ ORDER = {
         'memory_report', 'memory_figure', 'long_training',
     ],
     'official_ext.analysis': [
-        'figures',
         # What commands share.
         'command',
         # What is computed.

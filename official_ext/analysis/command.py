@@ -134,7 +134,7 @@ def make_folder(folder: str, flag: str) -> None:
 
 def save(figure: Any, output: Sequence[str]) -> None:
   """Writes a figure, closes it, and says where it is."""
-  from official_ext.analysis import figures  # pylint: disable=g-import-not-at-top
+  from official_ext import figures  # pylint: disable=g-import-not-at-top
   figures.save(figure, output)
   tell_written(output)
 

@@ -49,7 +49,7 @@ def _saliency(trainings: Sequence[command.ModelArgument]
   """Draws --images: the title of the figure, its caption and a PNG."""
   # Only here: without images nothing of a model is needed.
   # pylint: disable=g-import-not-at-top
-  from official_ext.analysis import figures
+  from official_ext import figures
   from official_ext.analysis import models as models_lib
   # pylint: enable=g-import-not-at-top
   with library_logs.without_prints():

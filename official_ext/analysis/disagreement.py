@@ -33,7 +33,7 @@ def main(argv: Sequence[str]) -> None:
   model_arguments = command.parse_models(argv, least=2, most=2)
   with command.work(_OUTPUT.value):
     # pylint: disable=g-import-not-at-top
-    from official_ext.analysis import figures
+    from official_ext import figures
     from official_ext.analysis import validation
     # pylint: enable=g-import-not-at-top
     models = _MODELS.load(model_arguments)

@@ -16,7 +16,7 @@ from matplotlib import figure as figure_lib
 import numpy as np
 import tensorflow as tf
 
-from official_ext.analysis import figures
+from official_ext import figures
 from official_ext.analysis import pixels
 from official_ext.command_line import tables
 from official_ext.configs import backbones

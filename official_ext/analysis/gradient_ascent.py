@@ -20,7 +20,7 @@ from scipy import ndimage
 import tensorflow as tf
 import tqdm
 
-from official_ext.analysis import figures
+from official_ext import figures
 from official_ext.analysis import models as models_lib
 from official_ext.analysis import pixels
 from official_ext.analysis import saliency_maps

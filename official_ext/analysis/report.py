@@ -15,9 +15,9 @@ import re
 import string
 
 import official_ext
+from official_ext import figures as figures_lib
 from official_ext.analysis import comparison
 from official_ext.analysis import curves
-from official_ext.analysis import figures as figures_lib
 from official_ext.analysis import runs as runs_lib
 from official_ext.command_line import tables
 

@@ -14,9 +14,9 @@ from matplotlib import colors
 from matplotlib import figure as figure_lib
 import numpy as np
 
+from official_ext import figures
 from official_ext.analysis import attention_rollout
 from official_ext.analysis import examples as examples_lib
-from official_ext.analysis import figures
 from official_ext.analysis import models as models_lib
 from official_ext.analysis import pixels
 

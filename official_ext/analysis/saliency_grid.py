@@ -8,9 +8,9 @@ import dataclasses
 from matplotlib import figure as figure_lib
 import numpy as np
 
+from official_ext import figures
 from official_ext.analysis import command
 from official_ext.analysis import examples as examples_lib
-from official_ext.analysis import figures
 from official_ext.analysis import models as models_lib
 from official_ext.analysis import pixels
 from official_ext.analysis import saliency_maps

@@ -10,7 +10,7 @@ from typing import Any
 from matplotlib import figure as figure_lib
 from matplotlib import pyplot
 
-from official_ext.analysis import figures
+from official_ext import figures
 from official_ext.benchmarks import csv_file
 from official_ext.command_line import tables
 from official_ext.layouts import search

@@ -5,9 +5,9 @@ from matplotlib import colors
 import numpy as np
 import pytest
 
+from official_ext import figures
 from official_ext.analysis import command
 from official_ext.analysis import curves
-from official_ext.analysis import figures
 from official_ext.analysis import runs as runs_lib
 
 

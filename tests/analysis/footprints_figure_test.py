@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from official_ext.analysis import figures
+from official_ext import figures
 from official_ext.analysis import footprints_figure
 from official_ext.configs import backbones
 from official_ext.modeling import specs

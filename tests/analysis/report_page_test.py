@@ -6,8 +6,8 @@ import shutil
 import matplotlib.figure
 import pytest
 
+from official_ext import figures
 from official_ext.analysis import command
-from official_ext.analysis import figures
 from official_ext.analysis import report
 from official_ext.analysis import runs as runs_lib
 

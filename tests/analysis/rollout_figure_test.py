@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from official_ext.analysis import figures
+from official_ext import figures
 from official_ext.analysis import rollout_figure
 
 

@@ -3,7 +3,7 @@
 from PIL import Image
 import pytest
 
-from official_ext.analysis import figures
+from official_ext import figures
 
 
 @pytest.mark.parametrize('probability, text', [
