@@ -34,14 +34,19 @@ class TrainingExport:
     self._config = params.trainer.export
     self._train_steps = params.trainer.train_steps
     self._model_dir = model_dir
+    self._best_dir = os.path.join(
+        model_dir, params.trainer.best_checkpoint_export_subdir)
+    # The best checkpoint that this start has exported, or failed to.
+    self._tried: str | None = None
     self._base = self._config.export_dir or os.path.join(
         model_dir, _DEFAULT_DIR)
 
   def at_best(self) -> None:
-    """Exports the best checkpoint, if configured.
+    """Exports the best checkpoint, if configured and not done yet.
 
-    A failure is a warning: the training is worth more, and the checkpoint can
-    be exported at any time.
+    An earlier start may have been killed between the two. A failure is a
+    warning: the training is worth more, and the checkpoint can be exported at
+    any time; it is tried once in a start.
     """
     if not self._config.at_best:
       return
@@ -70,17 +75,24 @@ class TrainingExport:
     """
     if not self._config.at_end or step < self._train_steps:
       return None
-    if not has_trained:
-      newest = description.read_newest(os.path.join(self._base, _END_DIR))
-      # An export of the version before has none, and is made anew.
-      exported = newest and newest['source'].get('fingerprint')
-      if exported and exported == integrity.fingerprint(
-          choose.newest(self._model_dir)):
-        return None
+    if not has_trained and self._is_exported(
+        _END_DIR, integrity.fingerprint(choose.newest(self._model_dir))):
+      return None
     return self._export(_END_DIR, trained_model.LATEST)
+
+  def _is_exported(self, subdir: str, fingerprint: str | None) -> bool:
+    """Returns whether the newest export is of this checkpoint."""
+    newest = description.read_newest(os.path.join(self._base, subdir))
+    # An export of an earlier version has none, and is made anew.
+    exported = newest and newest['source'].get('fingerprint')
+    return bool(exported) and exported == fingerprint
 
   def _export_best(self) -> None:
     try:
+      best = integrity.fingerprint(choose.newest(self._best_dir))
+      if best == self._tried or self._is_exported(_BEST_DIR, best):
+        return
+      self._tried = best
       path = self._export(_BEST_DIR, trained_model.BEST)
     except (ValueError, OSError, tf.errors.OpError) as error:
       logging.warning(

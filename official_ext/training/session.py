@@ -134,7 +134,8 @@ class Session:
     """Runs the experiment and prints its summary.
 
     Args:
-      on_best: what the chief calls once a new best checkpoint is written.
+      on_best: what the chief calls once a best checkpoint is there: see
+        `Trainer`.
       enable_async_checkpointing: whether training goes on while a checkpoint is
         written.
 

@@ -65,7 +65,8 @@ class Trainer(base_trainer.Trainer):
       progress: what to tell about the progress.
       watch: knows whether the run is to be interrupted.
       profiler: takes a profile of a few steps; None: nothing is profiled.
-      on_best: what to call once a new best checkpoint is written.
+      on_best: what to call when an evaluation is over and a best checkpoint
+        there, new or not.
       model_dir: folder of the training, whose newest checkpoint to begin
         from if the folder that this worker writes to has none.
       allow_changes: whether what a checkpoint lacks may begin anew.
@@ -296,8 +297,10 @@ class Trainer(base_trainer.Trainer):
         for metric in [self.validation_loss, *self.validation_metrics]}))
     logs = super().eval_end(aggregated_logs)
     exporter = self.checkpoint_exporter
-    # Model Garden's exporter keeps the logs of the best evaluation.
-    if self._on_best and exporter and exporter.best_ckpt_logs is logs:
+    # Model Garden's exporter keeps the logs of the best evaluation. A training
+    # may have ended between those of an earlier start and their export.
+    if self._on_best and exporter and (
+        self._trains or exporter.best_ckpt_logs is logs):
       self._on_best()
     num_images = self._num_images.result()
     if num_images > 0:

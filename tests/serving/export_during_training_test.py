@@ -83,6 +83,33 @@ def test_the_export_of_another_training_of_as_many_steps(
   assert export.at_end(10, has_trained=False) == 'exported'
 
 
+def test_a_best_that_an_earlier_start_did_not_export(
+    digits_dir, tmp_path, monkeypatch, caplog):
+  params = short_runs.parameters(digits_dir, **BEST)
+  damaged_checkpoints.save(tmp_path / 'best', [10])
+  index = (tmp_path / 'best' / 'ckpt-10.index').read_bytes()
+  fingerprint = hashlib.sha256(index).hexdigest()
+  made = tmp_path / 'export' / 'best' / '1' / 'assets'
+  made.mkdir(parents=True)
+  for exported, expected in ((fingerprint, []), ('another', ['best'])):
+    (made / 'model.json').write_text(description.as_json({
+        'preprocessing': {'center_crop_fraction': 1.0},
+        'source': {'step': 10, 'fingerprint': exported}}))
+    export = export_during_training.TrainingExport(params, str(tmp_path))
+    calls = []
+
+    def fail(subdir, _, calls=calls):
+      calls.append(subdir)
+      raise OSError('disk full')
+
+    monkeypatch.setattr(export, '_export', fail)
+    # Once in a start, however often it evaluates.
+    for _ in range(2):
+      export.at_best()
+    assert calls == expected
+  assert caplog.text.count('The best checkpoint was not exported: disk') == 1
+
+
 @pytest.mark.long
 def test_a_best_that_is_not_the_last(digits_dir, tmp_path):
   settings = BEST | {

@@ -13,6 +13,7 @@ import tensorflow as tf
 from tensorflow.python.framework import config
 import tf_keras
 
+from official_ext.checkpoints import choose
 from official_ext.checkpoints import metadata
 from official_ext.command_line import errors
 from official_ext.params import experiment
@@ -25,8 +26,8 @@ from official_ext.training import session
 SMALL = ("task.model.backbone.funnel_vit.layout='B1-1',"
          'task.train_data.global_batch_size=32,'
          'task.validation_data.global_batch_size=180')
-
-
+BEST = (",trainer.best_checkpoint_export_subdir='best',"
+        "trainer.best_checkpoint_eval_metric='accuracy'")
 # Where it does not matter that tokens are pooled.
 ONE_BLOCK = SMALL.replace('B1-1', 'B1')
 
@@ -188,9 +189,7 @@ def test_a_folder_whose_checkpoints_would_not_be_found_again(
 
 
 def test_a_best_checkpoint_needs_evaluations(digits_dir, tmp_path, caplog):
-  best = (",trainer.best_checkpoint_export_subdir='best',"
-          "trainer.best_checkpoint_eval_metric='accuracy',"
-          'trainer.validation_steps=1')
+  best = f'{BEST},trainer.validation_steps=1'
   said = "subdir is 'best', but has no effect: --mode=train does not evaluate"
   for mode in ('train_and_eval', 'train'):
     assert said not in caplog.text and 'validation_steps' not in caplog.text
@@ -241,9 +240,18 @@ def test_training_goes_on_where_it_stopped(
 
 def test_a_finished_training_is_evaluated(finished, digits_dir, capfd):
   model_dir, trained = finished
-  again = run(load(digits_dir), 'train_and_eval', model_dir)
-  assert again.validation_logs == pytest.approx(
-      trained.validation_logs, abs=1e-6)
+  # Of a start that was killed before it exported it.
+  best = tf.train.Checkpoint(global_step=tf.Variable(20, dtype=tf.int64)).save(
+      f'{model_dir}/best/best_ckpt')
+  (model_dir / 'best' / 'info.json').write_text(
+      '{"accuracy": 1.0, "best_ckpt_global_step": 20}')
+  exported = []
+  again = session.prepare(
+      load(digits_dir, extra=BEST), 'train_and_eval', str(model_dir)).execute(
+          lambda: exported.append(choose.newest(str(model_dir / 'best'))))
+  assert {name: again.validation_logs[name] for name in trained.validation_logs
+          } == pytest.approx(trained.validation_logs, abs=1e-6)
+  assert exported == [best]
   assert 'step 20  the model_dir is trained already' in capfd.readouterr().out
   again = run(load(digits_dir), 'train', model_dir)
   assert not again.train_logs and not again.validation_logs
