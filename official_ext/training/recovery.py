@@ -59,7 +59,7 @@ def message(params: cfg.ExperimentConfig,
   good = newest_until(checkpoints, diverged.good_steps)
   proven = newest_until(checkpoints, diverged.proven_steps)
   where = (f'The last good checkpoint is {good}' if good else
-           'There is no good checkpoint yet')
+           'There is no good checkpoint to go back to yet')
   if proven != good:
     where += (', whose very first step this was' +
               (f'; before it there is {proven}' if proven else ''))
@@ -71,6 +71,8 @@ def message(params: cfg.ExperimentConfig,
   rate = next(name for name in _RATES if hasattr(schedule.get(), name))
   advice = (f'Lower trainer.optimizer_config.learning_rate.{schedule.type}.'
             f'{rate}, lengthen the warm-up, or clip gradients')
+  if good:
+    advice += ', and add --allow_changes to go on from there'
   if max_trials < 1:
     advice += ('; trainer.recovery_max_trials=3 goes back by itself, and skips '
                'these batches')

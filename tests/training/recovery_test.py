@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from official_ext.command_line import errors
 from official_ext.tasks import image_classification
+from official_ext.training import divergence
 from official_ext.training import event_tags
 from official_ext.training import recovery
 from official_ext.training import runner
@@ -75,9 +76,9 @@ def test_a_bad_batch_stops_the_training_at_its_step(
       'and the learning rate 0.000345; not finite are the gradients of all '
       f'40 variables. The last good checkpoint is {tmp_path}/ckpt-5. Lower '
       'trainer.optimizer_config.learning_rate.cosine.initial_learning_rate, '
-      'lengthen the warm-up, or clip gradients; '
-      'trainer.recovery_max_trials=3 goes back by itself, and skips these '
-      'batches.') + '$'):
+      'lengthen the warm-up, or clip gradients, and add --allow_changes to go '
+      'on from there; trainer.recovery_max_trials=3 goes back by itself, and '
+      'skips these batches.') + '$'):
     short_runs.train(digits_dir, tmp_path, **intervals(5))
   assert saved_steps(tmp_path) == [5]
   assert all_finite(f'{tmp_path}/ckpt-5')
@@ -89,7 +90,8 @@ def test_an_update_that_is_far_too_large_is_not_saved(
     digits_dir, tmp_path, last_good):
   with pytest.raises(errors.UserError, match=(
       f'diverged: .*(step|to) {last_good + 1} .*The last good checkpoint is '
-      f'.*ckpt-{last_good - 4}[.]|There is no good checkpoint yet')):
+      f'.*ckpt-{last_good - 4}[.]|There is no good checkpoint to go back to '
+      'yet')):
     short_runs.train(digits_dir, tmp_path, mode='train_and_eval', **intervals(
         5, **{f'{RATE}.type': 'stepwise',
               f'{RATE}.stepwise.boundaries': [last_good - 1],
@@ -197,6 +199,17 @@ def test_an_evaluation_that_is_not_finite_decides_on_nothing(
         2, **{'trainer.best_checkpoint_export_subdir': 'best',
               'trainer.best_checkpoint_eval_metric': 'accuracy'}))
   assert not list((tmp_path / 'best').glob('*'))
+
+
+def test_before_the_first_checkpoint_nothing_is_gone_back_to(digits_dir):
+  params = short_runs.parameters(
+      digits_dir, **{'trainer.recovery_max_trials': 2})
+  diverged = divergence.DivergenceError('at step 3 the loss is nan', 2, 1)
+  assert recovery.message(params, diverged, [], 0) == (
+      'the training diverged: at step 3 the loss is nan. There is no good '
+      'checkpoint to go back to yet. Lower trainer.optimizer_config.'
+      'learning_rate.cosine.initial_learning_rate, lengthen the warm-up, or '
+      'clip gradients.')
 
 
 def test_the_newest_checkpoint_until_a_step():
