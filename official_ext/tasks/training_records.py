@@ -38,10 +38,13 @@ class Start:
     seed: of all that is random in the data.
     order: of the images; None: that of the data themselves.
     position: how many images are trained on already, over all workers.
+    files: which the order is of: those that were counted, whatever lies beside
+      them by now.
   """
   seed: int
   order: record_order.RecordOrder | None
   position: int = 0
+  files: tuple[str, ...] = ()
 
   @property
   def described(self) -> dict[str, int]:
@@ -128,7 +131,7 @@ def enter(data: configs.DataConfig, position: int = 0,
     order = record_order.choose(
         counts.numbers, seed, data.shuffle_buffer_size, num_workers,
         known.get('num_lanes'))
-  start = Start(seed, order, position)
+  start = Start(seed, order, position, counts.files)
   if known and known != start.described:
     differences = ', '.join(
         f'{name} {known.get(name)} -> {value}'
@@ -165,8 +168,7 @@ def read(data: configs.DataConfig, decode: Callable[[Any], Features],
     first = start.position + (worker - start.position) % num_workers
     return Reading(data, None, decode, functools.partial(
         _number, first=first, num_workers=num_workers, repeats=repeats))
-  files = input_files.match(data.input_path)
-  files = [copies.get(file, file) for file in files]
+  files = [copies.get(file, file) for file in start.files]
   open_file = dataset_fn.pick_dataset_fn(data.file_type)
   decode = functools.partial(_decode, decode)
   ordered = data.replace(

@@ -1,6 +1,7 @@
 """Training images, each once an epoch, wherever a training begins."""
 
 import collections
+import shutil
 
 from official.core import task_factory
 import pytest
@@ -112,6 +113,28 @@ def test_counts_are_kept_in_the_folder_of_a_training(tmp_path):
   kept = tmp_path / record_counts.FILE
   kept.write_text(kept.read_text().replace(' 3', ' 9'))
   assert num_records() == 9
+
+
+def test_a_file_that_goes_or_comes_after_it_was_counted(folder, tmp_path):
+  for path in folder.iterdir():
+    shutil.copy(path, tmp_path)
+  data = configs.DataConfig(
+      input_path=f'{tmp_path}/train*', is_training=True, seed=5,
+      shuffle_buffer_size=12)
+  start = training_records.enter(data)
+
+  def last_record():
+    reading = training_records.read(
+        data, lambda record: {'record': record}, start,
+        tf.distribute.InputContext())
+    return next(iter(reading.dataset.skip(NUM_IMAGES - 1)))[1].numpy()
+
+  before = last_record()
+  shutil.copy(tmp_path / 'train-00000', tmp_path / 'train-0')
+  assert last_record() == before
+  (tmp_path / 'train-00003').unlink()
+  with pytest.raises(tf.errors.NotFoundError, match=f'{tmp_path}/train-00003;'):
+    last_record()
 
 
 @pytest.mark.parametrize('settings, source', [
