@@ -3,9 +3,10 @@
 A training with `task.train_data.max_corrupt_records` reads and decodes all its
 records once, before it starts, and writes into the model_dir which of them are
 bad; a later start reads only files that have changed. Where one is, the record
-before it in its file is read a second time: an epoch keeps its length, and
-every other record its place in the order. Nothing of the data is changed: it
-trains on copies of the files that hold bad records.
+before it in its file is read a second time, or the one after it where none is
+before: an epoch keeps its length, and every other record its place in the
+order. Nothing of the data is changed: it trains on copies of the files that
+hold bad records.
 """
 
 from __future__ import annotations
