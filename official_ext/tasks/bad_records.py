@@ -52,11 +52,15 @@ def explain(error: Exception,
     The message, or None if it was another error.
   """
   if task and isinstance(error, _UNREADABLE):
-    reason = errors.reason(error)
     for path in (task.train_data.input_path, task.validation_data.input_path):
-      if isinstance(path, str) and f'{os.path.dirname(path)}/' in reason:
-        return (f'a file of {path} cannot be read any more: {reason}. Once it '
-                'can be, the same command goes on from the newest checkpoint.')
+      # In a loop of steps TensorFlow says first where it was, in lines of text.
+      reasons = [line for line in errors.message(error).splitlines()
+                 if isinstance(path, str) and
+                 f'{os.path.dirname(path)}/' in line]
+      if reasons:
+        return (f'a file of {path} cannot be read any more: {reasons[0]}. Once '
+                'it can be, the same command goes on from the newest '
+                'checkpoint.')
   if not isinstance(error, tf.errors.InvalidArgumentError):
     return record_counts.explain(error)
   match = _ASSERTION.search(str(error))

@@ -106,8 +106,16 @@ def test_a_cut_file(files):
 
 @pytest.mark.parametrize('kind', [
     tf.errors.NotFoundError, tf.errors.PermissionDeniedError])
-def test_a_file_that_is_gone(kind):
-  error = kind(None, None, '/data/digits/train-0; No such file or directory')
+@pytest.mark.parametrize('before, after', [
+    ('', ''),
+    # As the error of a loop of steps.
+    ('Graph execution error:\n\nDetected at node Next defined at (most recent '
+     'call last):\n<stack traces unavailable>\n',
+     '\n\t [[{{node Next}}]] [Op:__inference_loop_fn_8135]')],
+                         ids=['alone', 'in a loop'])
+def test_a_file_that_is_gone(kind, before, after):
+  error = kind(None, None, (
+      f'{before}/data/digits/train-0; No such file or directory{after}'))
   assert bad_records.explain(error) is None
   task = experiment.load('funnel_vit_digits', params_override=(
       'task.data_dir=/data/digits')).task
