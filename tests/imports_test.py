@@ -120,6 +120,7 @@ ORDER = {
         # Files, and what moves between them and us.
         'arrays', 'safetensors_files', 'npz_files', 'weight_files',
         'conversions', 'key_map', 'architecture', 'config_settings',
+        'model_card',
         # What each library has.
         'torch_names', 'hugging_face_names', 'hugging_face_images',
         'hugging_face', 'timm_models', 'jax_names', 'garden_models',

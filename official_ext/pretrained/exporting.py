@@ -20,6 +20,7 @@ from official_ext.pretrained import architecture
 from official_ext.pretrained import hugging_face_export
 from official_ext.pretrained import importing
 from official_ext.pretrained import key_map
+from official_ext.pretrained import model_card
 from official_ext.pretrained import timm_export
 from official_ext.tasks import normalization
 from official_ext.trained import trained_model
@@ -27,7 +28,6 @@ from official_ext.trained import trained_model
 FORMATS = {'hugging_face': hugging_face_export.convert,
            'timm': timm_export.convert}
 _WEIGHTS = 'model.safetensors'
-_MODEL_CARD = 'README.md'
 _WHITE = 255
 _METHODS = ('bilinear', 'bicubic', 'lanczos3')
 
@@ -156,15 +156,15 @@ def write(trained: trained_model.TrainedModel, kind: str, output: str,
         json.dump(content, file, indent=2, ensure_ascii=False)
         file.write('\n')
     if model.license:
-      with open(os.path.join(unfinished, _MODEL_CARD), 'w',
+      with open(os.path.join(unfinished, model_card.FILE), 'w',
                 encoding='utf-8') as file:
-        name = json.dumps(' '.join(model.license.split()), ensure_ascii=False)
-        file.write(f'---\nlicense: {name}\n---\n')
+        file.write(model_card.text(model.license))
     os.chmod(unfinished, 0o755)
     importing.put_in_place(unfinished, output)
   finally:
     shutil.rmtree(unfinished, ignore_errors=True)
-  return sorted([_WEIGHTS, *files, *([_MODEL_CARD] if model.license else [])])
+  beside = [model_card.FILE] if model.license else []
+  return sorted([_WEIGHTS, *files, *beside])
 
 
 def _license(trained: trained_model.TrainedModel) -> str:

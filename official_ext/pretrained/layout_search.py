@@ -32,6 +32,8 @@ from official_ext.trained import trained_model
 from official_ext.trained import validation_data
 
 STRIDES = (2, 4)
+# Numbers of blocks that are tried where none are named.
+BLOCKS = (2, 3)
 POOL_AXES = (layout_lib.SEQUENCE, layout_lib.GRID)
 # What a search measures of a layout, after what it is.
 COLUMNS = ('layout', 'pool_axes', 'pooling', 'gmacs', 'images', 'top_1_percent',
@@ -89,13 +91,14 @@ class ModelSource(sources.Source):
 
 
 def candidates(trained: trained_model.TrainedModel,
-               num_blocks: Sequence[int] = (2, 3),
+               num_blocks: Sequence[int] | None = None,
                max_gmacs: float | None = None) -> list[Candidate]:
   """Lists the layouts that the weights of a model fit, the cheapest first.
 
   Args:
     trained: the model.
-    num_blocks: of the layouts; the model as one block is always among them.
+    num_blocks: of the layouts; None: those of `BLOCKS` that the model has
+      layers and patches for. The model as one block is always among them.
     max_gmacs: what a layout may cost; None: any.
 
   Returns:
@@ -103,8 +106,9 @@ def candidates(trained: trained_model.TrainedModel,
     on the grid, by mean or max.
 
   Raises:
-    ValueError: if the model has another backbone or several widths, or no
-      layout fits.
+    ValueError: if the model has another backbone or several widths, if it
+      cannot be a number of blocks that was named or any of `BLOCKS`, or if no
+      layout is cheap enough.
   """
   model = trained.params.task.model
   spec = specs.of_model(model)
@@ -126,17 +130,35 @@ def candidates(trained: trained_model.TrainedModel,
       max_gmacs * (1 + search.TOLERANCE))
   funnels = [
       _candidate(model, funnel, pool_axes, pooling)
-      for count, pool_axes, pooling in itertools.product(
-          sorted(set(num_blocks) - {1}), POOL_AXES, specs.POOLINGS)
-      for funnel in _of_depth(model, count, depth, pool_axes)]
+      for funnel, pool_axes in _funnels(model, num_blocks, depth)
+      for pooling in specs.POOLINGS]
   within = [one for one in funnels if one.gmacs <= limit]
-  if not within:
+  if funnels and not within:
     cheapest = min(funnels, key=lambda one: one.gmacs)
     raise ValueError(
         f'--max_gmacs={max_gmacs}: no layout is so cheap; the cheapest, '
         f'{cheapest.layout}, takes {search.four_digits(cheapest.gmacs)}. Raise '
         'it, or allow more --blocks.')
   return sorted(found + within, key=lambda one: (one.gmacs, one.key))
+
+
+def _funnels(model: Any, num_blocks: Sequence[int] | None, depth: int
+             ) -> list[tuple[specs.ModelSpec, str]]:
+  """Returns the models of several blocks, each with its axes of pooling."""
+  found, error = [], None
+  for count, pool_axes in itertools.product(
+      sorted(set(num_blocks or BLOCKS) - {1}), POOL_AXES):
+    try:
+      found += [(funnel, pool_axes)
+                for funnel in _of_depth(model, count, depth, pool_axes)]
+    except ValueError as impossible:
+      if num_blocks:
+        raise
+      error = error or impossible
+  if error and not found:
+    raise ValueError(
+        f'the model cannot be a funnel of any kind: {error}') from error
+  return found
 
 
 def _of_depth(model: Any, num_blocks: int, depth: int,

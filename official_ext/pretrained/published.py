@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 import functools
 import os
-import re
 
 import numpy as np
 
@@ -17,13 +16,12 @@ from official_ext.pretrained import hugging_face
 from official_ext.pretrained import hugging_face_images
 from official_ext.pretrained import jax_names
 from official_ext.pretrained import key_map
+from official_ext.pretrained import model_card
 from official_ext.pretrained import npz_files
 from official_ext.pretrained import timm_models
 from official_ext.pretrained import weight_files
 
 CONFIG_FILE = 'config.json'
-_MODEL_CARD = 'README.md'
-_LICENSE = re.compile(r'^license:\s*(\S.*?)\s*$', re.MULTILINE)
 _MAX_LISTED = 6
 
 
@@ -103,7 +101,7 @@ def read(path: str) -> PublishedSource:
         'GELU and the epsilon of these weights. Get it from where they are '
         'from.')
   config = arrays.read_json(config_path)
-  license_name = _license(folder)
+  license_name = model_card.read_license(folder)
   if isinstance(config.get('architecture'), str):
     return PublishedSource(found, *timm_models.read(
         found, config_path, config, license_name))
@@ -115,16 +113,6 @@ def read(path: str) -> PublishedSource:
       f"{config_path} has neither Hugging Face's model_type nor timm's "
       'architecture, so it is not known what these weights are of. Get it from '
       'where they are from.')
-
-
-def _license(folder: str) -> str:
-  """Reads the license that a model card names; empty if there is none."""
-  path = os.path.join(folder, _MODEL_CARD)
-  if not os.path.isfile(path):
-    return ''
-  with open(path, encoding='utf-8', errors='replace') as file:
-    match = _LICENSE.search(file.read())
-  return match[1].strip('\'"') if match else ''
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -34,7 +34,9 @@ _MAX_GMACS = flags.DEFINE_float(
     'max_gmacs', None,
     'Of the layouts: 1e9 multiply-adds of one image forward; by default any.')
 _BLOCKS = flag_types.define_positive_integers(
-    'blocks', [2, 3], 'How many blocks the layouts have, such as 2,3.')
+    'blocks', [2, 3],
+    'How many blocks the layouts have, such as 2,3. Of the default, what the '
+    'model has too few layers or patches for is left out.')
 _OUTPUT_DIR = flags.DEFINE_string(
     'output_dir', 'layouts', 'Folder of layouts.csv and layouts.png.')
 
@@ -62,7 +64,8 @@ def main(argv: Sequence[str]) -> None:
       model, = models.load([command.ModelArgument(_CHECKPOINT.value)])
       trained = model.trained
       wanted = layout_search.candidates(
-          trained, _BLOCKS.value, _MAX_GMACS.value)
+          trained, _BLOCKS.value if _BLOCKS.present else None,
+          _MAX_GMACS.value)
       batches = list(validation_data.read_records(
           trained, _DATA.value, _NUM_IMAGES.value))
     head = csv_file.describe_run('official_ext.pretrained.search_layouts') | {

@@ -21,6 +21,7 @@ from official_ext.pretrained import arrays
 from official_ext.pretrained import config_settings
 from official_ext.pretrained import hugging_face
 from official_ext.pretrained import key_map
+from official_ext.pretrained import model_card
 from official_ext.pretrained import torch_names
 
 _TABLE = pathlib.Path(__file__).with_name('timm_architectures.tsv')
@@ -124,7 +125,7 @@ def read(found: arrays.Arrays, config_path: str, config: Mapping[str, Any],
       num_classes=stored.get('head.bias', (0,))[0],
       preprocessing=_preprocessing(images),
       class_names=_class_names(images, stored.get('head.bias', (0,))[0]),
-      license=str(images.get('license') or license_name))
+      license=model_card.license_text(images.get('license')) or license_name)
   if outer.get('num_classes') is not None:
     outer.agrees('num_classes', outer.integer('num_classes', 0),
                  model.num_classes)

@@ -72,11 +72,39 @@ def test_a_budget(trained):
     layout_search.candidates(trained, [4])
 
 
+def other_model(trained, input_size=(16, 16, 3), **backbone):
+  params = trained.params.replace(task=trained.params.task.replace(
+      model={'backbone': backbone, 'input_size': list(input_size)}))
+  return trained_model.TrainedModel(params, None, 'run/ckpt-1', 1, False)
+
+
+def test_blocks_that_nobody_named(trained):
+  assert layout_search.candidates(trained) == layout_search.candidates(
+      trained, [2, 3])
+  shallow = other_model(trained, funnel_vit={'layout': 'B2'})
+  found = layout_search.candidates(shallow)
+  assert {one.layout for one in found} == {
+      'B2(17)', 'B1(17)-1(9)', 'B1(17)-1(5)', 'B1(17)-1(5, s4)'}
+  assert found == layout_search.candidates(shallow, [2])
+  with pytest.raises(ValueError, match='has 2 layers, which are not 3 blocks'):
+    layout_search.candidates(shallow, [2, 3])
+  # Of four patches, which are one after any of the first pools along the
+  # sequence.
+  small = other_model(trained, (4, 16, 3), funnel_vit={'layout': 'B3'})
+  assert {one.layout.count('-') for one in layout_search.candidates(small)} == {
+      0, 1, 2}
+  for model in (other_model(trained, funnel_vit={'layout': 'B1'}),
+                other_model(trained, (4, 4, 3), funnel_vit={'layout': 'B3'})):
+    with pytest.raises(ValueError, match='cannot be a funnel of any kind: '):
+      layout_search.candidates(model)
+  # No funnels were asked for.
+  alone, = layout_search.candidates(trained, [1], 1e-6)
+  assert alone.layout == 'B3(17)'
+
+
 def test_models_whose_weights_fit_nothing_else(trained):
   def other(**backbone):
-    params = trained.params.replace(task=trained.params.task.replace(
-        model={'backbone': backbone}))
-    return trained_model.TrainedModel(params, None, 'run/ckpt-1', 1, False)
+    return other_model(trained, **backbone)
 
   with pytest.raises(ValueError, match=(
       r'run/ckpt-1 is B1\(17\)-2\(9, h128.*\), whose blocks have different')):

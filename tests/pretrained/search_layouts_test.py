@@ -64,6 +64,14 @@ def test_a_search_goes_on_where_it_was(
       f'{len(everything)} layouts on 40 images; {everything[-1].layout}: ')
 
 
+def test_a_default_of_more_blocks_than_layers(
+    repository, trained_dir, tmp_path, evaluated):
+  result = search(repository, trained_dir, tmp_path)
+  assert result.returncode == 0, result.stderr
+  wanted = layout_search.candidates(trained_model.find(trained_dir), [2])
+  assert [one.key for one in evaluated] == [one.key for one in wanted]
+
+
 @pytest.mark.long
 def test_a_search_of_its_own(repository, trained_dir, tmp_path):
   result = search(repository, trained_dir, tmp_path, '--blocks=2')
@@ -76,7 +84,7 @@ def test_a_search_of_its_own(repository, trained_dir, tmp_path):
 
 @pytest.mark.parametrize('flags, message', [
     (['--max_gmacs=-1'], '--max_gmacs=-1.0 must be above 0'),
-    (['--blocks=7'], 'layers, which are not 7 blocks'),
+    (['--blocks=2,7'], 'layers, which are not 7 blocks'),
 ])
 def test_mistakes(repository, trained_dir, tmp_path, flags, message):
   result = search(repository, trained_dir, tmp_path, *flags)
