@@ -49,7 +49,8 @@ def main():
         error = np.abs(value.numpy() - expected[name]).max() / np.abs(
             expected[name]).max()
         assert error < TOLERANCE, (folder.name, name, error)
-    print(f'{folder.name}: loaded, and answers as before')
+        print(f'{folder.name}: loaded, {name} as before within {error:.1e} of '
+              'the largest value')
 
 
 if __name__ == '__main__':

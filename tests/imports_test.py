@@ -129,7 +129,7 @@ ORDER = {
         'experiment_file', 'importing', 'hugging_face_export', 'timm_export',
         'exporting', 'import_vit', 'export_vit',
         # One set of weights as many layouts.
-        'layout_search', 'layout_report', 'search_layouts',
+        'pareto_front', 'layout_search', 'layout_report', 'search_layouts',
     ],
 }
 MAX_LINES = 400

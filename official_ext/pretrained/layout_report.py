@@ -14,7 +14,7 @@ from official_ext import figures
 from official_ext.benchmarks import csv_file
 from official_ext.command_line import tables
 from official_ext.layouts import search
-from official_ext.pretrained import layout_search
+from official_ext.pretrained import pareto_front
 
 FILE = 'layouts.csv'
 FIGURE = 'layouts.png'
@@ -84,7 +84,7 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
   """
   whole = _one_block(rows)
   lines = []
-  best = layout_search.front(rows)
+  best = pareto_front.find(rows)
   for row, after in zip(best, [*best[1:], None]):
     budget = f'from {search.four_digits(row["gmacs"])}'
     if after:
@@ -133,7 +133,7 @@ def draw(rows: Sequence[Mapping[str, Any]]) -> figure_lib.Figure:
         color=_COLORS[pooling], marker=_MARKS[pool_axes], linewidths=0,
         label=f'{pooling}, {pool_axes}' if pooling else 'one block (ViT)',
         zorder=2 if pooling else 4)
-  best = layout_search.front(rows)
+  best = pareto_front.find(rows)
   axes.step([row['gmacs'] for row in best],
             [row['top_1_percent'] for row in best], where='post',
             color='#c1121f', linewidth=1.2, label='Pareto front', zorder=3)

@@ -223,21 +223,3 @@ def _rebuild(params: Any, candidate: Candidate,
     model = task_factory.get_task(task).build_model()
   restore.apply(restore.make_plan(model, source), model, source)
   return model
-
-
-def front(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-  """Returns the layouts that none beats in both cost and accuracy.
-
-  Args:
-    rows: of `evaluate`.
-
-  Returns:
-    The Pareto front, the cheapest first: each is the best at every budget from
-    its own cost up to the next one's.
-  """
-  found = []
-  for row in sorted(rows, key=lambda one: (
-      one['gmacs'], -one['top_1_percent'], one['layout'])):
-    if not found or row['top_1_percent'] > found[-1]['top_1_percent']:
-      found.append(row)
-  return found

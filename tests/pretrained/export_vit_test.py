@@ -180,3 +180,15 @@ def test_a_license_of_several_lines(tmp_path):
       {}, source.model, 'x', 'folder', 'folder/fine_tune.yaml')
   assert list(yaml.safe_load(text)) == ['task']
   assert '(license: Own model: 7)' in text
+
+
+def test_licenses_in_a_list(tmp_path):
+  theirs = published_models.copy('hf_vit', tmp_path / 'a')
+  (theirs / 'README.md').write_text(
+      '---\nlicense:\n- apache-2.0\n- mit\n---\n')
+  source = published.read(str(theirs))
+  assert source.model.license == 'apache-2.0, mit'
+  timm = published_models.copy(
+      'timm_vit', tmp_path / 'b', config=lambda config: (
+          config['pretrained_cfg'].update(license=['apache-2.0', 'mit'])))
+  assert published.read(str(timm)).model.license == 'apache-2.0, mit'

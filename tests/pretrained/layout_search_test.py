@@ -138,14 +138,3 @@ def test_every_layout_is_what_its_own_model_says(trained):
     np.testing.assert_allclose(
         [row['top_1_percent'], row['top_5_percent']],
         [100 * count / 50 for count in right])
-
-
-def test_the_front():
-  def row(layout, gmacs, top_1):
-    return {'layout': layout, 'gmacs': gmacs, 'top_1_percent': top_1}
-
-  rows = [row('a', 3.0, 90.0), row('b', 1.0, 50.0), row('c', 2.0, 45.0),
-          row('d', 1.0, 60.0), row('e', 4.0, 90.0), row('f', 2.5, 60.0),
-          row('g', 5.0, 91.0)]
-  assert [one['layout'] for one in layout_search.front(rows)] == [
-      'd', 'a', 'g']

@@ -21,8 +21,10 @@ TOLERANCE = 1e-4
 HALF = dict(image_mean=[0.5] * 3, image_std=[0.5] * 3)
 
 
-def close(found, expected):
+def close(what, found, expected):
   error = np.abs(found - expected).max() / np.abs(expected).max()
+  # `make parity` shows it.
+  print(f'{what} within {error:.1e} of the largest value')
   assert error < TOLERANCE, error
 
 
@@ -38,10 +40,10 @@ def test_answers_are_those_of_the_library(name):
   tokens, features = tf_keras.Model(backbone.inputs, [
       backbone.get_layer('encoder').output, backbone.output['pre_logits']])(
           tf.constant(expected['images']), training=False)
-  close(tokens.numpy(), expected['tokens'])
+  close(f'{name}: tokens', tokens.numpy(), expected['tokens'])
   found = (model(expected['images'], training=False)
            if source.model.num_classes else features[:, 0, 0])
-  close(found.numpy(), expected['output'])
+  close(f'{name}: output', found.numpy(), expected['output'])
   # Nothing is left out but what an image classifier does not have.
   assert set(source.left_out.values()) <= {
       'of masked pretraining', 'of the text tower',
