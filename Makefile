@@ -131,7 +131,7 @@ parity: $(PARITY_INSTALLED) $(INSTALLED)
 	  $(WRITE_MODELS) --size=$$size --output=build/parity \
 	    --photographs $(PHOTOGRAPHS_OF_SKLEARN); \
 	  PARITY_DIR=build/parity EXPORT_DIR=build/exports \
-	    $(BIN)/python -m pytest -m '' tests/pretrained/published_test.py \
+	    $(BIN)/python -m pytest -s -m '' tests/pretrained/published_test.py \
 	    tests/pretrained/import_vit_test.py::test_photographs_are_prepared_as_by_the_library \
 	    tests/pretrained/export_vit_test.py::test_a_round_trip_is_bit_exact; \
 	  $(PARITY_VENV)/bin/python tests/check_exported_models.py build/exports \

@@ -19,6 +19,7 @@ import re
 import yaml
 
 from official_ext.benchmarks import csv_file
+from official_ext.pretrained import pareto_front
 
 DOCS = pathlib.Path(__file__).parent
 REPOSITORY = DOCS.parent
@@ -114,6 +115,29 @@ def _record(row: Row) -> Mapping | None:
   return records.get(_PAPER_ROWS.get(row['layout']))
 
 
+def _whole(rows: Sequence[Row]) -> Row:
+  """Returns the row of the plain ViT among layouts of its weights."""
+  return next(row for row in rows if not row['pooling'])
+
+
+def _saved(row: Row, rows: Sequence[Row]) -> str:
+  """Returns a cell: by how much a layout costs less than the ViT."""
+  return f'{float(row["gmacs"]) / float(_whole(rows)["gmacs"]) - 1:+.0%}'
+
+
+def _points(row: Row, rows: Sequence[Row]) -> str:
+  """Returns a cell: how many points a layout is above the ViT."""
+  difference = float(row['top_1_percent']) - float(
+      _whole(rows)['top_1_percent'])
+  return f'{difference:+.2f}'
+
+
+def _pooled(row: Row, rows: Sequence[Row]) -> str:
+  """Returns a cell: how a layout pools, such as 'max, grid'."""
+  del rows
+  return ', '.join(filter(None, (row['pooling'], row['pool_axes'])))
+
+
 # The columns of a table, by the command that wrote the file or by the view.
 VIEWS: Mapping[str, Sequence[Column]] = {
     'results': (
@@ -165,6 +189,13 @@ VIEWS: Mapping[str, Sequence[Column]] = {
         ('trainings', _text('num_trainings')),
         ('top-1', _number('top_1_percent', '{:.2f} %')),
         ('loss', _number('loss', '{:.4f}'))),
+    'official_ext.pretrained.search_layouts': (
+        ('layout', _text('layout', '`{}`')),
+        ('pooled', _pooled),
+        ('GMACs', _number('gmacs', '{:.5f}')),
+        ('', _saved),
+        ('top-1', _number('top_1_percent', '{:.2f} %')),
+        ('points', _points)),
     'official_ext.benchmarks.serving': (
         ('layout', _text('layout')),
         ('size, MB', _text('size_mb')),
@@ -202,6 +233,11 @@ VIEWS: Mapping[str, Sequence[Column]] = {
          lambda row, rows: _difference(row, 'nine_tenths'))),
 }
 
+# Which rows of a file are shown, by the command, where it is not all of them.
+SELECTIONS: Mapping[str, Callable[[Sequence[Row]], Sequence[Row]]] = {
+    'official_ext.pretrained.search_layouts': pareto_front.find,
+}
+
 
 def _difference(row: Row, name: str) -> str:
   if not row[f'{name}_difference']:
@@ -227,9 +263,10 @@ def table(name: str, view: str | None = None) -> str:
   missing = {'command', 'date', 'machine', 'versions'} - set(file.head)
   if missing or not file.rows:
     raise ValueError(f'{name} lacks rows or, in its head, {sorted(missing)}.')
-  columns = VIEWS.get(view or _command(file.head['command'])) or [
+  command = _command(file.head['command'])
+  columns = VIEWS.get(view or command) or [
       (column, _text(column)) for column in file.rows[0]]
-  rows = file.rows
+  rows = SELECTIONS.get(command, list)(file.rows)
   if view == 'results':
     rows = [row for row in rows if row['xla'] == 'off']
   lines = [[heading for heading, _ in columns], ['---'] * len(columns)]

@@ -41,6 +41,22 @@ def test_a_file_that_changes_changes_the_page(tmp_path, monkeypatch):
   assert lines[7:] == ['<!-- end -->', 'y']
 
 
+def test_of_many_layouts_the_front_is_shown(tmp_path, monkeypatch):
+  monkeypatch.setattr(write_tables, 'FIGURES', tmp_path)
+  rows = [dict(zip(('layout', 'pool_axes', 'pooling', 'gmacs',
+                    'top_1_percent'), row)) for row in (
+      ('B6(65)', '', '', 0.04, 80.0),
+      ('B3(65)-3(17)', 'grid', 'max', 0.03, 79.5),
+      ('B4(65)-2(17)', 'grid', 'max', 0.035, 70.0))]
+  csv_file.write(str(tmp_path / 'a.csv'), rows, HEAD | {
+      'command': 'python -m official_ext.pretrained.search_layouts --blocks=2'})
+  assert write_tables.table('a.csv').splitlines()[:4] == [
+      '| layout | pooled | GMACs |  | top-1 | points |',
+      '| --- | --- | --- | --- | --- | --- |',
+      '| `B3(65)-3(17)` | max, grid | 0.03000 | -25% | 79.50 % | -0.50 |',
+      '| `B6(65)` |  | 0.04000 | +0% | 80.00 % | +0.00 |']
+
+
 def test_figures_without_their_origin_are_refused(tmp_path, monkeypatch):
   monkeypatch.setattr(write_tables, 'FIGURES', tmp_path)
   head = {key: value for key, value in HEAD.items() if key != 'machine'}
