@@ -108,6 +108,7 @@ def test_library_logs_come_back(repository, digits_dir, tmp_path):
   assert 'train | step:      3' in result.stdout
 
 
+@pytest.mark.long
 def test_an_installed_package_is_complete(repository, tmp_path):
   result = commands.run_alone(
       '-m', 'pip', 'wheel', '--quiet', '--no-deps', '--no-build-isolation',

@@ -5,6 +5,7 @@
 here, and only here.
 """
 
+import functools
 import pathlib
 import re
 
@@ -104,6 +105,20 @@ def mirrored_by(module):
   return '/'.join([*folders, f'{name}_test.py'])
 
 
+@functools.cache
+def named_in(path):
+  """Returns what a file imports, and what a test runs and takes for help."""
+  names = set(structure.imported(path))
+  if TESTS in path.parents:
+    text = path.read_text(encoding='utf-8')
+    names.update(_COMMAND.findall(text))
+    names.update(str(TESTS / f'{helper}.py') for helper in
+                 _HELPER.findall(text))
+    if "'train.py'" in text:
+      names.add('official_ext.train')
+  return names
+
+
 def reached(test):
   """Returns the modules that a test imports or runs, and what these import."""
   waiting, found = {str(test)}, set()
@@ -115,14 +130,7 @@ def reached(test):
     if path in found or not path.is_file():
       continue
     found.add(path)
-    waiting.update(structure.imported(path))
-    if TESTS in path.parents:
-      text = path.read_text(encoding='utf-8')
-      waiting.update(_COMMAND.findall(text))
-      waiting.update(str(TESTS / f'{helper}.py') for helper in
-                     _HELPER.findall(text))
-      if "'train.py'" in text:
-        waiting.add('official_ext.train')
+    waiting.update(named_in(path))
   return found
 
 

@@ -19,6 +19,7 @@ def command(repository, *arguments, **options):
       *arguments, cwd=repository, **options)
 
 
+@pytest.mark.long
 def test_the_command(repository, data_dir, tmp_path):
   steps = tmp_path / 'train_step.csv'
   steps.write_text('layout,images_per_second\nB12,0.001\nB4-4-4,1e9\n')

@@ -38,6 +38,7 @@ def _evaluated(monkeypatch):
   return found
 
 
+@pytest.mark.long
 def test_a_search_goes_on_where_it_was(
     repository, trained_dir, tmp_path, evaluated):
   trained = trained_model.find(trained_dir)
