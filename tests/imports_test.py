@@ -38,7 +38,7 @@ ORDER = {
         'layout', 'gelu', 'specs', 'costs', 'token_ops', 'token_windows',
         'hardware', 'custom_gradients', 'rematerialization', 'attention',
         'options', 'random_masks', 'transformer_layer', 'funnel_encoder',
-        'attention_pooling', 'funnel_vit',
+        'attention_pooling', 'keras_config', 'funnel_vit', 'classifier',
     ],
     'official_ext.params.tree': [],
     'official_ext.params.fields': [

@@ -33,6 +33,7 @@ THROUGH = {
     'data_prep/rgb_pixels_test.py': ['data_prep.tiff_kinds'],
     'data_prep/sources_test.py': ['data_prep.image_index'],
     'layouts/plan_test.py': ['official_ext.layouts.model_flags'],
+    'modeling/classifier_test.py': ['official_ext.modeling.keras_config'],
     'params/experiment_test.py': [
         'official_ext.configs.backbones', 'official_ext.configs.preprocessing',
         'official_ext.params.derive', 'official_ext.params.overrides'],

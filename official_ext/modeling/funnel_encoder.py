@@ -95,7 +95,7 @@ class FunnelEncoder(tf_keras.layers.Layer):
     super().__init__(**kwargs)
     if not isinstance(options, options_lib.EncoderOptions):
       options = options_lib.EncoderOptions(**(options or {}))
-    self._blocks = tuple(_as_block(block) for block in blocks)
+    self._blocks = tuple(layout_lib.as_block(block) for block in blocks)
     self._options = options
     self._kernel_regularizer = tf_keras.regularizers.get(kernel_regularizer)
 
@@ -260,14 +260,3 @@ class FunnelEncoder(tf_keras.layers.Layer):
         'kernel_regularizer': tf_keras.regularizers.serialize(
             self._kernel_regularizer),
     }
-
-
-def _as_block(
-    block: layout_lib.ResolvedBlock | Mapping[str, Any],
-) -> layout_lib.ResolvedBlock:
-  """Returns a block, from `get_config` too, where tuples became lists."""
-  if isinstance(block, layout_lib.ResolvedBlock):
-    return block
-  return layout_lib.ResolvedBlock(**{
-      key: tuple(value) if isinstance(value, (list, tuple)) else value
-      for key, value in block.items()})

@@ -9,6 +9,10 @@ with those before the patches, D hidden size.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+import dataclasses
+from typing import Any
+
 from official.modeling import hyperparams
 from official.vision.modeling.backbones import factory
 from official.vision.modeling.backbones import vit
@@ -19,10 +23,12 @@ from official_ext.configs import backbones
 from official_ext.modeling import attention_pooling
 from official_ext.modeling import funnel_encoder
 from official_ext.modeling import hardware
+from official_ext.modeling import keras_config
 from official_ext.modeling import options as options_lib
 from official_ext.modeling import specs
 
 
+@keras_config.register
 class FunnelViT(tf_keras.Model):
   """Funnel Vision Transformer (paper, section 3.2).
 
@@ -37,6 +43,7 @@ class FunnelViT(tf_keras.Model):
       input_specs: tf_keras.layers.InputSpec,
       options: options_lib.EncoderOptions,
       kernel_regularizer: tf_keras.regularizers.Regularizer | None = None,
+      name: str | None = None,
   ):
     """Builds the model.
 
@@ -45,6 +52,7 @@ class FunnelViT(tf_keras.Model):
       input_specs: shape of the images, [B, height, width, 3].
       options: of the encoder.
       kernel_regularizer: regulariser of every kernel.
+      name: of the model.
     """
     hidden_size = spec.blocks[0].hidden_size
     dense_initializer = (
@@ -89,8 +97,10 @@ class FunnelViT(tf_keras.Model):
     else:
       # [B, D'] -> [B, 1, 1, D']
       endpoints = {'pre_logits': tf.reshape(x, [-1, 1, 1, x.shape[-1]])}
-    super().__init__(inputs=images, outputs=endpoints)
+    super().__init__(inputs=images, outputs=endpoints, name=name)
     self._spec = spec
+    self._options = options
+    self._kernel_regularizer = kernel_regularizer
     self._output_specs = {
         key: value.shape for key, value in endpoints.items()}
 
@@ -103,6 +113,41 @@ class FunnelViT(tf_keras.Model):
   def output_specs(self) -> dict[str, tf.TensorShape]:
     """The shape of every endpoint."""
     return self._output_specs
+
+  def get_config(self) -> dict[str, Any]:
+    return {
+        'name': self.name,
+        'spec': specs.as_dict(self._spec),
+        'input_shape': list(self.input_shape),
+        'options': dataclasses.asdict(self._options),
+        'kernel_regularizer': tf_keras.saving.serialize_keras_object(
+            self._kernel_regularizer),
+        'policy': self.get_layer('encoder').dtype_policy.name,
+        'trains': keras_config.trains(self),
+    }
+
+  @classmethod
+  def from_config(cls, config: Mapping[str, Any],
+                  custom_objects: Mapping[str, Any] | None = None) -> FunnelViT:
+    """Builds a model from its configuration, with new weights.
+
+    Args:
+      config: what `get_config` returned.
+      custom_objects: classes by name, beside those that are registered.
+
+    Returns:
+      The model.
+    """
+    with keras_config.policy(config['policy']):
+      model = cls(
+          specs.from_dict(config['spec']),
+          tf_keras.layers.InputSpec(shape=config['input_shape']),
+          options_lib.EncoderOptions(**config['options']),
+          tf_keras.saving.deserialize_keras_object(
+              config['kernel_regularizer'], custom_objects),
+          config['name'])
+    keras_config.set_trains(model, config['trains'])
+    return model
 
   def trace(self, images: tf.Tensor) -> list[funnel_encoder.LayerTrace]:
     """Returns what each transformer layer is given when it sees images.

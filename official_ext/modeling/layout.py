@@ -17,10 +17,11 @@ Legend: N patch tokens, H x W their grid.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 import dataclasses
 import math
 import re
+from typing import Any
 
 from official_ext.command_line import errors
 
@@ -114,6 +115,15 @@ class ResolvedBlock:
   hidden_size: int
   mlp_dim: int
   num_heads: int
+
+
+def as_block(block: ResolvedBlock | Mapping[str, Any]) -> ResolvedBlock:
+  """Returns a block, from its values too, where JSON made tuples lists."""
+  if isinstance(block, ResolvedBlock):
+    return block
+  return ResolvedBlock(**{
+      key: tuple(value) if isinstance(value, (list, tuple)) else value
+      for key, value in block.items()})
 
 
 def parse(text: str) -> Layout:

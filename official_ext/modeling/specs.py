@@ -6,8 +6,9 @@ model of our own, for tests and for images of a few pixels.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 import dataclasses
+from typing import Any
 
 from official.vision.configs import image_classification
 from official.vision.modeling.backbones import vit_specs
@@ -110,6 +111,19 @@ class ModelSpec:
   def layout_with_tokens(self) -> str:
     """The layout in the paper's notation, such as 'B6(197)-6(99)'."""
     return layout_lib.with_token_counts(self.layout, self.blocks)
+
+
+def as_dict(spec: ModelSpec) -> dict[str, Any]:
+  """Returns the sizes as values that JSON can hold."""
+  return dataclasses.asdict(spec) | {'layout': str(spec.layout)}
+
+
+def from_dict(values: Mapping[str, Any]) -> ModelSpec:
+  """Returns the sizes that `as_dict` was given, from JSON too."""
+  return ModelSpec(**values | {
+      'layout': layout_lib.parse(values['layout']),
+      'blocks': tuple(map(layout_lib.as_block, values['blocks'])),
+      'grid': tuple(values['grid'])})
 
 
 def of_model(

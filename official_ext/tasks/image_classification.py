@@ -19,6 +19,7 @@ from official_ext.checkpoints import preprocessing
 from official_ext.checkpoints import restore
 from official_ext.command_line import errors
 from official_ext.configs import image_classification as configs
+from official_ext.modeling import classifier
 from official_ext.modeling import costs
 from official_ext.modeling import random_masks
 from official_ext.modeling import specs
@@ -86,9 +87,20 @@ class ImageClassificationTask(
       errors.UserError: if a backbone of Model Garden's own, whose sizes are not
         checked before, does not fit the images.
     """
+    config = self.task_config
+    if config.model.backbone.type != 'funnel_vit':
+      return self._build_gardens_model()
+    # Model Garden's weight decay is half of the square, as tf.nn.l2_loss is.
+    decay = config.losses.l2_weight_decay
+    model = classifier.build(
+        config.model, tf_keras.regularizers.l2(decay / 2) if decay else None)
+    if config.freeze_backbone:
+      model.backbone.trainable = False
+    return model
+
+  def _build_gardens_model(self) -> tf_keras.Model:
+    """Builds a classifier on a backbone of Model Garden's own."""
     model = self.task_config.model
-    if model.backbone.type == 'funnel_vit':
-      return super().build_model()
     try:
       return super().build_model()
     except ValueError as error:
