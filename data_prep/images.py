@@ -137,6 +137,28 @@ def check(data: bytes, how: str = 'header', jpeg_quality: int = JPEG_QUALITY,
       has_other_profile=not color_profile.is_srgb(structure.profile))
 
 
+def decode(data: bytes, orientations: str = APPLY) -> np.ndarray:
+  """Decodes an image to the pixels that the conversion encodes again.
+
+  Args:
+    data: a file of any kind but JPEG, whose orientation stands elsewhere.
+    orientations: as in `check`.
+
+  Returns:
+    uint8 [height, width, 3], RGB.
+
+  Raises:
+    CorruptImageError: if it holds no image.
+  """
+  form = _form(data)
+  if form is None:
+    raise CorruptImageError(_what_it_is(data))
+  image, _ = _decode_upright(
+      data, form, exif_orientation.of_file(data, form)
+      if orientations == APPLY else exif_orientation.UPRIGHT)
+  return np.asarray(image)
+
+
 def encode_pixels(pixels: np.ndarray, jpeg_quality: int) -> CheckedImage:
   """Encodes bare pixels.
 
@@ -189,6 +211,18 @@ def _check_pixels(width: int, height: int) -> None:
 
 def _reencode(data: bytes, form: str, jpeg_quality: int, orientation: int
               ) -> CheckedImage:
+  image, profile = _decode_upright(data, form, orientation)
+  was = form
+  if orientation != exif_orientation.UPRIGHT:
+    was = f'{form}, turned by EXIF orientation {orientation}'
+  return dataclasses.replace(
+      _encode(image, was, jpeg_quality), orientation=orientation,
+      has_other_profile=not color_profile.is_srgb(profile))
+
+
+def _decode_upright(data: bytes, form: str, orientation: int
+                    ) -> tuple[Image.Image, bytes]:
+  """Returns an image in mode RGB, turned, and its color profile or b''."""
   if form == 'PNG':
     try:
       png_structure.check(data)
@@ -198,13 +232,9 @@ def _reencode(data: bytes, form: str, jpeg_quality: int, orientation: int
     # Pillow turns TIFF by itself.
     data = exif_orientation.upright_tiff(data)
   image, profile = _decode(data, form, _read_rgb)
-  was = form
   if orientation != exif_orientation.UPRIGHT:
     image = exif_orientation.turn(image, orientation)
-    was = f'{form}, turned by EXIF orientation {orientation}'
-  return dataclasses.replace(
-      _encode(image, was, jpeg_quality), orientation=orientation,
-      has_other_profile=not color_profile.is_srgb(profile))
+  return image, profile
 
 
 def _encode(image: Image.Image, was: str, jpeg_quality: int) -> CheckedImage:

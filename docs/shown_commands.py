@@ -17,6 +17,7 @@ import subprocess
 import sys
 import textwrap
 
+import official_ext
 from official_ext import registry_imports  # noqa: F401
 from official_ext.configs import image_classification
 from official_ext.params import experiment
@@ -244,7 +245,9 @@ def _is_setting(name: str) -> bool:
 
 def _is_module(name: str) -> bool:
   """Returns whether a dotted name is a module, or stands for several."""
-  return name.split('.')[-1].isupper() or (
+  package, _, last = name.rpartition('.')
+  return last.isupper() or (
+      package == 'official_ext' and last in dir(official_ext)) or (
       REPOSITORY / name.replace('.', '/')).is_dir() or (
           REPOSITORY / (name.replace('.', '/') + '.py')).is_file()
 

@@ -1,9 +1,16 @@
 """The pages show what there is; and what there is not would be noticed."""
 
+import json
 import re
 
+import classifiers
+import commands
+from official.core import train_utils
 import pytest
 import shown_commands
+
+from official_ext.params import experiment
+from official_ext.training import session
 
 
 def test_the_pages_are_right():
@@ -79,12 +86,65 @@ def test_a_wrong_name_in_a_sentence_is_noticed(text, problem):
   assert problem in problems[0]
 
 
+def programs(page):
+  return re.findall(r'```python\n(.*?)```', page.read_text(), re.S)
+
+
+def run(program, page):
+  exec(compile(program, str(page), 'exec'), {})  # pylint: disable=exec-used
+
+
 def test_the_python_of_the_readme_runs_as_it_stands(repository, capsys):
-  text = (repository / 'README.md').read_text()
-  program, = re.findall(r'```python\n(.*?)```', text, re.S)
-  exec(compile(program, 'README.md', 'exec'), {})  # pylint: disable=exec-used
+  program, _ = programs(repository / 'README.md')
+  run(program, 'README.md')
   printed = capsys.readouterr().out.strip()
-  assert f'It prints `{printed}`' in text
+  assert f'It prints `{printed}`' in (repository / 'README.md').read_text()
+
+
+@pytest.mark.long
+def test_the_python_api_runs_as_it_is_shown(
+    repository, digits_dir, tmp_path, monkeypatch, capsys):
+  monkeypatch.chdir(tmp_path)
+  (tmp_path / 'data').mkdir()
+  (tmp_path / 'data' / 'digits').symlink_to(digits_dir)
+  # What `make quickstart` trains, but untrained.
+  model, params = classifiers.build(0, layout='B2-2-2')
+  classifiers.save(tmp_path / 'runs' / 'quickstart', model, params)
+  train_utils.serialize_config(params, str(tmp_path / 'runs' / 'quickstart'))
+  _, *of_readme = programs(repository / 'README.md')
+  shown = [*of_readme, *programs(repository / 'docs' / 'python_api.md')]
+  assert len(shown) == 3
+  for program in shown:
+    run(program, 'documentation')
+  assert capsys.readouterr().out.strip().endswith('(None, 2)')
+  assert (tmp_path / 'is_odd.keras').exists()
+
+
+@pytest.mark.long
+def test_the_notebook_runs_from_cell_to_cell(
+    repository, digits_dir, tmp_path):
+  notebook = json.loads((repository / 'docs' / 'digits.ipynb').read_text())
+  code = [cell for cell in notebook['cells'] if cell['cell_type'] == 'code']
+  # As a notebook is kept: without what it printed.
+  assert all(not cell['outputs'] and cell['execution_count'] is None
+             for cell in code)
+  (tmp_path / 'data').mkdir()
+  (tmp_path / 'data' / 'digits').symlink_to(digits_dir)
+  params = experiment.load('funnel_vit_digits', params_override=(
+      f'task.data_dir={digits_dir},trainer.train_steps=300'))
+  session.prepare(
+      params, 'train', str(tmp_path / 'runs' / 'quickstart')).execute(
+          enable_async_checkpointing=False)
+  program = tmp_path / 'digits.py'
+  program.write_text('\n\n'.join(''.join(cell['source']) for cell in code))
+  result = commands.run_alone(
+      program, cwd=tmp_path, PYTHONPATH=str(repository), MPLBACKEND='Agg')
+  assert result.returncode == 0, result.stderr
+  digits, odd = (float(accuracy) for accuracy in re.findall(
+      r'^([\d.]+) % of', result.stdout, re.M))
+  # By chance, 10 and 50.
+  assert digits > 40 and odd > 75, result.stdout
+  assert result.stdout.endswith('the same bit by bit: True\n')
 
 
 def test_the_readme_is_short(repository):

@@ -21,7 +21,7 @@ from official_ext.modeling import keras_config
 # Each field of the backbone with another value than its own, and what else it
 # needs; all of these are tiny.
 SETTINGS = {
-    'model_name': {'model_name': 'vit-s16', 'hidden_size': 32,
+    'model_name': {'model_name': 'vit-s16', 'hidden_size': 32, 'size': 32,
                    'transformer.num_heads': 2, 'transformer.mlp_dim': 16},
     'layout': {'layout': 'B1-1(s3, h32, m16, a2)'},
     'pooling': {'pooling': 'max'},
@@ -125,7 +125,13 @@ def test_models_come_back(tmp_path):
 @pytest.mark.parametrize('name', SETTINGS)
 def test_models_of_every_setting_come_back(tmp_path, name):
   model, _ = classifiers.build(1, **SETTINGS[name])
-  check_round_trips(tmp_path, model, model.backbone)
+  check_round_trips(tmp_path, model)
+
+
+@pytest.mark.long
+def test_backbones_come_back(tmp_path):
+  model, _ = classifiers.build(1)
+  check_round_trips(tmp_path, model.backbone)
 
 
 @pytest.mark.long

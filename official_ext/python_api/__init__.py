@@ -1,0 +1,1 @@
+"""What a program calls: trained models, and new ones, in Python."""

@@ -1,0 +1,217 @@
+"""Images as a program has them: files of any form, arrays of any size.
+
+Each becomes what a server is asked with: the bytes of a file that it decodes,
+or else pixels. So a program gets the answers that a client gets.
+
+Legend: B images, H, W sides of an image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+import dataclasses
+import itertools
+import os
+from typing import Any
+
+import numpy as np
+from PIL import Image
+import tensorflow as tf
+
+from data_prep import images as image_forms
+from official_ext.command_line import errors
+from official_ext.tasks import image_header
+
+# What the values of an array may go up to.
+MAX_VALUES = (255, 1)
+# Of what a server decodes by itself; of BMP not every kind.
+_SERVED = (b'\xff\xd8\xff', b'\x89PNG\r\n\x1a\n')
+_SHAPES = (
+    'an image is [height, width], [height, width, 1] or [height, width, 3], '
+    'and a batch [images, height, width, 1] or [images, height, width, 3]')
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageInput:
+  """An image as a server is asked with it.
+
+  Attributes:
+    name: what it is called in a message.
+    value: the bytes of a JPEG, PNG or BMP file, or uint8 [H, W, 3].
+  """
+  name: str
+  value: bytes | np.ndarray
+
+
+def collect(images: Any, max_value: float | None,
+            orientations: str) -> Iterator[ImageInput]:
+  """Makes inputs of images.
+
+  Args:
+    images: the path of a file, its bytes, an array, or a list of these; an
+      array of four dimensions is a batch.
+    max_value: what the values of arrays of floats go up to, 255 or 1; None:
+      255, and what looks like 1 is refused.
+    orientations: whether files are turned as their EXIF data say, as
+      `exif_orientation.of_model` returns it.
+
+  Returns:
+    The images, in their order; a file is read when its turn comes.
+
+  Raises:
+    errors.UserError: if there is no image, a file is missing, or, when its
+      turn comes, one is no image, naming it.
+  """
+  if max_value not in (None, *MAX_VALUES):
+    raise errors.UserError(
+        f'max_value is {max_value!r}, but must be 255 or 1: what stands for '
+        'white in arrays of floats.')
+  if isinstance(images, np.ndarray) and images.dtype.kind in 'OSU':
+    images = images.tolist()  # Paths, or arrays of several sizes.
+  if _is_file(images) or hasattr(images, 'shape') or isinstance(
+      images, Image.Image):
+    named = [('the image', images)]
+  elif isinstance(images, Sequence):
+    named = [(f'image {index}', image) for index, image in enumerate(images)]
+  else:
+    raise errors.UserError(
+        f'images is {type(images).__name__}. Give a path, an array, or a list '
+        'of them.')
+  if not named:
+    raise errors.UserError('there are no images: the list is empty.')
+  for _, image in named:
+    if isinstance(image, (str, os.PathLike)):
+      _check_is_file(os.fspath(image))
+  return itertools.chain.from_iterable(
+      _inputs(image, name, max_value, orientations) for name, image in named)
+
+
+def _is_file(image: Any) -> bool:
+  return isinstance(image, (str, bytes, os.PathLike))
+
+
+def _inputs(image: Any, name: str, max_value: float | None,
+            orientations: str) -> Iterator[ImageInput]:
+  """Yields one image, or those of a batch."""
+  if isinstance(image, bytes):
+    yield ImageInput(name, _of_file(name, image, orientations))
+  elif _is_file(image):
+    path = os.fspath(image)
+    yield ImageInput(path, _of_file(path, _read(path), orientations))
+  else:
+    batch = _of_array(name, image, max_value)
+    for index, pixels in enumerate(batch):
+      yield ImageInput(
+          name if len(batch) == 1 else f'{name}[{index}]', pixels)
+
+
+def _check_is_file(path: str) -> None:
+  """Refuses a path before any other is read."""
+  if tf.io.gfile.isdir(path):
+    raise errors.UserError(
+        f'{path} is a folder. Give the paths of the image files in it.')
+  if not tf.io.gfile.exists(path):
+    raise errors.UserError(f'{path} does not exist.')
+
+
+def _read(path: str) -> bytes:
+  try:
+    with tf.io.gfile.GFile(path, 'rb') as file:
+      return file.read()
+  except tf.errors.OpError as error:
+    # TensorFlow names the file as well.
+    reason = errors.reason(error).removeprefix(f'{path}; ')
+    raise errors.UserError(f'{path}: {reason}') from error
+
+
+def _of_file(name: str, encoded: bytes, orientations: str
+             ) -> bytes | np.ndarray:
+  """Returns a file that a server takes, or the pixels of another."""
+  if encoded.startswith(_SERVED) or (
+      encoded.startswith(b'BM') and _is_served(encoded)):
+    return encoded
+  try:
+    return image_forms.decode(encoded, orientations)
+  except image_forms.CorruptImageError as error:
+    raise errors.UserError(f'{name}: {error}') from error
+
+
+def _is_served(encoded: bytes) -> bool:
+  """Says whether a server decodes a file, by its header."""
+  try:
+    image_header.check(tf.constant(encoded))
+  except tf.errors.InvalidArgumentError:
+    return False
+  return True
+
+
+def _of_array(name: str, image: Any, max_value: float | None) -> np.ndarray:
+  """Returns an array as uint8 [B, H, W, 3]."""
+  if isinstance(image, Image.Image) and image.mode not in ('L', 'RGB'):
+    raise errors.UserError(
+        f'{name} is a PIL image of mode {image.mode}. Give '
+        "image.convert('RGB'), or the path of its file.")
+  if not hasattr(image, '__array__') and not hasattr(
+      image, '__array_interface__'):
+    raise errors.UserError(
+        f'{name} is {type(image).__name__}. Give a path or an array.')
+  pixels = np.asarray(image)
+  if pixels.ndim == 2:
+    pixels = pixels[..., np.newaxis]
+  if pixels.ndim == 3:
+    pixels = pixels[np.newaxis]
+  _check_shape(name, np.asarray(image).shape, pixels)
+  pixels = _whole(name, pixels, max_value)
+  return np.broadcast_to(pixels, (*pixels.shape[:3], 3))
+
+
+def _check_shape(name: str, shape: Sequence[int], batch: np.ndarray) -> None:
+  """Refuses what is no image or batch, [B, H, W, 1] or [B, H, W, 3]."""
+  if batch.ndim == 4 and not len(batch):
+    raise errors.UserError(f'there are no images: {name} is an empty batch.')
+  if batch.ndim == 4 and batch.shape[-1] in (1, 3):
+    height, width = batch.shape[1:3]
+    if min(height, width) < image_header.MIN_SIDE_PX:
+      raise errors.UserError(
+          f'{name} is {height} x {width} px, but needs at least '
+          f'{image_header.MIN_SIDE_PX} px on a side.')
+    return
+  advice = ''
+  if batch.ndim == 4 and batch.shape[1] in (1, 3):
+    advice = ' Move its channels to the end: np.moveaxis(images, -3, -1).'
+  elif batch.ndim == 4 and batch.shape[-1] == 4:
+    advice = (' Of RGBA, give images[..., :3], or the path of the file, which '
+              'is put over white.')
+  elif len(shape) == 3:
+    advice = ' If these are gray images, give images[..., np.newaxis].'
+  raise errors.UserError(
+      f'{name} is an array of shape {list(shape)}; {_SHAPES}.{advice}')
+
+
+def _whole(name: str, pixels: np.ndarray,
+           max_value: float | None) -> np.ndarray:
+  """Returns values of 0 to 255 as uint8, rounded."""
+  if pixels.dtype == np.uint8 or not pixels.size:
+    return pixels.astype(np.uint8)
+  is_float = np.issubdtype(pixels.dtype, np.floating) or (
+      pixels.dtype.name == 'bfloat16')
+  if not is_float and not np.issubdtype(pixels.dtype, np.integer):
+    raise errors.UserError(
+        f'{name} is an array of {pixels.dtype}. Give uint8, or floats of 0 to '
+        '255.')
+  if is_float:
+    pixels = pixels.astype(np.float64)
+  limit = (max_value or MAX_VALUES[0]) if is_float else MAX_VALUES[0]
+  smallest, largest = pixels.min(), pixels.max()
+  # Not by `or`: what is not a number is in no range.
+  if not (smallest >= 0 and largest <= limit):
+    advice = ('Leave max_value out.' if 0 <= smallest <= largest <= 255 else
+              'Give RGB values that are not normalised.')
+    raise errors.UserError(
+        f'{name} has values of {smallest:g} to {largest:g}, but must have 0 '
+        f'to {limit:g}. {advice}')
+  if is_float and max_value is None and 0 < largest <= 1:
+    raise errors.UserError(
+        f'{name} has floats of 0 to {largest:g}, where 255 is white. Give '
+        'max_value=1 if 1 is white, or max_value=255 if it is so dark.')
+  return np.round(pixels * (MAX_VALUES[0] / limit)).astype(np.uint8)

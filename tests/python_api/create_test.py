@@ -1,0 +1,95 @@
+"""Tests of new models for Keras's `fit`."""
+
+import classifiers
+import models
+import numpy as np
+import pytest
+import tf_keras
+
+import official_ext
+from official_ext.checkpoints import restore
+from official_ext.configs import backbones
+from official_ext.modeling import specs
+
+
+def test_sizes_are_as_asked_for():
+  model = official_ext.create(
+      'vit-ti16', 'B1-1', num_classes=3, image_size=(32, 48), pooling='max',
+      transformer={'mlp_dim': 24})
+  assert model.input_shape == (None, 32, 48, 3)
+  assert model.output_shape == (None, 3)
+  spec = model.backbone.spec
+  assert spec == specs.resolve(backbones.FunnelViT(
+      model_name='vit-ti16', layout='B1-1', pooling='max',
+      transformer=backbones.FunnelTransformer(mlp_dim=24)), (32, 48))
+
+
+def test_weights_are_those_of_a_training(funnel, trained_dir, export_dir):
+  images = models.random_images(2, funnel.model.input_shape[1:3])
+  expected = funnel.model(images, training=False).numpy()
+  for weights in (trained_dir, funnel.path, export_dir):
+    model = official_ext.create('vit-nano4', 'B1-1', weights=weights)
+    np.testing.assert_array_equal(model(images, training=False), expected)
+  # Another layout, another head; the rest is the same.
+  other = official_ext.create(
+      'vit-nano4', 'B2', weights=trained_dir, num_classes=3, image_size=16)
+  ours, theirs = (
+      {name: array for name, array in classifiers.arrays(model).items()
+       if not name.startswith('head/') and name != 'position_embedding'}
+      for model in (other, funnel.model))
+  assert ours.keys() == theirs.keys()
+  for name, array in theirs.items():
+    np.testing.assert_array_equal(ours[name], array, err_msg=name)
+  assert other.output_shape == (None, 3)
+  assert other.input_shape == (None, 16, 16, 3)
+
+
+@pytest.mark.long
+def test_sizes_that_nobody_asks_for():
+  model = official_ext.create('vit-ti16')
+  assert (model.input_shape, model.output_shape) == (
+      (None, 224, 224, 3), (None, 1000))
+  assert model.backbone.spec.layout_with_tokens == 'B12(197)'
+
+
+@pytest.mark.long
+def test_it_is_fitted_saved_and_read(tmp_path):
+  model = official_ext.create(
+      'vit-nano4', 'B1-1', num_classes=2, image_size=8)
+  labels = np.arange(32) % 2
+  images = models.random_images(32, (8, 8)).numpy() + labels[
+      :, np.newaxis, np.newaxis, np.newaxis]
+  model.compile(
+      tf_keras.optimizers.Adam(1e-2),
+      tf_keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+      metrics=['accuracy'])
+  losses = model.fit(images, labels, epochs=6, verbose=0).history['loss']
+  assert losses[-1] < losses[0] / 2
+  expected = model.evaluate(images, labels, verbose=0)
+  model.save(tmp_path / 'model.keras')
+  loaded = tf_keras.models.load_model(tmp_path / 'model.keras')
+  assert loaded.evaluate(images, labels, verbose=0) == expected
+
+
+def test_what_does_not_fit_is_named(trained_dir):
+  for arguments, settings, message in (
+      (['vit-b15'], {}, 'must be one of vit-ti16'),
+      (['vit-b16', 'B4-4-'], {}, 'layout'),
+      (['vit-b16'], {'poolling': 'max'}, "'poolling', but must be one of"),
+      (['vit-b16'], {'pooling': 'sum'}, 'mean'),
+      (['vit-b16'], {'image_size': 225}, 'do not fill'),
+      (['vit-b16'], {'image_size': 0}, 'a side in px, such as 224'),
+      (['vit-b16'], {'image_size': (224,)}, 'a side in px, such as 224'),
+      (['vit-b16'], {'num_classes': 0}, 'must be at least 1'),
+      (['vit-b16'], {'weights': 'nowhere'}, 'there is no such folder'),
+      (['vit-nano4', 'B3'], {'weights': trained_dir},
+       'has 2 layers, and B3'),
+      (['vit-nano4', 'B1-1'], {'weights': trained_dir, 'num_registers': 1},
+       'num_registers=0'),
+  ):
+    with pytest.raises(ValueError) as raised:
+      official_ext.create(*arguments, **settings)
+    assert message in str(raised.value)
+  with pytest.raises(restore.LoadError, match='does not fit vit-nano4'):
+    official_ext.create('vit-nano4', 'B1-1', weights=trained_dir,
+                        transformer={'mlp_dim': 24})
