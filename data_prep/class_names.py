@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 import dataclasses
 import difflib
+import re
 import unicodedata
 
 from data_prep import storage
@@ -74,7 +75,8 @@ def lookalikes(names: Iterable[str]) -> Iterator[str]:
     names: of the classes.
 
   Yields:
-    What their difference is: Unicode form, case, or spaces around them.
+    What their difference is: Unicode form, case, spaces around them, or zeros
+    in front of a number.
   """
   by_look = {}
   for name in sorted(names):
@@ -89,6 +91,65 @@ def lookalikes(names: Iterable[str]) -> Iterator[str]:
     else:
       yield (f'the classes {other!a} and {name!a} differ in case or spaces '
              'alone: if one is meant, merge their folders')
+  by_number = {}
+  for name in sorted(filter(is_number, names)):
+    other = by_number.setdefault(int(name), name)
+    if other != name:
+      yield (f'the classes {other!a} and {name!a} are the same number: if one '
+             'is meant, merge their folders')
+
+
+def is_number(name: str) -> bool:
+  """Says whether the name of a class is a number, which has a value.
+
+  That is of the digits 0 to 9 alone: not '-1', '1.5' or '1e3', nor the digits
+  of other scripts, which Python's int() takes as well.
+
+  Args:
+    name: of the class.
+  """
+  return re.fullmatch('[0-9]+', name) is not None
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+  """Returns the names of classes in the order of their labels.
+
+  Args:
+    names: of the classes.
+
+  Returns:
+    By value if all are numbers, 10 after 9, else as text.
+  """
+  names = sorted(names)
+  return sorted(names, key=int) if all(map(is_number, names)) else names
+
+
+def numbers(ordered: Sequence[str]) -> Iterator[str]:
+  """Yields a note where a person may expect other labels of numbers.
+
+  Args:
+    ordered: names of classes, in the order of their labels.
+
+  Yields:
+    How the labels follow from the names.
+  """
+  if all(map(is_number, ordered)):
+    yield 'the class names are numbers: labels follow their value'
+    moved = [(label, name) for label, name in enumerate(ordered)
+             if int(name) != label]
+    if moved:
+      label, name = moved[0]
+      yield (f'labels count from 0, so they are not the numbers that the '
+             f'folders are called: {name!r} has label {label}')
+    return
+  try:
+    by_value = sorted(ordered, key=float)
+  except ValueError:
+    return
+  if by_value != list(ordered):
+    other = next(name for name in ordered if not is_number(name))
+    yield (f'the class names are sorted as text, not by value: {other!a} is '
+           'not of the digits 0 to 9 alone')
 
 
 def repeated(classes: Sequence[ImageClass]) -> Iterator[str]:
@@ -174,8 +235,9 @@ def label_of(wanted: Sequence[str], classes: Sequence[ImageClass]) -> int:
     raise ValueError(
         f'the folder {folder!a} is no class of --class_names, which has '
         f'{alike[0]!a}: the same in another Unicode form. Rename the folder.')
-  near = [name for name in names if name.lower() == folder.lower()] or (
-      difflib.get_close_matches(folder, names, n=1, cutoff=0) or names)
+  near = [name for name in names if name.lower() == folder.lower() or (
+      is_number(name) and is_number(folder) and int(name) == int(folder))] or (
+          difflib.get_close_matches(folder, names, n=1, cutoff=0) or names)
   raise ValueError(
       f'the folder {folder!r} is none of the '
       f'{wording.counted(len(names), "class", "classes")} of '

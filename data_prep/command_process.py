@@ -1,4 +1,4 @@
-"""The process of a command: its paths, standard streams and end.
+"""The process of a command: its flags, paths, standard streams and end.
 
 Names of files and classes are UTF-8, whatever the locale says; a terminal that
 lacks a character gets its escape. `~` is a person's home, as in a shell.
@@ -9,10 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 import io
 import os
+import re
 import sys
 
 from absl import app
 from absl import flags
+
+# What Python says of a text that is no number, and the words for a person.
+_OF_PYTHON = (
+    (r'invalid literal for int\(\) with base \d+: .*',
+     'must be one whole number, such as 1'),
+    (r'could not convert string to float: .*',
+     'must be one number, such as 0.1'))
 
 
 def run(main: Callable[[Sequence[str]], None]) -> None:
@@ -37,13 +45,26 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
     sys.stdout.flush()
 
   try:
-    app.run(flushed)
+    app.run(flushed, flags_parser=_parse)
   except BrokenPipeError:
     # The interpreter must not write at its end.
     sink = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
       os.dup2(sink, stream.fileno())
     raise SystemExit(1) from None
+
+
+def _parse(argv: Sequence[str]) -> list[str]:
+  """Parses the flags; returns what is left without them."""
+  try:
+    return flags.FLAGS(argv)
+  except flags.Error as error:
+    message = str(error)
+    for of_python, words in _OF_PYTHON:
+      message = re.sub(of_python, words, message, flags=re.DOTALL)
+    raise SystemExit(
+        f'FATAL Flags parsing error: {message}\n'
+        'Pass --helpshort or --helpfull to see help on flags.') from None
 
 
 def _open_closed_streams() -> None:

@@ -34,12 +34,15 @@ class Member:
     offset: where they begin in it.
     size: how many they are.
     modified: when the file was modified, nanoseconds; 0 if unknown.
+    file_id: the same of all links to one file, symbolic and hard ones; '' if
+      unknown.
   """
   path: str
   file: str
   offset: int
   size: int
   modified: int = 0
+  file_id: str = ''
 
   def read(self) -> bytes:
     """Reads its bytes; fewer than `size` if the file has become shorter."""
@@ -124,7 +127,8 @@ def _walk_folder(folder: str, prefix: str, above: tuple[tuple[int, int], ...]
     elif is_archive(path):
       yield from _prefixed(_walk_archive(path), _without_suffix(relative))
     else:
-      yield Member(relative, path, 0, status.st_size, status.st_mtime_ns)
+      yield Member(relative, path, 0, status.st_size, status.st_mtime_ns,
+                   f'{status.st_dev}/{status.st_ino}')
 
 
 def _walk_remote_folder(folder: str, prefix: str, above: tuple[()]

@@ -15,6 +15,7 @@ import os
 import sqlite3
 
 from data_prep import containers
+from data_prep import wording
 
 _CACHE_KIB = 64 * 1024
 _BATCH = 10_000
@@ -27,7 +28,7 @@ CREATE TABLE folders (
 CREATE TABLE places (id INTEGER PRIMARY KEY, path BLOB UNIQUE);
 CREATE TABLE images (
   folder INTEGER, name BLOB, place INTEGER, offset INTEGER, size INTEGER,
-  modified INTEGER, split TEXT, label INTEGER, key BLOB,
+  modified INTEGER, file_id TEXT, split TEXT, label INTEGER, key BLOB,
   UNIQUE (folder, name));
 CREATE TABLE left_out (path BLOB, reason TEXT, is_lost INTEGER);
 CREATE TABLE duplicates (
@@ -101,7 +102,7 @@ class ImageIndex:
     self._pending.append((
         self._id('folders', self._folder_ids, folder), os.fsencode(name),
         self._id('places', self._place_ids, os.fsencode(place)), offset,
-        member.size, member.modified))
+        member.size, member.modified, member.file_id))
     if len(self._pending) >= _BATCH:
       self._flush()
 
@@ -197,6 +198,33 @@ class ImageIndex:
         part if isinstance(part, str) else os.fsdecode(part) for part in row)
     return tuple(f'{folder}/{name}' for folder in folders)
 
+  def linked(self) -> Iterator[str]:
+    """Yields a note for each way that files are taken more than once.
+
+    To be called once splits and labels are assigned.
+
+    Yields:
+      How many are, by symbolic or hard links, and two paths of one file.
+    """
+    for splits, labels, count, *paths in self._database.execute("""
+        SELECT splits, labels, count(*), first, last FROM (
+          SELECT min(path) first, max(path) last,
+                 count(DISTINCT split) > 1 splits,
+                 count(DISTINCT label) > 1 labels
+          FROM (SELECT CAST(path || '/' || name AS BLOB) path, split, label,
+                       file_id
+                FROM images JOIN folders ON folders.id = folder
+                WHERE file_id != '')
+          GROUP BY file_id HAVING count(*) > 1)
+        GROUP BY splits, labels ORDER BY splits DESC, labels DESC"""):
+      where = (
+          'in several splits, so a model is tested on what it has learned'
+          if splits else 'in several classes, and get the label of each'
+          if labels else 'in one class more than once')
+      files = wording.counted(count, 'file is', 'files are')
+      first, last = map(os.fsdecode, paths)
+      yield f'by links {files} {where}, such as {first!r} and {last!r}'
+
   def places(self) -> list[str]:
     """Returns the folders on disk and archives that images lie in."""
     self._flush()
@@ -259,8 +287,8 @@ class ImageIndex:
     if self._pending:
       self._database.executemany(
           'INSERT OR REPLACE INTO images '
-          '(folder, name, place, offset, size, modified) '
-          'VALUES (?, ?, ?, ?, ?, ?)', self._pending)
+          '(folder, name, place, offset, size, modified, file_id) '
+          'VALUES (?, ?, ?, ?, ?, ?, ?)', self._pending)
       self._pending.clear()
 
 

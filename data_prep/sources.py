@@ -99,6 +99,7 @@ def recognise(index: image_index.ImageIndex,
         places, folders, flat_names, lists, form, notes)
   for folder, place in places.items():
     index.assign(folder, place.split, _labeller(place, labels, flat_names))
+  notes += index.linked()
   if any(item is BACKGROUND for item in classes):
     _note_sizes(index, notes)
   return DataSet(form_name, tuple(classes), tuple(notes))
@@ -253,15 +254,14 @@ def _trained(places: Mapping[str, folder_tree.Place], class_names: set[str]
 
 
 def _order(class_names: set[str], notes: list[str]) -> list[str]:
-  """Returns the labels' order: by number if all are numbers, else by name."""
+  """Returns the classes in the order of their labels."""
   if len(class_names) < 2:
     raise ValueError(
         f'there is one class only, {min(class_names, default=None)!r}. Give '
         'the folder above the class folders.')
-  if all(name.isascii() and name.isdigit() for name in class_names):
-    notes.append('the class names are numbers: labels follow their value')
-    return sorted(class_names, key=lambda name: (int(name), name))
-  return sorted(class_names)
+  ordered = class_names_lib.in_order(class_names)
+  notes += class_names_lib.numbers(ordered)
+  return ordered
 
 
 def _is_tiny(folders: Mapping[str, str]) -> bool:

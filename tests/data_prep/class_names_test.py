@@ -61,6 +61,43 @@ def test_names_that_look_alike_are_told(tmp_path):
       "the classes 'Dog' and 'dog' differ in case or spaces alone"]
 
 
+@pytest.mark.parametrize('ordered, notes', [
+    (['0', '1', '2'], ['the class names are numbers: labels follow their '
+                       'value']),
+    (['1', '9', '10'], ['the class names are numbers: labels follow their '
+                        'value', 'labels count from 0, so they are not the '
+                        "numbers that the folders are called: '1' has label "
+                        '0']),
+    (['00', '01', '02'], ['the class names are numbers: labels follow their '
+                          'value']),
+    (['01', '1', '2'], ["the classes '01' and '1' are the same number: if one "
+                        'is meant, merge their folders',
+                        'the class names are numbers: labels follow their '
+                        'value', 'labels count from 0, so they are not the '
+                        "numbers that the folders are called: '01' has label "
+                        '0']),
+    # No number but for Python: as text.
+    (['-1', '-2', '0'], ['the class names are sorted as text, not by value: '
+                         "'-1' is not of the digits 0 to 9 alone"]),
+    (['0.5', '10.0', '9.0'], ['the class names are sorted as text, not by '
+                              "value: '0.5' is not of the digits 0 to 9 "
+                              'alone']),
+    (['10', '1_0', '9'], ['the class names are sorted as text, not by value: '
+                          "'1_0' is not of the digits 0 to 9 alone"]),
+    (['10', '9', '\u0661'], ['the class names are sorted as text, not by '
+                             "value: '\\u0661' is not of the digits 0 to 9 "
+                             'alone']),
+    (['-1', '0', '1'], []), (['10', '9', 'cat'], []), (['10', '1__0'], []),
+    (['10', '9', '\xb2'], []),
+], ids=ascii)
+def test_numbers_are_of_the_digits_0_to_9_alone(tmp_path, ordered, notes):
+  make(tmp_path / 'in', *reversed(ordered))
+  done = conversions.convert(tmp_path / 'in', tmp_path / 'out')
+  assert (tmp_path / 'out/class_names.txt').read_text(
+      'utf-8').splitlines() == ordered
+  assert list(done.data_set.notes) == notes
+
+
 def test_folders_that_begin_with_a_dot(tmp_path):
   make(tmp_path / 'in', '.NET', 'Java', 'Java/.ipynb_checkpoints',
        '.git', '.Trash-1000/files', 'Java/@eaDir')
@@ -74,6 +111,14 @@ def test_folders_that_begin_with_a_dot(tmp_path):
       tmp_path / 'out', 'left_out.jsonl')} == {
           'in/.git/000.jpg', 'in/.Trash-1000/files/000.jpg',
           'in/Java/.ipynb_checkpoints/000.jpg', 'in/Java/@eaDir/000.jpg'}
+
+
+def test_the_nearest_of_a_list_is_the_same_number(tmp_path):
+  make(tmp_path / 'new', '1', '10')
+  image_trees.write(tmp_path / 'list.txt', b'001\n10\n11\n')
+  with pytest.raises(ValueError, match="'1' is none .* nearest is '001'"):
+    conversions.convert([('validation', tmp_path / 'new')], tmp_path / 'out',
+                        class_names=tmp_path / 'list.txt')
 
 
 def test_a_test_set_gets_the_trained_labels(tmp_path):

@@ -119,6 +119,30 @@ def test_a_class_folder_that_is_a_link_to_another_is_refused(folder, tmp_path):
   assert not conversions.files(tmp_path / 'again')
 
 
+def test_images_that_are_taken_more_than_once_by_links_are_told(tmp_path):
+  files = image_trees.class_folders(
+      tmp_path / 'in/train', {'a': 4, 'b': 2}, width=8, height=8)
+  image_trees.class_folders(tmp_path / 'in/val', {'a': 1, 'b': 1})
+  (tmp_path / 'in/train/a/again.jpg').symlink_to('000.jpg')
+  (tmp_path / 'in/train/b/sym.jpg').symlink_to('../a/001.jpg')
+  os.link(tmp_path / 'in/train/a/002.jpg', tmp_path / 'in/train/b/hard.jpg')
+  (tmp_path / 'in/val/b/seen.jpg').symlink_to('../../train/b/001.jpg')
+  # A link to what is in no class or split is as good as a file.
+  image_trees.write(tmp_path / 'pool.jpg', image_trees.encode(900))
+  (tmp_path / 'in/val/a/pool.jpg').symlink_to(tmp_path / 'pool.jpg')
+  done = conversions.convert(tmp_path / 'in', tmp_path / 'out')
+  assert done.data_set.notes == (
+      'by links 1 file is in several splits, so a model is tested on what it '
+      "has learned, such as 'in/train/b/001.jpg' and 'in/val/b/seen.jpg'",
+      'by links 2 files are in several classes, and get the label of each, '
+      "such as 'in/train/a/001.jpg' and 'in/train/b/sym.jpg'",
+      'by links 1 file is in one class more than once, such as '
+      "'in/train/a/000.jpg' and 'in/train/a/again.jpg'")
+  assert conversions.labels(tmp_path / 'out', 'train')['b/sym.jpg'] == 1
+  assert conversions.images(tmp_path / 'out', 'train')['b/sym.jpg'] == files[
+      'a/001.jpg']
+
+
 @pytest.mark.parametrize('options, message', [
     ({'seed': 1}, '; --seed was 0, and is 1). Choose another'),
     ({'jpeg_quality': 50, 'check': 'decode'},
