@@ -69,6 +69,9 @@ def test_every_command(repository, tmp_path):
   assert metadata.read_data(checkpoint)['class_names'] == NAMES
   exports = model_dir / 'export/last'
   assert (exports / '1/assets/class_names.txt').read_bytes() == names
+  run(repository, '-m', 'official_ext.serving.export',
+      f'--model_dir={model_dir}', f'--export_dir={exports}', **ASCII)
+  assert (exports / '2/assets/class_names.txt').read_bytes() == names
   run(repository, '-m', 'official_ext.serving.verify', exports,
       '--batch_sizes=', **ASCII)
   image = tmp_path / 'in/val' / NAMES[-1] / '000.jpg'

@@ -10,6 +10,7 @@ import dataclasses
 import os
 
 import numpy as np
+from official.common import dataset_fn
 from official.vision.dataloaders import classification_input
 import tensorflow as tf
 
@@ -26,6 +27,8 @@ from official_ext.trained import validation_data
 
 # How the files begin that TensorFlow decodes into one picture.
 _IMAGE_BEGINNINGS = (b'\xff\xd8\xff', b'\x89PNG\r\n\x1a\n', b'BM')
+# Of test images whose class nobody knows, as data_prep writes them.
+_NO_LABEL = -1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +38,7 @@ class Example:
   Attributes:
     name: where.
     encoded: the bytes of the file.
-    label: its class; None if it is not known.
+    label: its class; None if it is not known, or not the only one.
     is_file: whether it is a file of its own, and not of a record, which is
       read as it stands.
   """
@@ -165,25 +168,46 @@ def _from_file(path: str, model: models_lib.NamedModel) -> Example:
 
 def _from_records(paths: list[str],
                   model: models_lib.NamedModel) -> Iterator[Example]:
-  """Yields the images of TFRecords, with their labels."""
+  """Yields the images of TFRecords and their labels, as training reads them."""
   task = model.trained.params.task
   data = task.train_data
   decoder = classification_input.Decoder(
-      data.image_field_key, data.label_field_key)
+      data.image_field_key, data.label_field_key, data.is_multilabel)
   for path in paths:
     settings = validation_data.settings(task, input_files.literal(path))
-    offset = settings.label_offset or 0
+    # Model Garden adds no offset to several labels per image.
+    offset = 0 if data.is_multilabel else settings.label_offset or 0
     mapping = label_mapping.of_data_set(
         task, settings, model.trained.data, '--images', (
             'Take images of its classes, or image files instead of records.'))
+    records = dataset_fn.pick_dataset_fn(settings.file_type)(path)
     try:
-      for index, record in enumerate(tf.data.TFRecordDataset(path)):
+      for index, record in enumerate(records):
         tensors = decoder.decode(record)
-        label = tensors[data.label_field_key]
+        labels = tensors[data.label_field_key]
+        if data.is_multilabel:
+          labels = labels.values
+        name = f'{path}[{index}]'
         yield Example(
-            f'{path}[{index}]', tensors[data.image_field_key].numpy(),
-            int(mapping(label) if mapping else label) + offset)
+            name, tensors[data.image_field_key].numpy(),
+            _only_label(labels, mapping, offset, model, name))
     except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
       raise ValueError(
           f'{path} is neither an image that can be decoded (JPEG, PNG, BMP) '
-          f'nor a TFRecord with {data.image_field_key}.') from error
+          f'nor a file of records of the model ({settings.file_type}) with '
+          f'{data.image_field_key}.') from error
+
+
+def _only_label(labels: tf.Tensor, mapping: label_mapping.LabelMapping | None,
+                offset: int, model: models_lib.NamedModel, name: str
+                ) -> int | None:
+  """Returns the class of a record, or None if it has none or several."""
+  found = np.ravel(labels)
+  if len(found) != 1 or found[0] == _NO_LABEL:
+    return None
+  label = int(mapping(labels) if mapping else found[0]) + offset
+  if not 0 <= label < len(model.class_names):
+    raise ValueError(
+        f'{name} has label {found[0]}, but {model.name} has classes '
+        f'0..{len(model.class_names) - 1}. Take images of its classes alone.')
+  return label

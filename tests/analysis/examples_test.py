@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 import pytest
 import records_for_tests
+import tensorflow as tf
 
 from official_ext.analysis import examples as examples_lib
 from official_ext.analysis import models as models_lib
@@ -72,6 +73,51 @@ def test_labels_are_those_of_the_model(model, tmp_path):
   animals.write(records, ['fox', 'dog'], count=1)
   with pytest.raises(ValueError, match="--images: .*: label 0 is 'fox', but"):
     examples_lib.read([f'{records}/validation*'], 9, named)
+
+
+def reading(model, data):
+  """The model, with other settings of its data, and names of no data set."""
+  trained = model.trained
+  return dataclasses.replace(model, trained=dataclasses.replace(
+      trained, data={}, params=trained.params.replace(task=data)))
+
+
+def write(path, labels, compression=None):
+  with tf.io.TFRecordWriter(str(path), compression) as writer:
+    for label in labels:
+      writer.write(records_for_tests.example(label))
+  return str(path)
+
+
+def labels_of(path, model):
+  return [example.label for example in examples_lib.read([path], 9, model)]
+
+
+def test_compressed_records(model, tmp_path):
+  path = write(tmp_path / 'records', [3, 5], 'GZIP')
+  compressed = reading(
+      model, {'validation_data': {'file_type': 'tfrecord_compressed'}})
+  assert labels_of(path, compressed) == [3, 5]
+  with pytest.raises(ValueError, match=r'records of the model \(tfrecord\)'):
+    labels_of(path, model)
+
+
+def test_of_several_labels_none_is_shown(model, tmp_path):
+  several = reading(model, {'train_data': {'is_multilabel': True},
+                            'validation_data': {'label_offset': 1}})
+  path = write(tmp_path / 'records', [[0, 9], [2], []])
+  assert labels_of(path, several) == [None, 2, None]
+
+
+def test_labels_of_no_class(model, tmp_path):
+  one_more = reading(model, {'validation_data': {'label_offset': 1}})
+  path = write(tmp_path / 'records', [-1, 8])
+  assert labels_of(path, one_more) == [None, 9]
+  path = write(tmp_path / 'other', [9])
+  assert labels_of(path, model) == [9]
+  with pytest.raises(ValueError, match=r'other\[0\] has label 9, but model has '
+                     r'classes 0\.\.9'):
+    labels_of(path, one_more)
 
 
 @pytest.mark.parametrize('orientations', ['apply', 'ignore'])

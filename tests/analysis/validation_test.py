@@ -1,5 +1,7 @@
 """Tests of models side by side over a validation set."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import records_for_tests
@@ -118,3 +120,12 @@ def test_labels_that_the_model_lacks(pair, tmp_path):
       tmp_path / 'records', [records_for_tests.example(10)])
   with pytest.raises(ValueError, match='a record has label 10'):
     list(validation.batches(pair, path, None))
+
+
+def test_models_of_several_labels_are_not_compared(pair):
+  first, second = pair
+  several = dataclasses.replace(second, trained=dataclasses.replace(
+      second.trained, params=second.trained.params.replace(
+          task={'train_data': {'is_multilabel': True}})))
+  with pytest.raises(ValueError, match='^B has several labels per image'):
+    next(validation.batches([first, several], None, None))
