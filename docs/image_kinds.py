@@ -276,6 +276,8 @@ def _damaged() -> Iterator[Kind]:
       ('PNG', 'the second half missing', png[:len(png) // 2]),
       ('PNG', 'its end chunk missing', png[:-12]),
       ('PNG', 'pixels that do not fit their checksum', bytes(pixels)),
+      ('PNG', 'a chunk of no standard that decoding needs',
+       handmade_images.with_png_chunk(png, b'NONE', b'')),
       ('PNG', 'one pixel high', _save(Image.new('RGB', (9, 1)), 'PNG')),
       ('BMP', 'the second half missing', _save(_image(COLORS), 'BMP')[:400])):
     yield Kind(form, 'RGB', 8, other, data, None)

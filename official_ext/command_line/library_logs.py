@@ -119,6 +119,7 @@ def run(main: Callable[[Sequence[str]], None],
       sys.argv[0], flags.FLAGS[LIBRARY_LOGS.name])
 
   def flushed(argv):
+    paths.check_utf8(argv)
     main(paths.expand_flags(argv))
     # What is written when the interpreter ends can no longer be caught.
     sys.stdout.flush()

@@ -7,6 +7,8 @@ import os
 
 from absl import flags
 
+from official_ext.command_line import errors
+
 _PATTERN_CHARACTERS = '[]*?\\'
 
 
@@ -41,6 +43,29 @@ def expand_flags(argv: Sequence[str]) -> list[str]:
       flag.value = [expand_home(item) if isinstance(item, str) else item
                     for item in flag.value]
   return [argv[0], *map(expand_home, argv[1:])]
+
+
+def check_utf8(argv: Sequence[str]) -> None:
+  """Ends a command one of whose flags or arguments is not UTF-8.
+
+  Args:
+    argv: the command and its arguments without the flags, parsed before.
+
+  Raises:
+    SystemExit: naming it, once that is printed.
+  """
+  given = [('the argument', text) for text in argv[1:]]
+  for name in flags.FLAGS:
+    value = flags.FLAGS[name].value
+    given += [(f'--{name}', text) for text in (
+        value if isinstance(value, list) else [value])
+              if isinstance(text, str)]
+  for name, text in given:
+    try:
+      text.encode()
+    except UnicodeEncodeError:
+      errors.fail(f'{name} is {os.fsencode(text)!r}, which is not UTF-8, so '
+                  'TensorFlow cannot take it. Rename it.')
 
 
 def check_no_pattern(name: str, path: str) -> None:

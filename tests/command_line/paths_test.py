@@ -34,6 +34,20 @@ def test_other_names_are_taken(tmp_path):
     assert (tmp_path / name).is_dir()
 
 
+@pytest.mark.parametrize('name, arguments', [
+    ('--model_dir', ('official_ext.train', '--experiment=funnel_vit_digits',
+                     '--mode=train', '--model_dir=runs/\udcff')),
+    ('--data', (
+        'official_ext.serving.verify', 'exports', '--data=runs/\udcff')),
+    ('the argument', ('official_ext.checkpoints.describe', 'runs/\udcff'))])
+def test_what_is_not_utf8_is_refused(repository, name, arguments):
+  result = commands.run('-m', *arguments, cwd=repository)
+  assert result.returncode == 1
+  assert result.stderr == (
+      f"error: {name} is b'runs/\\xff', which is not UTF-8, so TensorFlow "
+      'cannot take it. Rename it.\n')
+
+
 def test_home_is_replaced(monkeypatch):
   monkeypatch.setenv('HOME', '/home/me')
   assert [paths.expand_home(path) for path in (

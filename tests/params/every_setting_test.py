@@ -4,15 +4,18 @@ import fnmatch
 import functools
 import inspect
 import re
+import sys
 import unittest.mock
 
 from official.core import task_factory
 from official.modeling.optimization import optimizer_factory
 from official.vision.modeling import classification_model
+from official.vision.modeling.backbones import factory
 import pytest
 import tensorflow as tf
+import tf_keras
 
-from official_ext.modeling import funnel_vit
+from official_ext.configs import image_classification
 from official_ext.optimization import addons
 from official_ext.optimization import runnable
 from official_ext.params import experiment
@@ -106,7 +109,8 @@ def other(setting):
                 'a', 0.5, True, False, 'bicubic', 'float16', 'gap', 'max',
                 'gelu_quick', 'grid', 'zeros', 'vit-ti16',
                 'tfrecord_compressed', 'DEFAULT', 'simple',
-                [32, 32, 3], [99.5, 127.5, 127.5], ['Invert'], 'outer', 'B1']
+                [32, 32, 3], [99.5, 127.5, 127.5], ['Invert'], 'outer', 'B1', 8,
+                34, 38, [4, 4]]
   candidates += [one for one in rule.choices if one != value]
   for candidate in candidates:
     if candidate != value and rule.problem(candidate) is None and (
@@ -153,6 +157,14 @@ def data_behaviour(params):
       for data in (params.task.train_data, params.task.validation_data)]
 
 
+def backbone_classes():
+  """What builds backbones, by module and name."""
+  for build in factory._REGISTERED_BACKBONE_CLS.values():
+    for name, one in vars(sys.modules[build.__module__]).items():
+      if isinstance(one, type) and issubclass(one, tf_keras.Model):
+        yield sys.modules[build.__module__], name
+
+
 def model_behaviour(params):
   """What the backbone and the classifier are built with."""
   calls = []
@@ -162,7 +174,8 @@ def model_behaviour(params):
     return unittest.mock.MagicMock()
 
   with pytest.MonkeyPatch.context() as patched:
-    patched.setattr(funnel_vit, 'FunnelViT', build)
+    for module, name in backbone_classes():
+      patched.setattr(module, name, build)
     patched.setattr(classification_model, 'ClassificationModel', build)
     task_factory.get_task(params.task).build_model()
   return calls
@@ -235,6 +248,29 @@ def unlocked(settings):
 
 def test_every_setting_changes_the_run_or_is_in_the_table():
   assert without_entry(unlocked(READ_WITH)) == []
+
+
+# As they are registered: which differ in more than numbers.
+@pytest.mark.parametrize('name', [
+    'funnel_vit_cifar10_finetune',
+    *(pytest.param(name, marks=pytest.mark.long)
+      for name in image_classification.EXPERIMENTS
+      if name not in (DIGITS, 'funnel_vit_cifar10_finetune'))])
+def test_every_setting_of_every_experiment(name):
+  params = experiment.load(name).replace()
+  for data in (params.task.train_data, params.task.validation_data):
+    data.input_path = '' if data.tfds_name else __file__
+  assert without_entry(params) == []
+
+
+def test_every_setting_of_every_backbone():
+  params = unlocked(READ_WITH)
+  backbone = params.task.model.backbone
+  found = []
+  for kind in types(backbone):
+    backbone.type = kind
+    found += without_entry(params, params.task.model, path='task.model.')
+  assert found == []
 
 
 def types(group):
