@@ -236,10 +236,12 @@ def changes(params, setting, before):
 def without_entry(params, group=None, path=''):
   """The settings that are neither in a table nor change the run."""
   before = functools.cache(lambda behaviour: behaviour(params))
-  return [one.path for one in tree.walk(group or params, path=path)
-          if one.is_chosen and not one.group
-          and not without_effect.reason(params, one)
-          and not known(one.path) and not changes(params, one, before)]
+  # All reasons first: Model Garden's vit writes its sizes into the
+  # configuration when it is built.
+  found = [one for one in tree.walk(group or params, path=path)
+           if one.is_chosen and not one.group
+           and not without_effect.reason(params, one) and not known(one.path)]
+  return [one.path for one in found if not changes(params, one, before)]
 
 
 def unlocked(settings):

@@ -15,6 +15,7 @@ from official_ext.params.unread import reasons
 _FUNNEL_VIT = 'task.model.backbone.funnel_vit'
 _VIT = 'task.model.backbone.vit'
 _TRANSFORMERS = ('funnel_vit', 'vit')
+_OWN_ACTIVATION = (*_TRANSFORMERS, 'mobilenet', 'mobiledet')
 _MULTILABEL = ('task.train_data.is_multilabel is true, which has a loss and '
                'metrics of its own')
 _SIZES = ('hidden_size', 'patch_size')
@@ -116,7 +117,7 @@ TABLE: tuple[reasons.Rule, ...] = (
         'task.init_checkpoint_grid', 'task.init_checkpoint_resize_method'),
     # The model.
     reasons.where(
-        lambda params: params.task.model.backbone.type in _TRANSFORMERS,
+        lambda params: params.task.model.backbone.type in _OWN_ACTIVATION,
         'the backbone has an activation of its own',
         'task.model.norm_activation.activation'),
     reasons.where(
