@@ -212,7 +212,7 @@ BEHAVIOURS = {
 
 
 def changes(params, setting, before):
-  """Whether another value of a setting changes what the run is made of.
+  """Whether another value of a setting changes the run, or is told of.
 
   `before` returns the behaviour of `params` as they are.
   """
@@ -226,7 +226,8 @@ def changes(params, setting, before):
   kept = setting.value
   setattr(setting.owner, setting.name, value)
   try:
-    return behaviour(params) != expected
+    return bool(without_effect.reason(params, setting)) or (
+        behaviour(params) != expected)
   except ValueError:
     return True  # It is read, and refused.
   finally:
