@@ -196,6 +196,12 @@ VIEWS: Mapping[str, Sequence[Column]] = {
         ('', _saved),
         ('top-1', _number('top_1_percent', '{:.2f} %')),
         ('points', _points)),
+    'official_ext.benchmarks.safety_cost': (
+        ('', _text('what')),
+        ('without', _number('without', '{:,.4g}')),
+        ('with it', _number('with', '{:,.4g}')),
+        ('more', lambda row, rows: '{:+.1f} % ± {:.1f}'.format(
+            float(row['more_percent']), float(row['error_percent'])))),
     'official_ext.benchmarks.serving': (
         ('layout', _text('layout')),
         ('size, MB', _text('size_mb')),

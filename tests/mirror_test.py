@@ -23,6 +23,7 @@ THROUGH = {
         'official_ext.analysis.saliency_grid',
         'official_ext.analysis.shared_flags'],
     'benchmarks/csv_file_test.py': ['official_ext.benchmarks.machine'],
+    'benchmarks/safety_cost_test.py': ['official_ext.benchmarks.safety_rows'],
     'benchmarks/serving_test.py': ['official_ext.benchmarks.serving_rows'],
     'command_line/streams_test.py': ['data_prep.command_process'],
     'data_prep/conversion_test.py': [

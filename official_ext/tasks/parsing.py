@@ -99,9 +99,9 @@ def read(task: configs.ImageClassificationTask, data: configs.DataConfig,
         data, num_workers=context.num_input_pipelines)
     reading = training_records.read(data, decode, start, context, copies)
     parse = stateless_random.function(parse, start.seed, 'augment')
-    mix = _mixing(task, data)
+    mix = mixing(task, data)
     if mix:
-      mix = _after_offset(
+      mix = after_offset(
           stateless_random.function(mix, start.seed, 'mix'), task, data)
     return InputReader(
         reading.data,
@@ -131,8 +131,8 @@ def read(task: configs.ImageClassificationTask, data: configs.DataConfig,
   ).read(input_context=input_context)
 
 
-def _mixing(task: configs.ImageClassificationTask,
-            data: configs.DataConfig) -> augment.MixupAndCutmix | None:
+def mixing(task: configs.ImageClassificationTask,
+           data: configs.DataConfig) -> augment.MixupAndCutmix | None:
   """Builds what mixes the images of a batch, if something does."""
   if not data.mixup_and_cutmix:
     return None
@@ -143,10 +143,10 @@ def _mixing(task: configs.ImageClassificationTask,
           'label_smoothing')})
 
 
-def _after_offset(mix: Callable[..., tuple[tf.Tensor, tf.Tensor]],
-                  task: configs.ImageClassificationTask,
-                  data: configs.DataConfig
-                  ) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
+def after_offset(mix: Callable[..., tuple[tf.Tensor, tf.Tensor]],
+                 task: configs.ImageClassificationTask,
+                 data: configs.DataConfig
+                 ) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
   """Checks labels and adds their offset before they are mixed.
 
   Args:
