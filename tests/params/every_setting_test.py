@@ -16,6 +16,7 @@ import tensorflow as tf
 import tf_keras
 
 from official_ext.configs import image_classification
+from official_ext.modeling import classifier
 from official_ext.optimization import addons
 from official_ext.optimization import runnable
 from official_ext.params import experiment
@@ -176,7 +177,9 @@ def model_behaviour(params):
   with pytest.MonkeyPatch.context() as patched:
     for module, name in backbone_classes():
       patched.setattr(module, name, build)
+    # Of Model Garden's backbones, and of ours.
     patched.setattr(classification_model, 'ClassificationModel', build)
+    patched.setattr(classifier, 'FunnelClassifier', build)
     task_factory.get_task(params.task).build_model()
   return calls
 
