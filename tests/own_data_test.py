@@ -10,6 +10,7 @@ import short_runs
 import tensorflow as tf
 
 pytestmark = pytest.mark.long
+COLORS = {'Cat': (250, 20, 20), 'cat': (20, 250, 20), 'dog': (20, 20, 250)}
 
 
 def run(repository, *arguments):
@@ -44,3 +45,26 @@ def test_tied_logits_rank_alike_everywhere(repository, tmp_path):
   predicted = run(repository, '-m', 'official_ext.serving.predict',
                   f'--model={export}', tmp_path / 'black.png')
   assert re.findall(r'12.50 %  (\w+)', predicted) == names[:5]
+
+
+def test_two_class_folders_that_differ_in_case(repository, tmp_path):
+  for split in ('train', 'val'):
+    for name, color in COLORS.items():
+      folder = tmp_path / 'in' / split / name
+      folder.mkdir(parents=True)
+      for number in range(8):
+        Image.new('RGB', (20 + number, 20), color).save(
+            folder / f'{number}.png')
+  data, run_dir = tmp_path / 'out', tmp_path / 'run'
+  run(repository, '-m', 'data_prep.imagenet_to_tfrecord',
+      f'--input={tmp_path}/in', f'--output_dir={data}', '--num_workers=1',
+      '--num_train_shards=1')
+  assert (data / 'class_names.txt').read_text() == 'Cat\ncat\ndog\n'
+  trained = short_runs.train(str(data), run_dir, 'train_and_eval', **{
+      'task.model.num_classes': 3, 'trainer.train_steps': 150,
+      'task.train_data.global_batch_size': 24})
+  assert trained.validation_logs['accuracy'] == 1
+  predicted = run(
+      repository, '-m', 'official_ext.serving.predict', f'--model={run_dir}',
+      '--top_k=1', *(tmp_path / 'in/val' / name / '0.png' for name in COLORS))
+  assert re.findall(r'%  (\w+)', predicted) == list(COLORS)
