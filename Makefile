@@ -6,6 +6,7 @@
 #                   docs/experiments.yaml
 # make gallery      train two models on the digits, draw what they look at
 # make image-kinds  convert and serve every kind of image file, write the table
+# make crosses      fine-tune what was pretrained on the digits, write the table
 # make scaling      write docs/scaling.md
 # make structure    count the structure of the code
 # make test-cpus    the numerics tests as other CPUs would compute
@@ -49,7 +50,7 @@ ADDONS_INSTALLED := $(ADDONS_VENV)/.installed
 FIND_PYTHON := $(PYTHON) requirements/find_python.py $(ADDONS_PYTHON)
 
 .PHONY: setup quickstart test test-cpus structure proofs soak benchmark lint figures tables \
-  gallery image-kinds scaling lock clean addons addons-python test-addons addons-table lock-addons \
+  gallery image-kinds crosses scaling lock clean addons addons-python test-addons addons-table lock-addons \
   parity golden
 .DELETE_ON_ERROR:
 
@@ -185,6 +186,12 @@ gallery: quickstart
 image-kinds: $(INSTALLED)
 	PYTHONPATH=. CUDA_VISIBLE_DEVICES=-1 TF_CPP_MIN_LOG_LEVEL=3 \
 	  $(BIN)/python docs/write_image_kinds.py
+	PYTHONPATH=. $(BIN)/python docs/write_tables.py
+
+crosses: $(INSTALLED)
+	$(BIN)/python -m data_prep.digits_to_tfrecord --output_dir=data/digits
+	PYTHONPATH=. CUDA_VISIBLE_DEVICES=-1 TF_CPP_MIN_LOG_LEVEL=3 \
+	  $(BIN)/python docs/write_crosses.py
 	PYTHONPATH=. $(BIN)/python docs/write_tables.py
 
 scaling: $(INSTALLED)

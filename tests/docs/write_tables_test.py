@@ -55,6 +55,12 @@ def test_of_many_layouts_the_front_is_shown(tmp_path, monkeypatch):
       '| --- | --- | --- | --- | --- | --- |',
       '| `B3(65)-3(17)` | max, grid | 0.03000 | -25% | 79.50 % | -0.50 |',
       '| `B6(65)` |  | 0.04000 | +0% | 80.00 % | +0.00 |']
+  # The ViT is shown though a cheaper layout is as good.
+  rows[1]['top_1_percent'] = 80.0
+  csv_file.write(str(tmp_path / 'a.csv'), rows, HEAD | {
+      'command': 'python -m official_ext.pretrained.search_layouts --blocks=2'})
+  assert [line.split()[1] for line in write_tables.table(
+      'a.csv').splitlines()[2:4]] == ['`B3(65)-3(17)`', '`B6(65)`']
 
 
 def test_figures_without_their_origin_are_refused(tmp_path, monkeypatch):

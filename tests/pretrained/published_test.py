@@ -29,8 +29,8 @@ def close(what, found, expected):
 
 
 @pytest.mark.parametrize('name', [
-    name if name in published_models.IN_SUITE else
-    pytest.param(name, marks=pytest.mark.long)
+    pytest.param(name, marks=pytest.mark.addons if (
+        name in published_models.IN_SUITE) else pytest.mark.long)
     for name in published_models.names()])
 def test_answers_are_those_of_the_library(name):
   source = published.read(str(published_models.folder(name)))
