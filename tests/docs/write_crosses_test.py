@@ -1,13 +1,8 @@
 """Tests of the table of the crosses on the digits."""
 
-import numpy as np
-from official.core import task_factory
-import pytest
 import write_crosses
 
 from official_ext.benchmarks import csv_file
-from official_ext.checkpoints import variable_names
-from official_ext.trained import trained_model
 
 
 def result(pretrained, fine_tuned, before, after):
@@ -41,30 +36,3 @@ def test_the_table_is_of_what_is_run():
       ('Funnel-ViT', 'Funnel-ViT')]
   assert {int(row['trainings']) for row in table.rows} == {
       len(write_crosses.SEEDS)}
-
-
-@pytest.mark.long
-@pytest.mark.parametrize('layout, other', [('B6', 'B3-3'), ('B3-3', 'B6')])
-def test_a_fine_tuning_begins_from_what_was_exchanged(
-    digits_dir, tmp_path, layout, other):
-  folder = str(tmp_path / 'run')
-  write_crosses.pretrain(layout, 1, folder, 2, digits_dir)
-  config_file = write_crosses.exchange(folder, str(tmp_path / 'exchange'))
-  params = write_crosses.fine_tuning(config_file, other, 1, 2, digits_dir)
-  backbone = params.task.model.backbone.funnel_vit
-  assert backbone.layout == other
-  assert list(params.task.model.input_size) == [24, 24, 3]
-  task = task_factory.get_task(params.task)
-  model = task.build_model()
-  task.initialize(model)
-  before = trained_model.find(folder).model
-  found, expected = ({
-      name: variable.numpy() for variable in one.variables
-      if (name := variable_names.of_model(one)[id(variable)])
-  } for one in (model, before))
-  assert set(found) == set(expected)
-  different = {name for name, value in found.items()
-               if not np.array_equal(value, expected[name])}
-  # Of another resolution, and of other classes.
-  assert all('position' in name or 'head' in name for name in different)
-  assert len(different) <= 3 < len(found)
