@@ -121,6 +121,19 @@ def test_the_python_api_runs_as_it_is_shown(
 
 
 @pytest.mark.long
+def test_the_python_of_an_import_runs_on_a_model_that_is_here(
+    repository, tmp_path, monkeypatch, capsys):
+  monkeypatch.chdir(tmp_path)
+  program, = programs(repository / 'docs' / 'pretrained.md')
+  here = str(repository / 'tests' / 'pretrained' / 'golden' / 'hf_vit')
+  changed = program.replace('google/vit-base-patch16-224', here).replace(
+      'B4-4-4', 'B1-1')
+  assert changed.count(here) == 2 and 'B1-1' in changed
+  run(changed, 'docs/pretrained.md')
+  assert capsys.readouterr().out == '(1, 3)\n'
+
+
+@pytest.mark.long
 def test_the_notebook_runs_from_cell_to_cell(
     repository, digits_dir, tmp_path):
   notebook = json.loads((repository / 'docs' / 'digits.ipynb').read_text())

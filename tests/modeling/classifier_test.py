@@ -5,6 +5,7 @@ import dataclasses
 import json
 
 import classifiers
+import commands
 import models
 import numpy as np
 from official.core import task_factory
@@ -132,6 +133,18 @@ def test_models_of_every_setting_come_back(tmp_path, name):
 def test_backbones_come_back(tmp_path):
   model, _ = classifiers.build(1)
   check_round_trips(tmp_path, model.backbone)
+  # Parts of them, as one makes them for features.
+  encoder = model.backbone.get_layer('encoder')
+  for outputs_of, suffixes in (
+      (model.layers[-2].output, ('keras', 'h5')), (encoder.output, ('keras',))):
+    inputs = (model if 'h5' in suffixes else model.backbone).input
+    part = tf_keras.Model(inputs, outputs_of)
+    images = models.random_images(2)
+    for suffix in suffixes:
+      part.save(tmp_path / f'part.{suffix}')
+      loaded = tf_keras.models.load_model(tmp_path / f'part.{suffix}')
+      np.testing.assert_array_equal(
+          outputs(loaded, images), outputs(part, images))
 
 
 @pytest.mark.long
@@ -172,6 +185,27 @@ def test_json_saved_models_and_deep_copies(tmp_path):
                 tf_keras.models.load_model(tmp_path / 'saved_model')):
     np.testing.assert_array_equal(
         outputs(other, images), outputs(model, images))
+
+
+@pytest.mark.long
+def test_a_new_process_finds_the_classes(tmp_path, repository):
+  model, _ = classifiers.build(1)
+  images = models.random_images(1)
+  np.save(tmp_path / 'images.npy', images)
+  # A .keras file says where its classes are, an HDF5 file what they are called.
+  for suffix, needed in (('keras', 'tf_keras'),
+                         ('h5', 'official_ext.modeling.classifier')):
+    path = tmp_path / f'model.{suffix}'
+    model.save(path)
+    result = commands.run_alone(
+        '-c', f'import sys, numpy, tf_keras, {needed}; '
+        f'model = tf_keras.models.load_model({str(path)!r}); '
+        f'images = numpy.load({str(tmp_path / "images.npy")!r}); '
+        f'numpy.save({str(tmp_path / "logits.npy")!r}, model(images))',
+        cwd=repository)
+    assert result.returncode == 0, result.stderr
+    np.testing.assert_array_equal(
+        np.load(tmp_path / 'logits.npy'), outputs(model, images))
 
 
 def test_it_is_model_gardens_with_the_same_keys(tmp_path):
