@@ -15,6 +15,8 @@ from official.vision.modeling import backbones
 from official.vision.modeling import classification_model
 import tf_keras
 
+# What is loaded has it inside.
+from official_ext.modeling import funnel_vit  # noqa: F401
 from official_ext.modeling import keras_config
 
 
