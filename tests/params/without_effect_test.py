@@ -15,6 +15,7 @@ RATE = 'trainer.optimizer_config.learning_rate'
 OPTIMIZER = 'trainer.optimizer_config.optimizer'
 BACKBONE = 'task.model.backbone.funnel_vit'
 TRAIN, VALIDATION = 'task.train_data', 'task.validation_data'
+PER_CLASS = 'task.evaluation.report_per_class_precision_and_recall'
 ONE_HOT = 'task.losses.one_hot=true,task.losses.soft_labels=false'
 EMA = 'trainer.optimizer_config.ema'
 WARMUP = 'trainer.optimizer_config.warmup.linear'
@@ -53,7 +54,7 @@ CASES = (
     ('task.evaluation.precision_and_recall_thresholds=[0.5]',
      'need task.losses',
      ONE_HOT),
-    ('task.evaluation.report_per_class_precision_and_recall=true', 'it needs ',
+    (f'{PER_CLASS}=true', 'Model Garden reports them only with ',
      'task.evaluation.precision_and_recall_thresholds=[0.5]'),
     ('task.evaluation.top_k=3', 'is_multilabel is true',
      f'{TRAIN}.is_multilabel=false'),
@@ -381,3 +382,17 @@ def test_nothing_is_told_of_what_nobody_has_set(caplog):
                'vit_imagenet'):
     experiment.load(name)
   assert not caplog.text
+
+
+def test_precision_and_recall_of_classes_that_nothing_reports_are_refused():
+  thresholds = r'task.evaluation.precision_and_recall_thresholds=\[0.5\]'
+  with pytest.raises(ValueError, match=(
+      f'{PER_CLASS} is true, but has no effect: .* only with {thresholds}. Set '
+      'that, or leave it out: official_ext.evaluate gives')):
+    experiment.load(DIGITS, params_override=f'{PER_CLASS}=true')
+  with pytest.raises(ValueError, match=(
+      f'only with {thresholds} and task.losses.one_hot=true. Set')):
+    experiment.load('funnel_vit_imagenet_finetune', params_override=(
+        f'{PER_CLASS}=true,task.losses.one_hot=false'))
+  experiment.load(DIGITS, params_override=(
+      f'{PER_CLASS}=true,task.evaluation.precision_and_recall_thresholds=[0.5]'))

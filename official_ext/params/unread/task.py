@@ -28,6 +28,22 @@ def _smooths_labels(params: cfg.ExperimentConfig) -> bool:
       losses.one_hot and not losses.use_binary_cross_entropy)
 
 
+def _lacks_for_classes(params: cfg.ExperimentConfig,
+                       setting: tree.Setting) -> str | None:
+  """Says what precision and recall of every class lack, if something."""
+  del setting
+  lacking = []
+  if not params.task.evaluation.precision_and_recall_thresholds:
+    lacking.append('task.evaluation.precision_and_recall_thresholds=[0.5]')
+  if not (params.task.losses.one_hot or params.task.losses.soft_labels):
+    lacking.append('task.losses.one_hot=true')
+  if not lacking:
+    return None
+  return (f'Model Garden reports them only with {" and ".join(lacking)}. Set '
+          'that, or leave it out: official_ext.evaluate gives precision, '
+          'recall and F1 of every class.')
+
+
 def _has_one_block(params: cfg.ExperimentConfig) -> bool:
   spec = specs.of_model(params.task.model)
   return spec is not None and len(spec.blocks) == 1
@@ -101,11 +117,8 @@ TABLE: tuple[reasons.Rule, ...] = (
                             params.task.losses.soft_labels),
         'precision and recall need task.losses.one_hot=true or soft_labels',
         'task.evaluation.precision_and_recall_thresholds'),
-    reasons.where(
-        lambda params: not (
-            params.task.evaluation.precision_and_recall_thresholds),
-        'it needs task.evaluation.precision_and_recall_thresholds',
-        'task.evaluation.report_per_class_precision_and_recall'),
+    reasons.Rule(('task.evaluation.report_per_class_precision_and_recall',),
+                 _lacks_for_classes, is_always=True),
     # The initial weights.
     reasons.where(
         lambda params: not params.task.init_checkpoint,
