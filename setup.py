@@ -19,7 +19,7 @@ INSTALL_REQUIRES = [
     'Pillow>=9.5',
     'protobuf>=4.21',
     'PyYAML>=6.0',
-    'scikit-learn>=1.2',
+    'scikit-learn>=1.3',
     'scipy>=1.9',
     # tensorflow-hub, which Model Garden imports, needs pkg_resources: it went
     # away with setuptools 81.
@@ -91,7 +91,10 @@ setuptools.setup(
     install_requires=INSTALL_REQUIRES,
     extras_require=EXTRAS_REQUIRE,
     entry_points={
-        'console_scripts': ['funnel-vit-train = official_ext.train:run'],
+        'console_scripts': [
+            'funnel-vit-train = official_ext.train:run',
+            'funnel-vit-evaluate = official_ext.evaluate:run',
+        ],
     },
     classifiers=[
         'License :: OSI Approved :: Apache Software License',

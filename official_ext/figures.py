@@ -15,7 +15,8 @@ from matplotlib import pyplot
 
 # pylint: enable=g-import-not-at-top
 
-_DPI = 150
+# Pixels of an inch.
+DPI = 150
 # Side of one image of a grid, inches.
 CELL = 1.5
 # So that a title fits above one image.
@@ -83,7 +84,8 @@ def caption(axes: axes_lib.Axes, text: str, is_right: bool | None = None
   """
   mark, color = {None: ('', '0.2'), True: (' \u2713', '#2d6a4f'),
                  False: (' \u2717', '#c1121f')}[is_right]
-  axes.set_xlabel(text + mark, fontsize=8, color=color)
+  # A name may hold dollars, between which Matplotlib reads formulas.
+  axes.set_xlabel(text + mark, fontsize=8, color=color, parse_math=False)
 
 
 def percent(probability: float) -> str:
@@ -99,13 +101,13 @@ def shorten(text: str, length: int = 22) -> str:
 def save(figure: figure_lib.Figure, paths: Sequence[str]) -> None:
   """Writes a figure, each file in the format of its ending, and closes it."""
   for path in paths:
-    figure.savefig(path, dpi=_DPI)
+    figure.savefig(path, dpi=DPI)
   pyplot.close(figure)
 
 
 def png(figure: figure_lib.Figure) -> bytes:
   """Returns the bytes of a figure's PNG, and closes the figure."""
   buffer = io.BytesIO()
-  figure.savefig(buffer, format='png', dpi=_DPI)
+  figure.savefig(buffer, format='png', dpi=DPI)
   pyplot.close(figure)
   return buffer.getvalue()

@@ -50,7 +50,8 @@ ORDER = {
     'official_ext.params': [
         'change_kinds', 'inexact_resumption', 'input_files', 'yaml_settings',
         'derive', 'derived_settings', 'likely_mistakes', 'consistency',
-        'overrides', 'without_effect', 'former_settings', 'experiment',
+        'overrides', 'without_effect', 'differences', 'former_settings',
+        'experiment',
     ],
     'official_ext.layouts': [
         'model_flags', 'search', 'describe', 'plan',
@@ -94,6 +95,12 @@ ORDER = {
         'comparison', 'export_during_training', 'export', 'verify',
         'predict', 'client',
     ],
+    'official_ext.evaluation': [
+        'intervals', 'outcomes', 'mistakes', 'per_class', 'calibration',
+        'confusion', 'paired', 'evaluated_model', 'run', 'results', 'summary',
+        'pictures', 'files', 'multilabel',
+    ],
+    'official_ext.evaluate': [],
     'official_ext.train': [],
     'official_ext.benchmarks': [
         'machine', 'csv_file', 'settings', 'input_rows',
@@ -109,6 +116,7 @@ ORDER = {
         # What is computed.
         'event_files', 'models', 'runs', 'pixels', 'examples',
         'attention_rollout', 'saliency_maps', 'validation', 'comparison',
+        'settings_table',
         # Figures and the report.
         'gradient_ascent', 'curves', 'footprints_figure', 'rollout_figure',
         'saliency_grid', 'report',

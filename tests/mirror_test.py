@@ -17,8 +17,10 @@ from scripts import structure
 THROUGH = {
     'commands_test.py': [
         'official_ext.checkpoints.describe', 'official_ext.train'],
+    'evaluation/summary_test.py': ['official_ext.evaluation.results'],
     'imports_test.py': ['official_ext.registry_imports'],
     'analysis/compare_test.py': ['official_ext.analysis.comparison'],
+    'analysis/report_test.py': ['official_ext.analysis.settings_table'],
     'analysis/saliency_test.py': [
         'official_ext.analysis.saliency_grid',
         'official_ext.analysis.shared_flags'],

@@ -15,6 +15,9 @@ import tf_keras
 
 from data_prep import digits_to_tfrecord
 from official_ext import registry_imports  # noqa: F401
+from official_ext.serving.formats import names
+from official_ext.serving.formats import write
+from official_ext.trained import trained_model
 
 
 def pytest_configure():
@@ -81,3 +84,10 @@ def _trained_dir(digits_dir, make_once):
   """The folder of a short training."""
   return make_once(
       'trained', lambda folder: short_runs.train(digits_dir, folder))
+
+
+@pytest.fixture(name='export_dir', scope='session')
+def _export_dir(trained_dir, make_once):
+  """A folder with one version of the short training's model."""
+  return make_once('exports', lambda folder: write.export(
+      trained_model.find(trained_dir), names.SAVED_MODEL, str(folder)))

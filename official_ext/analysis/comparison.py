@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 import dataclasses
 import datetime
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from official_ext.analysis import event_files
 from official_ext.analysis import models as models_lib
 from official_ext.analysis import runs as runs_lib
 from official_ext.command_line import tables
+from official_ext.evaluation import intervals
 from official_ext.modeling import costs
 from official_ext.modeling import specs
 from official_ext.training import event_tags
@@ -86,7 +88,7 @@ class Column:
   group: str
   heading: str
   unit: str
-  cell: Callable[[Result, Result], Cell]
+  cell: Callable[[Any, Any], Cell]
   style: str = ''
 
 
@@ -146,8 +148,7 @@ def columns(results: Sequence[Result]) -> list[Column]:
       Column('', 'Steps', '', _steps, 'steps'),
       *(Column('Train', f'top-{k}', '%', _accuracy(
           lambda row, k=k: row.train.get(k))) for k in ks),
-      *(Column('Validation', f'top-{k}', '%', _accuracy(
-          lambda row, k=k: row.validation.get(k))) for k in ks),
+      *(Column('Validation', f'top-{k}', '%', _validation(k)) for k in ks),
       Column('Validation', 'best top-1', '%', _best),
       Column('', 'Parameters', 'M', lambda row, _: Cell(
           _amount(row.parameters, 1e6))),
@@ -261,6 +262,23 @@ def _accuracy(point: Callable[[Result], event_files.Point | None]
   return _compared(
       percent, '{:.2f}'.format,
       lambda own, reference: _without_minus_zero(f'{own - reference:+.2f}'))
+
+
+def _validation(k: int) -> Callable[[Result, Result], Cell]:
+  """Returns the cells of a top-k accuracy, with its 95 % interval."""
+  accuracy = _accuracy(lambda row: row.validation.get(k))
+
+  def cell(row: Result, first: Result) -> Cell:
+    point = row.validation.get(k)
+    if point is None or not row.num_images:
+      return accuracy(row, first)
+    interval = intervals.proportion(
+        round(point.value * row.num_images), row.num_images)
+    return dataclasses.replace(accuracy(row, first), note=(
+        f'95\xa0%:\xa0{100 * interval.low:.2f} '
+        f'to\xa0{100 * interval.high:.2f}'))
+
+  return cell
 
 
 def _best(row: Result, first: Result) -> Cell:

@@ -6,19 +6,21 @@ The page is one file that asks for nothing else, and needs no JavaScript.
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import html
 import importlib.resources
 import itertools
 import os
 import re
 import string
+from typing import Any
 
 import official_ext
 from official_ext import figures as figures_lib
 from official_ext.analysis import comparison
 from official_ext.analysis import curves
 from official_ext.analysis import runs as runs_lib
+from official_ext.analysis import settings_table
 from official_ext.command_line import tables
 
 HTML_FILE = 'report.html'
@@ -29,6 +31,10 @@ _NOTES = (
     'Train accuracies are those of the last interval that was logged, '
     'validation accuracies those of the last evaluation; the best evaluation '
     'stands beside it with its step. All are as logged in the event files.',
+    'The interval of a validation accuracy (95 %, Wilson) is what other images '
+    'of the kind may give; another training may differ by more. Whether two '
+    'models differ beyond chance on the same images, official_ext.evaluate '
+    'says with --baseline.',
     'Parameters and GMACs (multiply-adds of one forward pass of one image, all '
     'layers in full) are counted from the configuration, for the backbone '
     'funnel_vit alone.',
@@ -49,8 +55,12 @@ _TIME_NOTE = (
     'checkpoints as far as steps wait for them, and the start-up. Steps that a '
     'later start took again are lost to restarts; what a killed start did '
     'after its last report is not known.')
-# Where lines of layouts and paths may end.
-_PART_END = re.compile(r'(?<=.)([-/])(?=.)')
+_SETTINGS_NOTE = (
+    'As they were given; what follows from other settings, or is read in none '
+    'of the trainings, is left out.')
+_SAME_SETTINGS = 'There are none.'
+# Where lines of layouts, paths and settings may end.
+_PART_END = re.compile(r'(?<=.)([-/._])(?=.)')
 _MARKDOWN_SPECIAL = re.compile(r'([\\`*\[\]<>&|]|(?<!\w)_|_(?!\w))')
 
 
@@ -91,9 +101,13 @@ def _page(results: Sequence[comparison.Result], smoothing: float,
           _TEMPLATE).read_text(encoding='utf-8'))
   sections = [_curves(results, smoothing)]
   for number, (title, caption, png) in enumerate(figures, start=1):
+    # A grid of images, whose labels a narrow screen would make too small.
     sections.append(_section(
         f'figure-{number}', title,
-        f'<img src="{_data_uri(png)}" alt="{html.escape(title)}">', caption))
+        f'<div class="scroll grid" role="region" tabindex="0" '
+        f'aria-labelledby="figure-{number}">'
+        f'<img src="{_data_uri(png)}" alt="{html.escape(title)}" '
+        f'style="--width: {_width_inches(png):.2f}in"></div>', caption))
   return template.substitute(
       title=_TITLE,
       subtitle=html.escape(_subtitle(results)),
@@ -101,9 +115,21 @@ def _page(results: Sequence[comparison.Result], smoothing: float,
       deltas=html.escape(_deltas(results)),
       times=_html_table(comparison.time_columns(), results, 'times'),
       time_note=html.escape(_TIME_NOTE),
+      settings=_settings(
+          results, lambda *table: _html_table(*table, 'settings')),
+      settings_note=html.escape(_SETTINGS_NOTE),
       figures='\n'.join(sections),
       notes='\n'.join(f'<li>{html.escape(note)}</li>' for note in _NOTES),
       sources=_html_table(comparison.source_columns(), results, 'sources'))
+
+
+def _settings(results: Sequence[comparison.Result],
+              table: Callable[[Sequence, Sequence], str]) -> str:
+  """Makes the table of the settings that differ, or says that none do."""
+  rows = settings_table.rows(results)
+  if not rows:
+    return _SAME_SETTINGS
+  return table(settings_table.columns(results), rows)
 
 
 def _curves(results: Sequence[comparison.Result], smoothing: float) -> str:
@@ -134,8 +160,8 @@ def _section(identifier: str, title: str, image: str, caption: str) -> str:
       '</section>')
 
 
-def _html_table(columns: Sequence[comparison.Column],
-                results: Sequence[comparison.Result], label: str) -> str:
+def _html_table(columns: Sequence[comparison.Column], results: Sequence[Any],
+                label: str) -> str:
   """Makes a table in a box of its own, which scrolls where it is too narrow."""
   classes = _classes(columns)
   rows = [''.join(_html_cell(column.cell(result, results[0]), name, not index)
@@ -201,13 +227,15 @@ def _markdown(results: Sequence[comparison.Result]) -> str:
       _markdown_table(comparison.columns(results), results), '',
       _deltas(results), '', '## Where the time went', '',
       _markdown_table(comparison.time_columns(), results), '', _TIME_NOTE, '',
+      '## Settings that differ', '',
+      _settings(results, _markdown_table), '', _SETTINGS_NOTE, '',
       '## Where the figures are from', '',
       *(f'- {_escaped(note)}' for note in _NOTES), '',
       _markdown_table(comparison.source_columns(), results), ''])
 
 
 def _markdown_table(columns: Sequence[comparison.Column],
-                    results: Sequence[comparison.Result]) -> str:
+                    results: Sequence[Any]) -> str:
   return tables.markdown(
       [_with_unit(f'{column.group} {column.heading}'.strip(), column)
        for column in columns],
@@ -247,6 +275,11 @@ def _with_unit(heading: str, column: comparison.Column) -> str:
 def _escaped(text: str) -> str:
   """Escapes text that Markdown must not take for anything else."""
   return _MARKDOWN_SPECIAL.sub(r'\\\1', ' '.join(text.split()))
+
+
+def _width_inches(png: bytes) -> float:
+  """Returns the width at which a figure was drawn, by its PNG header."""
+  return int.from_bytes(png[16:20], 'big') / figures_lib.DPI
 
 
 def _data_uri(png: bytes) -> str:

@@ -106,31 +106,42 @@ def compare(trained: trained_model.TrainedModel,
     resized = normalized.denormalize(batch.images)
     for row in exports:
       if row.runner.takes_bytes:
-        logits = _answer(row, batch.encoded)
-        row.num_turned += _count_turned(row.runner, batch.encoded)
+        logits = answer(row.runner, batch.encoded, row.accuracy.num_images)
+        row.num_turned += count_turned(row.runner, batch.encoded)
       else:
         logits = row.runner.logits(resized)
       row.accuracy.add(logits, batch.labels, expected)
   return [checkpoint, *exports]
 
 
-def _answer(row: Row, encoded: np.ndarray) -> np.ndarray:
-  """Returns the logits of image files; names the first that is refused."""
+def answer(runner: loading.Runner, encoded: np.ndarray,
+           num_before: int) -> np.ndarray:
+  """Returns the logits of image files, [B, C].
+
+  Args:
+    runner: an export that takes the bytes of files.
+    encoded: those of B records.
+    num_before: how many records came before.
+
+  Raises:
+    ValueError: if it refuses one, naming the first.
+  """
   try:
-    return row.runner.logits(encoded)
+    return runner.logits(encoded)
   except tf.errors.InvalidArgumentError:
-    for index, image in enumerate(encoded, row.accuracy.num_images):
+    for index, image in enumerate(encoded, num_before):
       try:
-        row.runner.logits([image])
+        runner.logits([image])
       except tf.errors.InvalidArgumentError as error:
         raise ValueError(
-            f'{row.runner.name} refuses the image of record {index}: '
+            f'{runner.name} refuses the image of record {index}: '
             f'{classifier.explain(error)}. A server does so too; convert the '
             'data with data_prep.imagenet_to_tfrecord.') from error
     raise
 
 
-def _count_turned(runner: loading.Runner, encoded: np.ndarray) -> int:
+def count_turned(runner: loading.Runner, encoded: np.ndarray) -> int:
+  """Counts the image files that an export turns, as evaluation does not."""
   preprocessing = runner.description['preprocessing']
   if preprocessing[exif_orientation.KEY] != exif_orientation.APPLY:
     return 0

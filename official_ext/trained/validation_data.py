@@ -5,8 +5,9 @@ Legend: B images, C classes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 import dataclasses
+from typing import Any
 
 import numpy as np
 from official.common import dataset_fn
@@ -59,23 +60,36 @@ def settings(task: configs.ImageClassificationTask, pattern: str
   return data.replace(input_path=pattern)
 
 
-def read_records(trained: trained_model.TrainedModel, pattern: str | None,
-                 num_images: int | None) -> Iterator[Batch]:
-  """Reads a validation set as evaluation does, and the files beside it.
+@dataclasses.dataclass(frozen=True)
+class Source:
+  """The records of a validation set.
+
+  Attributes:
+    pattern: of the files.
+    paths: the files, at least one.
+    where: what they are called in a message.
+    file_type: as in the data settings, 'tfrecord' or 'tfrecord_compressed'.
+  """
+  pattern: str
+  paths: list[str]
+  where: str
+  file_type: str
+
+
+def find(task: configs.ImageClassificationTask, pattern: str | None) -> Source:
+  """Finds the records of a validation set.
 
   Args:
-    trained: the model, whose settings are used.
+    task: the task's configuration.
     pattern: of TFRecords; None: the experiment's validation data.
-    num_images: how many to read; None: all.
 
-  Yields:
-    Batches of up to 32 images, one at least.
+  Returns:
+    The records.
 
   Raises:
-    ValueError: if no file matches, there is no record in them, the experiment
-      reads no TFRecords, or a label is of no class of the model.
+    ValueError: if no file matches, one was cut, or the experiment reads no
+      TFRecords.
   """
-  task = trained.params.task
   data = task.validation_data
   where = '--data' if pattern else 'task.validation_data'
   pattern = input_files.of_flag(pattern) if pattern else data.input_path
@@ -92,12 +106,52 @@ def read_records(trained: trained_model.TrainedModel, pattern: str | None,
     raise ValueError(
         f'no file matches {missing[0]!r}. Name TFRecords with --data.')
   shard_counts.check_files(paths, where)
+  return Source(pattern, paths, where, data.file_type)
+
+
+def read_records(trained: trained_model.TrainedModel, pattern: str | None,
+                 num_images: int | None) -> Iterator[Batch]:
+  """Reads a validation set as evaluation does, and the files beside it.
+
+  Args:
+    trained: the model, whose settings are used.
+    pattern: of TFRecords; None: the experiment's validation data.
+    num_images: how many to read; None: all.
+
+  Yields:
+    Batches of up to 32 images, one at least.
+
+  Raises:
+    ValueError: as `find` and `read`.
+  """
+  task = trained.params.task
+  yield from read(task, trained.data, find(task, pattern), num_images)
+
+
+def read(task: configs.ImageClassificationTask, known: Mapping[str, Any],
+         source: Source, num_images: int | None) -> Iterator[Batch]:
+  """Reads records as the evaluation of a task does.
+
+  Args:
+    task: the task's configuration.
+    known: what the model knows of the data that it was trained on.
+    source: what `find` found.
+    num_images: how many to read; None: all.
+
+  Yields:
+    Batches of up to 32 images, one at least.
+
+  Raises:
+    ValueError: if there is no record in the files, or a label is of no class
+      of the model.
+  """
+  pattern, where = source.pattern, source.where
   image_key = task.train_data.image_field_key
   label_key = task.train_data.label_field_key
-  exif_orientation.check_same(trained.data, pattern, task.data_dir, where)
+  exif_orientation.check_same(known, pattern, task.data_dir, where)
   data = settings(task, pattern)
   mapping = label_mapping.of_data_set(
-      task, data, trained.data, where, (
+      task, data, known, where, (
           'Take data of its classes, converted with --class_names=FILE, the '
           'class_names.txt in the folder of its training.'))
   is_multilabel = task.train_data.is_multilabel
@@ -124,7 +178,7 @@ def read_records(trained: trained_model.TrainedModel, pattern: str | None,
     return (tensors[image_key], image_parser.evaluation_image(parser, tensors),
             label, unknown)
 
-  dataset = dataset_fn.pick_dataset_fn(data.file_type)(paths)
+  dataset = dataset_fn.pick_dataset_fn(data.file_type)(source.paths)
   if num_images:
     dataset = dataset.take(num_images)
   dataset = dataset.map(parse, num_parallel_calls=tf.data.AUTOTUNE).batch(

@@ -1,6 +1,7 @@
 """Tests of the report that compares trainings."""
 
 import dataclasses
+import math
 import statistics
 
 import event_files as independent_reader
@@ -34,6 +35,15 @@ def _texts(two_runs, tmp_path_factory):
 
 def significant(value):
   return f'{value:,.0f}' if value >= 99.95 else f'{value:#.3g}'
+
+
+def wilson(share, total):
+  """The interval of a proportion, in per cent, by its formula."""
+  z = statistics.NormalDist().inv_cdf(0.975)
+  middle, margin = share + z**2 / (2 * total), z * math.sqrt(
+      share * (1 - share) / total + z**2 / (4 * total**2))
+  return [100 * (middle + sign * margin) / (1 + z**2 / total)
+          for sign in (-1, 1)]
 
 
 def expected_row(name, layout, folder, first=None):
@@ -80,6 +90,9 @@ def expected_row(name, layout, folder, first=None):
                          ('Images/s', 'images_per_second')):
       row[heading] += f' ({speeds[tag] / speeds_0[tag]:.2f}x)'
   row['Validation best top-1, %'] += f' at step {step}'
+  for label in ('top-1', 'top-3'):
+    low, high = wilson(values[f'Validation {label}, %'] / 100, 360)
+    row[f'Validation {label}, %'] += f' 95 %: {low:.2f} to {high:.2f}'
   return {heading: cell.replace('-0.0', '+0.0') if cell.endswith(
       ('(-0.00)', '(-0.0 %)')) else cell for heading, cell in row.items()
           }, numbers
@@ -110,16 +123,16 @@ def test_the_page_is_well_formed(two_runs, texts):
   assert not parsed.open
   assert page.startswith('<!DOCTYPE html>\n<html lang="en">')
   assert '<title>Comparison of trainings</title>' in page
-  results, times, sources = parsed.scopes
+  results, times, settings, sources = parsed.scopes
   assert set(times) == {'col', 'colgroup', 'row'}
   assert set(results) == {'col', 'colgroup', 'row'}
-  assert set(sources) == {'col', 'row'}
+  assert set(settings) == set(sources) == {'col', 'row'}
   image, = parsed.images
   assert image['alt'].endswith('of ViT, Funnel')
   assert image['src'].startswith('data:image/png;base64,')
   assert '://' not in page
   # Where the figures are from.
-  assert [row[:6] for row in parsed.tables[2][1:]] == [
+  assert [row[:6] for row in parsed.tables[3][1:]] == [
       ['ViT', two_runs[0], '12', '12', '360', '1'],
       ['Funnel', two_runs[1], '12', '12', '360', '1']]
   assert f'| Funnel | {two_runs[1]} | 12 | 12 | 360 | 1 |' in markdown
@@ -221,3 +234,23 @@ def test_names_are_escaped(digits_dir, tmp_path):
   assert report_tables.html_rows(page)[0][0] == name
   _, rows = report_tables.markdown_rows(markdown)
   assert rows[0][0] == r'\<b\>\&"\|\`\*\_x\_ $title'
+
+
+def test_the_settings_that_differ(digits_dir, tmp_path):
+  layout = 'task.model.backbone.funnel_vit.layout'
+  paths = {
+      name: logged_runs.write_run(
+          tmp_path / name, digits_dir, [0.5], **settings)
+      for name, settings in {
+          'A': {layout: 'B2'}, 'B': {layout: 'B1-1', 'trainer.seed': 7},
+          'C': {layout: 'B2'}}.items()}
+  page, markdown = write(tmp_path, **paths)
+  assert report_tables.Page(page).tables[2] == [
+      ['Setting', 'A', 'B', 'C'],
+      [layout, "'B2'", "'B1-1'", "'B2'"],
+      ['trainer.seed', '1', '7', '1']]
+  assert '| trainer.seed | 1 | 7 | 1 |' in markdown
+  page, markdown = write(tmp_path, A=paths['A'], C=paths['C'])
+  for text in (page, markdown):
+    assert 'There are none.' in text
+  assert len(report_tables.Page(page).tables) == 3

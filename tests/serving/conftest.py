@@ -14,13 +14,6 @@ def _trained(trained_dir):
   return trained_model.find(trained_dir)
 
 
-@pytest.fixture(name='export_dir', scope='session')
-def _export_dir(trained, make_once):
-  """A folder with one version of it."""
-  return make_once('exports', lambda folder: write.export(
-      trained, names.SAVED_MODEL, str(folder)))
-
-
 @pytest.fixture(name='litert_path', scope='session')
 def _litert_path(trained, make_once):
   """It as a LiteRT file in float32."""

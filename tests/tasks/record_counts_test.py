@@ -37,6 +37,16 @@ def compressed(path, count):
   return str(path)
 
 
+def test_what_is_known_without_reading(tmp_path):
+  plain = records_for_tests.write(tmp_path / 'plain', [b'one', b'two'])
+  packed = compressed(tmp_path / 'packed', 3)
+  assert record_counts.count_quickly([plain], 'tfrecord') == 2
+  assert record_counts.count_quickly([packed], 'tfrecord_compressed') is None
+  manifest(tmp_path / 'packed', 3, os.path.getsize(packed))
+  assert record_counts.count_quickly(
+      [plain, packed], 'tfrecord') == 5
+
+
 def manifest(path, num_images, num_bytes):
   (path.parent / 'manifest.json').write_text(json.dumps({'splits': {'train': {
       'shards': [{'name': path.name, 'num_bytes': num_bytes,

@@ -1,0 +1,1 @@
+"""How good a trained model or an export is, on labelled images."""

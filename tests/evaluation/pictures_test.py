@@ -1,0 +1,68 @@
+"""Tests of the pictures of an evaluation."""
+
+from matplotlib import pyplot
+import numpy as np
+import pytest
+import records_for_tests
+
+from official_ext.evaluation import calibration
+from official_ext.evaluation import confusion
+from official_ext.evaluation import mistakes
+from official_ext.evaluation import pictures
+
+
+def test_the_confusion_matrix(by_hand):
+  figure = pictures.draw_confusion(
+      confusion.grouped(by_hand().confusion), ['cat', '$d^g$ $', 'a' * 30])
+  axes = figure.axes[0]
+  # In per cent of each row.
+  np.testing.assert_allclose(
+      axes.images[0].get_array(), [[100, 0, 0], [50, 50, 0], [0, 100, 0]])
+  assert [text.get_text() for text in axes.texts] == ['2', '1', '1', '1']
+  assert [text.get_text() for text in axes.get_yticklabels()] == [
+      'cat', '$d^g$ $', 'a' * 21 + '…']
+  assert not any(text.get_parse_math() for text in axes.get_yticklabels())
+  assert axes.get_title() == ''
+  pyplot.close(figure)
+
+
+def test_many_classes_are_drawn_in_groups():
+  labels = np.arange(100) % 50
+  counts = confusion.matrix(labels, labels, 50)
+  figure = pictures.draw_confusion(
+      confusion.grouped(counts), [f'class {index}' for index in range(50)])
+  axes = figure.axes[0]
+  assert axes.images[0].get_array().shape == (30, 30)
+  assert axes.get_title().startswith('50 classes in groups')
+  assert not axes.texts
+  pyplot.close(figure)
+
+
+def test_the_reliability_diagram():
+  found = calibration.bins(np.array([0.75, 0.75, 0.35]),
+                           np.array([True, False, True]), 2)
+  figure = pictures.draw_calibration(found)
+  top, below = figure.axes
+  points = top.containers[0].lines[0].get_xydata()
+  np.testing.assert_allclose(points, [[35, 100], [75, 50]])
+  assert [bar.get_height() for bar in below.patches] == [1, 2]
+  assert top.get_title() == 'Calibration error 38.33 %'
+  pyplot.close(figure)
+
+
+def test_the_mistakes():
+  found = [mistakes.Mistake(
+      number, records_for_tests.encode('PNG', color=(0, 0, 50 * number)), 0, 1,
+      float(-np.log(0.02))) for number in range(4)]
+  figure = pictures.draw_mistakes(found[:1], ['cat', 'dog'])
+  axes, = figure.axes
+  assert (axes.get_title(), axes.get_xlabel()) == ('cat: 2.0 %', 'dog ✗')
+  assert axes.images[0].get_array().shape == (16, 20, 3)
+  pyplot.close(figure)
+  figure = pictures.draw_mistakes(found * 2, ['cat', 'dog'])
+  # Two rows of six, of which the last four stay empty.
+  assert [axes.get_visible() for axes in figure.axes] == [True] * 8 + [
+      False] * 4
+  assert figure.axes[7].images[0].get_array()[0, 0].tolist() == pytest.approx(
+      [0, 0, 150])
+  pyplot.close(figure)
