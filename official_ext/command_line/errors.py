@@ -27,8 +27,14 @@ class UserError(ValueError):
 
   Attributes:
     exit_status: what a command ends with.
+    message: the words.
   """
   exit_status = 1
+
+  def __init__(self, message: str = ''):
+    super().__init__(message)
+    # Where gin passes the error on, it adds lines to its text, not to this.
+    self.message = message
 
 
 def check_choice(name: str, value: str, choices: Collection[str]) -> None:

@@ -15,6 +15,7 @@ from official.vision.dataloaders import tfds_factory
 from official.vision.ops import augment
 import tensorflow as tf
 
+from official_ext.command_line import errors
 from official_ext.configs import image_classification as configs
 from official_ext.params import input_files
 from official_ext.tasks import exact_evaluation
@@ -31,7 +32,14 @@ class InputReader(core_input_reader.InputReader):
   """Model Garden's reader, of folders of any name."""
 
   def get_files(self, input_path):
-    return input_files.match(input_path)
+    try:
+      return input_files.match(input_path)
+    except ValueError as error:
+      # Commands look for the files before: what was typed is right.
+      raise errors.UserError(
+          f'{errors.reason(error)}. If it did before, its files were moved or '
+          'removed since: once they are back, the same command goes on from '
+          'the newest checkpoint.') from error
 
 
 def build_parser(task: configs.ImageClassificationTask,

@@ -174,7 +174,7 @@ def share(order: RecordOrder, files: Sequence[str],
 
 
 def from_memory(order: RecordOrder, dataset: tf.data.Dataset, size: int,
-                position: int = 0, num_workers: int = 1,
+                batch_size: int, position: int = 0, num_workers: int = 1,
                 worker: int = 0) -> tf.data.Dataset:
   """Repeats examples from memory, each epoch permuted as a whole.
 
@@ -182,12 +182,14 @@ def from_memory(order: RecordOrder, dataset: tf.data.Dataset, size: int,
     order: the order; of it only the seed matters.
     dataset: the examples, `size` of them.
     size: how many they are.
+    batch_size: how many to take at once.
     position: the image to begin with, over all workers.
     num_workers: how many workers share the images.
     worker: which of them this is.
 
   Returns:
-    Pairs of the image's number, int64 [], and the example, without an end.
+    Batches B of pairs of the image's number, int64 [B], and the example,
+    without an end.
   """
   first = position + (worker - position) % num_workers
   begin = first // num_workers
@@ -197,9 +199,11 @@ def from_memory(order: RecordOrder, dataset: tf.data.Dataset, size: int,
         lambda epoch: tf.data.Dataset.from_tensor_slices(_permutation(
             size, order.seed, epoch * num_workers + worker)))
     return tf.data.Dataset.zip((
-        tf.data.Dataset.range(first, _END, num_workers),
-        places.skip(begin % size).map(lambda place: tf.nest.map_structure(
-            lambda tensor: tensor[place], examples))))
+        tf.data.Dataset.range(first, _END, num_workers).batch(
+            batch_size, drop_remainder=True),
+        places.skip(begin % size).batch(batch_size, drop_remainder=True).map(
+            lambda batch: tf.nest.map_structure(
+                lambda tensor: tf.gather(tensor, batch), examples))))
 
   return dataset.batch(
       size, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).flat_map(

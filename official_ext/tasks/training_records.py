@@ -265,5 +265,5 @@ def _from_memory(from_memory, batch_size: int, dataset: tf.data.Dataset,
   if context:
     batch_size = context.get_per_replica_batch_size(batch_size)
   return from_memory(
-      dataset=dataset.map(lambda number, example: example)).batch(
-          batch_size, drop_remainder=True)
+      dataset=dataset.map(lambda number, example: example),
+      batch_size=batch_size)

@@ -1,6 +1,7 @@
 """Tests of what a user reads of an exception, and of the exit status."""
 
 from absl import app
+import gin
 import pytest
 import tensorflow as tf
 
@@ -48,6 +49,16 @@ def test_an_error_may_have_a_status_of_its_own():
   with pytest.raises(SystemExit) as raised, errors.reported():
     raise WaitingError
   assert raised.value.code == 75
+
+
+def test_lines_that_gin_adds_are_not_for_a_user(capsys):
+  @gin.configurable
+  def build_what_fails():
+    raise errors.UserError('no files')
+
+  with pytest.raises(SystemExit), errors.reported(errors.UserError):
+    build_what_fails()
+  assert capsys.readouterr().err == 'error: no files\n'
 
 
 def test_a_bug_keeps_its_traceback():

@@ -1,6 +1,7 @@
 """Tests of the labels: their offset, and that a bad one stops the input."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -8,6 +9,7 @@ import numpy as np
 from official.core import task_factory
 import pytest
 import records_for_tests
+import short_runs
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
@@ -18,6 +20,7 @@ from official_ext.params import experiment
 from official_ext.tasks import bad_records
 from official_ext.tasks import image_classification
 from official_ext.tasks import label_offset
+from official_ext.training import session
 
 
 def build_inputs(overrides, name='train_data', experiment_name='vit_imagenet'):
@@ -269,3 +272,21 @@ def test_validation_data_that_lie_where_the_training_data_stand(tmp_path):
   task.data_description = {'exif_orientation': 'apply'}
   with pytest.raises(ValueError, match='^task.validation_data: its images'):
     task.compare_data(['validation_data'], 'run')
+
+
+@pytest.mark.parametrize('files', [
+    'train*', pytest.param('valid*', marks=pytest.mark.long)])
+def test_all_files_of_a_data_set_go_after_the_checks(
+    digits_dir, tmp_path, files):
+  data = tmp_path / 'data'
+  shutil.copytree(digits_dir, data)
+  run = session.prepare(short_runs.parameters(str(data)), 'train_and_eval',
+                        str(tmp_path / 'run'))
+  for path in data.glob(files):
+    path.unlink()
+  with pytest.raises(errors.UserError) as error:
+    run.execute(enable_async_checkpointing=False)
+  assert errors.message(error.value) == (
+      f"'{data}/{files}' matches no file. If it did before, its files were "
+      'moved or removed since: once they are back, the same command goes on '
+      'from the newest checkpoint.')

@@ -143,16 +143,18 @@ def test_from_memory(num_workers):
     assert len(records) == size == NUM_RECORDS // num_workers
     found[worker] = records
     examples = share.map(lambda number, record: (number, record))
-    settings = dict(size=size, num_workers=num_workers, worker=worker)
+    settings = dict(size=size, batch_size=5, num_workers=num_workers,
+                    worker=worker)
     epochs = list(record_order.from_memory(
-        order, examples, **settings).take(2 * size).as_numpy_iterator())
+        order, examples, **settings).unbatch().take(
+            2 * size).as_numpy_iterator())
     assert [number for number, _ in epochs] == list(
         range(worker, 2 * NUM_RECORDS, num_workers))
     seen = [example[1].decode() for _, example in epochs]
     assert sorted(seen[:size]) == sorted(seen[size:]) == sorted(records)
     assert seen[:size] != seen[size:]
     entered = record_order.from_memory(
-        order, examples, position=18, **settings).take(9)
+        order, examples, position=18, **settings).unbatch().take(9)
     assert [example[1].decode()
             for _, example in entered.as_numpy_iterator()] == (
                 seen[18 // num_workers:][:9])
