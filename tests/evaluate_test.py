@@ -104,7 +104,7 @@ def test_what_is_refused_leaves_nothing(
 @pytest.mark.long
 def test_several_labels_per_image(repository, tmp_path):
   records = [records_for_tests.example(
-      labels, records_for_tests.encode('PNG', (8, 8), (20 * number, 0, 0)))
+      labels, records_for_tests.encode('JPEG', (16, 16), (20 * number, 0, 0)))
              for number, labels in enumerate([[0], [1, 3], [2], [0, 3]] * 3)]
   for split in ('train', 'validation'):
     records_for_tests.write(tmp_path / f'{split}-0', records)
@@ -143,5 +143,6 @@ def test_a_training_in_bfloat16_says_so(repository, digits_dir, tmp_path):
   result = evaluate(repository, f'--model={tmp_path}/run',
                     '--num_images=3', f'--output={tmp_path}/out')
   assert result.returncode == 0, result.stderr
-  assert 'was trained in bfloat16 and is evaluated in float32' in result.stdout
+  assert 'run: evaluated in float32, as it is served; trained in bfloat16' in (
+      result.stdout)
   assert tf.io.gfile.exists(f'{tmp_path}/out/evaluation.json')

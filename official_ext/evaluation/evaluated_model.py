@@ -10,7 +10,6 @@ import dataclasses
 import os
 from typing import Any
 
-from absl import logging
 import numpy as np
 from official.core import config_definitions as cfg
 from official.core import task_factory
@@ -136,11 +135,9 @@ def _of_training(path: str, trained: trained_model.TrainedModel
       lambda images: tf.cast(trained.model(images, training=False), tf.float32),
       reduce_retracing=True)
   precision = trained.params.runtime.mixed_precision_dtype
-  if precision and precision != 'float32':
-    logging.info(
-        '%s was trained in %s and is evaluated in float32, as it is served; '
-        'what the training logged may differ in the last digits', path,
-        precision)
+  notes = [] if precision in (None, '', 'float32') else [
+      f'{path}: evaluated in float32, as it is served; trained in {precision}, '
+      'in which the logged accuracies may differ a little']
   return EvaluatedModel(
       path,
       {'kind': _TRAINING, 'checkpoint': trained.checkpoint,
@@ -148,16 +145,12 @@ def _of_training(path: str, trained: trained_model.TrainedModel
       task, trained.data,
       trained.class_names or class_names_lib.numbered(task.model.num_classes),
       lambda batch: classify(batch.images).numpy(),
-      _loss_of(task, trained.model.losses))
+      _loss_of(task, trained.model.losses), lambda: notes)
 
 
 def _of_export(path: str, runner: loading.Runner) -> EvaluatedModel:
   described, source = runner.description, runner.description['source']
   params = _training_of(described)
-  if params is None:
-    logging.info(
-        'the training of %s is not at %s: its loss is not known, and records '
-        'are read as data_prep writes them', path, source['checkpoint'])
   task = (params or experiment.base(_EXPERIMENT)).task
   task = _as_described(task, described)
   normalized = normalization.of_task(task)
@@ -172,11 +165,15 @@ def _of_export(path: str, runner: loading.Runner) -> EvaluatedModel:
     return found
 
   def notes():
-    if not counts['turned']:
-      return []
-    images = tables.counted(counts['turned'], 'image was', 'images were')
-    return [f'{path}: {images} turned by EXIF data, as the export does; the '
-            "training's evaluation takes records as they stand"]
+    found = [] if params else [
+        f'{path}: its training is not at {source["checkpoint"]}, so its loss '
+        'is not known, and records are read as data_prep writes them']
+    if counts['turned']:
+      images = tables.counted(counts['turned'], 'image was', 'images were')
+      found.append(
+          f'{path}: {images} turned by EXIF data, as the export does; the '
+          "training's evaluation takes records as they stand")
+    return found
 
   return EvaluatedModel(
       path, {'kind': runner.name, 'path': runner.path, **source}, task,

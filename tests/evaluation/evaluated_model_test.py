@@ -69,6 +69,8 @@ def test_an_export_alone(expected, export_dir, digits_dir, tmp_path):
   found = evaluate(export, f'{digits_dir}/validation*')
   assert found.top_classes.tolist() == expected.top_classes.tolist()
   assert found.loss is None
+  note, = export.notes()
+  assert 'alone: its training is not at /nowhere/ckpt-10, so its loss' in note
   with pytest.raises(ValueError, match=(
       'alone is not at /nowhere/ckpt-10 to say which .* Name some with --dat')):
     evaluated_model.find_records(export, None)
