@@ -47,18 +47,25 @@ def _reset():
   tf.config.optimizer.set_jit('')
 
 
-@pytest.fixture(autouse=True, scope='module')
-def _same_start_of_modules():
-  """The fixtures of a module run before those of its tests."""
-  _reset()
+# Whether a test has run since everything was reset.
+_used = True
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_fixture_setup(fixturedef):
+  """What several tests share begins as a test does, whichever ran before."""
+  global _used
+  if fixturedef.scope != 'function' and _used:
+    _reset()
+    _used = False
 
 
 @pytest.fixture(autouse=True)
-def _same_start(_same_start_of_modules):
-  """Every test begins from the same seed and in float32, and leaves it so."""
+def _same_start():
+  """Every test begins from the same seed and in float32."""
+  global _used
   _reset()
-  yield
-  _reset()
+  _used = True
 
 
 @pytest.fixture(autouse=True, scope='module')
