@@ -108,9 +108,12 @@ def test_two_blocks_that_attend_evenly_by_hand():
       [0.15, 0.15, 0.15, 0.275, 0.275]], atol=1e-6)
 
 
-@pytest.mark.parametrize('pool_axes', ['sequence', 'grid'])
-@pytest.mark.parametrize('layout, image_size', [
-    ('B1-1-1', (56, 56)), ('B1-1(s4)-1', (60, 60)), ('B1-1-1', (28, 28))])
+@pytest.mark.parametrize('layout, image_size, pool_axes', [
+    ('B1-1-1', (56, 56), 'sequence'), ('B1-1(s4)-1', (60, 60), 'grid'),
+    ('B1-1-1', (28, 28), 'grid'), *(
+        pytest.param(*case, marks=pytest.mark.long) for case in (
+            ('B1-1-1', (56, 56), 'grid'), ('B1-1(s4)-1', (60, 60), 'sequence'),
+            ('B1-1-1', (28, 28), 'sequence')))])
 def test_the_pools_alone_are_the_footprints(layout, image_size, pool_axes):
   backbone, images = build(
       layout, image_size, pool_axes=pool_axes, **ALL_TOKENS)

@@ -53,7 +53,8 @@ def _saved(pretrained, tmp_path_factory):
 
 
 @pytest.mark.parametrize('source, target', [
-    ('B2', 'B2'), ('B2', 'B1-1'), ('B1-1', 'B2'), ('B2-1', 'B1-1-1')])
+    pytest.param('B2', 'B2', marks=pytest.mark.long),
+    ('B2', 'B1-1'), ('B1-1', 'B2'), ('B2-1', 'B1-1-1')])
 def test_the_crosses_at_one_resolution(tmp_path, source, target):
   pretrained, params = classifiers.build(1, layout=source)
   classifiers.save(tmp_path, pretrained, params)
@@ -64,7 +65,9 @@ def test_the_crosses_at_one_resolution(tmp_path, source, target):
   assert not (report.resampled or report.dropped or report.initial)
 
 
-@pytest.mark.parametrize('with_metadata', [True, False])
+@pytest.mark.parametrize('with_metadata', [
+    # In make test, of a grid that is not square, and of arrays.
+    True, pytest.param(False, marks=pytest.mark.long)])
 def test_the_crosses_at_a_higher_resolution(tmp_path, with_metadata):
   pretrained, params = classifiers.build(1, layout='B2', size=16)
   classifiers.save(tmp_path, pretrained, params if with_metadata else None)

@@ -48,7 +48,9 @@ def copy_through_checkpoint(source, target, folder):
 
 
 @pytest.mark.parametrize('layout', [
-    'B3', pytest.param('B2-1', marks=pytest.mark.addons), 'B1-1-1'])
+    # Through checkpoints of one block goes Model Garden's ViT below too.
+    pytest.param('B3', marks=pytest.mark.long),
+    pytest.param('B2-1', marks=pytest.mark.addons), 'B1-1-1'])
 @pytest.mark.parametrize('settings', [
     {},
     pytest.param(dict(representation_size=32, layer_scale_init_value=0.1),

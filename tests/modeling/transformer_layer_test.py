@@ -34,11 +34,17 @@ def build_pair(folder, **settings):
   return garden, ours
 
 
-@pytest.mark.parametrize('training', [False, True])
-@pytest.mark.parametrize('settings', [
-    {}, dict(fused_layers=False), dict(layer_scale_init_value=0.5)], ids=str)
-@pytest.mark.parametrize('num_keys, num_outputs', [
-    (None, None), (None, 1), (9, None), (9, 1)])
+SETTINGS = [{}, dict(fused_layers=False), dict(layer_scale_init_value=0.5)]
+NUM_TOKENS = [(None, None), (None, 1), (9, None), (9, 1)]
+
+
+# Every pair of what is varied; the other halves are long proofs.
+@pytest.mark.parametrize('settings, num_keys, num_outputs, training', [
+    pytest.param(settings, num_keys, num_outputs, training, marks=() if (
+        row + column + training) % 2 else pytest.mark.long)
+    for row, settings in enumerate(SETTINGS)
+    for column, (num_keys, num_outputs) in enumerate(NUM_TOKENS)
+    for training in (False, True)], ids=str)
 def test_agrees_with_model_gardens_layer(
     tmp_path, settings, num_keys, num_outputs, training):
   garden, ours = build_pair(tmp_path, **settings)

@@ -42,9 +42,9 @@ def build(override):
           params.trainer.optimizer_config.optimizer.get())
 
 
-@pytest.mark.parametrize('kind', [ADAMW, SGD])
-@pytest.mark.parametrize('num_steps', [
-    1, pytest.param(3, marks=pytest.mark.long)])
+@pytest.mark.parametrize('kind, num_steps', [
+    (ADAMW, 1), *(pytest.param(*case, marks=pytest.mark.long)
+                  for case in ((SGD, 1), (ADAMW, 3), (SGD, 3)))])
 def test_every_update_shrinks_by_its_factor(kind, num_steps):
   key = 'adamw' if kind == ADAMW else 'sgd'
   weight_decay = (f',{SETTINGS}.adamw.weight_decay_rate=0.1,'

@@ -61,7 +61,7 @@ def whole():
 
 
 @pytest.mark.parametrize('num_microbatches', [
-    pytest.param(2, marks=pytest.mark.long), 3, 12])
+    3, *(pytest.param(count, marks=pytest.mark.long) for count in (2, 12))])
 def test_one_update_of_the_whole_batch(whole, num_microbatches):
   assert_same(outcome(num_microbatches), whole)
 

@@ -130,6 +130,8 @@ def test_evaluation_agrees_with_a_plain_loop(finished, digits_dir):
   assert trained.validation_logs['accuracy'] == pytest.approx(right / total)
 
 
+# In make test, the evaluation that was begun before the training does.
+@pytest.mark.long
 def test_continuous_evaluation_ends_with_the_training(finished, digits_dir):
   model_dir, trained = finished
   params = load(digits_dir, extra=',trainer.continuous_eval_timeout=1')
@@ -272,11 +274,7 @@ def test_one_seed_gives_one_result(digits_dir, tmp_path):
     assert losses('second', 3) == first
     assert losses('third', 4) != first
   finally:
-    _disable_op_determinism()
-
-
-def _disable_op_determinism():
-  config.disable_op_determinism()
+    config.disable_op_determinism()
 
 
 @pytest.mark.long
