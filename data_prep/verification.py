@@ -114,7 +114,10 @@ def _hashed(shards: list[dict[str, Any]], output_dir: str
 
 
 def _training_parser(manifest: Mapping[str, Any]):
-  """Decodes as training and evaluation do, with Model Garden's parser."""
+  """Decodes as training and evaluation do, with Model Garden's parser.
+
+  A function that is traced once, and not for every shard anew.
+  """
   decoder = classification_input.Decoder()
   parser = classification_input.Parser(
       output_size=[_IMAGE_SIZE, _IMAGE_SIZE],
@@ -125,6 +128,7 @@ def _training_parser(manifest: Mapping[str, Any]):
                   (_SYNSET, tf.string, ''), (_TEXT, tf.string, ''),
                   ('image/height', tf.int64, 0), ('image/width', tf.int64, 0))}
 
+  @tf.function
   def parse(serialized):
     is_well = True
     for parse_cropped in parsers:
@@ -178,7 +182,8 @@ def _first_fault(dataset: tf.data.Dataset, parse) -> str:
   number = 0
   try:
     for serialized in dataset:
-      parse(serialized)
+      # One operation after the other: the message is of that which failed.
+      parse.python_function(serialized)
       number += 1
   except tf.errors.OpError as error:
     reason = _TRUNCATED.sub(

@@ -65,6 +65,16 @@ def test_what_is_well_has_no_faults(converted):
   assert reported[-1] == (12, 12)
 
 
+def test_the_decoding_is_traced_once_for_all_shards(converted, monkeypatch):
+  decode, decoded = verification.classification_input.Decoder.decode, []
+  monkeypatch.setattr(
+      verification.classification_input.Decoder, 'decode',
+      lambda self, record: decoded.append(record) or decode(self, record))
+  assert not verify(converted)[0]
+  # For training and for evaluation.
+  assert len(decoded) == 2
+
+
 def test_unlabelled_images_are_well(tmp_path):
   image_trees.write(
       tmp_path / 'in/ILSVRC2012_test_00000001.JPEG', image_trees.encode(1))
