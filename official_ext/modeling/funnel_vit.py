@@ -29,6 +29,11 @@ from official_ext.modeling import specs
 
 
 @keras_config.register
+class TokenLayer(vit.TokenLayer):
+  """Model Garden's token before all others, which Keras finds by its name."""
+
+
+@keras_config.register
 class FunnelViT(tf_keras.Model):
   """Funnel Vision Transformer (paper, section 3.2).
 
@@ -70,9 +75,9 @@ class FunnelViT(tf_keras.Model):
     # [B, H, W, D] -> [B, N, D], row by row
     x = tf.reshape(x, [-1, spec.grid[0] * spec.grid[1], hidden_size])
     if spec.has_distillation_token:
-      x = vit.TokenLayer(name='distillation')(x)
+      x = TokenLayer(name='distillation')(x)
     if spec.has_class_token:
-      x = vit.TokenLayer(name='cls')(x)  # [B, N, D] -> [B, N + 1, D]
+      x = TokenLayer(name='cls')(x)  # [B, N, D] -> [B, N + 1, D]
     x = funnel_encoder.FunnelEncoder(
         spec.blocks, options, kernel_regularizer, name='encoder')(x)
     if spec.pooler != 'none':

@@ -13,18 +13,19 @@ import contextlib
 import tf_keras
 
 
-def register(model_class: type[tf_keras.Model]) -> type[tf_keras.Model]:
-  """Lets Keras find a class of models by its name when it loads one.
+def register(layer_class: type[tf_keras.layers.Layer]
+             ) -> type[tf_keras.layers.Layer]:
+  """Lets Keras find a class of layers or models by its name when it loads one.
 
   Args:
-    model_class: with `get_config` and `from_config`.
+    layer_class: with `get_config` and `from_config`.
 
   Returns:
     The class.
   """
   # An HDF5 file has the name alone; a .keras file has the package before it.
-  tf_keras.utils.get_custom_objects()[model_class.__name__] = model_class
-  return tf_keras.utils.register_keras_serializable('funnel_vit')(model_class)
+  tf_keras.utils.get_custom_objects()[layer_class.__name__] = layer_class
+  return tf_keras.utils.register_keras_serializable('funnel_vit')(layer_class)
 
 
 @contextlib.contextmanager

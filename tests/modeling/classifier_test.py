@@ -133,14 +133,16 @@ def test_models_of_every_setting_come_back(tmp_path, name):
 def test_backbones_come_back(tmp_path):
   model, _ = classifiers.build(1)
   check_round_trips(tmp_path, model.backbone)
-  # What the head reads, as a model.
+  # Parts of them, as one makes them for features.
   images = models.random_images(2)
-  features = tf_keras.Model(model.input, model.layers[-2].output)
-  for suffix in ('keras', 'h5'):
-    features.save(tmp_path / f'features.{suffix}')
-    loaded = tf_keras.models.load_model(tmp_path / f'features.{suffix}')
-    np.testing.assert_array_equal(
-        outputs(loaded, images), outputs(features, images))
+  tokens = model.backbone.get_layer('encoder').output
+  for part in (tf_keras.Model(model.input, model.layers[-2].output),
+               tf_keras.Model(model.backbone.input, tokens)):
+    for suffix in ('keras', 'h5'):
+      part.save(tmp_path / f'part.{suffix}')
+      loaded = tf_keras.models.load_model(tmp_path / f'part.{suffix}')
+      np.testing.assert_array_equal(
+          outputs(loaded, images), outputs(part, images))
 
 
 @pytest.mark.long
