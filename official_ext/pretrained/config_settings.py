@@ -50,6 +50,17 @@ class ConfigSettings:
       raise self._wrong(name, 'an object')
     return ConfigSettings(self.path, value or {}, defaults)
 
+  def mapping(self, name: str) -> Mapping[str, Any]:
+    """Returns the object that a setting or its default is; {}: there is none.
+
+    Raises:
+      errors.UserError: if it is something else.
+    """
+    value = self.get(name)
+    if value is not None and not isinstance(value, dict):
+      raise self._wrong(name, 'an object')
+    return value or {}
+
   def integer(self, name: str, smallest: int = 1) -> int:
     """Returns a whole number.
 
@@ -135,6 +146,38 @@ class ConfigSettings:
       raise errors.UserError(
           f'{self.path} says {name}={said}, but the weights beside it have '
           f'{found}. Get config and weights of one model.')
+
+  def class_names(self, name: str, num_classes: int,
+                  takes_list: bool = False) -> tuple[str, ...]:
+    """Returns the names of all classes.
+
+    Args:
+      name: of the setting, an object of names by number.
+      num_classes: of the head.
+      takes_list: whether a list of the names is taken too.
+
+    Returns:
+      The names by class; none where the setting is left out or empty.
+
+    Raises:
+      errors.UserError: if it does not name every class, each by one line.
+    """
+    names = self.get(name)
+    if names is None or names in ([], {}):
+      return ()
+    if isinstance(names, list) and takes_list:
+      names = {str(label): one for label, one in enumerate(names)}
+    if not isinstance(names, dict):
+      raise self._wrong(
+          name, 'a list of names' if takes_list else
+          'an object of names such as {"0": "cat", "1": "dog"}')
+    self.agrees(name, len(names), num_classes)
+    by_class = tuple(names.get(str(label)) for label in range(num_classes))
+    if not all(isinstance(one, str) for one in by_class):
+      raise errors.UserError(
+          f'{self.path}: {name} does not name all of 0 to {num_classes - 1}. '
+          'Get the file anew.')
+    return by_class
 
   def check_class_names(self, name: str, names: Sequence[str]) -> None:
     """Refuses names of classes that a file of one line each cannot keep.

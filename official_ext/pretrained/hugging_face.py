@@ -232,16 +232,10 @@ def _num_classes(found: arrays.Arrays) -> int:
 def _class_names(config: config_settings.ConfigSettings,
                  num_classes: int) -> tuple[str, ...]:
   """Returns the names of the classes; none where they are mere numbers."""
-  names = config.get('id2label')
-  if not num_classes or not isinstance(names, dict):
+  if not num_classes:
     return ()
-  config.agrees('id2label', len(names), num_classes)
-  by_class = tuple(names.get(str(label)) for label in range(num_classes))
-  if not all(isinstance(name, str) for name in by_class):
-    raise errors.UserError(
-        f'{config.path}: id2label does not name all of 0 to {num_classes - 1}. '
-        'Get the file anew.')
-  if by_class == tuple(f'LABEL_{label}' for label in range(num_classes)):
+  by_class = config.class_names('id2label', num_classes)
+  if by_class in ((), tuple(f'LABEL_{label}' for label in range(num_classes))):
     return ()
   config.check_class_names('id2label', by_class)
   return by_class

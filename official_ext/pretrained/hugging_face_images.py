@@ -11,6 +11,7 @@ from official_ext.command_line import errors
 from official_ext.pretrained import architecture
 from official_ext.pretrained import arrays
 from official_ext.pretrained import config_settings
+from official_ext.tasks import resizing
 
 FILE = 'preprocessor_config.json'
 # Pillow's numbers.
@@ -108,15 +109,24 @@ def write(preprocessing: architecture.Preprocessing, image_size: Sequence[int],
 
   Returns:
     What preprocessor_config.json is to hold.
+
+  Raises:
+    errors.UserError: if Hugging Face cannot prepare images so.
   """
   height, width = image_size
+  if height != width and not preprocessing.squashes:
+    raise errors.UserError(
+        'Hugging Face resizes the short side of every image to one length, '
+        f'and this model takes {height} x {width} px (height x width) of '
+        'images of any shape; only with '
+        'task.validation_data.resize_mode=squash_then_crop, which is another '
+        'evaluation, could it be written.')
   numbers = {name: number for number, name in RESAMPLE.items()}
   fraction = preprocessing.crop_fraction
-  resized = {'height': round(height / fraction),
-             'width': round(width / fraction)}
+  resized = resizing.enlarged_size(image_size, fraction)
   crops = fraction < 1 or not preprocessing.squashes
-  size = (resized if preprocessing.squashes
-          else {'shortest_edge': min(resized.values())})
+  size = (dict(zip(('height', 'width'), resized)) if preprocessing.squashes
+          else {'shortest_edge': resized[0]})
   found = {
       'image_processor_type': kind,
       'do_resize': True, 'size': size,
@@ -151,14 +161,17 @@ def _check_shape(settings: config_settings.ConfigSettings,
                  kept: Sequence[int]) -> None:
   """Refuses sizes that are not one fraction of both sides."""
   height, width = image_size
-  is_larger = squashed and any(
-      side > whole for side, whole in zip(kept, squashed))
-  if not squashed:
-    # Both sides of the image are at least as long as its shortest edge.
-    is_larger = min(kept) > _size(settings, 'size', False)[0][0]
-  # Sides were rounded to whole px.
-  is_stretched = squashed and abs(
-      squashed[0] * kept[1] - squashed[1] * kept[0]) >= max(kept)
+  if not squashed and height != width:
+    raise errors.UserError(
+        f'{settings.path}: size is {settings.get("size")!r}, the short side of '
+        f'every image, but the model takes {height} x {width} px (height x '
+        'width), and an image to be cropped so must cover both. Give size as '
+        'height and width there.')
+  resized = squashed or _size(settings, 'size', False)[0]
+  is_larger = any(side > whole for side, whole in zip(kept, resized))
+  # Rounded to whole px as an evaluation does.
+  is_stretched = not is_larger and resized != resizing.enlarged_size(
+      kept, architecture.crop_fraction(kept, resized))
   if is_larger or is_stretched or kept[0] * width != kept[1] * height:
     raise errors.UserError(
         f'{settings.path}: size is {settings.get("size")!r} and crop_size '

@@ -124,7 +124,7 @@ def read(found: arrays.Arrays, config_path: str, config: Mapping[str, Any],
       image_size=_image_size(outer),
       num_classes=stored.get('head.bias', (0,))[0],
       preprocessing=_preprocessing(images),
-      class_names=_class_names(images, stored.get('head.bias', (0,))[0]),
+      class_names=_class_names(outer, stored.get('head.bias', (0,))[0]),
       license=model_card.license_text(images.get('license')) or license_name)
   if outer.get('num_classes') is not None:
     outer.agrees('num_classes', outer.integer('num_classes', 0),
@@ -292,16 +292,18 @@ def _preprocessing(images: config_settings.ConfigSettings
       RESIZE_METHODS[method], fraction, squashes=mode == 'squash')
 
 
-def _class_names(images: config_settings.ConfigSettings,
+def _class_names(config: config_settings.ConfigSettings,
                  num_classes: int) -> tuple[str, ...]:
   """Returns the names of the classes, if the config has them."""
-  names = images.get('label_names')
-  if not isinstance(names, list) or len(names) != num_classes or not all(
-      isinstance(name, str) for name in names):
+  if not num_classes:
     return ()
-  described = images.get('label_descriptions')
-  described = described if isinstance(described, dict) else {}
-  by_class = tuple(str(described.get(name, name)) for name in names)
+  # timm's loader lets what stands outside replace what stands inside.
+  labels = config_settings.ConfigSettings(
+      config.path, config.values, config.part('pretrained_cfg').values)
+  described = labels.mapping('label_descriptions')
+  by_class = tuple(
+      str(described.get(name, name)) for name in labels.class_names(
+          'label_names', num_classes, takes_list=True))
   if by_class:
-    images.check_class_names('label_names', by_class)
+    labels.check_class_names('label_names', by_class)
   return by_class

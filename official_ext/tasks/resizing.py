@@ -80,13 +80,26 @@ class Resizing:
     Returns:
       float32 [h, w, 3].
     """
-    enlarged = [int(side / self.fraction + _TINY) for side in self.size]
+    enlarged = enlarged_size(self.size, self.fraction)
     if self.mode == preprocessing.RESIZE_THEN_CROP:
       enlarged = _same_ratio(tf.shape(image, tf.int64)[:2], enlarged)
     image = self.resize(image, enlarged)
     top, left = [(tf.cast(side, tf.int32) - kept) // 2
                  for side, kept in zip(enlarged, self.size)]
     return tf.image.crop_to_bounding_box(image, top, left, *self.size)
+
+
+def enlarged_size(size: Sequence[int], fraction: float) -> tuple[int, ...]:
+  """Returns what an image becomes before its middle is taken.
+
+  Args:
+    size: of the middle, px.
+    fraction: of the image that it is.
+
+  Returns:
+    The sides, px; rounded down, as timm does.
+  """
+  return tuple(int(side / fraction + _TINY) for side in size)
 
 
 def _same_ratio(sides: tf.Tensor, least: Sequence[int]) -> list[tf.Tensor]:

@@ -98,7 +98,7 @@ def test_a_funnel_becomes_the_plain_vit_of_its_weights(
       (tmp_path / 'a' / 'preprocessor_config.json').read_text())
   assert images['resample'] == 3
   assert images['crop_size'] == {'height': 16, 'width': 16}
-  assert images['size'] == {'shortest_edge': 23}
+  assert images['size'] == {'shortest_edge': 22}
   np.testing.assert_allclose(images['image_mean'], [0.485, 0.456, 0.406])
 
 

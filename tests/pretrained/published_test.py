@@ -13,8 +13,10 @@ import tensorflow as tf
 import tf_keras
 
 from official_ext.command_line import errors
+from official_ext.pretrained import architecture
 from official_ext.pretrained import hugging_face_images
 from official_ext.pretrained import published
+from official_ext.tasks import resizing
 
 # Relative to the largest value: the issue's own figure for float32.
 TOLERANCE = 1e-4
@@ -118,3 +120,88 @@ def test_sizes_that_are_refused(tmp_path, content, words):
     read_images(tmp_path, {**HALF, **content})
   for word in words:
     assert word in str(error.value), error.value
+
+
+@pytest.mark.parametrize('edge', [12, 16, 24])
+def test_a_short_side_of_one_length_covers_no_oblong(tmp_path, edge):
+  # Of 12 px the rest would be black; of 16 px ours would resize an upright
+  # image to 12 x 18 before the crop, Hugging Face to 16 x 24.
+  with pytest.raises(errors.UserError) as error:
+    read_images(tmp_path, {
+        **HALF, 'image_processor_type': 'CLIPImageProcessor', 'resample': 3,
+        'size': {'shortest_edge': edge}, 'do_center_crop': True,
+        'crop_size': {'height': 16, 'width': 12}}, image_size=(16, 12))
+  assert f"'shortest_edge': {edge}" in str(error.value)
+  assert '16 x 12 px' in str(error.value)
+
+
+def test_sides_that_are_not_one_part_of_the_crop(tmp_path):
+  # 16 / 20 = 12 / 15; of 19 an evaluation would make 20.
+  content = {**HALF, 'size': [19, 15], 'do_center_crop': True,
+             'crop_size': {'height': 16, 'width': 12}}
+  with pytest.raises(errors.UserError, match=r'\[19, 15\].*16 x 12 px'):
+    read_images(tmp_path, content, image_size=(16, 12))
+  content['size'] = [20, 15]
+  assert read_images(tmp_path, content, image_size=(16, 12)).squashes
+
+
+def evaluated_at(size, fraction, monkeypatch):
+  """To what an evaluation resizes an image before it takes the middle."""
+  asked = []
+  monkeypatch.setattr(
+      resizing.Resizing, 'resize', lambda self, image, wanted: (
+          asked.append(tuple(wanted)), tf.zeros([*wanted, 3]))[1])
+  resizing.Resizing(size, 'bicubic', True, 'squash_then_crop', fraction
+                    ).resize_and_crop(tf.zeros([8, 8, 3]))
+  return asked[0]
+
+
+@pytest.mark.parametrize('size, fraction, resized', [
+    ((224, 224), 0.9, (248, 248)), ((384, 384), 0.9, (426, 426)),
+    ((224, 224), 0.95, (235, 235)), ((518, 518), 0.9, (575, 575)),
+    ((240, 240), 0.875, (274, 274)), ((12, 12), 0.875, (13, 13)),
+    ((224, 224), 224 / 248, (248, 248)), ((16, 12), 0.7, (22, 17)),
+    ((16, 16), 1.0, (16, 16))])
+def test_what_is_written_is_what_an_evaluation_does(
+    tmp_path, monkeypatch, size, fraction, resized):
+  assert evaluated_at(size, fraction, monkeypatch) == resized
+  for squashes in {True, size[0] != size[1]}:
+    images = architecture.Preprocessing(
+        (0.5,) * 3, (0.5,) * 3, 'bicubic', fraction, squashes)
+    written = hugging_face_images.write(images, size, 'ViTImageProcessor')
+    assert written['size'] == (
+        dict(zip(('height', 'width'), resized)) if squashes else
+        {'shortest_edge': resized[0]})
+    read = read_images(tmp_path, written, image_size=size)
+    assert read.squashes == squashes
+    assert evaluated_at(size, read.crop_fraction, monkeypatch) == resized
+
+
+def test_an_oblong_of_any_shape_is_not_written():
+  with pytest.raises(errors.UserError, match='16 x 12 px.*squash_then_crop'):
+    hugging_face_images.write(architecture.Preprocessing(
+        (0.5,) * 3, (0.5,) * 3, 'bicubic'), (16, 12), 'CLIPImageProcessor')
+
+
+NAMES = ['ape', 'bee', 'cat']
+STALE = ['x', 'y', 'z']
+
+
+@pytest.mark.parametrize('outside, inside, expected', [
+    ({}, {'label_names': NAMES}, NAMES),
+    ({'label_names': NAMES}, {}, NAMES),
+    ({'label_names': NAMES}, {'label_names': STALE}, NAMES),
+    ({'label_names': {'1': 'bee', '0': 'ape', '2': 'cat'}}, {}, NAMES),
+    ({'label_descriptions': {'y': 'bee'}},
+     {'label_names': STALE, 'label_descriptions': {'x': 'no'}},
+     ['x', 'bee', 'z']),
+    ({'label_names': []}, {}, [])])
+def test_class_names_are_those_of_timms_loader(
+    tmp_path, outside, inside, expected):
+  def change(config):
+    config.update(outside)
+    config['pretrained_cfg'].update(inside)
+
+  folder = published_models.copy(
+      'timm_dinov2_registers', tmp_path / 'a', config=change)
+  assert list(published.read(str(folder)).model.class_names) == expected

@@ -187,6 +187,7 @@ def test_wrong_tensors(vit, make, words):
     ('model_type', 'bert', ["'bert'", 'dinov2']),
     ('qkv_bias', False, ['qkv_bias']),
     ('id2label', {'0': 'one'}, ['id2label=1', 'have 3']),
+    ('id2label', ['ape', 'bee', 'cat'], ['id2label', 'an object of names']),
     ('id2label', {'0': 'ape\nbig', '1': 'bee', '2': 'cat'},
      ['config.json', 'id2label', 'class 0', r"'ape\nbig'"]),
     ('id2label', {'0': 'ape', '1': 'bee\r', '2': 'cat'},
@@ -239,6 +240,16 @@ def test_swiglu_is_refused(tmp_path):
     (lambda config: config.update(num_classes=7), ['num_classes=7']),
     (lambda config: config['pretrained_cfg'].update(
         label_names=['a', 'b\nc', 'd']), ['label_names', r"class 1 'b\nc'"]),
+    (lambda config: config.update(label_names=['a', 'b']),
+     ['label_names=2', 'have 3']),
+    (lambda config: config['pretrained_cfg'].update(label_names=['a', 'b']),
+     ['label_names=2', 'have 3']),
+    (lambda config: config.update(label_names={'0': 'a', '1': 'b', '3': 'c'}),
+     ['label_names', 'all of 0 to 2']),
+    (lambda config: config.update(label_names='a'), ['a list of names']),
+    (lambda config: config.update(
+        label_names=['a', 'b', 'c'], label_descriptions=['d']),
+     ['label_descriptions', 'an object']),
     (lambda config: config.setdefault('model_args', {}).update(qk_norm=True),
      ['qk_norm']),
 ])
