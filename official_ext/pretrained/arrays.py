@@ -42,6 +42,20 @@ class Arrays(abc.ABC):
   def _read(self, name: str, rows: slice | None) -> np.ndarray:
     """Reads an array, or rows of its first axis, as it is stored."""
 
+  def check_bias(self, layer: str) -> None:
+    """Refuses a layer whose weight is here and whose bias is not.
+
+    Args:
+      layer: its name.
+
+    Raises:
+      errors.UserError: naming both.
+    """
+    if f'{layer}.weight' in self.stored and f'{layer}.bias' not in self.stored:
+      raise errors.UserError(
+          f'{self.path} has {layer}.weight without {layer}.bias, and the head '
+          'of such a model has both. Get the file anew.')
+
   def read(self, name: str, rows: slice | None = None) -> np.ndarray:
     """Reads an array.
 

@@ -12,6 +12,7 @@ from official_ext.tasks import class_names
 
 # Larger than any model's sizes, and small enough to compute with.
 _MAX_SIZE = 1 << 20
+_WHITE = 255
 # Of numbers that are no sizes.
 _MAX_NUMBER = 1e9
 
@@ -96,6 +97,28 @@ class ConfigSettings:
         for item in value):
       raise self._wrong(name, f'{count} numbers')
     return tuple(float(item) for item in value)
+
+  def mean_and_stddev(self, mean: str, stddev: str
+                      ) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Returns what is done to the channels of images of values in 0 to 1.
+
+    Args:
+      mean: the name of the setting of the means.
+      stddev: that of the standard deviations.
+
+    Returns:
+      Both, of three channels.
+
+    Raises:
+      errors.UserError: if they are not of such values.
+    """
+    found = self.numbers(mean, 3), self.numbers(stddev, 3)
+    for name, values, smallest, shown in (
+        (mean, found[0], 0, '0'), (stddev, found[1], 1 / _WHITE, '1/255')):
+      if min(values) < smallest or max(values) > 1:
+        raise self._wrong(
+            name, f'of values in 0 to 1: each from {shown} to 1')
+    return found
 
   def text(self, name: str) -> str:
     """Returns a text, or says what is wrong with it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import dataclasses
+import shlex
 from typing import Any
 
 from official.modeling import hyperparams
@@ -90,7 +91,8 @@ def text(task: dict[str, Any], model: architecture.Architecture, source: str,
   name = _one_line(model.license)
   head = _HEAD.format(
       kind=model.kind, source=_one_line(source), base=BASE,
-      path=_one_line(path), license=f' (license: {name})' if name else '',
+      path=shlex.quote(_one_line(path)),
+      license=f' (license: {name})' if name else '',
       num_layers=model.num_layers)
   return head + as_yaml({
       'init_checkpoint': folder,

@@ -96,8 +96,7 @@ def read(found: arrays.Arrays, config_path: str, config: Mapping[str, Any],
         f'{", ".join(hugging_face_names.FAMILIES)}. Take another model.')
   refuse_foreign(found, _FOREIGN_TENSORS)
   defaults = {**_DEFAULTS, **_OWN_DEFAULTS.get(kind, {})}
-  settings = (outer.part('vision_config', defaults)
-              if kind in ('clip', 'siglip') else
+  settings = (_vision_config(outer, defaults) if kind in ('clip', 'siglip') else
               config_settings.ConfigSettings(config_path, config, defaults))
   names = found.stored
   prefix = family.prefix(names)
@@ -129,6 +128,27 @@ def read(found: arrays.Arrays, config_path: str, config: Mapping[str, Any],
         if name.startswith((f'{prefix}pooler.', f'{prefix}head.')) or (
             kind == 'clip' and name.startswith(f'{prefix}post_layernorm.'))}
   return model, torch_names.entries(naming, model, prefix), left_out
+
+
+def _vision_config(config: config_settings.ConfigSettings,
+                   defaults: Mapping[str, Any]
+                   ) -> config_settings.ConfigSettings:
+  """Returns the settings of the image tower.
+
+  transformers takes CLIP's `vision_config_dict`, of old files, with its
+  defaults, over `vision_config`.
+  """
+  settings = config.part('vision_config', defaults)
+  if config.get('vision_config_dict') is None:
+    return settings
+  old = config.part('vision_config_dict', defaults)
+  for name in defaults:
+    if name in settings.values and settings.get(name) != old.get(name):
+      raise errors.UserError(
+          f'{config.path}: vision_config.{name} is {settings.get(name)!r}, but '
+          f'vision_config_dict, which transformers takes, has '
+          f'{old.get(name)!r}. Delete the wrong one there.')
+  return old
 
 
 def refuse_foreign(found: arrays.Arrays, patterns: Mapping[str, str]) -> None:
@@ -222,7 +242,9 @@ def _parts(kind: str, settings: config_settings.ConfigSettings,
 
 def _num_classes(found: arrays.Arrays) -> int:
   """Returns how many classes the head has; 0 without a head."""
-  for name in ('classifier.bias', 'cls_classifier.bias'):
+  for head in ('classifier', 'cls_classifier'):
+    found.check_bias(head)
+    name = f'{head}.bias'
     if name in found.stored:
       shape = found.stored[name].shape
       return shape[0] if shape else 0
@@ -262,6 +284,10 @@ def _check_agreement(found: arrays.Arrays,
   if dense in names:
     settings.agrees('intermediate_size', model.backbone.transformer.mlp_dim,
                     names[dense].shape[0])
+  registers = prefix + naming.parts.get('registers', '')
+  if model.backbone.num_registers and registers in names:
+    settings.agrees('num_register_tokens', model.backbone.num_registers,
+                    sum(names[registers].shape[-2:-1]))
   position = prefix + naming.parts['position_embedding']
   if position not in names:
     return

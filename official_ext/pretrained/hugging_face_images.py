@@ -71,12 +71,7 @@ def read(path: str, image_size: Sequence[int],
         'rescale_factor', _RESCALE, 'values are brought from 0..255 to 0..1')
   mean, stddev = (0.0,) * 3, (1.0,) * 3
   if settings.get('do_normalize'):
-    mean = settings.numbers('image_mean', 3)
-    stddev = settings.numbers('image_std', 3)
-    if min(stddev) <= 0:
-      raise errors.UserError(
-          f'{path}: image_std is {list(stddev)}, but must be above 0. Get the '
-          'file anew.')
+    mean, stddev = settings.mean_and_stddev('image_mean', 'image_std')
   resample = settings.integer('resample', 0)
   if resample not in RESAMPLE:
     raise errors.UserError(

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import os
+import shlex
 
 from absl import app
 from absl import flags
@@ -68,7 +69,7 @@ def main(argv: Sequence[str]) -> None:
     print(f'  left out  {name}: {reason}')
   path = os.path.join(_OUTPUT.value, importing.EXPERIMENT_FILE)
   print(f'imported {source.model.kind} to {_OUTPUT.value}; fine-tune it with '
-        f'--config_file={path}')
+        f'--config_file={shlex.quote(path)}')
 
 
 if __name__ == '__main__':

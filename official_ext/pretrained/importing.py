@@ -18,6 +18,7 @@ import tf_keras
 from official_ext import registry_imports  # noqa: F401
 from official_ext.checkpoints import metadata
 from official_ext.checkpoints import restore
+from official_ext.checkpoints import variable_names
 from official_ext.command_line import errors
 from official_ext.command_line import paths
 from official_ext.modeling import specs
@@ -100,6 +101,13 @@ def load(source: published.PublishedSource,
     model = task_factory.get_task(params.task).build_model()
   modules = 'all' if takes_head else 'backbone'
   plan = restore.make_plan(model, source, modules, options.resize_method)
+  # Of a layout that was asked for, the user may have given other widths.
+  if plan.problems and not options.layout and isinstance(
+      source, published.PublishedSource):
+    names = variable_names.of_model(model)
+    source.check_shapes({
+        names[id(variable)]: tuple(variable.shape)
+        for variable in model.variables if id(variable) in names})
   restore.apply(plan, model, source, is_new=True)
   return Imported(params, model, plan, source.left_out)
 

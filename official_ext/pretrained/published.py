@@ -9,6 +9,7 @@ import os
 import numpy as np
 
 from official_ext.checkpoints import sources
+from official_ext.checkpoints import variable_names
 from official_ext.command_line import errors
 from official_ext.pretrained import architecture
 from official_ext.pretrained import arrays
@@ -69,6 +70,28 @@ class PublishedSource(sources.Source):
   def shapes(self) -> Mapping[str, tuple[int, ...]]:
     return {name: entry.shape(self._found)
             for name, entry in self._entries.items()}
+
+  def check_shapes(self, wanted: Mapping[str, tuple[int, ...]]) -> None:
+    """Refuses arrays that are not as large as the variables of the model.
+
+    Args:
+      wanted: the shapes of variables, by name; the position embedding, which is
+        resampled, and what the file lacks are passed over.
+
+    Raises:
+      errors.UserError: naming the first array as the file does.
+    """
+    for name, shape in wanted.items():
+      if name == variable_names.POSITION_EMBEDDING or (
+          self.shapes.get(name, shape) == shape):
+        continue
+      stored = ' and '.join(
+          str(self._found.stored[place.name].shape)
+          for place in self._entries[name].places)
+      raise errors.UserError(
+          f'{self.path}: {self.origin(name)} is {stored}, which becomes '
+          f'{self.shapes[name]}, but a {self.model.kind} of its sizes has '
+          f'{shape} there. Get config and weights of one model.')
 
   def read(self, name: str) -> np.ndarray:
     return self._entries[name].read(self._found)

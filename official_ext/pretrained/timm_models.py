@@ -107,6 +107,7 @@ def read(found: arrays.Arrays, config_path: str, config: Mapping[str, Any],
   outer = config_settings.ConfigSettings(config_path, config)
   images = outer.part('pretrained_cfg', dict(
       crop_pct=0.875, crop_mode='center', interpolation='bicubic'))
+  found.check_bias('head')
   stored = {name: value.shape for name, value in found.stored.items()}
   kernel = stored.get('patch_embed.proj.weight', ())
   dense = stored.get('blocks.0.mlp.fc1.weight', ())
@@ -288,7 +289,7 @@ def _preprocessing(images: config_settings.ConfigSettings
         f'{images.path}: crop_pct is {fraction}, but must be at most 1. Get '
         'the file anew.')
   return architecture.Preprocessing(
-      images.numbers('mean', 3), images.numbers('std', 3),
+      *images.mean_and_stddev('mean', 'std'),
       RESIZE_METHODS[method], fraction, squashes=mode == 'squash')
 
 

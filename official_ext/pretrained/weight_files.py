@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 import os
 import re
+import shlex
 import zipfile
 
 from official_ext.command_line import errors
@@ -67,7 +68,7 @@ def choose(names: Sequence[str], source: str) -> str:
     raise errors.UserError(
         f'{source} holds several files of weights: '
         f'{", ".join(found[:_MAX_SHOWN])}. Name the one that you mean: '
-        f'--source={os.path.join(source, found[0])}.')
+        f'--source={shlex.quote(os.path.join(source, found[0]))}.')
   if found:
     return found[0]
   for name in names:

@@ -18,6 +18,7 @@ from official_ext.checkpoints import metadata
 from official_ext.checkpoints import restore
 from official_ext.command_line import errors
 from official_ext.params import experiment
+from official_ext.pretrained import experiment_file
 from official_ext.pretrained import importing
 from official_ext.pretrained import published
 from official_ext.tasks import class_names
@@ -225,6 +226,12 @@ def test_two_imports_to_one_folder_at_once(tmp_path, monkeypatch):
     importing.write(source, 'hf_vit', str(tmp_path / 'a'))
   assert [path.name for path in tmp_path.iterdir()] == ['a']
   assert (tmp_path / 'a' / 'its').read_text() == 'its'
+
+
+def test_the_command_in_an_experiment_is_one_that_a_shell_takes():
+  model = published.read(str(published_models.folder('hf_vit'))).model
+  text = experiment_file.text({}, model, 'a', 'b', 'my runs/fine_tune.yaml')
+  assert " --config_file='my runs/fine_tune.yaml' --config_file=" in text
 
 
 @pytest.mark.long

@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 
 from official_ext.command_line import errors
+from official_ext.pretrained import importing
 from official_ext.pretrained import published
 
 WEIGHTS = 'model.safetensors'
@@ -163,6 +164,8 @@ def test_a_header_of_two_gigabytes(vit):
     (lambda found: found.update(
         {'vit.encoder.layer.0.attention.attention.query.weight': np.zeros(
             [7, 8], np.float32)}), ['query.weight', '(7, 8)']),
+    (lambda found: found.pop('classifier.bias'),
+     ['classifier.weight without classifier.bias']),
     (lambda found: found.update({
         'vit.encoder.layer.0.rope_frequencies': np.zeros(2, np.float32)}),
      ['rotary']),
@@ -202,6 +205,64 @@ def test_a_config_that_disagrees_with_the_weights(vit, key, value, words):
   refused(vit, *words)
 
 
+@pytest.mark.parametrize('name, value', [
+    ('image_mean', [127.5] * 3), ('image_mean', [0.5, -0.1, 0.5]),
+    ('image_std', [127.5] * 3), ('image_std', [0.5, 0.0, 0.5]),
+    ('image_std', [0.5, 1e-4, 0.5])])
+def test_means_and_deviations_are_of_values_up_to_1(vit, name, value):
+  path = vit / 'preprocessor_config.json'
+  published_models.change_json(
+      path, lambda content: content.update({name: value}))
+  refused(vit, f'{path}: {name} is {value}', 'values in 0 to 1')
+
+
+def test_a_tensor_of_another_shape_is_named_as_in_its_file(vit):
+  name = 'vit.encoder.layer.1.output.dense.weight'
+  change(vit, lambda found: found.update({name: np.zeros([8, 7], np.float32)}))
+  with pytest.raises(errors.UserError) as error:
+    importing.load(published.read(str(vit)))
+  for words in (f'{vit / WEIGHTS}: {name} is (8, 7)', '(12, 8)'):
+    assert words in str(error.value), error.value
+
+
+def test_registers_that_the_config_denies(tmp_path):
+  refused(published_models.copy(
+      'hf_dinov2_registers', tmp_path / 'a',
+      config=lambda config: config.update(num_register_tokens=2)),
+          'config.json says num_register_tokens=2', 'have 4')
+
+
+@pytest.mark.parametrize('old, words', [
+    ({'hidden_size': 16}, ['vision_config.hidden_size is 8', '16']),
+    # transformers takes the defaults of what it leaves out.
+    ({}, ['vision_config.hidden_size is 8', '768'])])
+def test_clips_two_configs_that_disagree(tmp_path, old, words):
+  refused(published_models.copy(
+      'hf_clip_classifier', tmp_path / 'a',
+      config=lambda config: config.update(vision_config_dict=old)), *words)
+
+
+def test_clips_old_config_is_taken(tmp_path):
+  def move(config):
+    config['vision_config_dict'] = config['vision_config']
+    config['vision_config'] = {}
+
+  def double(config):
+    config['vision_config_dict'] = config['vision_config']
+
+  expected = read_all(published_models.folder('hf_clip_classifier'))
+  for at, change_config in enumerate((move, double)):
+    found = read_all(published_models.copy(
+        'hf_clip_classifier', tmp_path / str(at), config=change_config))
+    assert found.keys() == expected.keys()
+
+
+def test_a_command_is_one_that_a_shell_takes(tmp_path):
+  folder = published_models.copy('hf_vit', tmp_path / 'my vit')
+  shutil.copy(folder / WEIGHTS, folder / 'other.safetensors')
+  refused(folder, f"--source='{folder / WEIGHTS}'")
+
+
 @pytest.mark.parametrize('name, content, words', [
     ('config.json', None, ['config.json is missing']),
     ('config.json', '{', ['not JSON']),
@@ -235,6 +296,10 @@ def test_swiglu_is_refused(tmp_path):
      ['input_size', '3 numbers']),
     (lambda config: config['pretrained_cfg'].update(mean=[0.5, 10 ** 400, 1]),
      ['mean', '3 numbers']),
+    (lambda config: config['pretrained_cfg'].update(std=[0.5, 0, 0.5]),
+     ['config.json: std is [0.5, 0, 0.5]', 'values in 0 to 1']),
+    (lambda config: config['pretrained_cfg'].update(mean=[127.5] * 3),
+     ['config.json: mean is [127.5', 'values in 0 to 1']),
     (lambda config: config['pretrained_cfg'].update(crop_mode='border'),
      ['crop_mode']),
     (lambda config: config.update(num_classes=7), ['num_classes=7']),

@@ -48,6 +48,13 @@ def where(condition: Callable[[cfg.ExperimentConfig], bool], reason: str,
       f'{reason}.' if condition(params) else None))
 
 
+def where_not_zero(condition: Callable[[cfg.ExperimentConfig], bool],
+                   reason: str, *settings: str) -> Rule:
+  """As `where`, of settings that are left out by 0."""
+  return Rule(settings, lambda params, setting: (
+      f'{reason}.' if setting.value and condition(params) else None))
+
+
 def beside(condition: Callable[[hyperparams.Config], bool], reason: str,
            *settings: str) -> Rule:
   """Settings that nothing reads where those beside them are so."""

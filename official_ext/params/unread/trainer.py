@@ -33,12 +33,13 @@ TABLE: tuple[reasons.Rule, ...] = (
                 'num_cores_per_replica', 'default_shard_dim',
                 'use_tpu_mp_strategy'))),
     # The length of the training.
-    reasons.where(
+    reasons.where_not_zero(
         lambda params: _is_given(params, 'trainer.train_steps'),
         'trainer.train_steps is set, and wins. Set trainer.train_steps=0',
         'trainer.train_epochs'),
-    reasons.where(_steps_are_given, 'the intervals are set in steps, and win',
-                  'trainer.interval_epochs'),
+    reasons.where_not_zero(
+        _steps_are_given, 'the intervals are set in steps, and win',
+        'trainer.interval_epochs'),
     reasons.where(
         lambda params: params.trainer.learning_rate_scaling == 'none' and
         _is_given(params, 'trainer.learning_rate_scaling'),
