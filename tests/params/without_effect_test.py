@@ -372,8 +372,8 @@ def test_epochs_beside_steps(caplog):
       'trainer.train_epochs is 3.0, but has no effect: trainer.train_steps is '
       'set, and wins. Set trainer.train_steps=0.']
   caplog.clear()
-  experiment.load(name, params_override=(
-      'trainer.train_epochs=0,trainer.interval_epochs=0'))
+  experiment.load('funnel_vit_digits', params_override=(
+      'trainer.train_epochs=0,trainer.train_steps=500'))
   params = experiment.load(name, params_override=(
       'trainer.train_epochs=3,trainer.train_steps=0'))
   assert params.trainer.train_steps == 3 * 2_502 and not caplog.text

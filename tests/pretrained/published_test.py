@@ -205,3 +205,19 @@ def test_class_names_are_those_of_timms_loader(
   folder = published_models.copy(
       'timm_dinov2_registers', tmp_path / 'a', config=change)
   assert list(published.read(str(folder)).model.class_names) == expected
+
+
+def test_clips_old_config_is_taken(tmp_path):
+  def move(config):
+    config['vision_config_dict'] = config['vision_config']
+    config['vision_config'] = {}
+
+  def double(config):
+    config['vision_config_dict'] = config['vision_config']
+
+  expected = published.read(
+      str(published_models.folder('hf_clip_classifier'))).model
+  for at, change_config in enumerate((move, double)):
+    folder = published_models.copy(
+        'hf_clip_classifier', tmp_path / str(at), config=change_config)
+    assert published.read(str(folder)).model == expected

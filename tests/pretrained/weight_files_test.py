@@ -242,21 +242,6 @@ def test_clips_two_configs_that_disagree(tmp_path, old, words):
       config=lambda config: config.update(vision_config_dict=old)), *words)
 
 
-def test_clips_old_config_is_taken(tmp_path):
-  def move(config):
-    config['vision_config_dict'] = config['vision_config']
-    config['vision_config'] = {}
-
-  def double(config):
-    config['vision_config_dict'] = config['vision_config']
-
-  expected = read_all(published_models.folder('hf_clip_classifier'))
-  for at, change_config in enumerate((move, double)):
-    found = read_all(published_models.copy(
-        'hf_clip_classifier', tmp_path / str(at), config=change_config))
-    assert found.keys() == expected.keys()
-
-
 def test_a_command_is_one_that_a_shell_takes(tmp_path):
   folder = published_models.copy('hf_vit', tmp_path / 'my vit')
   shutil.copy(folder / WEIGHTS, folder / 'other.safetensors')
