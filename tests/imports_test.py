@@ -142,7 +142,7 @@ ORDER = {
     ],
     # What `official_ext` hands out, by name alone.
     'official_ext.python_api': [
-        'image_inputs', 'funnel', 'load', 'create',
+        'arguments', 'image_inputs', 'funnel', 'load', 'create',
     ],
 }
 # What reads images for a program takes every form that the conversion takes.

@@ -282,7 +282,7 @@ def _refusal(source: sources.Source, spec: specs.ModelSpec, modules: str,
   listed = '; '.join(problems[:_MAX_LISTED])
   if len(problems) > _MAX_LISTED:
     listed += f'; and {len(problems) - _MAX_LISTED} more'
-  fix = 'Use the widths, depth and patch size of the checkpoint'
+  fix = 'Use the widths, heads, depth and patch size of the checkpoint'
   described = source.description
   if described.get('layout'):
     fix += (f' ({described["model_name"]}, {described["layout"]}, patches of '

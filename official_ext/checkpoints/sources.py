@@ -5,9 +5,11 @@ from __future__ import annotations
 import abc
 from collections.abc import Mapping
 import functools
+import os
 from typing import Any
 
 import numpy as np
+from official.core import train_utils
 
 from official_ext.checkpoints import metadata
 from official_ext.checkpoints import object_graph
@@ -55,11 +57,13 @@ class CheckpointSource(Source):
   Trainings, best checkpoints, exports and a backbone alone are all read.
   """
 
-  def __init__(self, path: str):
+  def __init__(self, path: str, takes_averages: bool = False):
     """Finds the model in a checkpoint.
 
     Args:
       path: whatever `object_graph.find` takes.
+      takes_averages: whether to take the exponential moving averages of the
+        weights, where the training keeps them.
 
     Raises:
       ValueError: if there is no checkpoint, it cannot be read or it holds no
@@ -69,6 +73,10 @@ class CheckpointSource(Source):
     self.path = self._saved.path
     self.description = metadata.read(self.path) or {}
     self._keys = self._find_keys()
+    if takes_averages:
+      averages = self._averages()
+      self._keys = {name: averages.get(key, key)
+                    for name, key in self._keys.items()}
 
   @functools.cached_property
   def shapes(self) -> Mapping[str, tuple[int, ...]]:
@@ -100,6 +108,15 @@ class CheckpointSource(Source):
       others = self._layer_keys(classifier) - set(keys.values())
       keys |= {f'{variable_names.HEAD}/{key}': key for key in others}
     return keys
+
+  def _averages(self) -> dict[str, str]:
+    """Returns the keys of the moving averages, by those of the weights."""
+    optimizer = self._saved.descend('optimizer')
+    # A best checkpoint is written while the two are exchanged for evaluation.
+    if optimizer is None or os.path.basename(self.path).startswith(
+        train_utils.BEST_CHECKPOINT_NAME):
+      return {}
+    return self._saved.slots(optimizer, 'average')
 
   def _backbone(self) -> int:
     """Finds the backbone in all the forms that a checkpoint has."""

@@ -35,6 +35,11 @@ _PROJECT_DIRS = tuple(
 
 # What this file of TensorFlow logs as an error, it raises too.
 _RAISES = 'async_checkpoint_helper.py'
+# The warning of TensorFlow of a checkpoint of which something stays unread.
+_UNRESTORED = (
+    'Detecting that an object or model or tf.train.Checkpoint is being deleted',
+    'Value in checkpoint could not be found in the restored object',
+    'An attribute in the restored object could not be found in the checkpoint')
 
 
 class _ProjectOnly(python_logging.Filter):
@@ -83,6 +88,24 @@ def without_prints():
   with open(os.devnull, 'w', encoding='utf-8') as sink, (
       contextlib.redirect_stdout(sink)):
     yield
+
+
+@contextlib.contextmanager
+def without_unrestored():
+  """Drops TensorFlow's warning of what a checkpoint holds beside a model.
+
+  A SavedModel has some that no object takes, and says so each time it is
+  loaded. Weights that are missing are errors.
+  """
+  def is_other(record: python_logging.LogRecord) -> bool:
+    return not record.getMessage().startswith(_UNRESTORED)
+
+  logger = python_logging.getLogger('tensorflow')
+  logger.addFilter(is_other)
+  try:
+    yield
+  finally:
+    logger.removeFilter(is_other)
 
 
 @contextlib.contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 import dataclasses
 import os
 from typing import Any
@@ -19,6 +19,7 @@ from official_ext.command_line import errors
 from official_ext.configs import backbones
 from official_ext.modeling import specs
 from official_ext.params import experiment
+from official_ext.python_api import arguments
 
 # Its settings of the model are those of any other.
 _EXPERIMENT = 'funnel_vit_imagenet_finetune'
@@ -40,16 +41,17 @@ def create(model_name: str, layout: str | None = None, *,
       `official_ext.layouts.describe`.
     layout: blocks, such as 'B4-4-4'; None: one block of the preset's depth.
     weights: the folder of a training or of an imported model, a checkpoint or
-      an export to begin from, of any layout of the same widths and depth; None:
-      random weights.
+      an export to begin from, of any layout of the same widths and depth; of a
+      training that keeps moving averages of the weights, those, as
+      `load` takes them; None: random weights.
     num_classes: of a new head. None: with weights, their own head is taken;
       else 1000.
     image_size: side of the images, px, or (height, width); the position
       embedding of the weights is resampled. None: that of the weights; else
       224.
     **backbone: further settings of the backbone, the fields of
-      `configs.backbones.FunnelViT`, such as pooling='max'. Where a message
-      names task.model.backbone.funnel_vit.pooler, it is `pooler` here.
+      `configs.backbones.FunnelViT`, such as pooling='max'; a group, such as
+      `transformer`, is a dictionary or its dataclass.
 
   Returns:
     A Keras model from normalised images, float32 [B, height, width, 3], to
@@ -63,52 +65,53 @@ def create(model_name: str, layout: str | None = None, *,
   errors.check_choice('model_name', model_name, specs.PRESETS)
   for name in backbone:
     errors.check_choice('the setting', name, _BACKBONE_SETTINGS)
-  source = None if weights is None else _open(os.fspath(weights))
-  if num_classes is not None and num_classes < 1:
-    raise errors.UserError(
-        f'num_classes is {num_classes}, but must be at least 1.')
-  height, width = _sides(image_size, source)
+  if num_classes is not None:
+    num_classes = arguments.whole_number('num_classes', num_classes)
+  if image_size is not None:
+    image_size = arguments.sides(image_size)
+  source = None if weights is None else _open(
+      arguments.path('weights', weights))
+  height, width = image_size or _known_sides(source)
   settings = {'task': {'model': {
       'num_classes': num_classes or _num_classes(source),
       'input_size': [height, width, 3],
       'backbone': {'type': 'funnel_vit', 'funnel_vit': {
           'model_name': model_name, 'layout': layout, **backbone}},
   }}}
-  params = experiment.load(
-      _EXPERIMENT, params_override=yaml.safe_dump(settings))
-  model = task_factory.get_task(params.task).build_model()
-  if source is not None:
-    plan = restore.make_plan(
-        model, source, 'all' if num_classes is None else 'all_but_head')
-    restore.apply(plan, model, source, is_new=True)
-    plan.log()
+  with arguments.in_words_of_python():
+    params = experiment.load(_EXPERIMENT, params_override=_as_yaml(settings))
+    model = task_factory.get_task(params.task).build_model()
+    if source is not None:
+      plan = restore.make_plan(
+          model, source, 'all' if num_classes is None else 'all_but_head')
+      restore.apply(plan, model, source, is_new=True)
+      plan.log()
   return model
+
+
+def _as_yaml(settings: Mapping[str, Any]) -> str:
+  try:
+    return yaml.safe_dump(arguments.plain(settings))
+  except yaml.representer.RepresenterError as error:
+    raise errors.UserError(
+        f'the setting {error.args[-1]!r:.80} is of {type(error.args[-1])}, but '
+        'must be a number, a text, or a dictionary of such.') from error
 
 
 def _open(weights: str) -> sources.Source:
   """Finds the arrays of weights, which are read when they are needed."""
   try:
-    return sources.CheckpointSource(weights)
+    return sources.CheckpointSource(weights, takes_averages=True)
   except ValueError as error:
     raise errors.UserError(
         f'weights: {error} A published ViT is imported first: '
         'official_ext.pretrained.import_vit.') from error
 
 
-def _sides(image_size: int | Sequence[int] | None,
-           source: sources.Source | None) -> tuple[int, int]:
-  """Returns height and width of the images, px."""
-  if image_size is None:
-    known = source.description.get('input_size') if source else None
-    return tuple(known[:2]) if known else (_IMAGE_SIZE, _IMAGE_SIZE)
-  sides = ((image_size, image_size) if isinstance(image_size, int)
-           else tuple(image_size))
-  if len(sides) != 2 or not all(
-      isinstance(side, int) and side > 0 for side in sides):
-    raise errors.UserError(
-        f'image_size is {image_size!r}, but must be a side in px, such as 224, '
-        'or (height, width).')
-  return sides
+def _known_sides(source: sources.Source | None) -> Sequence[int]:
+  """Returns height and width of the images, px, that are not asked for."""
+  known = source.description.get('input_size') if source else None
+  return known[:2] if known else (_IMAGE_SIZE, _IMAGE_SIZE)
 
 
 def _num_classes(source: sources.Source | None) -> int:

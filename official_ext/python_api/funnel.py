@@ -16,6 +16,8 @@ import tensorflow as tf
 import tf_keras
 
 from official_ext.command_line import errors
+from official_ext.command_line import library_logs
+from official_ext.python_api import arguments
 from official_ext.python_api import image_inputs
 from official_ext.serving.formats import description
 from official_ext.serving.formats import names
@@ -37,8 +39,9 @@ class Funnel(abc.ABC):
   of such, [N, height, width, 1 or 3]; a list of these. Arrays hold RGB or gray
   values: integers of 0 to 255; or floats up to `max_value`, 255 or 1, which are
   rounded to the nearest of 256 values. Without `max_value` they go up to 255,
-  and an array that seems to go up to 1 is refused. Images are cropped, resized
-  and normalised as the evaluation of the training does.
+  and an array of which nothing exceeds 16 is refused, since 1 or 16 may be its
+  white. Images are cropped, resized and normalised as the evaluation of the
+  training does.
 
   A method raises ValueError if one of the images is none, naming it.
 
@@ -104,6 +107,7 @@ class Funnel(abc.ABC):
       For each image name and probability, the most probable class first; of
       equal ones the first, as evaluation ranks them.
     """
+    top_k = arguments.whole_number('top_k', top_k)
     outputs = self._outputs(images, batch_size, max_value)
     order = (-outputs[names.LOGITS]).argsort(axis=1, kind='stable')
     return [[(self.class_names[index], float(probs[index]))
@@ -282,7 +286,8 @@ class ExportedFunnel(Funnel):
     self.path = classifier.find_version(path)
     self._description = description.read(self.path)
     # Kept: a signature does not keep its model alive.
-    self._loaded = tf.saved_model.load(self.path)
+    with library_logs.without_unrestored():
+      self._loaded = tf.saved_model.load(self.path)
 
   @property
   def model(self) -> tf_keras.Model:
@@ -312,8 +317,6 @@ def _kind(image: image_inputs.ImageInput) -> str:
 
 def _in_batches(items: Iterator[Any], batch_size: int) -> Iterator[list[Any]]:
   """Yields lists of as many items, of which the last may hold fewer."""
-  if batch_size < 1:
-    raise errors.UserError(
-        f'batch_size is {batch_size}, but must be at least 1.')
+  batch_size = arguments.whole_number('batch_size', batch_size)
   while some := list(itertools.islice(items, batch_size)):
     yield some

@@ -16,14 +16,23 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from PIL import ImageOps
 import tensorflow as tf
 
 from data_prep import images as image_forms
 from official_ext.command_line import errors
+from official_ext.tasks import exif_orientation
 from official_ext.tasks import image_header
 
 # What the values of an array may go up to.
 MAX_VALUES = (255, 1)
+# Floats without a larger value are not taken for 0 to 255: white may be 1, or,
+# as in scikit-learn's digits, 16.
+_DARK = 16
+# What is beyond a limit by this share, or below 0 by as much, is an error of
+# rounding, as of resizing.
+_ROUNDING = 1e-3
+_LONGEST_PATH = 1024  # Characters; what is longer is no path.
 # Of what a server decodes by itself; of BMP not every kind.
 _SERVED = (b'\xff\xd8\xff', b'\x89PNG\r\n\x1a\n')
 _SHAPES = (
@@ -51,7 +60,7 @@ def collect(images: Any, max_value: float | None,
     images: the path of a file, its bytes, an array, or a list of these; an
       array of four dimensions is a batch.
     max_value: what the values of arrays of floats go up to, 255 or 1; None:
-      255, and what looks like 1 is refused.
+      255, and arrays without a value above 16 are refused.
     orientations: whether files are turned as their EXIF data say, as
       `exif_orientation.of_model` returns it.
 
@@ -61,7 +70,13 @@ def collect(images: Any, max_value: float | None,
   Raises:
     errors.UserError: if there is no image, a file is missing, or, when its
       turn comes, one is no image, naming it.
+    ValueError: inside of a `tf.function`.
   """
+  if not tf.executing_eagerly():
+    # AutoGraph passes on what it knows, which is not our kind of it.
+    raise ValueError(
+        'inside of a tf.function or of Dataset.map images have no values yet. '
+        'Ask outside of it; or call the Keras model, funnel.model, inside.')
   if max_value not in (None, *MAX_VALUES):
     raise errors.UserError(
         f'max_value is {max_value!r}, but must be 255 or 1: what stands for '
@@ -87,19 +102,19 @@ def collect(images: Any, max_value: float | None,
 
 
 def _is_file(image: Any) -> bool:
-  return isinstance(image, (str, bytes, os.PathLike))
+  return isinstance(image, (str, bytes, bytearray, os.PathLike))
 
 
 def _inputs(image: Any, name: str, max_value: float | None,
             orientations: str) -> Iterator[ImageInput]:
   """Yields one image, or those of a batch."""
-  if isinstance(image, bytes):
-    yield ImageInput(name, _of_file(name, image, orientations))
+  if isinstance(image, (bytes, bytearray)):
+    yield ImageInput(name, _of_file(name, bytes(image), orientations))
   elif _is_file(image):
     path = os.fspath(image)
     yield ImageInput(path, _of_file(path, _read(path), orientations))
   else:
-    batch = _of_array(name, image, max_value)
+    batch = _of_array(name, _upright(name, image, orientations), max_value)
     for index, pixels in enumerate(batch):
       yield ImageInput(
           name if len(batch) == 1 else f'{name}[{index}]', pixels)
@@ -107,6 +122,13 @@ def _inputs(image: Any, name: str, max_value: float | None,
 
 def _check_is_file(path: str) -> None:
   """Refuses a path before any other is read."""
+  if not path:
+    raise errors.UserError(
+        "the path of an image is empty. Give one, such as 'photo.jpg'.")
+  if path.startswith(('http://', 'https://')):
+    raise errors.UserError(
+        f'{path} is a web address. Download the image, and give the path of '
+        'the file.')
   if tf.io.gfile.isdir(path):
     raise errors.UserError(
         f'{path} is a folder. Give the paths of the image files in it.')
@@ -133,7 +155,31 @@ def _of_file(name: str, encoded: bytes, orientations: str
   try:
     return image_forms.decode(encoded, orientations)
   except image_forms.CorruptImageError as error:
-    raise errors.UserError(f'{name}: {error}') from error
+    hint = ('. A path is given as text, not as bytes'
+            if _may_be_path(encoded) else '')
+    raise errors.UserError(f'{name}: {error}{hint}') from error
+
+
+def _may_be_path(encoded: bytes) -> bool:
+  """Says whether bytes are rather the path of a file than what it holds."""
+  return b'.' in encoded and len(encoded) < _LONGEST_PATH and (
+      encoded.isascii() and encoded.decode().isprintable())
+
+
+def _upright(name: str, image: Any, orientations: str) -> Any:
+  """Turns a PIL image as its file would be turned; takes others as they are.
+
+  Raises:
+    errors.UserError: if its pixels cannot be read.
+  """
+  if not isinstance(image, Image.Image):
+    return image
+  try:
+    image.load()
+  except (OSError, SyntaxError) as error:
+    raise errors.UserError(f'{name}: {error}.') from error
+  return (ImageOps.exif_transpose(image)
+          if orientations == exif_orientation.APPLY else image)
 
 
 def _is_served(encoded: bytes) -> bool:
@@ -182,8 +228,8 @@ def _check_shape(name: str, shape: Sequence[int], batch: np.ndarray) -> None:
   elif batch.ndim == 4 and batch.shape[-1] == 4:
     advice = (' Of RGBA, give images[..., :3], or the path of the file, which '
               'is put over white.')
-  elif len(shape) == 3:
-    advice = ' If these are gray images, give images[..., np.newaxis].'
+  if len(shape) == 3:
+    advice += ' If these are gray images, give images[..., np.newaxis].'
   raise errors.UserError(
       f'{name} is an array of shape {list(shape)}; {_SHAPES}.{advice}')
 
@@ -191,27 +237,42 @@ def _check_shape(name: str, shape: Sequence[int], batch: np.ndarray) -> None:
 def _whole(name: str, pixels: np.ndarray,
            max_value: float | None) -> np.ndarray:
   """Returns values of 0 to 255 as uint8, rounded."""
-  if pixels.dtype == np.uint8 or not pixels.size:
-    return pixels.astype(np.uint8)
   is_float = np.issubdtype(pixels.dtype, np.floating) or (
       pixels.dtype.name == 'bfloat16')
   if not is_float and not np.issubdtype(pixels.dtype, np.integer):
     raise errors.UserError(
         f'{name} is an array of {pixels.dtype}. Give uint8, or floats of 0 to '
         '255.')
+  if not is_float and max_value == 1 and 0 < pixels.max() <= 1:
+    raise errors.UserError(
+        f'{name} has integers of 0 to 1, of which 255 is white whatever '
+        'max_value is. Give them as floats.')
+  if pixels.dtype == np.uint8:
+    return pixels
   if is_float:
     pixels = pixels.astype(np.float64)
   limit = (max_value or MAX_VALUES[0]) if is_float else MAX_VALUES[0]
   smallest, largest = pixels.min(), pixels.max()
   # Not by `or`: what is not a number is in no range.
-  if not (smallest >= 0 and largest <= limit):
-    advice = ('Leave max_value out.' if 0 <= smallest <= largest <= 255 else
-              'Give RGB values that are not normalised.')
+  if not (smallest >= -_ROUNDING and largest <= limit * (1 + _ROUNDING)):
     raise errors.UserError(
         f'{name} has values of {smallest:g} to {largest:g}, but must have 0 '
-        f'to {limit:g}. {advice}')
-  if is_float and max_value is None and 0 < largest <= 1:
+        f'to {limit:g}. {_advice(smallest, largest, limit)}')
+  if is_float and max_value is None and largest <= _DARK * (1 + _ROUNDING) and (
+      pixels.any()):
     raise errors.UserError(
-        f'{name} has floats of 0 to {largest:g}, where 255 is white. Give '
-        'max_value=1 if 1 is white, or max_value=255 if it is so dark.')
-  return np.round(pixels * (MAX_VALUES[0] / limit)).astype(np.uint8)
+        f'{name} has floats up to {largest:g}, where 255 is white. Give '
+        'max_value=1 if 1 is white; divide them by what else is white, and '
+        'give max_value=1; or give max_value=255 if it is so dark.')
+  scaled = np.clip(pixels, 0, limit) * (MAX_VALUES[0] / limit)
+  return np.round(scaled).astype(np.uint8)
+
+
+def _advice(smallest: float, largest: float, limit: float) -> str:
+  """Says what to do with values that are out of the range."""
+  if limit == 1 and _DARK < largest <= MAX_VALUES[0] and smallest >= 0:
+    return 'Leave max_value out.'
+  if limit == 1 and 0 <= smallest <= largest <= _DARK:
+    return ('Divide them by what is white; or, if a resizing overshot, give '
+            'np.clip(images, 0, 1).')
+  return 'Give RGB values that are not normalised.'

@@ -11,6 +11,7 @@ from official_ext.checkpoints import object_graph
 from official_ext.command_line import errors
 from official_ext.command_line import paths
 from official_ext.params import experiment
+from official_ext.python_api import arguments
 from official_ext.python_api import funnel
 from official_ext.serving.formats import versions
 from official_ext.trained import trained_model
@@ -39,13 +40,14 @@ def load(path: str | os.PathLike, checkpoint: str | None = None,
     ValueError: if there is no such model, it cannot be read, or an option is
       for a training and the path is an export.
   """
-  path = os.fspath(path)
+  path = arguments.path('the model', path)
+  if checkpoint is not None:
+    checkpoint = arguments.path('checkpoint', checkpoint)
   paths.check_no_pattern('the model', path)
-  sides = [image_size] * 2 if isinstance(image_size, int) else image_size
+  sides = None if image_size is None else arguments.sides(image_size)
   if tf.io.gfile.exists(os.path.join(path, experiment.SAVED_FILE)):
-    return funnel.TrainedFunnel(trained_model.find(
-        path, trained_model.Selection(
-            checkpoint or trained_model.LATEST, ema, sides)))
+    return _trained(path, trained_model.Selection(
+        checkpoint or trained_model.LATEST, ema, sides))
   if _is_export(path):
     for name, value in (('checkpoint', checkpoint), ('ema', ema),
                         ('image_size', image_size)):
@@ -65,8 +67,13 @@ def load(path: str | os.PathLike, checkpoint: str | None = None,
     raise errors.UserError(
         f'checkpoint={checkpoint!r} is looked for in the folder of a training, '
         f'and {path} is a checkpoint. Leave it out, or give {model_dir}.')
-  return funnel.TrainedFunnel(trained_model.find(
-      model_dir, trained_model.Selection(prefix, ema, sides)))
+  return _trained(model_dir, trained_model.Selection(prefix, ema, sides))
+
+
+def _trained(model_dir: str, selection: trained_model.Selection
+             ) -> funnel.Funnel:
+  with arguments.in_words_of_python():
+    return funnel.TrainedFunnel(trained_model.find(model_dir, selection))
 
 
 def _is_export(path: str) -> bool:

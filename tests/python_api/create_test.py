@@ -14,8 +14,9 @@ from official_ext.modeling import specs
 
 def test_sizes_are_as_asked_for():
   model = official_ext.create(
-      'vit-ti16', 'B1-1', num_classes=3, image_size=(32, 48), pooling='max',
-      transformer={'mlp_dim': 24})
+      'vit-ti16', 'B1-1', num_classes=np.int64(3),
+      image_size=(np.int64(32), 48), pooling='max',
+      transformer={'mlp_dim': np.int64(24)})
   assert model.input_shape == (None, 32, 48, 3)
   assert model.output_shape == (None, 3)
   spec = model.backbone.spec
@@ -76,11 +77,16 @@ def test_what_does_not_fit_is_named(trained_dir):
       (['vit-b15'], {}, 'must be one of vit-ti16'),
       (['vit-b16', 'B4-4-'], {}, 'layout'),
       (['vit-b16'], {'poolling': 'max'}, "'poolling', but must be one of"),
-      (['vit-b16'], {'pooling': 'sum'}, 'mean'),
+      (['vit-b16'], {'pooling': 'sum'}, "pooling is 'sum', but must be one of"),
+      (['vit-b16'], {'pooling': object()}, 'but must be a number, a text'),
+      (['vit-b16'], {'transformer': {'mlp_dimm': 3}}, 'Did you mean transform'),
       (['vit-b16'], {'image_size': 225}, 'do not fill'),
       (['vit-b16'], {'image_size': 0}, 'a side in px, such as 224'),
       (['vit-b16'], {'image_size': (224,)}, 'a side in px, such as 224'),
       (['vit-b16'], {'num_classes': 0}, 'must be at least 1'),
+      (['vit-b16'], {'num_classes': '3'}, 'must be a whole number'),
+      (['vit-b16'], {'image_size': 8.0}, 'a side in px, such as 224'),
+      (['vit-b16'], {'weights': b'runs'}, "weights is b'runs', but must be"),
       (['vit-b16'], {'weights': 'nowhere'}, 'there is no such folder'),
       (['vit-nano4', 'B3'], {'weights': trained_dir},
        'has 2 layers, and B3'),
@@ -90,6 +96,9 @@ def test_what_does_not_fit_is_named(trained_dir):
     with pytest.raises(ValueError) as raised:
       official_ext.create(*arguments, **settings)
     assert message in str(raised.value)
-  with pytest.raises(restore.LoadError, match='does not fit vit-nano4'):
+    for typed in ('--params_override', 'funnel_vit.layout'):
+      assert typed not in str(raised.value)
+  with pytest.raises(restore.LoadError, match=(
+      'does not fit vit-nano4.* Use the widths, heads, .*num_classes=N')):
     official_ext.create('vit-nano4', 'B1-1', weights=trained_dir,
                         transformer={'mlp_dim': 24})

@@ -103,6 +103,23 @@ def test_an_image_that_is_refused_is_named(funnel, exported, files):
         getattr(one, method)([files[0], files[1][:60]])
 
 
+def test_what_counts_nothing_is_refused(funnel, exported, files):
+  for one in (funnel, exported):
+    assert len(one.classify(files[0], top_k=np.int64(2))[0]) == 2
+    for top_k in (-1, 0, 1.5):
+      with pytest.raises(errors.UserError, match=f'^top_k is {top_k}, but'):
+        one.classify(files[0], top_k=top_k)
+    for batch_size in (0, None, 1.5):
+      with pytest.raises(errors.UserError, match='^batch_size is .* at least'):
+        one.logits(files[0], batch_size=batch_size)
+
+
+def test_it_is_asked_outside_of_a_graph(funnel):
+  ask = tf.function(funnel.predict)
+  with pytest.raises(ValueError, match='inside of a tf.function'):
+    ask(tf.zeros([8, 8, 3]))
+
+
 def test_an_export_has_logits_alone(exported, files):
   for ask in (lambda: exported.features(files),
               lambda: exported.preprocess(files), lambda: exported.model):

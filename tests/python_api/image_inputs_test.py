@@ -55,6 +55,43 @@ def test_what_is_not_to_be_turned_stays():
       np.testing.assert_array_equal(found.value, expected)
 
 
+def test_a_pil_image_is_turned_as_its_file():
+  image = Image.fromarray(records_for_tests.pixels(0, (6, 4, 3)))
+  exif = Image.Exif()
+  exif[274] = 6
+  encoded = records_for_tests.io.BytesIO()
+  image.save(encoded, 'JPEG', exif=exif)
+  stored = np.asarray(Image.open(encoded))
+  for orientations, expected in (
+      (APPLY, np.rot90(stored, -1)), (IGNORE, stored)):
+    found, = collect(Image.open(encoded), orientations=orientations)
+    np.testing.assert_array_equal(found.value, expected)
+  damaged = records_for_tests.io.BytesIO(encoded.getvalue()[:-40])
+  with pytest.raises(errors.UserError, match='^the image: .*truncated'):
+    collect(Image.open(damaged))
+
+
+def test_errors_of_rounding_are_no_other_range():
+  almost_white = np.full([4, 4], 1.0000002, 'f')
+  for images, max_value, value in (
+      (almost_white, 1, 255), (np.full([4, 4], 1.0009), 1, 255),
+      (np.full([4, 4], -0.0009), 1, 0), (np.full([4, 4], 255.2), None, 255),
+      (np.full([4, 4], 16.1), None, 16), (almost_white, 255, 1),
+      (np.full([4, 4], 16, 'uint8'), None, 16)):
+    found, = collect(images, max_value)
+    np.testing.assert_array_equal(found.value, np.full([4, 4, 3], value))
+
+
+def test_bytes_are_taken_in_any_form():
+  encoded = records_for_tests.io.BytesIO()
+  Image.new('RGB', (4, 4)).save(encoded, 'PNG')
+  for images in (bytearray(encoded.getvalue()),
+                 [bytearray(encoded.getvalue())]):
+    found, = collect(images)
+    assert found.value == encoded.getvalue()
+    assert isinstance(found.value, bytes)
+
+
 def test_arrays_become_rgb_of_8_bits():
   rgb = records_for_tests.pixels(0, (2, 5, 4, 3))
   gray = rgb[..., :1]
@@ -101,8 +138,19 @@ def test_arrays_become_rgb_of_8_bits():
     (np.full([4, 4], np.nan), None, 'values of nan to nan'),
     (np.full([4, 4], 0.5), None, 'Give max_value=1 if 1 is white'),
     (np.full([4, 4], 200.), 1, 'must have 0 to 1. Leave max_value out'),
+    (np.full([4, 4], 1.0000002, 'f'), None, 'Give max_value=1 if 1 is white'),
+    (np.full([4, 4], 2.), None, 'floats up to 2, where 255 is white'),
+    (np.full([4, 4], 16.), None, 'divide them by what else is white'),
+    (np.full([4, 4], -0.0005), None, 'where 255 is white'),
+    (np.full([4, 4], 1.05), 1, 'must have 0 to 1. Divide them by what is'),
+    (np.full([4, 4], 1.0011), 1, 'values of 1.0011 to 1.0011, but must have'),
+    (np.full([4, 4], 1, 'uint8'), 1, 'has integers of 0 to 1'),
+    (np.zeros([3, 32, 32]), None, 'gray images, give images[..., np.newaxis]'),
+    (b'photos/cat.jpg', None, 'A path is given as text, not as bytes'),
+    ('', None, 'the path of an image is empty'),
+    ('https://a.org/cat.jpg', None, 'is a web address. Download the image'),
     (np.full([4, 4], 0.5), 2, 'max_value is 2, but must be 255 or 1'),
-], ids=range(22))
+], ids=range(33))
 def test_what_is_no_image_is_named(images, max_value, message):
   with pytest.raises(errors.UserError) as raised:
     collect(images, max_value)

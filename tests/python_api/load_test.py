@@ -1,5 +1,7 @@
 """Tests of what can be loaded, and of the light import."""
 
+import gc
+import logging
 import pathlib
 
 import commands
@@ -33,6 +35,22 @@ def test_a_training_a_checkpoint_and_an_export_are_found(
   assert official_ext.load(f'{export_dir}/1').path == exported.path
 
 
+def test_an_export_is_loaded_without_a_word(export_dir):
+  records = []
+  handler = logging.Handler()
+  handler.emit = records.append
+  logger = logging.getLogger('tensorflow')
+  logger.addHandler(handler)
+  try:
+    official_ext.load(export_dir)
+    gc.collect()
+    assert not [record.getMessage() for record in records]
+    logger.warning('Others are seen.')
+    assert len(records) == 1
+  finally:
+    logger.removeHandler(handler)
+
+
 def test_what_is_no_model_is_refused(trained_dir, export_dir, tmp_path):
   prefix = choose.newest(trained_dir)
   copied = str(tmp_path / 'ckpt-10')
@@ -44,7 +62,12 @@ def test_what_is_no_model_is_refused(trained_dir, export_dir, tmp_path):
       (['model_int8.tflite'], 'its caller has resized'),
       ([copied], 'there is no params.yaml beside the checkpoint'),
       ([prefix, 'best'], "checkpoint='best' is looked for in the folder"),
-      ([trained_dir, 'best'], 'kept no best checkpoint'),
+      ([trained_dir, 'best'], 'checkpoint=best: this training kept no best'),
+      ([trained_dir, ''], "checkpoint is '', but must be a path"),
+      ([trained_dir, None, True], 'not set). Leave ema out'),
+      ([trained_dir, None, None, (24, 24, 3)], 'must be a side in px'),
+      ([trained_dir, None, None, 24.0], 'must be a side in px'),
+      ([trained_dir.encode()], 'but must be a path'),
       ([export_dir, 'best'], "checkpoint='best' is for the folder"),
       ([export_dir, None, True], 'ema=True is for the folder'),
       ([export_dir, None, None, 32], 'image_size=32 is for the folder'),
@@ -53,3 +76,4 @@ def test_what_is_no_model_is_refused(trained_dir, export_dir, tmp_path):
     with pytest.raises(ValueError) as raised:
       official_ext.load(*arguments)
     assert message in str(raised.value)
+    assert '--' not in str(raised.value)

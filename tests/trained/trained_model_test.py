@@ -3,6 +3,7 @@
 import dataclasses
 import os
 
+import classifiers
 import numpy as np
 from official.core import task_factory
 import pytest
@@ -10,6 +11,7 @@ import short_runs
 import tensorflow as tf
 import tf_keras
 
+import official_ext
 from official_ext.params import experiment
 from official_ext.trained import trained_model
 
@@ -49,6 +51,16 @@ def test_a_normalisation_that_the_training_did_not_have(trained_dir):
       r'ckpt-10 was trained on images normalised otherwise: task.train_data.'
       r'mean_rgb is \[127.5, 127.5, 127.5\] here and \[123.67')):
     trained_model.load(params, trained_dir)
+
+
+@pytest.mark.parametrize('checkpoint', ['latest', 'best'])
+def test_a_new_model_begins_from_the_ema_as_well(ema_run, checkpoint):
+  used = trained_model.find(ema_run[0], trained_model.Selection(checkpoint))
+  model = official_ext.create(
+      'vit-nano4', short_runs.LAYOUT, weights=used.checkpoint)
+  expected = classifiers.arrays(used.model)
+  for name, array in classifiers.arrays(model).items():
+    np.testing.assert_array_equal(array, expected[name], err_msg=name)
 
 
 @pytest.mark.parametrize('checkpoint', ['latest', 'best'])
