@@ -19,13 +19,12 @@ def test_the_lines():
                  ('Funnel-ViT', 'Funnel-ViT', 2 * before - 179))]
   lines = write_crosses.rows(results)
   assert [tuple(line.values()) for line in lines] == [
-      ('ViT', 'ViT', 'B6', '0.0123', 2, '90.50', '93.50', '93.00', '94.00'),
-      ('ViT', 'Funnel-ViT', 'B6', '0.0123', 2, '90.50', '91.50', '91.00',
-       '92.00'),
-      ('Funnel-ViT', 'ViT', 'B6', '0.0123', 2, '90.50', '94.50', '94.00',
-       '95.00'),
+      ('ViT', 'ViT', 'B6', '0.0123', 2, '90.50', '93.50', '0.71'),
+      ('ViT', 'Funnel-ViT', 'B6', '0.0123', 2, '90.50', '91.50', '0.71'),
+      ('Funnel-ViT', 'ViT', 'B6', '0.0123', 2, '90.50', '94.50', '0.71'),
       ('Funnel-ViT', 'Funnel-ViT', 'B6', '0.0123', 2, '90.50', '92.50',
-       '91.00', '94.00')]
+       '2.12')]
+  assert write_crosses.rows(results[:4])[0]['standard deviation'] == ''
 
 
 def test_the_table_is_of_what_is_run():
