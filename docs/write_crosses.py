@@ -38,7 +38,7 @@ from official_ext.training import session
 FIGURE = pathlib.Path(__file__).parent / 'figures' / 'crosses_digits.csv'
 DATA = 'data/digits'
 LAYOUTS = {'ViT': 'B6', 'Funnel-ViT': 'B3-3'}
-SEEDS = (1, 2)
+SEEDS = (1, 2, 3)
 # Of fine-tuning, px.
 IMAGE_SIZE = 24
 PRETRAINING_STEPS = 440
