@@ -92,6 +92,7 @@ setuptools.setup(
     extras_require=EXTRAS_REQUIRE,
     entry_points={
         'console_scripts': [
+            'funnel-vit = official_ext.__main__:run',
             'funnel-vit-train = official_ext.train:run',
             'funnel-vit-evaluate = official_ext.evaluate:run',
         ],

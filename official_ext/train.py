@@ -1,4 +1,4 @@
-"""The command that trains and evaluates: `python -m official_ext.train`.
+"""Trains an experiment, evaluates it, or both.
 
 Its flags are those of Model Garden's training driver. TensorFlow is imported
 only once the flags are known to be right, and its log level is set.

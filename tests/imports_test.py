@@ -22,10 +22,11 @@ ORDER = {
     ],
     'official_ext.legacy_keras': [],
     'official_ext.command_line': [
-        'former_names', 'flag_types', 'tables', 'errors', 'paths',
-        'streams', 'flag_errors', 'library_logs',
+        'former_names', 'flag_types', 'tables', 'commands', 'errors',
+        'paths', 'streams', 'flag_errors', 'library_logs',
     ],
     'official_ext': [],  # Its __init__.
+    'official_ext.__main__': [],
     'official_ext.figures': [],
     'official_ext.optimization': [
         'addons_optimizers', 'layerwise', 'addons', 'runnable',

@@ -27,6 +27,7 @@ THROUGH = {
     'benchmarks/csv_file_test.py': ['official_ext.benchmarks.machine'],
     'benchmarks/safety_cost_test.py': ['official_ext.benchmarks.safety_rows'],
     'benchmarks/serving_test.py': ['official_ext.benchmarks.serving_rows'],
+    'command_line/commands_test.py': ['official_ext.__main__'],
     'command_line/streams_test.py': ['data_prep.command_process'],
     'data_prep/conversion_test.py': [
         'data_prep.manifest', 'data_prep.plan', 'data_prep.process_pool',

@@ -14,6 +14,7 @@ import logging as python_logging
 import os
 import pathlib
 import sys
+import types
 import warnings
 
 from absl import app
@@ -129,6 +130,22 @@ def without_native_messages():
     os.close(sink)
 
 
+def _adopt_help(command: types.ModuleType) -> None:
+  """Lets --help show what it would after `python -m`.
+
+  An installed command is imported by a script, of which absl prints the
+  docstring and the flags.
+
+  Args:
+    command: the module that defines the flags.
+  """
+  for flag in (*flags.FLAGS.get_key_flags_for_module(command),
+               flags.FLAGS[LIBRARY_LOGS.name]):
+    flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
+  script = sys.modules['__main__']
+  script.__doc__ = script.__doc__ or command.__doc__
+
+
 def run(main: Callable[[Sequence[str]], None],
         interrupted: str = 'interrupted') -> None:
   """Runs a command that may be stopped, or lose the reader of its output.
@@ -137,9 +154,7 @@ def run(main: Callable[[Sequence[str]], None],
     main: the command, as `absl.app.run` takes it.
     interrupted: what to say when Ctrl-C ends it.
   """
-  # So that --help of every command shows it.
-  flags.FLAGS.register_key_flag_for_module(
-      sys.argv[0], flags.FLAGS[LIBRARY_LOGS.name])
+  _adopt_help(sys.modules[main.__module__])
 
   def flushed(argv):
     paths.check_utf8(argv)

@@ -1,0 +1,101 @@
+"""Tests of the list of commands, and of what the installed ones show."""
+
+import ast
+import re
+
+import commands as runner
+import pytest
+
+from official_ext.command_line import commands
+
+# What pip writes for an entry point.
+_SCRIPT = """\
+import re
+import sys
+from {module} import run
+if __name__ == '__main__':
+    sys.argv[0] = re.sub(r'(-script\\.pyw|\\.exe)?$', '', sys.argv[0])
+    sys.exit(run())
+"""
+
+
+def entry_points(repository):
+  setup = ast.parse((repository / 'setup.py').read_text())
+  return dict(node.value.split(' = ') for node in ast.walk(setup)
+              if isinstance(node, ast.Constant) and ':run' in str(node.value))
+
+
+def test_every_command_is_listed_once(repository):
+  found = sorted(
+      '.'.join(path.relative_to(repository).with_suffix('').parts)
+      for package in ('official_ext', 'data_prep')
+      for path in (repository / package).rglob('*.py')
+      if path.name != '__main__.py' and "\nif __name__ == '__main__':" in
+      path.read_text())
+  assert sorted(map(commands.module, commands.NAMES)) == found
+
+
+def test_a_command_has_a_line():
+  lines = commands.listing().splitlines()
+  assert ('  train                             '
+          'Trains an experiment, evaluates it, or both.') in lines
+  listed = [line.split(maxsplit=1) for line in lines if line.startswith('  ')]
+  assert [name for name, _ in listed] == list(commands.NAMES)
+  assert all(re.fullmatch(r'[A-Z].{10,75}[.?]', line) for _, line in listed)
+
+
+def test_what_is_installed_is_of_the_list(repository):
+  found = entry_points(repository)
+  assert found.pop('funnel-vit') == 'official_ext.__main__:run'
+  assert {name: path.removesuffix(':run') for name, path in found.items()} == {
+      f'funnel-vit-{name}': commands.module(name)
+      for name in ('train', 'evaluate')}
+
+
+def test_the_documentation_names_every_command(repository):
+  text = '\n'.join(path.read_text() for path in (
+      repository / 'README.md', *(repository / 'docs').glob('*.md')))
+  assert [name for name in commands.NAMES
+          if not re.search(rf'\b{re.escape(commands.module(name))}\b', text)
+          ] == []
+
+
+@pytest.mark.parametrize('name', ['train', 'evaluate'])
+def test_help_of_an_installed_command_is_whole(repository, tmp_path, name):
+  script = tmp_path / f'funnel-vit-{name}'
+  script.write_text(_SCRIPT.format(module=f'official_ext.{name}'))
+  installed = runner.run(script, '--help', cwd=repository)
+  module = runner.run('-m', f'official_ext.{name}', '--help', cwd=repository)
+  # Only the first line of the flags, the path of the command, is another.
+  assert installed.stdout.replace(f'{script}:\n', '') == re.sub(
+      rf'^/.*/{name}.py:\n', '', module.stdout, flags=re.M)
+  assert '--[no]library_logs:' in installed.stdout
+
+
+def test_the_list_runs_what_it_names(repository):
+  arguments = ['--model_name=vit-ti16', 'B6']
+  by_name = runner.run(
+      '-m', 'official_ext', 'layouts.describe', *arguments, cwd=repository)
+  assert by_name.returncode == 0, by_name.stderr
+  assert by_name.stdout == runner.run(
+      '-m', 'official_ext.layouts.describe', *arguments, cwd=repository).stdout
+
+
+@pytest.mark.parametrize('arguments', [(), ('--help',)])
+def test_the_list_is_printed(repository, arguments):
+  result = runner.run('-m', 'official_ext', *arguments, cwd=repository)
+  assert (result.returncode, result.stdout) == (
+      0, f'{commands.listing()}\n')
+
+
+@pytest.mark.parametrize('name, close', [
+    ('predict', ' Did you mean serving.predict?'),
+    ('trian', ' Did you mean train?'),
+    ('verify', ' Did you mean checkpoints.verify or serving.verify?'),
+    ('xyz', '')])
+def test_a_command_that_is_none(repository, name, close):
+  result = runner.run('-m', 'official_ext', name, cwd=repository)
+  assert result.returncode == 1
+  assert result.stderr == (
+      f"error: there is no command '{name}'.{close} "
+      '`funnel-vit` lists all commands.\n')
