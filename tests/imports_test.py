@@ -68,7 +68,7 @@ ORDER = {
         'image_parser', 'accumulation',
         'ranking', 'exact_evaluation', 'stateless_random', 'shard_counts',
         'record_counts', 'record_order', 'training_records', 'label_offset',
-        'parsing', 'preflight', 'bad_records', 'corrupt_records',
+        'parsing', 'tfds_data', 'preflight', 'bad_records', 'corrupt_records',
         'protocol', 'image_classification',
     ],
     'official_ext.registry_imports': [],

@@ -20,6 +20,7 @@ from official_ext.command_line import errors
 from official_ext.configs import image_classification as configs
 from official_ext.params import input_files
 from official_ext.tasks import shard_counts
+from official_ext.tasks import tfds_data
 
 # A data set up to this size is read whole; of a larger one, a sample is.
 _READ_WHOLE_BYTES = 64 * 2**20
@@ -87,6 +88,7 @@ def _check_tfds(data: configs.DataConfig, where: str) -> None:
     raise ValueError(
         f"{where}.tfds_split is empty. Name a split, such as 'train' or "
         "'validation'.")
+  tfds_data.check(data.tfds_name, data.tfds_data_dir, where)
 
 
 def _match_files(input_path: str | Sequence[str], where: str) -> list[str]:
