@@ -1,4 +1,4 @@
-# make setup        make .venv from the lock
+# make setup        make .venv from the lock, with this package
 # make quickstart   set up, prepare the digits, train, export, predict
 # make test         set up, check the style, run the tests
 # make figures      draw the figure of the README, write the tables
@@ -33,7 +33,8 @@ TEST_PROCESSES ?= 2
 
 BIN := $(VENV)/bin
 LOCK := requirements/lock.txt
-INSTALLED := $(VENV)/.installed
+REQUIREMENTS := $(VENV)/.installed
+INSTALLED := $(VENV)/.package
 
 # transformers and timm on PyTorch; nothing of this project is installed there.
 PARITY_VENV ?= .venv-parity
@@ -56,8 +57,16 @@ FIND_PYTHON := $(PYTHON) requirements/find_python.py $(ADDONS_PYTHON)
 
 setup: $(INSTALLED)
 
+# This package, from this folder: programs elsewhere can import it, and what is
+# changed here is changed there. Without --no-build-isolation pip would ask an
+# index for setuptools, which the lock has installed.
+$(INSTALLED): $(REQUIREMENTS) setup.py
+	$(BIN)/python -m pip install --quiet --no-deps --use-pep517 \
+	  --no-build-isolation --editable .
+	@touch $@
+
 # The stamp is written last, so an interrupted installation is done again.
-$(INSTALLED): $(LOCK)
+$(REQUIREMENTS): $(LOCK)
 	@test ! -e $(VENV)/tpu.sh || { echo "$(VENV) is for a TPU, and $(LOCK) has changed: run scripts/setup_tpu_vm.sh." >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 13) else "Funnel-ViT needs Python 3.10 to 3.13, but $(PYTHON) is %d.%d. Name another: make PYTHON=python3.11 ..." % v)'
 	@$(PYTHON) -m venv $(VENV) || { echo "Could not create $(VENV): on Debian and Ubuntu, install python3-venv." >&2; exit 1; }

@@ -43,7 +43,17 @@ _ALLOW_CHANGES = flags.DEFINE_bool(
     'allow_changes', False,
     'Whether a training may go on with settings that make it another one, such '
     'as another optimizer.')
-flags.mark_flags_as_required(['experiment', 'mode', 'model_dir'])
+_PRINT_CONFIG = flags.DEFINE_bool(
+    'print_config', False,
+    'Print every setting with where its value comes from, as YAML, and end; '
+    '--mode and --model_dir are not needed.')
+flags.mark_flag_as_required('experiment')
+for _required in ('mode', 'model_dir'):
+  flags.register_multi_flags_validator(
+      [_required, _PRINT_CONFIG.name],
+      lambda values, name=_required: (
+          values['print_config'] or values[name] is not None),
+      f'Flag --{_required} must have a value other than None.')
 flags.register_validator(
     'model_dir', lambda path: path is None or bool(path.strip()),
     message='must not be empty.')
@@ -71,9 +81,12 @@ def main(argv: Sequence[str]) -> None:
           f'--profile_steps={_PROFILE_STEPS.value} is set, but nothing is '
           'profiled. Add --profile.')
     gin.parse_config_files_and_bindings(FLAGS.gin_file, FLAGS.gin_params)
-    params = experiment.load(
+    params, origins = experiment.load_with_origins(
         FLAGS.experiment, FLAGS.config_file or (), FLAGS.params_override or '',
         tpu=FLAGS.tpu, tf_data_service=FLAGS.tf_data_service)
+    if _PRINT_CONFIG.value:
+      print(origins.as_yaml(params), end='')
+      return
     run = session.prepare(
         params, FLAGS.mode, FLAGS.model_dir, profile_steps,
         allow_changes=_ALLOW_CHANGES.value)

@@ -52,7 +52,7 @@ ORDER = {
         'change_kinds', 'inexact_resumption', 'input_files', 'yaml_settings',
         'derive', 'derived_settings', 'likely_mistakes', 'consistency',
         'overrides', 'without_effect', 'differences', 'former_settings',
-        'experiment',
+        'origins', 'experiment',
     ],
     'official_ext.layouts': [
         'model_flags', 'search', 'describe', 'plan',
@@ -80,7 +80,8 @@ ORDER = {
         'input_waiting', 'evaluations', 'restarts', 'memory', 'memory_need',
         'preemption', 'profiling', 'throughput', 'progress', 'strategies',
         'start_folder', 'checkpoint_folder', 'worker_folder', 'folder_lock',
-        'settings_history', 'changed_settings', 'checks', 'data_position',
+        'settings_history', 'changed_settings', 'new_folders', 'checks',
+        'data_position',
         'step_numbers', 'weight_numbers', 'divergence', 'recovery',
         'new_checkpoints', 'controller', 'trainer', 'runner', 'session',
     ],

@@ -28,6 +28,7 @@ from official_ext.params import consistency
 from official_ext.params import derive
 from official_ext.params import derived_settings
 from official_ext.params import former_settings
+from official_ext.params import origins
 from official_ext.params import overrides
 from official_ext.params import without_effect
 from official_ext.params import yaml_settings
@@ -62,6 +63,22 @@ def load(experiment: str,
   Raises:
     ValueError: if a name, key or value is wrong, saying what to type instead.
   """
+  return load_with_origins(
+      experiment, config_files, params_override, tpu, tf_data_service)[0]
+
+
+def load_with_origins(
+    experiment: str,
+    config_files: Sequence[str] = (),
+    params_override: str = '',
+    tpu: str | None = None,
+    tf_data_service: str | None = None,
+) -> tuple[cfg.ExperimentConfig, origins.Origins]:
+  """Reads an experiment's configuration as `load`, which says what it takes.
+
+  Returns:
+    The configuration, and where its values come from.
+  """
   default = base(experiment)
   file_settings = [_settings(overrides.read_file(path), path, default)
                    for path in map(find_config_file, config_files)]
@@ -85,7 +102,15 @@ def load(experiment: str,
     without_effect.check(params, default)
   params.validate()
   params.lock()
-  return params
+  service = {'tf_data_service_address': tf_data_service}
+  return params, origins.Origins(experiment, [
+      *((f'--config_file={name}', settings)
+        for name, settings in zip(config_files, file_settings)),
+      *([('--tpu', {'runtime': {'tpu': tpu}})] if tpu else []),
+      *([('--tf_data_service', {'task': {
+          'train_data': service, 'validation_data': service}})]
+        if tf_data_service else []),
+      ('--params_override', override)])
 
 
 def _settings(found: dict[str, Any], source: str,

@@ -45,8 +45,8 @@ def check(name: str, data_dir: str | None, where: str) -> None:
       raise ValueError(
           f'{missing}, and TFDS cannot download it: {manual} lacks '
           f'{" and ".join(lacking)}. Put the archives there; or convert them '
-          'with python -m data_prep.imagenet_to_tfrecord, and set task.data_dir '
-          f"to that folder and {where}.tfds_name=''.")
+          'with python -m data_prep.imagenet_to_tfrecord, and set '
+          f"task.data_dir to that folder and {where}.tfds_name=''.")
     return
   there = _sizes(downloads)
   for url, info in urls.items():

@@ -17,6 +17,7 @@ from official_ext.params import inexact_resumption
 from official_ext.tasks import protocol
 from official_ext.training import folder_lock
 from official_ext.training import modes
+from official_ext.training import new_folders
 from official_ext.training import profiling
 from official_ext.training import slow_folder
 from official_ext.training import start_folder
@@ -27,7 +28,8 @@ _OF_EVALUATION = ('validation_steps', 'validation_interval',
 
 
 def check(params: cfg.ExperimentConfig, task: protocol.Task, mode: str,
-          model_dir: str, profile_steps: int | None) -> None:
+          model_dir: str, profile_steps: int | None,
+          folders: new_folders.NewFolders) -> None:
   """Checks what needs neither a device nor a record; makes the folders.
 
   Args:
@@ -36,6 +38,7 @@ def check(params: cfg.ExperimentConfig, task: protocol.Task, mode: str,
     mode: one of `modes.MODES`.
     model_dir: folder of the checkpoints and the logs.
     profile_steps: how many training steps to profile; None: no profile.
+    folders: makes those of the training.
 
   Raises:
     ValueError: naming the value, what was expected and what to type instead.
@@ -75,13 +78,13 @@ def check(params: cfg.ExperimentConfig, task: protocol.Task, mode: str,
   if modes.trains(mode):
     inexact_resumption.warn(params)
     start_folder.check(params.trainer, model_dir)
-    _make_folder('--model_dir', model_dir)
+    folders.make('--model_dir', model_dir)
     if params.runtime.distribution_strategy != 'multi_worker_mirrored':
       # Of several workers, the first may hold it already.
       folder_lock.check(model_dir)
     export = params.trainer.export
     if export.export_dir and (export.at_end or export.at_best):
-      _make_folder('trainer.export.export_dir', export.export_dir)
+      folders.make('trainer.export.export_dir', export.export_dir)
 
 
 def _warn_of_evaluation(trainer: cfg.TrainerConfig, mode: str) -> None:
@@ -94,15 +97,6 @@ def _warn_of_evaluation(trainer: cfg.TrainerConfig, mode: str) -> None:
       logging.warning(
           'trainer.%s is %r, but has no effect: --mode=%s does not evaluate. '
           'Use train_and_eval.', name, value, mode)
-
-
-def _make_folder(name: str, path: str) -> None:
-  try:
-    tf.io.gfile.makedirs(path)
-  except tf.errors.OpError as error:
-    raise ValueError(
-        f'{name}={path} cannot be made: {errors.reason(error)}. Choose a '
-        'folder that can be written.') from error
 
 
 def _check_best_checkpoint(params: cfg.ExperimentConfig,

@@ -38,6 +38,7 @@ from official_ext.training import memory
 from official_ext.training import memory_need
 from official_ext.training import modes
 from official_ext.training import new_checkpoints
+from official_ext.training import new_folders
 from official_ext.training import preemption
 from official_ext.training import profiling
 from official_ext.training import progress as progress_lib
@@ -83,25 +84,26 @@ def prepare(params: cfg.ExperimentConfig, mode: str, model_dir: str,
   if changes.refuses(allow_changes):
     print(changes.table(), file=sys.stderr)
   begins_from = checks.latest_checkpoint(model_dir)
-  checks.check(params, task, mode, model_dir, profile_steps)
-  task.seed = params.trainer.seed
-  task.data_description = _data_description(task, mode, model_dir)
-  # Other classes make other numbers of images, and not the reverse.
-  task.compare_data(modes.data_sets(mode), model_dir)
-  changes.check(allow_changes)
-  strategy = strategy or strategies.build(params)
-  if modes.trains(mode):
-    runnable.check_learning_rates(
-        params.trainer.optimizer_config, params.trainer.train_steps)
-  task.check_batches(strategy.num_replicas_in_sync)
-  memory_need.check(params, mode, strategy)
-  task.check_records(modes.data_sets(mode), model_dir=model_dir,
-                     follows_epochs=any(
-                         derived.setting == 'trainer.train_steps'
-                         for derived in params.trainer.derived))
-  return Session(
-      params, task, mode, model_dir, profile_steps, strategy, changes,
-      allow_changes, stopwatch, begins_from)
+  with new_folders.NewFolders() as folders:
+    checks.check(params, task, mode, model_dir, profile_steps, folders)
+    task.seed = params.trainer.seed
+    task.data_description = _data_description(task, mode, model_dir)
+    # Other classes make other numbers of images, and not the reverse.
+    task.compare_data(modes.data_sets(mode), model_dir)
+    changes.check(allow_changes)
+    strategy = strategy or strategies.build(params)
+    if modes.trains(mode):
+      runnable.check_learning_rates(
+          params.trainer.optimizer_config, params.trainer.train_steps)
+    task.check_batches(strategy.num_replicas_in_sync)
+    memory_need.check(params, mode, strategy)
+    task.check_records(modes.data_sets(mode), model_dir=model_dir,
+                       follows_epochs=any(
+                           derived.setting == 'trainer.train_steps'
+                           for derived in params.trainer.derived))
+    return Session(
+        params, task, mode, model_dir, profile_steps, strategy, changes,
+        allow_changes, stopwatch, begins_from)
 
 
 @dataclasses.dataclass(frozen=True)

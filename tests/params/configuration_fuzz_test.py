@@ -12,6 +12,7 @@ from official_ext.optimization import runnable
 from official_ext.params import experiment
 from official_ext.params import tree
 from official_ext.training import checks
+from official_ext.training import new_folders
 from official_ext.training import session
 
 SEED = 20_261_129
@@ -50,7 +51,8 @@ def prepare(mutation, base, folder):
   params = experiment.load(
       configuration_mutations.EXPERIMENT, files, override)
   task = session._task(params)
-  checks.check(params, task, 'train', str(folder / 'run'), None)
+  checks.check(params, task, 'train', str(folder / 'run'), None,
+               new_folders.NewFolders())
   runnable.check_learning_rates(
       params.trainer.optimizer_config, params.trainer.train_steps)
   return params
