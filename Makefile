@@ -222,4 +222,5 @@ lock-addons:
 	  --output-file $(ADDONS_LOCK)
 
 clean:
-	rm -rf $(VENV) $(VENV)-lock $(ADDONS_VENV) build .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-lock $(ADDONS_VENV) build *.egg-info .pytest_cache \
+	  .ruff_cache

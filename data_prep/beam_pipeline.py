@@ -32,7 +32,7 @@ def convert(tasks: Sequence[plans.ShardTask], arguments: Sequence[str]
   except ImportError as error:
     raise ValueError(
         f'--beam needs Apache Beam ({error}): '
-        "pip install 'funnel-vit[beam]'.") from error
+        "pip install -e '.[beam]'.") from error
   logging.getLogger('apache_beam').setLevel(logging.WARNING)
   options = pipeline_options.PipelineOptions(list(arguments))
   with beam.Pipeline(options=options) as pipeline:

@@ -35,7 +35,7 @@ def _filesystem(path: str) -> fsspec.AbstractFileSystem:
   except (ImportError, ValueError) as error:
     raise ValueError(
         f'{path} cannot be reached: {error}. Paths on gs:// need '
-        "pip install 'funnel-vit[gcs]'.") from error
+        "pip install -e '.[gcs]'.") from error
 
 
 def open_binary(path: str, mode: str = 'rb') -> BinaryIO:

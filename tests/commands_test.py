@@ -1,6 +1,9 @@
 """The commands from end to end, as a user types them."""
 
 import pathlib
+import subprocess
+import sys
+import sysconfig
 import zipfile
 
 import commands
@@ -135,6 +138,43 @@ def test_an_installed_package_is_complete(repository, tmp_path):
                '--[no]profile:', '--profile_steps:'):
     assert flag in '\n'.join(shown)
     assert flag in of_the_tree
+
+
+@pytest.mark.long
+def test_programs_elsewhere_import_what_make_setup_installs(
+    repository, tmp_path):
+  # An environment that has what the lock has, but not this package.
+  venv = tmp_path / 'venv'
+  subprocess.run([sys.executable, '-m', 'venv', '--without-pip', venv],
+                 check=True)
+  packages, = venv.glob('lib/python*/site-packages')
+  (packages / 'locked.pth').write_text(sysconfig.get_path('purelib'))
+  (venv / '.installed').touch()
+
+  def setup():
+    return subprocess.run(
+        ['make', 'setup', f'VENV={venv}'], cwd=repository, check=False,
+        capture_output=True, text=True)
+
+  result = setup()
+  assert result.returncode == 0, result.stderr
+  # It is there, and is not installed again.
+  assert 'pip install' not in setup().stdout
+  elsewhere = subprocess.run(
+      [venv / 'bin/python', '-c',
+       'import official_ext; print(official_ext.__file__)'],
+      cwd=tmp_path, check=False, capture_output=True, text=True)
+  assert elsewhere.stdout == f'{repository}/official_ext/__init__.py\n', (
+      elsewhere.stderr)
+  listed = subprocess.run(
+      [venv / 'bin/funnel-vit'], cwd=tmp_path, check=False,
+      capture_output=True, text=True)
+  assert listed.stdout == commands.run(
+      '-m', 'official_ext', cwd=repository).stdout
+  shown = subprocess.run(
+      [venv / 'bin/funnel-vit-train', '--help'], cwd=tmp_path, check=False,
+      capture_output=True, text=True)
+  assert '--params_override:' in shown.stdout
 
 
 def test_a_signal_that_is_sent_twice_lets_a_training_end_in_order(repository):

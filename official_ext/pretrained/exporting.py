@@ -134,7 +134,7 @@ def write(trained: trained_model.TrainedModel, kind: str, output: str,
   except ImportError as error:
     raise errors.UserError(
         'exports need the library safetensors: '
-        "pip install 'funnel-vit[pretrained]'.") from error
+        "pip install -e '.[pretrained]'.") from error
   model = describe(trained, with_head)
   entries, files, beside = convert(model, kind)
   names = variable_names.of_model(trained.model)

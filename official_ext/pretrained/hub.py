@@ -49,7 +49,7 @@ def fetch(name: str, revision: str | None = None) -> str:
   except ImportError as error:
     raise errors.UserError(
         f'{name} is no file or folder, and the Hugging Face hub needs '
-        "huggingface_hub: pip install 'funnel-vit[pretrained]'.") from error
+        "huggingface_hub: pip install -e '.[pretrained]'.") from error
   with _explained(name, revision):
     if constants.HF_HUB_OFFLINE:
       folder = huggingface_hub.snapshot_download(

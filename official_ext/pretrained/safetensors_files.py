@@ -105,7 +105,7 @@ def _open(path: str):
   except ImportError as error:
     raise errors.UserError(
         f'{path} needs the library safetensors: '
-        "pip install 'funnel-vit[pretrained]'.") from error
+        "pip install -e '.[pretrained]'.") from error
   with open(path, 'rb') as file:
     beginning = file.read(len(_LFS_POINTER))
   if beginning == _LFS_POINTER:

@@ -51,5 +51,5 @@ def test_beam_goes_on_where_another_run_stopped(tmp_path):
 
 def test_without_beam_its_extra_is_named(monkeypatch):
   monkeypatch.setitem(sys.modules, 'apache_beam', None)
-  with pytest.raises(ValueError, match=r"pip install 'funnel-vit\[beam\]'"):
+  with pytest.raises(ValueError, match=r"pip install -e '\.\[beam\]'"):
     beam_pipeline.convert([], [])

@@ -25,4 +25,4 @@ def load(module: str, extra: str, what: str) -> types.ModuleType:
   except ImportError as error:
     raise ValueError(
         f'{what} needs the extra {extra} ({error.name} is missing). Install '
-        f"it: pip install '.[{extra}]'.") from error
+        f"it: pip install -e '.[{extra}]'.") from error

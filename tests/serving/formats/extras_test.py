@@ -12,5 +12,5 @@ def test_what_is_installed():
 def test_what_is_missing():
   with pytest.raises(ValueError, match=(
       r'^a\.onnx needs the extra onnx \(no_such_module is missing\)\. Install '
-      r"it: pip install '\.\[onnx\]'\.$")):
+      r"it: pip install -e '\.\[onnx\]'\.$")):
     extras.load('no_such_module.inside', 'onnx', 'a.onnx')
