@@ -16,13 +16,21 @@ def run() -> None:
   """Runs the installed command `funnel-vit`."""
   streams.prepare()
   if len(sys.argv) < 2 or sys.argv[1] in _HELP:
-    print(commands.listing())
+    _print_listing()
     return
   with errors.reported(ValueError):
     module = commands.module(sys.argv[1])
   del sys.argv[1]
   # As `python -m` does, for the processes that the command may start.
   runpy.run_module(module, run_name='__main__', alter_sys=True)
+
+
+def _print_listing() -> None:
+  try:
+    print(commands.listing(), flush=True)
+  except BrokenPipeError:  # As after `| head`.
+    streams.abandon()
+    raise SystemExit(1) from None
 
 
 if __name__ == '__main__':

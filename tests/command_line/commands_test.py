@@ -1,7 +1,10 @@
 """Tests of the list of commands, and of what the installed ones show."""
 
 import ast
+import os
 import re
+import subprocess
+import sys
 
 import commands as runner
 import pytest
@@ -86,6 +89,16 @@ def test_the_list_is_printed(repository, arguments):
   result = runner.run('-m', 'official_ext', *arguments, cwd=repository)
   assert (result.returncode, result.stdout) == (
       0, f'{commands.listing()}\n')
+
+
+def test_who_reads_the_list_may_go(repository):
+  reader, writer = os.pipe()
+  os.close(reader)
+  result = subprocess.run(
+      [sys.executable, '-m', 'official_ext'], cwd=repository, check=False,
+      stdout=writer, stderr=subprocess.PIPE, text=True)
+  os.close(writer)
+  assert (result.returncode, result.stderr) == (1, '')
 
 
 @pytest.mark.parametrize('name, close', [
