@@ -92,6 +92,24 @@ def looks_like_image(start: bytes) -> bool:
   return _form(start) is not None
 
 
+def what_it_is(start: bytes) -> str:
+  """Says of a file of no form that is read what it is.
+
+  Args:
+    start: the first 64 bytes or more.
+
+  Returns:
+    A few words, with what to do where that is known.
+  """
+  if not start:
+    return 'zero bytes'
+  stripped = start[:_LONGEST_SIGNATURE].lstrip().lower()
+  for position, signature, name in _NOT_READ:
+    if stripped.startswith(signature.lower(), position):
+      return f'not an image that is read: {name}'
+  return f'not an image: begins with {start[:4].hex(" ")}'
+
+
 def check(data: bytes, how: str = 'header', jpeg_quality: int = JPEG_QUALITY,
           orientations: str = APPLY) -> CheckedImage:
   """Makes sure that the training pipeline can decode an image.
@@ -110,11 +128,9 @@ def check(data: bytes, how: str = 'header', jpeg_quality: int = JPEG_QUALITY,
   Raises:
     CorruptImageError: if it holds no image.
   """
-  if not data:
-    raise CorruptImageError('zero bytes')
   form = _form(data)
   if form is None:
-    raise CorruptImageError(_what_it_is(data))
+    raise CorruptImageError(what_it_is(data))
   if form != 'JPEG':
     return _reencode(
         data, form, jpeg_quality, exif_orientation.of_file(data, form)
@@ -152,11 +168,33 @@ def decode(data: bytes, orientations: str = APPLY) -> np.ndarray:
   """
   form = _form(data)
   if form is None:
-    raise CorruptImageError(_what_it_is(data))
+    raise CorruptImageError(what_it_is(data))
   image, _ = _decode_upright(
       data, form, exif_orientation.of_file(data, form)
       if orientations == APPLY else exif_orientation.UPRIGHT)
   return np.asarray(image)
+
+
+def as_png(data: bytes) -> bytes:
+  """Encodes an image as PNG: the same pixels, and turned as little.
+
+  Args:
+    data: a file of any kind but JPEG.
+
+  Returns:
+    A PNG file of RGB with the orientation that the file says in its EXIF data.
+
+  Raises:
+    CorruptImageError: if it holds no image.
+  """
+  pixels = decode(data, IGNORE)
+  exif = Image.Exif()
+  exif[exif_orientation.TAG] = exif_orientation.of_file(data, _form(data))
+  encoded = io.BytesIO()
+  # Fast: it is read once, and not kept.
+  Image.fromarray(pixels).save(
+      encoded, format='PNG', compress_level=1, exif=exif)
+  return encoded.getvalue()
 
 
 def encode_pixels(pixels: np.ndarray, jpeg_quality: int) -> CheckedImage:
@@ -188,15 +226,6 @@ def _form(data: bytes) -> str | None:
   if data.startswith(b'BM') and data[6:10] == bytes(4):
     return 'BMP'
   return None
-
-
-def _what_it_is(data: bytes) -> str:
-  """Says of a file of no form that is read what it is."""
-  start = data[:_LONGEST_SIGNATURE].lstrip().lower()
-  for position, signature, name in _NOT_READ:
-    if start.startswith(signature.lower(), position):
-      return f'not an image that is read: {name}'
-  return f'not an image: begins with {data[:4].hex(" ")}'
 
 
 def _check_pixels(width: int, height: int) -> None:

@@ -84,7 +84,7 @@ def scan(inputs: Sequence[tuple[str, str]], index: image_index.ImageIndex,
         is_lost = found.is_lost and not _stray_reason(found.path)
         index.leave_out(full_path, found.reason, is_lost)
         continue
-      reason = _stray_reason(found.path) or _content_reason(found)
+      reason = why_left_out(found)
       if reason:
         index.leave_out(full_path, reason, is_lost=False)
         continue
@@ -94,6 +94,18 @@ def scan(inputs: Sequence[tuple[str, str]], index: image_index.ImageIndex,
         report(num_images)
   report(num_images)
   return lists
+
+
+def why_left_out(member: containers.Member) -> str:
+  """Says why a file is not taken for an image.
+
+  Args:
+    member: the file.
+
+  Returns:
+    The reason in a few words, or '' if it is meant to be an image.
+  """
+  return _stray_reason(member.path) or _content_reason(member)
 
 
 def _stray_reason(path: str) -> str:

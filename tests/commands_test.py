@@ -66,9 +66,10 @@ def test_train_export_predict(repository, digits_dir, tmp_path):
     probability, name = line.split('%')
     assert 0 <= float(probability) <= 100 and name.strip() in '0123456789'
   errors = result.stderr.splitlines()
-  assert len(errors) == 2
-  assert errors[0].startswith(f'error: {gin_file}: not a JPEG')
+  assert len(errors) == 3
+  assert errors[0].startswith(f'error: {gin_file}: not an image: begins with')
   assert errors[1].startswith(f'error: {tmp_path}/missing.png')
+  assert errors[2] == 'error: 2 of 4 files were not classified; see above.'
 
 
 @pytest.mark.parametrize('arguments, message', [

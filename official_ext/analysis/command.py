@@ -10,13 +10,13 @@ from collections.abc import Iterator, Sequence
 import contextlib
 import dataclasses
 import os
-import tempfile
 from typing import Any
 
 from absl import app
 
 from official_ext.command_line import errors
 from official_ext.command_line import library_logs
+from official_ext.command_line import output_files
 from official_ext.command_line import paths
 
 # How saliency is computed; `saliency_maps` explains them.
@@ -89,47 +89,8 @@ def work(output: Sequence[str] = ()) -> Iterator[None]:
   """
   library_logs.silence()
   with errors.reported():
-    make_folders(output)
+    output_files.make_folders(output)
     yield
-
-
-def make_folders(paths: Sequence[str]) -> None:
-  """Makes the folders of files to write, before the work that they wait for.
-
-  Args:
-    paths: of the files.
-
-  Raises:
-    OSError: if one cannot be made, or is not to be written to.
-  """
-  for path in paths:
-    if os.path.isdir(path):
-      raise IsADirectoryError(
-          f'--output={path} is a folder. Name a file in it.')
-    make_folder(os.path.dirname(path) or '.', f'--output={path}')
-
-
-def make_folder(folder: str, flag: str) -> None:
-  """Makes a folder, and tries whether a file can be written there.
-
-  Args:
-    folder: its path.
-    flag: as it was typed, for the error.
-
-  Raises:
-    OSError: if it cannot be made, or is not to be written to.
-  """
-  if os.path.exists(folder) and not os.path.isdir(folder):
-    raise NotADirectoryError(f'{flag}: {folder} is a file. Name a folder.')
-  try:
-    os.makedirs(folder, exist_ok=True)
-    # Permissions do not tell of every file system what happens.
-    with tempfile.TemporaryFile(dir=folder):
-      pass
-  except OSError as error:
-    raise OSError(
-        f'{flag}: {folder} cannot be written to ({error.strerror}). Name '
-        'another place.') from error
 
 
 def save(figure: Any, output: Sequence[str]) -> None:

@@ -19,6 +19,7 @@ from absl import flags
 from official_ext.analysis import command
 from official_ext.analysis import shared_flags
 from official_ext.command_line import library_logs
+from official_ext.command_line import output_files
 
 _IMAGES = shared_flags.Images()
 _SALIENCY = shared_flags.Saliency()
@@ -34,7 +35,7 @@ def main(argv: Sequence[str]) -> None:
     from official_ext.analysis import report
     from official_ext.analysis import runs as runs_lib
     # pylint: enable=g-import-not-at-top
-    command.make_folder(
+    output_files.make_folder(
         _OUTPUT_DIR.value, f'--output_dir={_OUTPUT_DIR.value}')
     runs = runs_lib.load(trainings)
     figures = [_saliency(trainings)] if _IMAGES.patterns.value else []

@@ -19,14 +19,13 @@ from official_ext.command_line import errors
 from official_ext.params import input_files
 from official_ext.tasks import class_names as class_names_lib
 from official_ext.tasks import exif_orientation
+from official_ext.tasks import file_forms
 from official_ext.tasks import image_header
 from official_ext.tasks import image_parser
 from official_ext.tasks import label_mapping
 from official_ext.tasks import parsing
 from official_ext.trained import validation_data
 
-# How the files begin that TensorFlow decodes into one picture.
-_IMAGE_BEGINNINGS = (b'\xff\xd8\xff', b'\x89PNG\r\n\x1a\n', b'BM')
 # Of test images whose class nobody knows, as data_prep writes them.
 _NO_LABEL = -1
 
@@ -122,7 +121,7 @@ def prepare(examples: Sequence[Example],
 def _decode_file(encoded: bytes, parser: image_parser.Parser,
                  orientations: str) -> tf.Tensor:
   """Decodes an image as it is served, uint8 [height, width, 3]."""
-  encoded = image_header.check(tf.constant(encoded))
+  encoded = image_header.check(tf.constant(file_forms.as_served(encoded)))
   image = parser.decode(encoded)
   if orientations == exif_orientation.APPLY:
     image = exif_orientation.turn(image, exif_orientation.read(encoded))
@@ -145,8 +144,12 @@ def _files(pattern: str) -> list[str]:
 
 
 def _is_image(path: str) -> bool:
+  return file_forms.looks_like_image(_start(path))
+
+
+def _start(path: str) -> bytes:
   with tf.io.gfile.GFile(path, 'rb') as file:
-    return file.read(8).startswith(_IMAGE_BEGINNINGS)
+    return file.read(file_forms.START_BYTES)
 
 
 def _spread(paths: list[str], count: int) -> list[str]:
@@ -193,9 +196,9 @@ def _from_records(paths: list[str],
             _only_label(labels, mapping, offset, model, name))
     except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
       raise ValueError(
-          f'{path} is neither an image that can be decoded (JPEG, PNG, BMP) '
-          f'nor a file of records of the model ({settings.file_type}) with '
-          f'{data.image_field_key}.') from error
+          f'{path} is neither an image nor a file of records of the model '
+          f'({settings.file_type}) with {data.image_field_key}; it is '
+          f'{file_forms.what_it_is(_start(path))}.') from error
 
 
 def _only_label(labels: tf.Tensor, mapping: label_mapping.LabelMapping | None,

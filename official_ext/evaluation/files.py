@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 import contextlib
-import csv
-import io
-import json
 import os
 import tempfile
 from typing import Any
 
 from official_ext import figures
+from official_ext.command_line import output_files
 from official_ext.evaluation import confusion
 from official_ext.evaluation import paired
 from official_ext.evaluation import per_class
@@ -92,14 +90,15 @@ def write(folder: str, results: results_lib.Results,
   grouped = confusion.grouped(results.confusion)
   names = results.model.class_names
   contents = {JSON_FILE: _json(results, baseline, comparison, pattern)}
-  contents |= {f'{name}.csv': csv_text(header, rows) for name, header, rows in (
+  contents |= {f'{name}.csv': output_files.csv_text(header, rows)
+               for name, header, rows in (
       ('summary', *_summary_rows(results, baseline, comparison)),
       ('classes', *class_rows(results.classes)),
       ('confusion', *_confusion_rows(results)),
       ('calibration', *_calibration_rows(results)),
       ('images', *_image_rows(results, baseline)))}
   if len(grouped.groups) < len(names):
-    contents['groups.csv'] = csv_text(
+    contents['groups.csv'] = output_files.csv_text(
         ('group', 'class', 'name'),
         ((number, one, names[one])
          for number, group in enumerate(grouped.groups) for one in group))
@@ -144,24 +143,7 @@ def _json(results: results_lib.Results, baseline: results_lib.Results | None,
       **summary.as_json(results),
       'baseline': baseline and summary.as_json(baseline),
       'comparison': comparison and summary.comparison_as_json(comparison)}
-  return as_json(described)
-
-
-def as_json(described: dict[str, Any]) -> bytes:
-  """Returns values as the text of a JSON file, UTF-8."""
-  return (json.dumps(described, indent=2, ensure_ascii=False,
-                     allow_nan=False) + '\n').encode()
-
-
-def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
-  """Returns a table as the text of a CSV file, UTF-8; NaN is an empty cell."""
-  text = io.StringIO()
-  writer = csv.writer(text, lineterminator='\n')
-  writer.writerow(header)
-  for row in rows:
-    writer.writerow([
-        '' if value is None or value != value else value for value in row])
-  return text.getvalue().encode()
+  return output_files.json_text(described)
 
 
 def _summary_rows(results, baseline, comparison):

@@ -16,6 +16,7 @@ import dataclasses
 import numpy as np
 from official.core import task_factory
 
+from official_ext.command_line import output_files
 from official_ext.command_line import tables
 from official_ext.evaluation import evaluated_model
 from official_ext.evaluation import files
@@ -112,11 +113,11 @@ def write(folder: str, results: Results, pattern: str) -> list[str]:
       'classes': [dataclasses.asdict(one) for one in results.classes]})
   figures = {'loss': results.loss, **results.metrics, **averages}
   return files.write_all(folder, {
-      files.JSON_FILE: files.as_json(described),
-      'summary.csv': files.csv_text(
+      files.JSON_FILE: output_files.json_text(described),
+      'summary.csv': output_files.csv_text(
           ('model', 'figure', 'value'),
           ((results.model.path, *item) for item in figures.items())),
-      'classes.csv': files.csv_text(*files.class_rows(results.classes))})
+      'classes.csv': output_files.csv_text(*files.class_rows(results.classes))})
 
 
 def _share(results: Results, name: str) -> str:

@@ -19,9 +19,9 @@ from PIL import Image
 from PIL import ImageOps
 import tensorflow as tf
 
-from data_prep import images as image_forms
 from official_ext.command_line import errors
 from official_ext.tasks import exif_orientation
+from official_ext.tasks import file_forms
 from official_ext.tasks import image_header
 
 # What the values of an array may go up to.
@@ -33,8 +33,6 @@ _DARK = 16
 # rounding, as of resizing.
 _ROUNDING = 1e-3
 _LONGEST_PATH = 1024  # Characters; what is longer is no path.
-# Of what a server decodes by itself; of BMP not every kind.
-_SERVED = (b'\xff\xd8\xff', b'\x89PNG\r\n\x1a\n')
 _SHAPES = (
     'an image is [height, width], [height, width, 1] or [height, width, 3], '
     'and a batch [images, height, width, 1] or [images, height, width, 3]')
@@ -149,12 +147,11 @@ def _read(path: str) -> bytes:
 def _of_file(name: str, encoded: bytes, orientations: str
              ) -> bytes | np.ndarray:
   """Returns a file that a server takes, or the pixels of another."""
-  if encoded.startswith(_SERVED) or (
-      encoded.startswith(b'BM') and _is_served(encoded)):
+  if file_forms.is_served(encoded):
     return encoded
   try:
-    return image_forms.decode(encoded, orientations)
-  except image_forms.CorruptImageError as error:
+    return file_forms.decode(encoded, orientations)
+  except ValueError as error:
     hint = ('. A path is given as text, not as bytes'
             if _may_be_path(encoded) else '')
     raise errors.UserError(f'{name}: {error}{hint}') from error
@@ -180,15 +177,6 @@ def _upright(name: str, image: Any, orientations: str) -> Any:
     raise errors.UserError(f'{name}: {error}.') from error
   return (ImageOps.exif_transpose(image)
           if orientations == exif_orientation.APPLY else image)
-
-
-def _is_served(encoded: bytes) -> bool:
-  """Says whether a server decodes a file, by its header."""
-  try:
-    image_header.check(tf.constant(encoded))
-  except tf.errors.InvalidArgumentError:
-    return False
-  return True
 
 
 def _of_array(name: str, image: Any, max_value: float | None) -> np.ndarray:

@@ -5,7 +5,8 @@
   python -m official_ext.serving.client --model=digits digit.png ...
 
 An example to copy from: the REST half needs nothing but Python, the gRPC half
-tensorflow-serving-api.
+tensorflow-serving-api. GIF, TIFF and WebP, which a server does not decode, are
+sent as PNG (`tasks.file_forms`).
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ _TIMEOUT = flags.DEFINE_float(
     'timeout', 30.0, 'Seconds to wait for the answer.', lower_bound=0.1)
 
 _PORTS = {'rest': 8501, 'grpc': 8500}
+# JPEG and PNG.
+_SERVED = (b'\xff\xd8\xff', b'\x89PNG\r\n\x1a\n')
 _OUTPUTS = (names.TOP_CLASSES, names.TOP_PROBS)
 
 
@@ -113,6 +116,18 @@ def ask_grpc(server: str, model: str, images: Sequence[bytes],
           for row in zip(classes, probs, strict=True)]
 
 
+def _read(path: str) -> bytes:
+  """Returns an image file as a server takes it."""
+  encoded = pathlib.Path(path).read_bytes()
+  if encoded.startswith(_SERVED):
+    return encoded
+  from official_ext.tasks import file_forms  # pylint: disable=g-import-not-at-top
+  try:
+    return file_forms.as_served(encoded)
+  except ValueError as error:
+    raise errors.UserError(f'{path}: {error}') from error
+
+
 def main(argv: Sequence[str]) -> None:
   if len(argv) < 2:
     raise app.UsageError('name at least one image file')
@@ -120,7 +135,7 @@ def main(argv: Sequence[str]) -> None:
   server = _SERVER.value or f'localhost:{_PORTS[_PROTOCOL.value]}'
   ask = ask_rest if _PROTOCOL.value == 'rest' else ask_grpc
   with errors.reported():
-    images = [pathlib.Path(path).read_bytes() for path in argv[1:]]
+    images = list(map(_read, argv[1:]))
     answers = ask(server, _MODEL.value, images, _TIMEOUT.value)
   for path, classes in zip(argv[1:], answers, strict=True):
     print(path)

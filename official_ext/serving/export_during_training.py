@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 
@@ -11,14 +12,63 @@ import tensorflow as tf
 
 from official_ext.checkpoints import choose
 from official_ext.checkpoints import integrity
+from official_ext.checkpoints import preprocessing
 from official_ext.serving.formats import description
 from official_ext.serving.formats import names
+from official_ext.serving.formats import versions
 from official_ext.serving.formats import write
 from official_ext.trained import trained_model
 
 _END_DIR = 'last'
 _BEST_DIR = 'best'
 _DEFAULT_DIR = 'export'
+
+
+def find_newest(params: cfg.ExperimentConfig, model_dir: str) -> str | None:
+  """Finds the export that a training has of its newest checkpoint.
+
+  Args:
+    params: the experiment's configuration.
+    model_dir: folder of the training.
+
+  Returns:
+    The folder of a SavedModel with just the weights and the preprocessing that
+    a new one would have by default; None if there is none.
+  """
+  newest = choose.newest(model_dir)
+  fingerprint = newest and integrity.fingerprint(newest)
+  if not fingerprint:
+    return None
+  base = _base(params, model_dir)
+  for folder in (os.path.join(base, _END_DIR), os.path.join(base, _BEST_DIR),
+                 base):
+    for number in versions.numbers(folder):
+      path = os.path.join(folder, str(number))
+      if _is_same(path, fingerprint, params):
+        return path
+  return None
+
+
+def _is_same(path: str, fingerprint: str, params: cfg.ExperimentConfig) -> bool:
+  """Returns whether an export is what a new one of a checkpoint would be."""
+  try:
+    described = description.read(path)
+  except ValueError:
+    return False  # Not of this project, or damaged.
+  source = described['source']
+  expected = {'image_size': list(params.task.model.input_size[:2]),
+              **preprocessing.describe(params.task)}
+  # As JSON has them. An export of an earlier version has no fingerprint.
+  return (source.get('fingerprint') == fingerprint and
+          source['ema'] == (params.trainer.optimizer_config.ema is not None) and
+          all(described['preprocessing'].get(name) == value
+              for name, value in json.loads(json.dumps(expected)).items()))
+
+
+def _base(params: cfg.ExperimentConfig, model_dir: str) -> str:
+  """Returns the folder below which a training exports."""
+  return params.trainer.export.export_dir or os.path.join(
+      model_dir, _DEFAULT_DIR)
 
 
 class TrainingExport:
@@ -38,8 +88,7 @@ class TrainingExport:
         model_dir, params.trainer.best_checkpoint_export_subdir)
     # The best checkpoint that this start has exported, or failed to.
     self._tried: str | None = None
-    self._base = self._config.export_dir or os.path.join(
-        model_dir, _DEFAULT_DIR)
+    self._base = _base(params, model_dir)
 
   def at_best(self) -> None:
     """Exports the best checkpoint, if configured and not done yet.

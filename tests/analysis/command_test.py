@@ -41,21 +41,3 @@ def test_the_folders_of_the_output_are_made_first(tmp_path, capsys):
 def test_what_was_written_is_told(capsys):
   command.tell_written(['a.png', 'b.pdf'])
   assert capsys.readouterr().out == 'wrote a.png, b.pdf\n'
-
-
-def test_the_output_dir_must_be_a_folder(tmp_path):
-  (tmp_path / 'file').touch()
-  with pytest.raises(OSError, match='file is a file. Name a folder.'):
-    command.make_folder(f'{tmp_path}/file', '--output_dir=file')
-
-
-def test_where_nothing_can_be_written(tmp_path):
-  (tmp_path / 'file').touch()
-  with pytest.raises(OSError, match=r'--output=.*/x.png: .*file is a file'):
-    command.make_folders([f'{tmp_path}/file/x.png'])
-  with pytest.raises(OSError, match=r'--output=.*tmp.* is a folder'):
-    command.make_folders([str(tmp_path)])
-  with pytest.raises(OSError, match='--output_dir=/proc/new: /proc/new cannot'):
-    command.make_folder('/proc/new', '--output_dir=/proc/new')
-  command.make_folders([f'{tmp_path}/new/x.png'])
-  assert not list((tmp_path / 'new').iterdir())

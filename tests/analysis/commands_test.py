@@ -12,7 +12,7 @@ def run(repository, command, *arguments):
 @pytest.mark.long
 @pytest.mark.parametrize('command, arguments, message', [
     ('saliency', ['{model}', '--images=README.md'],
-     'README.md is neither an image that can be decoded'),
+     'README.md is neither an image nor a file of records'),
     ('saliency', ['{model}', '--images=nowhere*'], "no file matches 'nowhere"),
     ('saliency', ['nowhere', '--images={digits}/samples'],
      'nowhere: there is no such folder or checkpoint'),

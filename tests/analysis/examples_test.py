@@ -143,7 +143,8 @@ def test_files_are_turned_as_the_training_data_were(
   assert sky.min() > 0.9 and ground.max() < 0.1
 
 
-@pytest.mark.parametrize('image_format', ['JPEG', 'PNG', 'BMP'])
+@pytest.mark.parametrize('image_format', [
+    'JPEG', 'PNG', 'BMP', 'GIF', 'TIFF', 'WEBP'])
 def test_formats(model, tmp_path, image_format):
   path = tmp_path / 'image'
   path.write_bytes(records_for_tests.encode(image_format, (160, 120)))
@@ -160,6 +161,10 @@ def test_what_is_no_image(model, tmp_path):
   text.write_text('I am a text, and a long one, which is no TFRecord either.')
   with pytest.raises(ValueError, match='notes.jpg is neither an image'):
     examples_lib.read([str(text)], 1, model)
+  photo = tmp_path / 'photo.heic'
+  photo.write_bytes(b'\0\0\0\x1cftypheic' + bytes(40))
+  with pytest.raises(ValueError, match='HEIC, AVIF or a video; save it as JPE'):
+    examples_lib.read([str(photo)], 1, model)
   with pytest.raises(ValueError, match=r"no file matches '.*\*.png'"):
     examples_lib.read([f'{tmp_path}/*.png'], 1, model)
   empty = tmp_path / 'empty'

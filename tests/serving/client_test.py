@@ -12,6 +12,7 @@ import threading
 
 import commands
 import grpc
+from PIL import Image
 import pytest
 import records_for_tests
 import tensorflow as tf
@@ -129,7 +130,7 @@ def test_what_the_server_refuses(repository, image_files, tmp_path, request,
                                  protocol):
   server = request.getfixturevalue(f'{protocol}_server')
   bad = tmp_path / 'bad.jpg'
-  bad.write_bytes(b'no image')
+  bad.write_bytes(b'\xff\xd8\xff no image')
   result = ask(repository, protocol, server, '--model=digits', bad)
   assert result.returncode == 1 and result.stdout == ''
   assert 'not a JPEG, PNG or BMP image that can be decoded' in result.stderr
@@ -147,3 +148,23 @@ def test_nobody_answers(repository, image_files, protocol):
                '--timeout=2', image_files[0])
   assert result.returncode == 1
   assert result.stderr.count('\n') == 1 and 'Traceback' not in result.stderr
+
+
+def test_other_forms_are_sent_as_their_pixels(
+    repository, serve, rest_server, tmp_path):
+  pixels = Image.fromarray(records_for_tests.pixels(0, (8, 8, 3)))
+  paths = [tmp_path / 'a.png', tmp_path / 'a.webp', tmp_path / 'a.tiff']
+  for path in paths:
+    pixels.save(path, lossless=True)
+  result = ask(repository, 'rest', rest_server, '--model=digits', *paths)
+  assert (result.returncode, result.stderr) == (0, '')
+  assert result.stdout == expected_text(serve, paths[:1]) + ''.join(
+      expected_text(serve, paths[:1]).replace('a.png', path.name)
+      for path in paths[1:])
+  photo = tmp_path / 'photo.heic'
+  photo.write_bytes(b'\0\0\0\x1cftypheic' + bytes(40))
+  result = ask(repository, 'rest', rest_server, '--model=digits', photo)
+  assert result.returncode == 1
+  assert result.stderr == (
+      f'error: {photo}: not an image that is read: HEIC, AVIF or a video; save '
+      'it as JPEG or PNG\n')

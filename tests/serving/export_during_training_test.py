@@ -8,6 +8,7 @@ import pytest
 import short_runs
 import tensorflow as tf
 
+from official_ext.checkpoints import preprocessing
 from official_ext.params import experiment
 from official_ext.serving import export_during_training
 from official_ext.serving.formats import description
@@ -108,6 +109,36 @@ def test_a_best_that_an_earlier_start_did_not_export(
       export.at_best()
     assert calls == expected
   assert caplog.text.count('The best checkpoint was not exported: disk') == 1
+
+
+def test_the_export_of_the_newest_checkpoint_is_found(
+    digits_dir, tmp_path):
+  params = short_runs.parameters(digits_dir)
+
+  def find():
+    return export_during_training.find_newest(params, str(tmp_path))
+
+  assert find() is None
+  damaged_checkpoints.save(tmp_path, [10])
+  index = (tmp_path / 'ckpt-10.index').read_bytes()
+  same = {'step': 10, 'ema': False,
+          'fingerprint': hashlib.sha256(index).hexdigest()}
+  prepared = {'image_size': params.task.model.input_size[:2],
+              **preprocessing.describe(params.task)}
+  for folder in ('last', 'best', ''):
+    made = tmp_path / 'export' / folder / '1'
+    (made / 'assets').mkdir(parents=True)
+    for source, other, is_found in (
+        (same, {}, True), (same | {'ema': True}, {}, False),
+        (same | {'fingerprint': 'another'}, {}, False),
+        ({'step': 10, 'ema': False}, {}, False),
+        (same, {'image_size': [32, 32]}, False),
+        (same, {'mean': [0.0, 0.0, 0.0]}, False)):
+      (made / 'assets' / 'model.json').write_text(description.as_json({
+          'preprocessing': prepared | other, 'source': source}))
+      assert find() == (str(made) if is_found else None), (source, other)
+    (made / 'assets' / 'model.json').write_text('damaged')
+    assert find() is None
 
 
 @pytest.mark.long

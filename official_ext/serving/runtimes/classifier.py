@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+import dataclasses
 import os
 import re
 
+import numpy as np
 import tensorflow as tf
 
 from official_ext.command_line import paths
 from official_ext.serving.formats import names
 from official_ext.serving.formats import versions
 from official_ext.tasks import image_header
+
+
+@dataclasses.dataclass(frozen=True)
+class Prediction:
+  """A class that an image may be of.
+
+  Attributes:
+    number: of the class.
+    name: for reading.
+    probability: 0 to 1.
+  """
+  number: int
+  name: str
+  probability: float
 
 
 class Classifier:
@@ -57,17 +73,44 @@ class Classifier:
     Raises:
       ValueError: if the bytes are not an image that can be decoded.
     """
+    found, = self.classify_all([encoded], top_k)
+    if isinstance(found, ValueError):
+      raise found
+    for one in found:
+      yield one.name, one.probability
+
+  def classify_all(self, images: Sequence[bytes], top_k: int
+                   ) -> list[list[Prediction] | ValueError]:
+    """Classifies images at once.
+
+    Args:
+      images: the bytes of image files, at least one.
+      top_k: how many classes to return at most.
+
+    Returns:
+      For each image its classes, the most probable first; or why it cannot be
+      decoded.
+    """
     try:
-      output = self._serve(**{names.IMAGE_BYTES: tf.constant([encoded])})
+      outputs = self._serve(**{names.IMAGE_BYTES: tf.constant(list(images))})
     except tf.errors.InvalidArgumentError as error:
-      raise ValueError(explain(error)) from error
-    probs = output[names.PROBS][0].numpy()
-    logits = output[names.LOGITS][0].numpy()
+      if len(images) == 1:
+        return [ValueError(explain(error))]
+      # One that cannot be decoded fails the batch, and is not named.
+      return [found for image in images
+              for found in self.classify_all([image], top_k)]
+    return [self._ranked(logits, probs, top_k) for logits, probs in zip(
+        outputs[names.LOGITS].numpy(), outputs[names.PROBS].numpy())]
+
+  def _ranked(self, logits: np.ndarray, probs: np.ndarray, top_k: int
+              ) -> list[Prediction]:
     # Equal ones by their number, as evaluation ranks them.
-    for index in (-logits).argsort(kind='stable')[:top_k]:
-      is_named = index < len(self._class_names)
-      name = self._class_names[index] if is_named else f'class {index}'
-      yield name, float(probs[index])
+    return [
+        Prediction(
+            int(index), self._class_names[index]
+            if index < len(self._class_names) else f'class {index}',
+            float(probs[index]))
+        for index in (-logits).argsort(kind='stable')[:top_k]]
 
 
 def explain(error: tf.errors.InvalidArgumentError) -> str:

@@ -1,6 +1,7 @@
 """Tests of the classifier that needs nothing but TensorFlow."""
 
 import pytest
+import records_for_tests
 import tensorflow as tf
 
 from official_ext.serving.runtimes import classifier as classifier_lib
@@ -30,6 +31,22 @@ def test_equal_classes_in_their_order(tmp_path):
   classifier = classifier_lib.Classifier(str(tmp_path))
   assert list(classifier.classify(b'', 4)) == [
       ('class 2', 1), ('class 4', 0), ('class 1', 0), ('class 3', 0)]
+
+
+def test_one_of_a_batch_that_cannot_be_decoded(export_dir):
+  classifier = classifier_lib.Classifier(export_dir)
+  images = [records_for_tests.encode('PNG', (8, 8), color)
+            for color in ((10, 200, 90), (0, 0, 0))]
+  first, bad, second = classifier.classify_all(
+      [images[0], b'text', images[1]], 2)
+  assert isinstance(bad, ValueError)
+  assert str(bad).startswith('not a JPEG, PNG or BMP')
+  for image, found in zip(images, (first, second)):
+    assert [(one.name, one.probability) for one in found] == list(
+        classifier.classify(image, 2))
+    # The classes of the digits are named by their numbers.
+    assert [str(one.number) for one in found] == [one.name for one in found]
+  assert first != second
 
 
 def test_another_saved_model(tmp_path):

@@ -1,0 +1,173 @@
+"""What a model says of image files, and how it is written.
+
+Legend: H, W sides of an image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+import dataclasses
+import itertools
+import math
+import os
+
+import numpy as np
+import tensorflow as tf
+
+from official_ext.command_line import errors
+from official_ext.command_line import output_files
+from official_ext.serving import image_paths
+from official_ext.serving.runtimes import classifier as classifier_lib
+from official_ext.tasks import file_forms
+
+FORMAT_VERSION = 1
+# In a grid; more would be too small to see, and their picture too large.
+MOST_DRAWN = 60
+_NUM_COLUMNS = 6
+_DRAWN_SIDE_PX = 224
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+  """What a model says of a file.
+
+  Attributes:
+    image: the name of the file.
+    predictions: the most probable class first; empty where there is an error.
+    error: why there is no prediction, or ''.
+    thumbnail: uint8 [H, W, 3]; None if it was not asked for.
+  """
+  image: str
+  predictions: Sequence[classifier_lib.Prediction] = ()
+  error: str = ''
+  thumbnail: np.ndarray | None = None
+
+
+def classify(classifier: classifier_lib.Classifier,
+             images: Iterable[image_paths.ImageFile], top_k: int,
+             batch_size: int, num_drawn: int = 0) -> Iterator[Result]:
+  """Classifies image files.
+
+  Args:
+    classifier: the model.
+    images: files of every form that the conversion takes.
+    top_k: how many classes to name at most.
+    batch_size: how many images are computed at once.
+    num_drawn: how many get a thumbnail at most: the first with a prediction.
+
+  Yields:
+    What comes of each, in their order, also of those that are no image.
+  """
+  images = iter(images)
+  while some := list(itertools.islice(images, batch_size)):
+    read = [_read(image) for image in some]
+    encoded = [one for one in read if isinstance(one, bytes)]
+    answers = iter(
+        classifier.classify_all(encoded, top_k) if encoded else ())
+    for image, one in zip(some, read):
+      found = next(answers) if isinstance(one, bytes) else one
+      if isinstance(found, Exception):
+        # TensorFlow names the file as well.
+        reason = errors.message(found).removeprefix(f'{image.name}; ')
+        yield Result(image.name, error=reason)
+        continue
+      thumbnail = _thumbnail(one) if num_drawn > 0 else None
+      num_drawn -= thumbnail is not None
+      yield Result(image.name, found, thumbnail=thumbnail)
+
+
+def _read(image: image_paths.ImageFile) -> bytes | Exception:
+  """Returns a file as a model takes it, or why it has none."""
+  try:
+    return file_forms.as_served(image.read())
+  except (OSError, ValueError, tf.errors.OpError) as error:
+    return error
+
+
+def _thumbnail(encoded: bytes) -> np.ndarray | None:
+  """Returns an image to be looked at; None of one that only a model reads."""
+  try:
+    return file_forms.thumbnail(encoded, _DRAWN_SIDE_PX)
+  except ValueError:
+    return None
+
+
+def as_text(result: Result) -> str:
+  """Returns the lines for a person; empty where there is no prediction."""
+  if not result.predictions:
+    return ''
+  return '\n'.join([result.image, *(
+      f'  {100 * one.probability:6.2f} %  {one.name}'
+      for one in result.predictions)])
+
+
+def as_csv(results: Sequence[Result]) -> bytes:
+  """Returns a CSV file with a line for each image.
+
+  Args:
+    results: at least one.
+
+  Returns:
+    UTF-8; for each rank the number of the class, its name and its probability;
+    where there is none these cells are empty, and `error` says why.
+  """
+  top_k = max(len(result.predictions) for result in results)
+  header = ['image', *(
+      f'{part}_{rank}' for rank in range(1, top_k + 1)
+      for part in ('predicted', 'predicted_name', 'probability')), 'error']
+  rows = []
+  for result in results:
+    cells = [cell for one in result.predictions
+             for cell in (one.number, one.name, one.probability)]
+    cells += [None] * (3 * top_k - len(cells))
+    rows.append([result.image, *cells, result.error])
+  return output_files.csv_text(header, rows)
+
+
+def as_json(results: Sequence[Result], model: str) -> bytes:
+  """Returns a JSON file.
+
+  Args:
+    results: of the images.
+    model: where the model is from.
+
+  Returns:
+    UTF-8; each of its `images` has its `predictions`, or its `error`.
+  """
+  return output_files.json_text({
+      'format_version': FORMAT_VERSION, 'model': model,
+      'images': [
+          {'image': result.image, 'error': result.error} if result.error else
+          {'image': result.image, 'predictions': [
+              {'class': one.number, 'name': one.name,
+               'probability': one.probability}
+              for one in result.predictions]}
+          for result in results]})
+
+
+def draw(results: Sequence[Result]):
+  """Draws images with the names of their files and their classes.
+
+  Args:
+    results: those with a thumbnail are drawn; at least one.
+
+  Returns:
+    The figure.
+  """
+  # Only here: Matplotlib takes a second to load.
+  from official_ext import figures  # pylint: disable=g-import-not-at-top
+  drawn = [result for result in results if result.thumbnail is not None]
+  num_columns = min(_NUM_COLUMNS, len(drawn))
+  num_rows = math.ceil(len(drawn) / num_columns)
+  figure, rows = figures.grid(num_rows, num_columns, [''] * num_rows)
+  cells = [cell for row in rows for cell in row]
+  for cell, result in zip(cells, drawn):
+    best = result.predictions[0]
+    cell.imshow(result.thumbnail)
+    cell.set_title(figures.shorten(os.path.basename(result.image)),
+                   fontsize=8, parse_math=False)
+    figures.caption(cell, f'{figures.shorten(best.name)}: '
+                    f'{figures.percent(best.probability)}')
+  for cell in cells[len(drawn):]:
+    cell.set_visible(False)
+  return figure
