@@ -11,14 +11,14 @@ def scalars(folder):
   found = {}
   for path in sorted(pathlib.Path(folder).glob('events.out.tfevents.*')):
     for event in summary_iterator.summary_iterator(str(path)):
-      for value in event.summary.value:
+      for value in _scalars(event):
         found.setdefault(value.tag, {})[event.step] = float(
             tf.make_ndarray(value.tensor))
   return found
 
 
 def steps(folder):
-  """The steps at which anything was logged, as often as there are events.
+  """The steps at which scalars were logged, as often as there are events.
 
   Events of one step in one file, one after the other, count once.
   """
@@ -26,7 +26,12 @@ def steps(folder):
   for path in sorted(pathlib.Path(folder).glob('events.out.tfevents.*')):
     last = None
     for event in summary_iterator.summary_iterator(str(path)):
-      if event.summary.value and event.step != last:
+      if _scalars(event) and event.step != last:
         last = event.step
         found.append(last)
   return found
+
+
+def _scalars(event):
+  return [value for value in event.summary.value
+          if value.metadata.plugin_data.plugin_name == 'scalars']

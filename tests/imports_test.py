@@ -84,7 +84,7 @@ ORDER = {
         'settings_history', 'changed_settings', 'new_folders', 'checks',
         'data_position',
         'step_numbers', 'weight_numbers', 'divergence', 'recovery',
-        'new_checkpoints', 'controller', 'trainer', 'runner',
+        'new_checkpoints', 'summaries', 'controller', 'trainer', 'runner',
         'session',
     ],
     'official_ext.serving.formats': [

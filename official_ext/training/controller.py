@@ -19,6 +19,7 @@ from official_ext.training import event_tags
 from official_ext.training import log_folder
 from official_ext.training import restarts
 from official_ext.training import slow_folder
+from official_ext.training import summaries
 
 
 class CheckpointManager(tf.train.CheckpointManager):
@@ -157,6 +158,11 @@ class Controller(orbit.Controller):
         steps_per_loop=lambda step: min(
             interval - step % interval for interval in intervals),
         summary_dir=summary_dir, eval_summary_dir=eval_summary_dir, **settings)
+    # Orbit makes them for its trainer and its evaluator, as far as given.
+    if hasattr(self, 'summary_manager'):
+      self.summary_manager = self._summaries(summary_dir)
+    if hasattr(self, 'eval_summary_manager'):
+      self.eval_summary_manager = self._summaries(eval_summary_dir)
     self._summary_dir = summary_dir
     self._eval_summary_dir = eval_summary_dir
     self._train_log = log_folder.LogFolder(summary_dir)
@@ -249,7 +255,10 @@ class Controller(orbit.Controller):
       return log
     log.summary_writer().close()
     restarts.take_back(folder, int(self.global_step.numpy()))
-    return orbit.utils.SummaryManager(
+    return self._summaries(folder)
+
+  def _summaries(self, folder: str | None) -> summaries.SummaryManager:
+    return summaries.SummaryManager(
         folder, tf.summary.scalar, global_step=self.global_step)
 
 

@@ -4,9 +4,12 @@ from official_ext.training import goodput
 
 # Model Garden's.
 TRAIN_LOSS = 'training_loss'
+VALIDATION_LOSS = 'validation_loss'
 ACCURACY = 'accuracy'
 
 # Ours.
+# Of the training and of its evaluations, in one chart.
+LOSS = 'loss'
 STEPS_PER_SECOND = 'throughput/steps_per_second'
 IMAGES_PER_SECOND = 'throughput/images_per_second'
 PEAK_MEMORY = 'memory/peak_gib'

@@ -25,6 +25,7 @@ from official_ext.training import new_checkpoints
 from official_ext.training import preemption
 from official_ext.training import recovery
 from official_ext.training import restarts
+from official_ext.training import summaries
 from official_ext.training import trainer as trainer_lib
 
 # Where Model Garden's runner logs the training.
@@ -190,6 +191,9 @@ class Runner(train_lib.OrbitExperimentRunner):
       if mode == 'train':
         return
       mode = 'eval'
+    if modes.trains(mode):
+      summaries.write_configuration(
+          self._configuration, self.controller.summary_manager, step)
     if mode == 'train':
       self.controller.train(steps=trainer.train_steps)
     elif mode == 'train_and_eval':

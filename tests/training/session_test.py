@@ -75,10 +75,11 @@ def test_the_summaries(finished):
   for phase in (goodput.STEPS, goodput.INPUT, goodput.COMPILATION,
                 goodput.EVALUATION, goodput.CHECKPOINTS, goodput.START_UP):
     assert totals.seconds[phase] > 0
-  # Orbit's figure counts compilation in; ours does not.
-  assert (train[event_tags.STEPS_PER_SECOND][10]
-          > 1.5 * train['steps_per_second'][10])
+  # Orbit's figure, which counts compilation in, is not there.
+  assert 'steps_per_second' not in train
   validation = event_files.scalars(model_dir / 'validation')
+  for log, name in ((train, 'training_loss'), (validation, 'validation_loss')):
+    assert log[event_tags.LOSS] == log[name] and 20 in log[name]
   assert validation['accuracy'][20] == pytest.approx(
       trainer.validation_logs['accuracy'])
   assert trainer.train_logs['training_loss'] == pytest.approx(
