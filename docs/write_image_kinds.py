@@ -10,6 +10,7 @@ it gets, so that all three are compared with what is to be seen.
 from __future__ import annotations
 
 from collections.abc import Sequence
+import dataclasses
 import datetime
 import io
 import pathlib
@@ -31,6 +32,7 @@ from official_ext.serving.formats import names
 from official_ext.serving.formats import write
 from official_ext.serving.runtimes import classifier
 from official_ext.tasks import exif_orientation
+from official_ext.tasks import file_forms
 from official_ext.tasks import image_header
 from official_ext.tasks import normalization
 from official_ext.trained import trained_model
@@ -92,13 +94,13 @@ def row(kind: image_kinds.Kind, server: PixelServer) -> dict[str, str]:
     server: which serves it.
 
   Raises:
-    ValueError: if pixels are not those that are to be seen, or `predict`
-      answers otherwise than the server.
+    ValueError: if pixels are not those that are to be seen, or what `predict`
+      runs answers otherwise than the server.
   """
   return {
       'form': kind.form, 'channels': kind.channels, 'bits': str(kind.bits),
       'other': kind.other, 'conversion': converted(kind),
-      'serving and predict': _served(kind, server)}
+      'serving': _served(kind, server), 'predict': _predicted(kind, server)}
 
 
 def rows(kinds: Sequence[image_kinds.Kind]) -> list[dict[str, str]]:
@@ -142,6 +144,14 @@ def _served(kind: image_kinds.Kind, server: PixelServer) -> str:
   if not np.isclose(server.predicted(kind.data), largest, rtol=1e-3):
     raise ValueError(f'{kind.name}: predict answers otherwise than the server.')
   return 'the same pixels'
+
+
+def _predicted(kind: image_kinds.Kind, server: PixelServer) -> str:
+  try:
+    encoded = file_forms.as_served(kind.data)
+  except ValueError as error:
+    return f'refused: {error}'
+  return _served(dataclasses.replace(kind, data=encoded), server)
 
 
 def _refused(kind: image_kinds.Kind, server: PixelServer) -> str:

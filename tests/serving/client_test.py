@@ -130,7 +130,8 @@ def test_what_the_server_refuses(repository, image_files, tmp_path, request,
                                  protocol):
   server = request.getfixturevalue(f'{protocol}_server')
   bad = tmp_path / 'bad.jpg'
-  bad.write_bytes(b'\xff\xd8\xff no image')
+  # A PNG file of no width, whose beginning the client knows.
+  bad.write_bytes(b'\x89PNG\r\n\x1a\n\0\0\0\rIHDR' + bytes(17))
   result = ask(repository, protocol, server, '--model=digits', bad)
   assert result.returncode == 1 and result.stdout == ''
   assert 'not a JPEG, PNG or BMP image that can be decoded' in result.stderr
