@@ -25,6 +25,8 @@ FORMAT_VERSION = 1
 MOST_DRAWN = 60
 _NUM_COLUMNS = 6
 _DRAWN_SIDE_PX = 224
+# With the probability behind it, it must not reach the next one.
+_NAME_LENGTH = 15
 
 
 @dataclasses.dataclass(frozen=True)
@@ -166,7 +168,7 @@ def draw(results: Sequence[Result]):
     cell.imshow(result.thumbnail)
     cell.set_title(figures.shorten(os.path.basename(result.image)),
                    fontsize=8, parse_math=False)
-    figures.caption(cell, f'{figures.shorten(best.name)}: '
+    figures.caption(cell, f'{figures.shorten(best.name, _NAME_LENGTH)}: '
                     f'{figures.percent(best.probability)}')
   for cell in cells[len(drawn):]:
     cell.set_visible(False)
