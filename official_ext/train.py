@@ -103,15 +103,17 @@ def main(argv: Sequence[str]) -> None:
     train_utils.save_gin_config(FLAGS.mode, FLAGS.model_dir)
   if modes.trains(FLAGS.mode):
     _export_at_end(export, int(trainer.global_step.numpy()),
-                   has_trained=bool(trainer.train_logs))
+                   has_trained=bool(trainer.train_logs),
+                   is_stopped_early=trainer.is_stopped_early)
 
 
-def _export_at_end(export, step: int, has_trained: bool) -> None:
+def _export_at_end(export, step: int, has_trained: bool,
+                   is_stopped_early: bool) -> None:
   """Exports what the training ended in, and says where to."""
   import tensorflow as tf  # pylint: disable=g-import-not-at-top
   try:
     with library_logs.without_prints():
-      path = export.at_end(step, has_trained)
+      path = export.at_end(step, has_trained, is_stopped_early)
   except (ValueError, OSError, tf.errors.OpError) as error:
     errors.fail(
         'the training is done and its checkpoint is kept, but it was not '

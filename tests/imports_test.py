@@ -33,7 +33,8 @@ ORDER = {
         'decay_patterns', 'moving_average',
     ],
     'official_ext.configs': [
-        'backbones', 'preprocessing', 'image_classification',
+        'backbones', 'preprocessing', 'small_data', 'image_classification',
+        'fine_tuning',
     ],
     'official_ext.modeling': [
         'layout', 'gelu', 'specs', 'costs', 'token_ops', 'token_windows',
@@ -68,8 +69,9 @@ ORDER = {
         'resizing',
         'image_parser', 'accumulation',
         'ranking', 'exact_evaluation', 'stateless_random', 'shard_counts',
-        'record_counts', 'record_order', 'training_records', 'label_offset',
-        'parsing', 'tfds_data', 'preflight', 'bad_records', 'corrupt_records',
+        'class_weights', 'record_counts', 'record_order', 'training_records',
+        'label_offset', 'parsing', 'tfds_data', 'preflight', 'bad_records',
+        'corrupt_records',
         'protocol', 'image_classification',
     ],
     'official_ext.registry_imports': [],
@@ -78,7 +80,8 @@ ORDER = {
     ],
     'official_ext.training': [
         'modes', 'slow_folder', 'goodput', 'event_tags', 'log_folder',
-        'input_waiting', 'evaluations', 'restarts', 'memory', 'memory_need',
+        'input_waiting', 'evaluations', 'early_stopping', 'restarts', 'memory',
+        'memory_need',
         'preemption', 'profiling', 'throughput', 'progress', 'strategies',
         'start_folder', 'checkpoint_folder', 'worker_folder', 'folder_lock',
         'settings_history', 'changed_settings', 'new_folders', 'checks',

@@ -18,6 +18,7 @@ from official.vision.configs import image_classification
 
 from official_ext.configs import backbones
 from official_ext.configs import preprocessing
+from official_ext.configs import small_data
 from official_ext.optimization import addons
 from official_ext.optimization import layerwise
 
@@ -80,6 +81,8 @@ class ImageClassificationTask(image_classification.ImageClassificationTask):
     gradient_accumulation_steps: microbatches that every replica splits its
       batch into, one after the other, for one update of the weights: less
       memory, more time.
+    class_weights: how much the images of a class count in the training loss,
+      by how many they are: one of small_data.CLASS_WEIGHTS.
   """
   model: image_classification.ImageClassificationModel = dataclasses.field(
       default_factory=lambda: image_classification.ImageClassificationModel(
@@ -93,6 +96,7 @@ class ImageClassificationTask(image_classification.ImageClassificationTask):
   init_checkpoint_resize_method: str = 'bilinear'
   class_names_path: str = ''
   gradient_accumulation_steps: int = 1
+  class_weights: str = 'none'
 
 
 @dataclasses.dataclass
@@ -175,6 +179,8 @@ class TrainerConfig(cfg.TrainerConfig):
       times the running mean of the steps before has diverged; None: only one
       whose numbers are not finite has.
     export: what is exported for serving, and when.
+    early_stopping: when it ends before its last step.
+    warmup_share: the warm-up's share of the steps; 0: warmup_steps says it.
     derived: which settings of the experiment were derived; filled in when it is
       read, so that they are derived again when a training's params.yaml is.
   """
@@ -194,6 +200,9 @@ class TrainerConfig(cfg.TrainerConfig):
   preemption_metadata_server: str | None = None
   loss_spike_factor: float | None = None
   export: ExportConfig = dataclasses.field(default_factory=ExportConfig)
+  early_stopping: small_data.EarlyStopping = dataclasses.field(
+      default_factory=small_data.EarlyStopping)
+  warmup_share: float = 0.0
   derived: list[DerivedSetting] = dataclasses.field(default_factory=list)
 
 

@@ -81,13 +81,17 @@ TABLE: dict[Kind, tuple[str, ...]] = {
              'loss_upper_bound', 'loss_spike_factor', 'recovery_begin_steps',
              'recovery_max_trials',
              'preemption_on_demand_checkpoint', 'preemption_metadata_server',
-             'export.at_end', 'export.at_best', 'export.export_dir'),
+             'export.at_end', 'export.at_best', 'export.export_dir',
+             # Only how long; no step is another.
+             'early_stopping.patience_evaluations', 'early_stopping.metric',
+             'early_stopping.min_delta'),
         # It says of others how they were set.
         'trainer.derived',
     ),
     Kind.LENGTH: _of('trainer', 'train_steps', 'train_epochs'),
     Kind.TRAINING: (
-        f'{_OPTIMIZATION}.*', 'task.losses.*',
+        f'{_OPTIMIZATION}.*', 'task.losses.*', 'task.class_weights',
+        'trainer.warmup_share',
         'task.differential_privacy_config',
         'task.differential_privacy_config.*', 'task.freeze_backbone',
         # Of Model Garden's own backbones, whose variables stay the same.

@@ -50,6 +50,7 @@ def resolve(params: cfg.ExperimentConfig) -> None:
   _check_seed(params.trainer)
   specs.of_model(params.task.model)
   _check_labels_and_losses(params.task)
+  _check_class_weights(params.task)
   _check_float16(params)
   _check_validation_data(params.task.validation_data)
   _check_data_service(params.task.train_data, params.trainer.seed)
@@ -105,9 +106,24 @@ def _check_labels_and_losses(
         'task.losses.soft_labels=false and task.losses.one_hot=true.')
 
 
+def _check_class_weights(
+    task: image_classification.ImageClassificationTask) -> None:
+  """Refuses to count the images of classes that are in no files."""
+  if task.class_weights != 'none' and task.train_data.tfds_name:
+    raise ValueError(
+        f'task.class_weights is {task.class_weights!r}, but the images of '
+        'classes are counted in TFRecords alone, not in TFDS. Set it to none, '
+        "or task.train_data.tfds_name='' and task.data_dir.")
+
+
 def _check_several_labels(
     task: image_classification.ImageClassificationTask) -> None:
   """Refuses what takes one label per image, where there are several."""
+  if task.class_weights != 'none':
+    raise ValueError(
+        f'task.class_weights is {task.class_weights!r}, but with '
+        'task.train_data.is_multilabel images belong to several classes. Set '
+        'it to none.')
   if task.train_data.mixup_and_cutmix:
     raise ValueError(
         'task.train_data.mixup_and_cutmix mixes images of one label each, but '
@@ -256,6 +272,7 @@ def _resolve_schedule(trainer: image_classification.TrainerConfig,
                       batch_size: int) -> None:
   """Derives the decay of the learning rate, and checks its warm-up."""
   optimizer_config = trainer.optimizer_config
+  _resolve_warmup(trainer)
   schedule = optimizer_config.learning_rate.get()
   for name in _DECAY_STEPS:
     if hasattr(schedule, name) and getattr(schedule, name) is None:
@@ -275,6 +292,18 @@ def _resolve_schedule(trainer: image_classification.TrainerConfig,
         trainer.train_steps, _where_the_decay_ends(optimizer_config,
                                                    warmup_steps),
         optimizer_config.warmup.type, trainer.train_steps // 10)
+
+
+def _resolve_warmup(trainer: image_classification.TrainerConfig) -> None:
+  """Derives the steps of a warm-up that is a share of the run."""
+  share, warmup = trainer.warmup_share, trainer.optimizer_config.warmup
+  if not share:
+    return
+  if not warmup or not warmup.type:
+    raise ValueError(
+        f'trainer.warmup_share is {share}, but the experiment has no warm-up. '
+        'Set trainer.optimizer_config.warmup.type=linear, or warmup_share=0.')
+  warmup.get().warmup_steps = round(share * trainer.train_steps)
 
 
 def _where_the_decay_ends(

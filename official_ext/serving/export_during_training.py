@@ -105,7 +105,8 @@ class TrainingExport:
     thread.start()
     thread.join()
 
-  def at_end(self, step: int, has_trained: bool) -> str | None:
+  def at_end(self, step: int, has_trained: bool,
+             is_stopped_early: bool = False) -> str | None:
     """Exports the newest checkpoint, if configured and the training is done.
 
     A run that finds its training done exports only what an earlier one failed
@@ -114,6 +115,7 @@ class TrainingExport:
     Args:
       step: of the training.
       has_trained: whether this run brought it there.
+      is_stopped_early: whether it is done before its last step.
 
     Returns:
       The folder of the version; None if nothing is exported.
@@ -122,7 +124,8 @@ class TrainingExport:
       ValueError: if the checkpoint cannot be exported.
       OSError, tf.errors.OpError: if the folder cannot be written.
     """
-    if not self._config.at_end or step < self._train_steps:
+    is_done = is_stopped_early or step >= self._train_steps
+    if not self._config.at_end or not is_done:
       return None
     if not has_trained and self._is_exported(
         _END_DIR, integrity.fingerprint(choose.newest(self._model_dir))):

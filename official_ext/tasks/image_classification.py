@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 import os
 from typing import Any
 
+import numpy as np
 from official.core import task_factory
 from official.vision.tasks import image_classification
 import tensorflow as tf
@@ -27,6 +28,7 @@ from official_ext.optimization import moving_average
 from official_ext.tasks import accumulation
 from official_ext.tasks import bad_records
 from official_ext.tasks import class_names
+from official_ext.tasks import class_weights
 from official_ext.tasks import corrupt_records
 from official_ext.tasks import exact_evaluation
 from official_ext.tasks import exif_orientation
@@ -66,6 +68,8 @@ class ImageClassificationTask(
         self.task_config, names, follows_epochs, self._copies)
     if 'train_data' in names:
       self._record_counts = training_records.count(data, model_dir)
+      self._class_weights = class_weights.find(
+          self.task_config, self._label_mappings.get(True), self._copies)
 
   def __init__(self, *args, **kwargs):
     super().__init__(*args, **kwargs)
@@ -76,6 +80,8 @@ class ImageClassificationTask(
     # How the labels of a data set are mapped, by whether it is for training.
     self._label_mappings: dict[bool, label_mapping.LabelMapping | None] = {}
     self._data_start: training_records.Start | None = None
+    # Of the training loss, by class; None: all images count the same.
+    self._class_weights: np.ndarray | None = None
 
   def build_model(self) -> tf_keras.Model:
     """Builds the classifier.
@@ -126,9 +132,14 @@ class ImageClassificationTask(
     return described
 
   def notes(self) -> Sequence[str]:
-    if not self._checked:
-      return ()
-    return [f'{"records":12}{self._checked}: {corrupt_records.FILE}']
+    found = []
+    if self._checked:
+      found.append(f'{"records":12}{self._checked}: {corrupt_records.FILE}')
+    if self._class_weights is not None:
+      text = class_weights.describe(
+          self._class_weights, self.task_config.class_weights)
+      found.append(f'{"classes":12}{text}')
+    return found
 
   def save_data_description(self, folder: str) -> None:
     for found in (self._checked, self._record_counts):
@@ -330,6 +341,26 @@ class ImageClassificationTask(
           step, inputs, num_microbatches, optimizer,
           model.trainable_variables)}
 
+  def build_losses(self, labels: tf.Tensor, model_outputs: tf.Tensor,
+                   aux_losses: Sequence[tf.Tensor] | None = None) -> tf.Tensor:
+    """Builds Model Garden's loss, weighted by class where that is asked for.
+
+    Args:
+      labels: as Model Garden's `train_step` makes them.
+      model_outputs: logits, [B, C].
+      aux_losses: the model's own, such as weight regularisation.
+
+    Returns:
+      The loss of a training batch, [].
+    """
+    if self._class_weights is None:
+      return super().build_losses(labels, model_outputs, aux_losses)
+    loss = class_weights.weighted_loss(
+        super().build_losses, labels, model_outputs, self._class_weights)
+    if aux_losses:
+      loss += self.task_config.losses.loss_weight * tf.add_n(aux_losses)
+    return loss
+
   def targets(self, labels: tf.Tensor) -> tf.Tensor:
     """Returns labels, int32 [B], as the losses take them: [B] or [B, C]."""
     losses = self.task_config.losses
@@ -359,7 +390,7 @@ class ImageClassificationTask(
     labels = self.targets(labels)
     outputs = tf.cast(self.inference_step(images, model), tf.float32)
     loss = exact_evaluation.weighted_loss(
-        self.build_losses, labels, outputs, weights, model.losses)
+        super().build_losses, labels, outputs, weights, model.losses)
     if self.task_config.model.output_softmax:
       outputs = tf.nn.softmax(outputs, axis=-1)
     for metric in metrics or ():

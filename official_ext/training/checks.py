@@ -50,7 +50,12 @@ def check(params: cfg.ExperimentConfig, task: protocol.Task, mode: str,
         '--mode=continuous_eval runs in one process, but '
         'runtime.distribution_strategy is multi_worker_mirrored. Set it to '
         'mirrored.')
-  _check_best_checkpoint(params, task.best_checkpoint_metrics())
+  metrics = task.best_checkpoint_metrics()
+  _check_best_checkpoint(params, metrics)
+  stopping = params.trainer.early_stopping
+  if stopping.patience_evaluations and metrics is not None:
+    errors.check_choice(
+        'trainer.early_stopping.metric', stopping.metric, metrics)
   if not modes.evaluates(mode):
     _warn_of_evaluation(params.trainer, mode)
   if profile_steps is not None:
@@ -97,6 +102,12 @@ def _warn_of_evaluation(trainer: cfg.TrainerConfig, mode: str) -> None:
       logging.warning(
           'trainer.%s is %r, but has no effect: --mode=%s does not evaluate. '
           'Use train_and_eval.', name, value, mode)
+  stopping = trainer.early_stopping
+  if stopping.patience_evaluations and mode == 'train':
+    logging.warning(
+        'trainer.early_stopping.patience_evaluations is %d, but has no effect: '
+        '--mode=train does not evaluate. Use train_and_eval.',
+        stopping.patience_evaluations)
 
 
 def _check_best_checkpoint(params: cfg.ExperimentConfig,

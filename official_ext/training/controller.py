@@ -15,6 +15,7 @@ import orbit
 import tensorflow as tf
 
 from official_ext.training import checkpoint_folder
+from official_ext.training import early_stopping
 from official_ext.training import event_tags
 from official_ext.training import log_folder
 from official_ext.training import restarts
@@ -135,6 +136,8 @@ class Controller(orbit.Controller):
 
   def __init__(self, *, steps_per_loop: int,
                is_evaluated: Callable[[int], bool] = lambda step: True,
+               stopping: early_stopping.EarlyStopping | None = None,
+               on_stop: Callable[[int, str], None] = lambda step, reason: None,
                new_checkpoints: Callable[..., Iterator[str]] | None = None,
                summary_dir: str | None = None,
                eval_summary_dir: str | None = None, **settings):
@@ -145,6 +148,8 @@ class Controller(orbit.Controller):
         at one of the interval of the checkpoints.
       is_evaluated: whether the evaluation of a step is on record, so that one
         that was interrupted is made up for.
+      stopping: says whether to end before the last step; None: never.
+      on_stop: is told at which step that was, and why.
       new_checkpoints: takes the arguments of `evaluate_continuously` and gives
         the checkpoints to evaluate; None: there are none.
       summary_dir: folder of what is logged of the training; None: nothing is.
@@ -168,6 +173,8 @@ class Controller(orbit.Controller):
     self._train_log = log_folder.LogFolder(summary_dir)
     self._eval_log = log_folder.LogFolder(eval_summary_dir)
     self._is_evaluated = is_evaluated
+    self._stopping = stopping
+    self._on_stop = on_stop
     self._new_checkpoints = new_checkpoints
 
   def _train_n_steps(self, num_steps: int):
@@ -191,6 +198,8 @@ class Controller(orbit.Controller):
                          eval_interval: int | None = None):
     """Trains, and evaluates at every multiple of the interval and at the end.
 
+    Where it is stopped early, its last weights are saved as at its end.
+
     Args:
       train_steps: the step to end at.
       eval_steps: batches of an evaluation; -1: all.
@@ -204,10 +213,15 @@ class Controller(orbit.Controller):
     step = int(self.global_step.numpy())
     if step and step % eval_interval == 0 and not self._is_evaluated(step):
       output = self.evaluate(steps=eval_steps)
-    while step < train_steps:
+    reason = self._stopping and self._stopping.begin(step, eval_interval)
+    while step < train_steps and not reason:
       step = min(step - step % eval_interval + eval_interval, train_steps)
       self.train(steps=step, checkpoint_at_completion=step == train_steps)
       output = self.evaluate(steps=eval_steps)
+      reason = self._stopping and self._stopping.add(step, output)
+    if reason and step < train_steps:
+      self.save_checkpoint()
+      self._on_stop(step, reason)
     return output
 
   def evaluate_continuously(self, steps: int = -1,

@@ -18,6 +18,7 @@ from official_ext.command_line import errors
 from official_ext.training import checkpoint_folder
 from official_ext.training import controller as controller_lib
 from official_ext.training import divergence
+from official_ext.training import early_stopping
 from official_ext.training import evaluations
 from official_ext.training import goodput
 from official_ext.training import modes
@@ -64,6 +65,9 @@ class Runner(train_lib.OrbitExperimentRunner):
             controller_lib.Controller,
             is_evaluated=lambda step: step in evaluations.steps(
                 validation_dir),
+            stopping=early_stopping.EarlyStopping(
+                params.trainer.early_stopping, validation_dir),
+            on_stop=trainer.stop_early,
             new_checkpoints=functools.partial(
                 new_checkpoints.watch, model_dir, watch)),
         **settings)

@@ -89,6 +89,7 @@ class Trainer(base_trainer.Trainer):
     self._history = history
     self._waiting = waiting
     self._has_begun = False
+    self.is_stopped_early = False
     self._watch = watch
     self._mean_over_workers = strategies.mean_over_workers(self.strategy)
     self.throughput = throughput.Throughput(
@@ -138,6 +139,13 @@ class Trainer(base_trainer.Trainer):
     else:
       resume.check_averages(checkpoint, self.optimizer)
       self.checkpoint.restore(checkpoint)
+
+  def stop_early(self, step: int, reason: str) -> None:
+    """Notes and tells that the training is over before its last step."""
+    self.is_stopped_early = True
+    self.progress.interval(step, (
+        f'stopped early, {self.config.trainer.train_steps - step} steps before '
+        f'the end: {reason}'))
 
   def train_step(self, iterator):
     """Takes a step as Model Garden does, and records its numbers."""

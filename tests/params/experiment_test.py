@@ -317,8 +317,13 @@ def test_model_gardens_own_experiments_stay_what_they_are(name):
           'derived': ours.as_dict()['trainer']['derived'],
           'keep_checkpoint_every_n_hours': None,
           'preemption_metadata_server': None, 'loss_spike_factor': None,
-          'export': {'at_end': False, 'at_best': False, 'export_dir': ''}},
+          'export': {'at_end': False, 'at_best': False, 'export_dir': ''},
+          'early_stopping': {
+              'patience_evaluations': 0, 'metric': 'accuracy',
+              'min_delta': 0.0},
+          'warmup_share': 0.0},
       'task': {
+          'class_weights': 'none',
           'data_dir': '', 'init_checkpoint_grid': None,
           'init_checkpoint_resize_method': 'bilinear', 'class_names_path': '',
           'gradient_accumulation_steps': 1,

@@ -13,6 +13,7 @@ import tf_keras
 
 from official_ext.configs import image_classification as configs
 from official_ext.configs import preprocessing
+from official_ext.configs import small_data
 from official_ext.params.fields import rules
 
 # What NumPy and TensorFlow are seeded by.
@@ -122,6 +123,7 @@ TABLE: dict[type, dict[str, rules.Rule]] = {
         'init_checkpoint_resize_method': rules.choice(configs.RESIZE_METHODS),
         'class_names_path': rules.text(),
         'gradient_accumulation_steps': rules.whole(at_least=1),
+        'class_weights': rules.choice(small_data.CLASS_WEIGHTS),
     },
     garden.ImageClassificationModel: {
         'num_classes': rules.whole(at_least=1, at_most=2**24),

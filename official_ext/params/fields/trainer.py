@@ -5,6 +5,7 @@ from __future__ import annotations
 from official.core import config_definitions as cfg
 
 from official_ext.configs import image_classification as configs
+from official_ext.configs import small_data
 from official_ext.params.fields import rules
 from official_ext.params.fields import task
 
@@ -62,6 +63,7 @@ TABLE: dict[type, dict[str, rules.Rule]] = {
             at_least=0, meaning='0: none'),
         'seed': task.SEED,
         'deterministic': rules.flag(),
+        'warmup_share': rules.fraction(),
         'loss_spike_factor': rules.number(
             above=1, null='a loss may rise as it likes'),
         'derived': rules.Rule(
@@ -74,6 +76,12 @@ TABLE: dict[type, dict[str, rules.Rule]] = {
             r'(https?://[^/\s]+/?)?',
             'an address such as http://metadata.google.internal, or nothing',
             null="Google's own, on its machines"),
+    },
+    small_data.EarlyStopping: {
+        'patience_evaluations': rules.whole(
+            at_least=0, meaning='0: never stop early'),
+        'metric': rules.text(),
+        'min_delta': rules.number(at_least=0),
     },
     configs.ExportConfig: {
         'at_end': rules.flag(),

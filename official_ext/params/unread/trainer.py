@@ -74,6 +74,15 @@ TABLE: tuple[reasons.Rule, ...] = (
         'and best_checkpoint_export_subdir',
         'trainer.best_checkpoint_metric_comp'),
     reasons.beside(
+        lambda stopping: not stopping.patience_evaluations,
+        'nothing is stopped early: set '
+        'trainer.early_stopping.patience_evaluations to 5, for example',
+        'trainer.early_stopping.metric', 'trainer.early_stopping.min_delta'),
+    reasons.where(
+        lambda params: params.trainer.warmup_share > 0,
+        'trainer.warmup_share is set, and wins. Set trainer.warmup_share=0',
+        'trainer.optimizer_config.warmup.*.warmup_steps'),
+    reasons.beside(
         lambda export: not (export.at_end or export.at_best),
         'nothing is exported: trainer.export.at_end and at_best are false',
         'trainer.export.export_dir'),

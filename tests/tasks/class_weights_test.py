@@ -1,0 +1,132 @@
+"""Weights of classes: from counts, and in the loss, by value."""
+
+import json
+
+import numpy as np
+from official.core import task_factory
+import pytest
+import records_for_tests
+import short_runs
+from sklearn.utils import class_weight
+import tensorflow as tf
+
+from official_ext.tasks import class_weights
+
+# By hand: 12 images. Of 1/n they count 2/3, 1, 2 with 4 / (3 * n_c) * 3.
+COUNTS = [6, 4, 0, 2]
+
+
+def test_balanced_weights_are_scikit_learns():
+  weights = class_weights.from_counts(COUNTS, 'balanced')
+  np.testing.assert_allclose(weights, [12 / 18, 12 / 12, 0, 12 / 6], rtol=1e-6)
+  labels = np.repeat([0, 1, 3], [6, 4, 2])
+  np.testing.assert_allclose(
+      weights[[0, 1, 3]], class_weight.compute_class_weight(
+          'balanced', classes=np.array([0, 1, 3]), y=labels), rtol=1e-6)
+
+
+def test_square_roots_and_none():
+  roots = np.sqrt([6, 4, 2])
+  np.testing.assert_allclose(
+      class_weights.from_counts(COUNTS, 'square_root')[[0, 1, 3]],
+      12 / roots / roots.sum(), rtol=1e-6)
+  np.testing.assert_array_equal(
+      class_weights.from_counts(COUNTS, 'none'), [1, 1, 0, 1])
+
+
+def parameters(folder, labels, **settings):
+  path = records_for_tests.write(
+      folder / 'train-00000-of-00001',
+      [records_for_tests.example(label) for label in labels])
+  return short_runs.parameters('', **{
+      'task.train_data.input_path': str(path), 'task.model.num_classes': 4,
+      'task.class_weights': 'balanced',
+      'task.train_data.mixup_and_cutmix': None,
+      'task.losses.soft_labels': False, **settings})
+
+
+def test_labels_are_counted_in_the_records(tmp_path):
+  params = parameters(tmp_path, [0] * 3 + [1] * 2 + [2], **{
+      'task.train_data.label_offset': 1})
+  np.testing.assert_allclose(
+      class_weights.find(params.task, None, {}), [0, 6 / 9, 1, 2], rtol=1e-6)
+  # Where a manifest says it of just these files, it is believed.
+  (tmp_path / 'manifest.json').write_text(json.dumps({
+      'splits': {'train': {'shards': [{'name': 'train-00000-of-00001'}]}},
+      'num_unlabelled': {}, 'classes': [
+          {'label': label, 'num_images': {'train': number, 'validation': 9}}
+          for label, number in enumerate([1, 1, 4])]}))
+  np.testing.assert_allclose(
+      class_weights.find(params.task, None, {}), [0, 2, 2, 0.5], rtol=1e-6)
+
+
+def test_a_label_outside_the_classes_is_named(tmp_path):
+  params = parameters(tmp_path, [0, 4])
+  with pytest.raises(ValueError, match='1 have the label 4.*classes 0 to 3'):
+    class_weights.find(params.task, None, {})
+
+
+LOGITS = np.array([[2, 1, 0, -1], [0, 0.5, 1, 3], [1, 1, 1, 0]], np.float32)
+
+
+def cross_entropy(targets):
+  log_sum = np.log(np.exp(LOGITS).sum(-1, keepdims=True))
+  return (targets * (log_sum - LOGITS)).sum(-1)
+
+
+@pytest.mark.parametrize('losses', [
+    {}, {'task.losses.one_hot': True, 'task.losses.label_smoothing': 0.2}],
+    ids=['sparse', 'smoothed'])
+def test_the_loss_and_its_gradient_by_hand(tmp_path, losses):
+  params = parameters(tmp_path, [0] * 6 + [1] * 4 + [3] * 2, **losses)
+  task = task_factory.get_task(params.task)
+  task._class_weights = class_weights.find(params.task, None, {})
+  smoothing = losses.get('task.losses.label_smoothing', 0)
+  hard = np.eye(4, dtype=np.float32)[[3, 0, 1]]
+  targets = hard * (1 - smoothing) + smoothing / 4
+  weights = np.array([2, 2 / 3, 1], np.float32)
+  logits = tf.Variable(LOGITS)
+  with tf.GradientTape() as tape:
+    loss = task.build_losses(
+        hard if losses else tf.constant([3, 0, 1]), logits,
+        [tf.constant(0.25)])
+  np.testing.assert_allclose(
+      loss, (cross_entropy(targets) * weights).mean() + 0.25, rtol=1e-5)
+  softmax = np.exp(LOGITS) / np.exp(LOGITS).sum(-1, keepdims=True)
+  np.testing.assert_allclose(
+      tape.gradient(loss, logits),
+      (softmax - targets) * weights[:, np.newaxis] / 3, rtol=1e-4, atol=1e-6)
+
+
+def test_a_mixed_image_counts_as_its_classes_do():
+  targets = np.array(
+      [[0.5, 0, 0, 0.5], [0, 1, 0, 0], [0.25, 0.75, 0, 0]], np.float32)
+  loss = class_weights.weighted_loss(
+      lambda labels, model_outputs: tf.reduce_mean(
+          tf.nn.softmax_cross_entropy_with_logits(labels, model_outputs)),
+      tf.constant(targets), tf.constant(LOGITS),
+      np.array([2 / 3, 1, 0, 2], np.float32))
+  np.testing.assert_allclose(
+      loss, (cross_entropy(targets) * [4 / 3, 1, 11 / 12]).mean(), rtol=1e-5)
+
+
+@pytest.mark.parametrize('settings, message', [
+    ({'task.train_data.is_multilabel': True}, 'belong to several classes'),
+    ({'task.train_data.tfds_name': 'mnist', 'task.data_dir': '',
+      'task.train_data.input_path': ''}, 'counted in TFRecords alone'),
+], ids=['several', 'tfds'])
+def test_what_cannot_be_counted_is_refused(tmp_path, settings, message):
+  with pytest.raises(ValueError, match=message):
+    parameters(tmp_path, [0], **settings)
+
+
+def test_the_evaluation_counts_all_images_the_same(tmp_path):
+  params = parameters(tmp_path, [0, 3, 3, 3])
+  task = task_factory.get_task(params.task)
+  model = task.build_model()
+  batch = tf.random.stateless_uniform([3, 16, 16, 3], [1, 2]), (
+      tf.constant([3, 0, 1]), tf.ones([3]))
+  before = task.validation_step(batch, model)['loss']
+  task._class_weights = class_weights.find(params.task, None, {})
+  assert task._class_weights[0] == 2
+  assert task.validation_step(batch, model)['loss'] == before
