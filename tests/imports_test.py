@@ -51,9 +51,9 @@ ORDER = {
     ],
     'official_ext.params': [
         'change_kinds', 'inexact_resumption', 'input_files', 'yaml_settings',
-        'derive', 'derived_settings', 'likely_mistakes', 'consistency',
-        'overrides', 'without_effect', 'differences', 'former_settings',
-        'origins', 'experiment',
+        'uneven_classes', 'derive', 'derived_settings', 'likely_mistakes',
+        'consistency', 'overrides', 'without_effect', 'differences',
+        'former_settings', 'origins', 'experiment',
     ],
     'official_ext.layouts': [
         'model_flags', 'search', 'describe', 'plan',
@@ -69,7 +69,7 @@ ORDER = {
         'resizing',
         'image_parser', 'accumulation',
         'ranking', 'exact_evaluation', 'stateless_random', 'shard_counts',
-        'class_weights', 'record_counts', 'record_order', 'training_records',
+        'record_counts', 'record_order', 'class_weights', 'training_records',
         'label_offset', 'parsing', 'tfds_data', 'preflight', 'bad_records',
         'corrupt_records',
         'protocol', 'image_classification',

@@ -83,6 +83,7 @@ class ImageClassificationTask(image_classification.ImageClassificationTask):
       memory, more time.
     class_weights: how much the images of a class count in the training loss,
       by how many they are: one of small_data.CLASS_WEIGHTS.
+    class_sampling: how often they come, by the same.
   """
   model: image_classification.ImageClassificationModel = dataclasses.field(
       default_factory=lambda: image_classification.ImageClassificationModel(
@@ -97,6 +98,7 @@ class ImageClassificationTask(image_classification.ImageClassificationTask):
   class_names_path: str = ''
   gradient_accumulation_steps: int = 1
   class_weights: str = 'none'
+  class_sampling: str = 'none'
 
 
 @dataclasses.dataclass

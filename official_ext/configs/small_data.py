@@ -4,7 +4,7 @@ import dataclasses
 
 from official.modeling import hyperparams
 
-# How much the images of a class count in the loss: all the same; in inverse
+# How much the images of a class count, or how often they come: all the same; in inverse
 # proportion to how many they are; in inverse proportion to the square root.
 CLASS_WEIGHTS = ('none', 'balanced', 'square_root')
 

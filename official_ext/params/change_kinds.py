@@ -91,7 +91,7 @@ TABLE: dict[Kind, tuple[str, ...]] = {
     Kind.LENGTH: _of('trainer', 'train_steps', 'train_epochs'),
     Kind.TRAINING: (
         f'{_OPTIMIZATION}.*', 'task.losses.*', 'task.class_weights',
-        'trainer.warmup_share',
+        'task.class_sampling', 'trainer.warmup_share',
         'task.differential_privacy_config',
         'task.differential_privacy_config.*', 'task.freeze_backbone',
         # Of Model Garden's own backbones, whose variables stay the same.

@@ -20,6 +20,7 @@ from official_ext.optimization import addons
 from official_ext.optimization import layerwise
 from official_ext.optimization import runnable
 from official_ext.params import input_files
+from official_ext.params import uneven_classes
 from official_ext.params.fields import rules
 
 # What the schedules call the step that their decay ends at.
@@ -50,7 +51,7 @@ def resolve(params: cfg.ExperimentConfig) -> None:
   _check_seed(params.trainer)
   specs.of_model(params.task.model)
   _check_labels_and_losses(params.task)
-  _check_class_weights(params.task)
+  uneven_classes.check(params.task)
   _check_float16(params)
   _check_validation_data(params.task.validation_data)
   _check_data_service(params.task.train_data, params.trainer.seed)
@@ -106,24 +107,9 @@ def _check_labels_and_losses(
         'task.losses.soft_labels=false and task.losses.one_hot=true.')
 
 
-def _check_class_weights(
-    task: image_classification.ImageClassificationTask) -> None:
-  """Refuses to count the images of classes that are in no files."""
-  if task.class_weights != 'none' and task.train_data.tfds_name:
-    raise ValueError(
-        f'task.class_weights is {task.class_weights!r}, but the images of '
-        'classes are counted in TFRecords alone, not in TFDS. Set it to none, '
-        "or task.train_data.tfds_name='' and task.data_dir.")
-
-
 def _check_several_labels(
     task: image_classification.ImageClassificationTask) -> None:
   """Refuses what takes one label per image, where there are several."""
-  if task.class_weights != 'none':
-    raise ValueError(
-        f'task.class_weights is {task.class_weights!r}, but with '
-        'task.train_data.is_multilabel images belong to several classes. Set '
-        'it to none.')
   if task.train_data.mixup_and_cutmix:
     raise ValueError(
         'task.train_data.mixup_and_cutmix mixes images of one label each, but '

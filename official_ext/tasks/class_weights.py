@@ -1,9 +1,11 @@
-"""Weights of classes in the training loss, by how many images each has.
+"""What uneven classes count: in the training loss, and in how often they come.
 
 With n images of which n_c are of class c, an image of it counts
 n_c^-p * n / sum(n_c^(1 - p)), where p is 1 for 'balanced' and 1/2 for
 'square_root'. So the mean over all images is 1, and the learning rate need not
 change. Of p = 1 these are scikit-learn's `compute_class_weight('balanced')`.
+Sampled so, an image comes in proportion to that weight: with p = 1 all classes
+come equally often.
 
 Legend: B batch, C classes.
 """
@@ -22,6 +24,7 @@ import tensorflow as tf
 from official_ext.configs import image_classification as configs
 from official_ext.params import input_files
 from official_ext.tasks import label_mapping
+from official_ext.tasks import record_order
 from official_ext.tasks import shard_counts
 
 _POWERS = {'none': 0.0, 'square_root': 0.5, 'balanced': 1.0}
@@ -69,13 +72,59 @@ def find(task: configs.ImageClassificationTask,
   return from_counts(_count(task, mapping, copies), task.class_weights)
 
 
-def describe(weights: np.ndarray, kind: str) -> str:
-  """Describes weights, those of classes without images aside, in one line."""
+def find_sampling(task: configs.ImageClassificationTask,
+                  mapping: label_mapping.LabelMapping | None,
+                  copies: Mapping[str, str],
+                  ) -> record_order.Sampling | None:
+  """Finds how often the classes of a training are drawn; reads all labels.
+
+  Args:
+    task: as in `find`.
+    mapping: as in `find`.
+    copies: as in `find`.
+
+  Returns:
+    The probabilities and the records of the classes that have some; None: every
+    record comes once in an epoch.
+
+  Raises:
+    ValueError: if a label is outside the classes, or the records do not all
+      fit into what is shuffled.
+    tf.errors.OpError: if a file cannot be read.
+  """
+  kind, data = task.class_sampling, task.train_data
+  if kind == 'none':
+    return None
+  by_label = _in_records(
+      [copies.get(file, file) for file in input_files.match(data.input_path)],
+      data.file_type, data.label_field_key)
+  num_records = sum(map(len, by_label.values()))
+  if num_records > data.shuffle_buffer_size:
+    raise ValueError(
+        f'task.class_sampling is {kind!r}, which draws from all records, but '
+        f'task.train_data.shuffle_buffer_size is {data.shuffle_buffer_size} '
+        f'and they are {num_records:,}. Set it to that, if so many encoded '
+        'images fit into memory; or take task.class_weights instead.')
+  by_class: dict[int, list[int]] = {}
+  for label, places in by_label.items():
+    found = _class_of(task, mapping, label, len(places), 'class_sampling')
+    by_class.setdefault(found, []).extend(places)
+  records = tuple(tuple(sorted(by_class[one])) for one in sorted(by_class))
+  numbers = [len(one) for one in records]
+  shares = from_counts(numbers, kind).astype(np.float64) * numbers
+  return record_order.Sampling(
+      kind, records, tuple((shares / shares.sum()).tolist()))
+
+
+def notes(weights: np.ndarray | None, kind: str) -> list[str]:
+  """Says in a line of a run's summary how far weights are apart, if any are."""
+  if weights is None:
+    return []
   smallest = int(np.argmin(np.where(weights > 0, weights, np.inf)))
   largest = int(np.argmax(weights))
-  return (f'images of class {smallest} count {weights[smallest]:.3g} in the '
-          f'training loss, those of class {largest} {weights[largest]:.3g} '
-          f'(task.class_weights={kind})')
+  return [f'{"classes":12}images of class {smallest} count '
+          f'{weights[smallest]:.3g} in the training loss, of class {largest} '
+          f'{weights[largest]:.3g} (task.class_weights={kind})']
 
 
 def weighted_loss(build_losses: Callable[..., tf.Tensor], labels: tf.Tensor,
@@ -115,23 +164,28 @@ def _count(task: configs.ImageClassificationTask,
   files = input_files.match(data.input_path)
   by_label = None if copies else _in_manifest(files)
   if by_label is None:
-    by_label = _in_records(
+    by_label = {label: len(places) for label, places in _in_records(
         [copies.get(file, file) for file in files], data.file_type,
-        data.label_field_key)
-  num_classes = task.model.num_classes
-  counts = np.zeros(num_classes, np.int64)
+        data.label_field_key).items()}
+  counts = np.zeros(task.model.num_classes, np.int64)
   for label, number in by_label.items():
-    found = int(mapping(tf.constant(label, tf.int64))) if mapping else label
-    found += data.label_offset or 0
-    if not 0 <= found < num_classes:
-      raise ValueError(
-          f'task.class_weights counts the images of each class, and '
-          f'{number:,} have the label {label}, with label_offset {found}, but '
-          f'the model has classes 0 to {num_classes - 1}. Check '
-          'task.model.num_classes, task.train_data.label_offset and the '
-          'records.')
-    counts[found] += number
+    counts[_class_of(task, mapping, label, number, 'class_weights')] += number
   return counts
+
+
+def _class_of(task: configs.ImageClassificationTask,
+              mapping: label_mapping.LabelMapping | None, label: int,
+              number: int, setting: str) -> int:
+  """Returns the class of a label, which so many records have."""
+  found = int(mapping(tf.constant(label, tf.int64))) if mapping else label
+  found += task.train_data.label_offset or 0
+  if not 0 <= found < task.model.num_classes:
+    raise ValueError(
+        f'task.{setting} counts the images of each class, and {number:,} have '
+        f'the label {label}, with label_offset {found}, but the model has '
+        f'classes 0 to {task.model.num_classes - 1}. Check '
+        'task.model.num_classes, task.train_data.label_offset and the records.')
+  return found
 
 
 def _in_manifest(files: Sequence[str]) -> dict[int, int] | None:
@@ -162,14 +216,14 @@ def _of_split(manifest: Mapping[str, Any], split: str) -> dict[int, int] | None:
 
 
 def _in_records(files: Sequence[str], file_type: str, label_key: str
-                ) -> dict[int, int]:
-  """Returns counts by label, of records that are read; their images are not."""
+                ) -> dict[int, list[int]]:
+  """Returns the places of records by label; no image is decoded."""
   features = {label_key: tf.io.FixedLenFeature([], tf.int64, -1)}
   records = dataset_fn.pick_dataset_fn(file_type)(list(files))
-  counts: dict[int, int] = {}
+  places: dict[int, list[int]] = {}
+  place = 0
   for batch in records.batch(_RECORDS_READ_AT_ONCE):
-    found, numbers = np.unique(
-        tf.io.parse_example(batch, features)[label_key], return_counts=True)
-    for label, number in zip(found.tolist(), numbers.tolist(), strict=True):
-      counts[label] = counts.get(label, 0) + number
-  return counts
+    for label in tf.io.parse_example(batch, features)[label_key].numpy():
+      places.setdefault(int(label), []).append(place)
+      place += 1
+  return places

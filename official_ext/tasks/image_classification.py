@@ -39,6 +39,7 @@ from official_ext.tasks import preflight
 from official_ext.tasks import protocol
 from official_ext.tasks import ranking
 from official_ext.tasks import record_counts
+from official_ext.tasks import record_order
 from official_ext.tasks import training_records
 
 
@@ -70,6 +71,8 @@ class ImageClassificationTask(
       self._record_counts = training_records.count(data, model_dir)
       self._class_weights = class_weights.find(
           self.task_config, self._label_mappings.get(True), self._copies)
+      self._sampling = class_weights.find_sampling(
+          self.task_config, self._label_mappings.get(True), self._copies)
 
   def __init__(self, *args, **kwargs):
     super().__init__(*args, **kwargs)
@@ -82,6 +85,7 @@ class ImageClassificationTask(
     self._data_start: training_records.Start | None = None
     # Of the training loss, by class; None: all images count the same.
     self._class_weights: np.ndarray | None = None
+    self._sampling: record_order.Sampling | None = None
 
   def build_model(self) -> tf_keras.Model:
     """Builds the classifier.
@@ -132,13 +136,10 @@ class ImageClassificationTask(
     return described
 
   def notes(self) -> Sequence[str]:
-    found = []
+    found = class_weights.notes(
+        self._class_weights, self.task_config.class_weights)
     if self._checked:
       found.append(f'{"records":12}{self._checked}: {corrupt_records.FILE}')
-    if self._class_weights is not None:
-      text = class_weights.describe(
-          self._class_weights, self.task_config.class_weights)
-      found.append(f'{"classes":12}{text}')
     return found
 
   def save_data_description(self, folder: str) -> None:
@@ -171,7 +172,7 @@ class ImageClassificationTask(
                  num_workers: int) -> dict[str, Any]:
     self._data_start = training_records.enter(
         self.task_config.train_data, position, known, num_workers,
-        self._record_counts)
+        self._record_counts, self._sampling)
     return self._data_start.described
 
   def check_batches(self, num_replicas: int) -> None:

@@ -9,6 +9,10 @@ training was interrupted. Of W workers, worker w takes the images with
 g % W = w, and reads no file but those of its lanes if W divides num_lanes.
 
 Entering at an image costs reading one block and a part of one file per lane.
+
+Where classes are sampled, an epoch is n images drawn with replacement: first a
+class, by its probability, then an image of it, all alike. That too is a function
+of seed and image; it needs all records in memory, as one block of one lane.
 """
 
 from __future__ import annotations
@@ -26,6 +30,21 @@ _END = tf.int64.max
 
 
 @dataclasses.dataclass(frozen=True)
+class Sampling:
+  """How often classes are drawn.
+
+  Attributes:
+    kind: one of small_data.CLASS_WEIGHTS.
+    records: of each class, the places of its records in all files one after
+      the other; none is empty.
+    probabilities: of each class; their sum is 1.
+  """
+  kind: str
+  records: tuple[tuple[int, ...], ...]
+  probabilities: tuple[float, ...]
+
+
+@dataclasses.dataclass(frozen=True)
 class RecordOrder:
   """What decides on the order.
 
@@ -34,11 +53,13 @@ class RecordOrder:
     seed: of the permutations.
     num_lanes: parts of an epoch that are read side by side.
     block_size: records of a lane that are permuted with each other.
+    sampling: of classes; None: every record once in an epoch.
   """
   counts: tuple[int, ...]
   seed: int
   num_lanes: int
   block_size: int
+  sampling: Sampling | None = None
 
   @property
   def num_records(self) -> int:
@@ -74,11 +95,18 @@ def choose(counts: Sequence[int], seed: int, shuffle_buffer_size: int,
   return RecordOrder(tuple(counts), seed, num_lanes, block_size)
 
 
-def describe(order: RecordOrder) -> dict[str, int]:
+def choose_sampled(counts: Sequence[int], seed: int,
+                   sampling: Sampling) -> RecordOrder:
+  """Returns the order in which classes are drawn; see `choose`."""
+  return RecordOrder(tuple(counts), seed, 1, sum(counts), sampling)
+
+
+def describe(order: RecordOrder) -> dict[str, int | str]:
   """Returns what two orders are compared by, as values of JSON."""
+  sampled = {'class_sampling': order.sampling.kind} if order.sampling else {}
   return {'seed': order.seed, 'num_records': order.num_records,
           'num_files': len(order.counts), 'num_lanes': order.num_lanes,
-          'block_size': order.block_size}
+          'block_size': order.block_size, **sampled}
 
 
 def records(order: RecordOrder, files: Sequence[str],
@@ -294,13 +322,36 @@ def _read_file(open_file, file: tf.Tensor, count: tf.Tensor, skipped: tf.Tensor,
 
 def _permuted_files(order: RecordOrder, epoch: tf.Tensor) -> tf.Tensor:
   """Permutes the files of an epoch; int64 [files]."""
+  if order.sampling:
+    # The places of a class's records are those of the files as they come.
+    return tf.range(len(order.counts), dtype=tf.int64)
   return _permutation(len(order.counts), order.seed, -1 - epoch)
 
 
 def _permuted_block(order: RecordOrder, epoch: tf.Tensor, start, size
                     ) -> tf.Tensor:
   """Permutes the block of an epoch that begins at `start`; int64 [size]."""
+  if order.sampling:
+    return _draw(order.sampling, size, order.seed, epoch)
   return _permutation(size, order.seed, epoch * order.num_records + start)
+
+
+def _draw(sampling: Sampling, size, seed: int, epoch) -> tf.Tensor:
+  """Draws the records of an epoch, with replacement; int64 [size]."""
+  seeds = tf.stack([tf.constant(seed, tf.int64), tf.cast(epoch, tf.int64)])
+  draws = tf.random.stateless_uniform(
+      tf.stack([tf.cast(size, tf.int64), 2]), seeds, dtype=tf.float64,
+      alg='philox')  # [size, 2]
+  # Beyond the last bound lies nothing, whatever the sum is rounded to.
+  bounds = tf.constant(np.cumsum(sampling.probabilities)[:-1], tf.float64)
+  classes = tf.searchsorted(bounds, draws[:, 0], side='right')  # [size]
+  records = tf.constant(
+      [record for one in sampling.records for record in one], tf.int64)
+  numbers = np.array([len(one) for one in sampling.records])
+  starts = tf.gather(
+      tf.constant(np.cumsum(numbers) - numbers, tf.int64), classes)
+  among = draws[:, 1] * tf.gather(tf.constant(numbers, tf.float64), classes)
+  return tf.gather(records, starts + tf.cast(among, tf.int64))
 
 
 def _permutation(size, seed: int, number) -> tf.Tensor:

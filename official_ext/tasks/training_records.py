@@ -92,7 +92,8 @@ def count(data: configs.DataConfig, folder: str = ''
 def enter(data: configs.DataConfig, position: int = 0,
           known: Mapping[str, Any] = types.MappingProxyType({}),
           num_workers: int = 1,
-          counts: record_counts.Counts | None = None) -> Start:
+          counts: record_counts.Counts | None = None,
+          sampling: record_order.Sampling | None = None) -> Start:
   """Finds where a training begins; says where that is not exact.
 
   Args:
@@ -101,6 +102,7 @@ def enter(data: configs.DataConfig, position: int = 0,
     known: `Start.described` until now; empty: there is none.
     num_workers: how many workers share the images.
     counts: what `count` returns; None: they are counted now.
+    sampling: of classes; None: every record comes once in an epoch.
 
   Returns:
     Where to begin.
@@ -123,7 +125,9 @@ def enter(data: configs.DataConfig, position: int = 0,
     logging.warning('task.train_data: %s has no order that can be entered. %s',
                     source, what)
     return Start(seed, None, position)
-  if data.cache:
+  if sampling:
+    order = record_order.choose_sampled(counts.numbers, seed, sampling)
+  elif data.cache:
     # Permuted as a whole, a part of its own on each worker.
     order = record_order.RecordOrder(
         counts.numbers, seed, num_lanes=num_workers, block_size=0)

@@ -82,6 +82,7 @@ KNOWN = {
     'trainer.early_stopping.*': 'training/early_stopping.py',
     'trainer.warmup_share': 'the steps of the warm-up',
     'task.class_weights': 'tasks/class_weights.py',
+    'task.class_sampling': 'tasks/record_order.py',
     'trainer.derived': 'filled in by derive.py',
     'trainer.optimizer_config.ema.*': 'handed to the average as it is',
     'runtime.distribution_strategy': 'the strategy',

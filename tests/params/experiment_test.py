@@ -323,7 +323,7 @@ def test_model_gardens_own_experiments_stay_what_they_are(name):
               'min_delta': 0.0},
           'warmup_share': 0.0},
       'task': {
-          'class_weights': 'none',
+          'class_weights': 'none', 'class_sampling': 'none',
           'data_dir': '', 'init_checkpoint_grid': None,
           'init_checkpoint_resize_method': 'bilinear', 'class_names_path': '',
           'gradient_accumulation_steps': 1,

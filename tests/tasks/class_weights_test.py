@@ -130,3 +130,62 @@ def test_the_evaluation_counts_all_images_the_same(tmp_path):
   task._class_weights = class_weights.find(params.task, None, {})
   assert task._class_weights[0] == 2
   assert task.validation_step(batch, model)['loss'] == before
+
+
+def test_how_far_weights_are_apart_is_noted():
+  assert class_weights.notes(None, 'none') == []
+  assert class_weights.notes(
+      class_weights.from_counts(COUNTS, 'balanced'), 'balanced') == [
+          'classes     images of class 0 count 0.667 in the training loss, of '
+          'class 3 2 (task.class_weights=balanced)']
+
+
+SAMPLED = {'task.class_weights': 'none', 'task.class_sampling': 'balanced',
+           'task.train_data.cache': False,
+           'task.train_data.global_batch_size': 4}
+
+
+def test_records_and_probabilities_of_the_classes(tmp_path):
+  params = parameters(tmp_path, [2, 0, 0, 2, 0, 1, 0, 0, 0], **SAMPLED)
+  sampling = class_weights.find_sampling(params.task, None, {})
+  assert sampling.records == ((1, 2, 4, 6, 7, 8), (5,), (0, 3))
+  np.testing.assert_allclose(sampling.probabilities, [1 / 3] * 3)
+  params = parameters(tmp_path, [0] * 9 + [1] * 4, **SAMPLED | {
+      'task.class_sampling': 'square_root'})
+  np.testing.assert_allclose(
+      class_weights.find_sampling(params.task, None, {}).probabilities,
+      [3 / 5, 2 / 5], rtol=1e-6)
+
+
+def test_the_classes_of_a_training_and_of_one_that_goes_on(tmp_path):
+  params = parameters(tmp_path, [0] * 57 + [3] * 3, **SAMPLED)
+
+  def labels(position, num_batches):
+    task = task_factory.get_task(params.task)
+    task.check_records(['train_data'])
+    known = task.enter_data(position, {}, 1)
+    assert known['class_sampling'] == 'balanced'
+    return np.concatenate([found.numpy() for _, found in task.build_inputs(
+        params.task.train_data).take(num_batches)])
+
+  undisturbed = labels(0, 45)
+  # By the records it would be 9; the standard deviation is 6.7.
+  assert 90 - 27 < (undisturbed == 3).sum() < 90 + 27
+  # In the second of three epochs.
+  np.testing.assert_array_equal(labels(92, 22), undisturbed[92:])
+
+
+@pytest.mark.parametrize('settings, message', [
+    ({'task.train_data.cache': True}, 'task.train_data.cache=true they have'),
+    ({'task.class_weights': 'balanced'}, 'count for their number twice'),
+], ids=['cache', 'both'])
+def test_what_cannot_be_sampled_is_refused(tmp_path, settings, message):
+  with pytest.raises(ValueError, match=message):
+    parameters(tmp_path, [0], **SAMPLED | settings)
+
+
+def test_more_records_than_are_shuffled_are_refused(tmp_path):
+  params = parameters(tmp_path, [0] * 5, **SAMPLED | {
+      'task.train_data.shuffle_buffer_size': 4})
+  with pytest.raises(ValueError, match='size is 4 and they are 5. Set it'):
+    class_weights.find_sampling(params.task, None, {})

@@ -159,3 +159,34 @@ def test_from_memory(num_workers):
             for _, example in entered.as_numpy_iterator()] == (
                 seen[18 // num_workers:][:9])
   assert sorted(itertools.chain(*found.values())) == sorted(ALL)
+
+
+SAMPLING = record_order.Sampling(
+    'balanced', ((0, 1, 2, 3, 4), (41, 7), (13, 20, 30)), (0.5, 0.25, 0.25))
+
+
+def test_records_are_drawn_as_computed_by_hand():
+  order = record_order.choose_sampled(COUNTS, 7, SAMPLING)
+  # The places of records in the files as they come.
+  places = [f'{file}/{record}' for file, count in enumerate(COUNTS)
+            for record in range(count)]
+  expected = []
+  for epoch in range(3):
+    draws = tf.random.stateless_uniform(
+        [NUM_RECORDS, 2], [7, epoch], dtype=tf.float64, alg='philox').numpy()
+    for of_class, of_record in draws:
+      records = SAMPLING.records[
+          0 if of_class < 0.5 else 1 if of_class < 0.75 else 2]
+      expected.append(places[records[int(of_record * len(records))]])
+  found = read(order, 3 * NUM_RECORDS)
+  assert found == list(enumerate(expected))
+  assert len(set(expected)) == 10
+  # Entered anywhere, by any number of workers.
+  assert read(order, 40, position=50) == found[50:90]
+  for worker in range(3):
+    assert read(order, 10, position=50, num_workers=3, worker=worker) == [
+        one for one in found[50:] if one[0] % 3 == worker][:10]
+  for image in (0, 41, 42, 100):
+    file, record = record_order.locate(order, image)
+    assert f'{file}/{record}' == expected[image]
+  assert record_order.describe(order)['class_sampling'] == 'balanced'

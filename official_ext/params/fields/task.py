@@ -124,6 +124,7 @@ TABLE: dict[type, dict[str, rules.Rule]] = {
         'class_names_path': rules.text(),
         'gradient_accumulation_steps': rules.whole(at_least=1),
         'class_weights': rules.choice(small_data.CLASS_WEIGHTS),
+        'class_sampling': rules.choice(small_data.CLASS_WEIGHTS),
     },
     garden.ImageClassificationModel: {
         'num_classes': rules.whole(at_least=1, at_most=2**24),
