@@ -27,7 +27,8 @@ YAML files for `--config_file`, found by the names below or by path; they ship
 inside the package. `--experiment` is in the head of each, with the command. A
 row holds only what the paper varies; everything else is the registered
 experiment's. `runtime/tpu` and `runtime/gpu` hold the machine, and go with any
-of them. `optimizers/` holds the settings of tensorflow-addons' optimizers on
+of them. `fine_tuning/` is for images of one's own
+([fine-tuning](../docs/fine_tuning.md)). `optimizers/` holds the settings of tensorflow-addons' optimizers on
 the digits; their table is in [addons](../docs/addons.md).
 
 Table 3 fine-tunes the checkpoints of table 2 (`task.init_checkpoint`), so run
@@ -43,7 +44,7 @@ reached.
 |---|---|---|---|---|---|
 """  # noqa: E501
 # What is in no table of the paper.
-NO_ROWS = ('optimizers/', 'runtime/')
+NO_ROWS = ('fine_tuning/', 'optimizers/', 'runtime/')
 REQUIRED = {'title', 'experiment', 'hardware', 'reached'}
 OPTIONAL = {'paper', 'paper_says', 'flags', 'hours', 'versions', 'note'}
 PAPER = ('train_top_1', 'train_top_5', 'top_1', 'top_5', 'memory_g',

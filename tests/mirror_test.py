@@ -15,6 +15,7 @@ from scripts import structure
 
 # Modules without a file of their own, under the test of what they are part of.
 THROUGH = {
+    'training/early_stopping_test.py': ['official_ext.configs.small_data'],
     'commands_test.py': [
         'official_ext.checkpoints.describe', 'official_ext.train'],
     'evaluation/summary_test.py': ['official_ext.evaluation.results'],

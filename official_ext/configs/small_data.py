@@ -4,8 +4,9 @@ import dataclasses
 
 from official.modeling import hyperparams
 
-# How much the images of a class count, or how often they come: all the same; in inverse
-# proportion to how many they are; in inverse proportion to the square root.
+# How much the images of a class count, or how often they come: all the same; in
+# inverse proportion to how many they are; in inverse proportion to the square
+# root of that.
 CLASS_WEIGHTS = ('none', 'balanced', 'square_root')
 
 

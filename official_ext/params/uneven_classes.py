@@ -22,8 +22,8 @@ def check(task: image_classification.ImageClassificationTask) -> None:
     where = f'task.{name} is {value!r}, but'
     if data.is_multilabel:
       raise ValueError(
-          f'{where} with task.train_data.is_multilabel images belong to several '
-          'classes. Set it to none.')
+          f'{where} with task.train_data.is_multilabel images belong to '
+          'several classes. Set it to none.')
     if data.tfds_name:
       raise ValueError(
           f'{where} the images of classes are counted in TFRecords alone, not '

@@ -11,8 +11,9 @@ g % W = w, and reads no file but those of its lanes if W divides num_lanes.
 Entering at an image costs reading one block and a part of one file per lane.
 
 Where classes are sampled, an epoch is n images drawn with replacement: first a
-class, by its probability, then an image of it, all alike. That too is a function
-of seed and image; it needs all records in memory, as one block of one lane.
+class, by its probability, then an image of it, all alike. That too is a
+function of seed and image; it needs all records in memory, as one block of one
+lane.
 """
 
 from __future__ import annotations

@@ -14,6 +14,8 @@ RATE = 'trainer.optimizer_config.learning_rate.cosine'
 DIGITS = 'funnel_vit_digits'
 SCALED = ('trainer.learning_rate_scaling=linear,'
           'trainer.reference_batch_size=128')
+# What an experiment for any data leaves to be said.
+NEEDED = {'funnel_vit_finetune': 'task.train_data.num_examples=6400'}
 
 
 def save(folder, name, override='', files=()):
@@ -42,8 +44,9 @@ def check(path, name, before, after, files=()):
 
 @pytest.mark.parametrize('name', configs.EXPERIMENTS)
 def test_every_experiment_is_extended_from_its_own_file(tmp_path, name):
-  path = save(tmp_path, name)
-  check(path, name, '', changed(name))
+  needed = NEEDED.get(name, '')
+  path = save(tmp_path, name, needed)
+  check(path, name, needed, changed(name, needed))
 
 
 def test_all_scaled_learning_rates_are_derived_again(tmp_path):
@@ -61,8 +64,9 @@ def test_all_scaled_learning_rates_are_derived_again(tmp_path):
     '', SCALED, 'trainer.train_steps=7',
     'trainer.optimizer_config.optimizer.type=adamw_layerwise'])
 def test_what_was_set_stays_in_every_change(tmp_path, name, before):
+  before = ','.join(one for one in (before, NEEDED.get(name)) if one)
   path = save(tmp_path, name, before)
-  for after in ('', changed(name), 'trainer.train_steps=100',
+  for after in ('', changed(name, before), 'trainer.train_steps=100',
                 'trainer.seed=9', f'{RATE}.initial_learning_rate=0.5',
                 "task.data_dir='elsewhere'" if 'cifar' not in name else '',
                 'trainer.interval_epochs=2'):

@@ -110,16 +110,6 @@ def test_a_mixed_image_counts_as_its_classes_do():
       loss, (cross_entropy(targets) * [4 / 3, 1, 11 / 12]).mean(), rtol=1e-5)
 
 
-@pytest.mark.parametrize('settings, message', [
-    ({'task.train_data.is_multilabel': True}, 'belong to several classes'),
-    ({'task.train_data.tfds_name': 'mnist', 'task.data_dir': '',
-      'task.train_data.input_path': ''}, 'counted in TFRecords alone'),
-], ids=['several', 'tfds'])
-def test_what_cannot_be_counted_is_refused(tmp_path, settings, message):
-  with pytest.raises(ValueError, match=message):
-    parameters(tmp_path, [0], **settings)
-
-
 def test_the_evaluation_counts_all_images_the_same(tmp_path):
   params = parameters(tmp_path, [0, 3, 3, 3])
   task = task_factory.get_task(params.task)
@@ -173,15 +163,6 @@ def test_the_classes_of_a_training_and_of_one_that_goes_on(tmp_path):
   assert 90 - 27 < (undisturbed == 3).sum() < 90 + 27
   # In the second of three epochs.
   np.testing.assert_array_equal(labels(92, 22), undisturbed[92:])
-
-
-@pytest.mark.parametrize('settings, message', [
-    ({'task.train_data.cache': True}, 'task.train_data.cache=true they have'),
-    ({'task.class_weights': 'balanced'}, 'count for their number twice'),
-], ids=['cache', 'both'])
-def test_what_cannot_be_sampled_is_refused(tmp_path, settings, message):
-  with pytest.raises(ValueError, match=message):
-    parameters(tmp_path, [0], **SAMPLED | settings)
 
 
 def test_more_records_than_are_shuffled_are_refused(tmp_path):
