@@ -13,6 +13,8 @@ from official_ext.training import throughput as throughput_lib
 _BAR_FORMAT = (
     '{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} '
     '[{elapsed}{postfix}]')
+# Who waits for less needs no forecast.
+_LEAST_FORETOLD_SECONDS = 60
 
 
 class Progress:
@@ -125,6 +127,26 @@ def create(stream: TextIO) -> Progress:
     A bar if the stream is a terminal, else plain lines.
   """
   return BarProgress(stream) if stream.isatty() else LineProgress(stream)
+
+
+def foretell(num_steps: int, steps_per_second: float | None) -> str | None:
+  """Says how long the steps that are left will take.
+
+  Args:
+    num_steps: how many are left.
+    steps_per_second: the rate of the steps so far; None: not known.
+
+  Returns:
+    One line; None if it is not known, or soon over.
+  """
+  if not steps_per_second:
+    return None
+  seconds = num_steps / steps_per_second
+  if not num_steps or seconds < _LEAST_FORETOLD_SECONDS:
+    return None
+  return (f'the other {num_steps:,} steps will take about '
+          f'{tqdm.tqdm.format_interval(seconds)}, and evaluations and '
+          'checkpoints besides')
 
 
 def format_metric(label: str, value: float) -> str:

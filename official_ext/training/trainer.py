@@ -89,6 +89,7 @@ class Trainer(base_trainer.Trainer):
     self._history = history
     self._waiting = waiting
     self._has_begun = False
+    self._has_foretold = False
     self.is_stopped_early = False
     self._watch = watch
     self._mean_over_workers = strategies.mean_over_workers(self.strategy)
@@ -260,6 +261,12 @@ class Trainer(base_trainer.Trainer):
       self.note_time()
       logs.update(event_tags.of_time(self.time_totals()))
     self.progress.interval(step, f'train: {text}')
+    if not self._has_foretold and steps_per_second:
+      self._has_foretold = True
+      forecast = progress_lib.foretell(
+          self.config.trainer.train_steps - step, steps_per_second)
+      if forecast:
+        self.progress.interval(step, forecast)
     return logs
 
   def _add_time(self, phase: str, seconds: float) -> None:

@@ -11,6 +11,7 @@ from official_ext.serving import export_during_training
 from official_ext.training import controller as controller_lib
 from official_ext.training import early_stopping
 from official_ext.training import evaluations
+from official_ext.training import progress
 from official_ext.training import session
 
 # By hand: the best of these is the third.
@@ -117,6 +118,8 @@ def test_the_controller_ends_and_saves(tmp_path, monkeypatch):
 
 def test_a_training_that_is_stopped_is_exported(
     digits_dir, tmp_path, monkeypatch, capsys):
+  # However short it is, its duration is foretold, once.
+  monkeypatch.setattr(progress, '_LEAST_FORETOLD_SECONDS', 0)
   settings = {
       'trainer.train_steps': 8, 'trainer.validation_interval': 2,
       'trainer.early_stopping.patience_evaluations': 1,
@@ -127,7 +130,10 @@ def test_a_training_that_is_stopped_is_exported(
       enable_async_checkpointing=False)
   assert int(trainer.global_step.numpy()) == 4
   assert trainer.is_stopped_early
-  assert 'stopped early, 4 steps before the end' in capsys.readouterr().out
+  shown = capsys.readouterr().out
+  assert 'stopped early, 4 steps before the end' in shown
+  assert shown.count('step 2/8  the other 6 steps will take about 0') == 1
+  assert shown.count('will take about') == 1
   monkeypatch.setattr(
       export_during_training.TrainingExport, '_export',
       lambda self, subdir, checkpoint: subdir)

@@ -130,3 +130,13 @@ print(before.kind, before.gib, held.nbytes / 2**30, after.gib)
   kind, before, held, after = done.stdout.split()
   assert kind == 'resident'
   assert float(before) < float(held) <= float(after)
+
+
+def test_how_long_it_will_take_is_foretold():
+  assert progress_lib.foretell(7_200, 2.0) == (
+      'the other 7,200 steps will take about 1:00:00, and evaluations and '
+      'checkpoints besides')
+  # Soon over, over, and of steps that were not timed.
+  assert progress_lib.foretell(119, 2.0) is None
+  assert progress_lib.foretell(0, 1e-9) is None
+  assert progress_lib.foretell(7_200, None) is None
