@@ -47,6 +47,10 @@ _PRINT_CONFIG = flags.DEFINE_bool(
     'print_config', False,
     'Print every setting with where its value comes from, as YAML, and end; '
     '--mode and --model_dir are not needed.')
+_DRY_RUN = flags.DEFINE_bool(
+    'dry_run', False,
+    'Build a training, take its first steps, say what steps, time and memory '
+    'to expect, and leave nothing behind.')
 flags.mark_flag_as_required('experiment')
 for _required in ('mode', 'model_dir'):
   flags.register_multi_flags_validator(
@@ -71,6 +75,7 @@ def main(argv: Sequence[str]) -> None:
   from official_ext import registry_imports  # noqa: F401
   from official_ext.params import experiment
   from official_ext.serving import export_during_training
+  from official_ext.training import dry_run
   from official_ext.training import session
   # pylint: enable=g-import-not-at-top
 
@@ -86,6 +91,9 @@ def main(argv: Sequence[str]) -> None:
         tpu=FLAGS.tpu, tf_data_service=FLAGS.tf_data_service)
     if _PRINT_CONFIG.value:
       print(origins.as_yaml(params), end='')
+      return
+    if _DRY_RUN.value:
+      print(dry_run.run(params, FLAGS.mode))
       return
     run = session.prepare(
         params, FLAGS.mode, FLAGS.model_dir, profile_steps,

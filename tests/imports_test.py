@@ -88,7 +88,7 @@ ORDER = {
         'data_position',
         'step_numbers', 'weight_numbers', 'divergence', 'recovery',
         'new_checkpoints', 'summaries', 'controller', 'trainer', 'runner',
-        'session',
+        'session', 'dry_run',
     ],
     'official_ext.serving.formats': [
         'names', 'extras', 'versions', 'weights_tree',
