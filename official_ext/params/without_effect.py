@@ -44,9 +44,11 @@ def check(params: cfg.ExperimentConfig, default: cfg.ExperimentConfig) -> None:
   Raises:
     ValueError: naming the setting, why it has no effect and what to do.
   """
+  # Of what was derived nevertheless, a person knows the value that was set.
+  given = {one.setting: one.given for one in params.trainer.derived}
   for setting, why, is_always in find(params, default):
     value = ('set' if isinstance(setting.value, hyperparams.Config) else
-             rules.show(setting.value))
+             rules.show(given.get(setting.path, setting.value)))
     text = f'{setting.path} is {value}, but has no effect: {why}'
     if is_always:
       raise ValueError(text)
