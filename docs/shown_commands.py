@@ -150,10 +150,15 @@ def check_settings(arguments: list[str]) -> list[str]:
   # What data_prep, a training and an import will write is not there yet.
   files = [name for name in values.get('config_file', ())
            if not name.startswith(('data/', 'pretrained/', 'runs/'))]
+  override = values.get('params_override', [''])[-1].removesuffix(',...')
+  # A conversion writes into its own how many images there are.
+  is_counted = 'train_data.num_examples' in override or all(
+      not name.startswith('data/') for name in values.get('config_file', ()))
+  of_data = '' if is_counted else 'task.train_data.num_examples=6400'
   try:
     experiment.load(
         values.get('experiment', ['funnel_vit_imagenet'])[-1], files,
-        values.get('params_override', [''])[-1].removesuffix(',...'),
+        ','.join(one for one in (of_data, override) if one),
         tpu=values.get('tpu', [None])[-1])
   except ValueError as error:
     return [f'{shlex.join(arguments)}: {error}']
