@@ -21,7 +21,7 @@
 # make lock         resolve the dependencies anew
 #
 # TensorFlow 2.15 with tensorflow-addons, in an environment of its own:
-# make addons       make .venv-addons from its lock
+# make addons       make .venv-addons from its lock, with this package
 # make test-addons  set both lines up, run the tests of this one
 # make addons-table train the digits with each optimizer of tensorflow-addons
 # make lock-addons  resolve its dependencies anew
@@ -47,7 +47,8 @@ ADDONS_PYTHON ?=
 ADDONS_VENV ?= .venv-addons
 ADDONS_BIN := $(ADDONS_VENV)/bin
 ADDONS_LOCK := requirements/addons.txt
-ADDONS_INSTALLED := $(ADDONS_VENV)/.installed
+ADDONS_REQUIREMENTS := $(ADDONS_VENV)/.installed
+ADDONS_INSTALLED := $(ADDONS_VENV)/.package
 FIND_PYTHON := $(PYTHON) requirements/find_python.py $(ADDONS_PYTHON)
 
 .PHONY: setup quickstart test test-cpus structure proofs soak benchmark lint figures tables \
@@ -60,9 +61,11 @@ setup: $(INSTALLED)
 # This package, from this folder: programs elsewhere can import it, and what is
 # changed here is changed there. Without --no-build-isolation pip would ask an
 # index for setuptools, which the lock has installed.
+INSTALL_PACKAGE := -m pip install --quiet --no-deps --use-pep517 \
+  --no-build-isolation --editable .
+
 $(INSTALLED): $(REQUIREMENTS) setup.py
-	$(BIN)/python -m pip install --quiet --no-deps --use-pep517 \
-	  --no-build-isolation --editable .
+	$(BIN)/python $(INSTALL_PACKAGE)
 	@touch $@
 
 # The stamp is written last, so an interrupted installation is done again.
@@ -101,11 +104,15 @@ proofs: $(INSTALLED)
 
 addons: $(ADDONS_INSTALLED)
 
+$(ADDONS_INSTALLED): $(ADDONS_REQUIREMENTS) setup.py
+	$(ADDONS_BIN)/python $(INSTALL_PACKAGE)
+	@touch $@
+
 # Prints the Python of the addons line, or says what is missing.
 addons-python:
 	@$(FIND_PYTHON)
 
-$(ADDONS_INSTALLED): $(ADDONS_LOCK)
+$(ADDONS_REQUIREMENTS): $(ADDONS_LOCK)
 	@python=$$($(FIND_PYTHON)) && { "$$python" -m venv $(ADDONS_VENV) || { echo "Could not create $(ADDONS_VENV) with $$python." >&2; exit 1; }; }
 	$(ADDONS_BIN)/python -m pip install --quiet --use-pep517 --requirement $(ADDONS_LOCK)
 	@touch $@

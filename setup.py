@@ -72,15 +72,21 @@ setuptools.setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     packages=[
+        # An archive may come without the link official_ext/data_prep.
         *setuptools.find_packages(
-            include=['official_ext*', 'data_prep*']),
+            include=['official_ext*'], exclude=['official_ext.data_prep*']),
+        'official_ext.data_prep',
         'official_ext.experiments',
     ],
-    # The YAML files stay at the top of the repository, where people look for
-    # them, and are installed inside the package, where the program finds them.
-    package_dir={'official_ext.experiments': 'experiments'},
+    # These folders stay at the top of the repository, where people look for
+    # them, and are installed inside the package: a name such as data_prep is
+    # not this project's alone.
+    package_dir={
+        'official_ext.data_prep': 'data_prep',
+        'official_ext.experiments': 'experiments',
+    },
     package_data={
-        'data_prep': ['*.txt'],
+        'official_ext.data_prep': ['*.txt'],
         'official_ext.tasks': ['*.tsv'],
         'official_ext.analysis': ['*.html'],
         'official_ext.pretrained': ['*.tsv'],

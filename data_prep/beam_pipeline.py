@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 import logging
 
-from data_prep import plan as plans
-from data_prep import shards
+from . import plan as plans
+from . import shards
 
 
 def convert(tasks: Sequence[plans.ShardTask], arguments: Sequence[str]

@@ -24,11 +24,11 @@ import warnings
 from absl import app
 from absl import flags
 
-from data_prep import command_process
-from data_prep import conversion
-from data_prep import plan as plans
-from data_prep import process_pool
-from data_prep import storage
+from . import command_process
+from . import conversion
+from . import plan as plans
+from . import process_pool
+from . import storage
 
 _INPUT = flags.DEFINE_string('input', None, 'Folder with a folder per class.')
 _COPIES = flags.DEFINE_integer(

@@ -17,7 +17,7 @@ import zlib
 
 import numpy as np
 
-from data_prep import storage
+from . import storage
 
 SHAPE = (3, 32, 32)
 IMAGE_BYTES = 3 * 32 * 32

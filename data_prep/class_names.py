@@ -12,8 +12,8 @@ import difflib
 import re
 import unicodedata
 
-from data_prep import storage
-from data_prep import wording
+from . import storage
+from . import wording
 
 # Control characters, line and paragraph separators: all that str.splitlines
 # splits at is among them.

@@ -16,7 +16,7 @@ import stat
 import tarfile
 from typing import BinaryIO
 
-from data_prep import storage
+from . import storage
 
 COMPRESSED = ('.tar.gz', '.tgz', '.tar.bz2', '.tbz2', '.tar.xz', '.txz',
               '.tar.zst', '.zip', '.7z', '.rar', '.gz', '.bz2', '.xz')

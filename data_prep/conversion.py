@@ -16,20 +16,20 @@ import os
 import tempfile
 from typing import Any
 
-from data_prep import cifar
-from data_prep import class_names as class_names_lib
-from data_prep import containers
-from data_prep import hold_out
-from data_prep import image_index
-from data_prep import imagenet_labels
-from data_prep import images
-from data_prep import manifest as manifests
-from data_prep import plan as plans
-from data_prep import records
-from data_prep import scan
-from data_prep import shards as shards_lib
-from data_prep import sources
-from data_prep import storage
+from . import cifar
+from . import class_names as class_names_lib
+from . import containers
+from . import hold_out
+from . import image_index
+from . import imagenet_labels
+from . import images
+from . import manifest as manifests
+from . import plan as plans
+from . import records
+from . import scan
+from . import shards as shards_lib
+from . import sources
+from . import storage
 
 # Keys, checksums and lengths of a record, and what a file system adds.
 _BYTES_PER_RECORD = 400

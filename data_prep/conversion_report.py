@@ -10,11 +10,11 @@ from typing import Any, TextIO
 import tqdm
 import yaml
 
-from data_prep import conversion
-from data_prep import manifest as manifests
-from data_prep import plan as plans
-from data_prep import sources
-from data_prep import wording
+from . import conversion
+from . import manifest as manifests
+from . import plan as plans
+from . import sources
+from . import wording
 
 _LINE_SECONDS = 30.0
 _BAR_FORMAT = (

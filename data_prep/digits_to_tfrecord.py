@@ -19,9 +19,9 @@ import numpy as np
 from PIL import Image
 from sklearn import datasets
 
-from data_prep import command_process
-from data_prep import records
-from data_prep import storage
+from . import command_process
+from . import records
+from . import storage
 
 HELD_OUT_EVERY = 5
 MAX_SHADE = 16

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import hashlib
 
-from data_prep import image_index
-from data_prep import storage
+from . import image_index
+from . import storage
 
 # Of an image's middle, where one differs from the next. The plan is made
 # before any image is read, and reading all of them twice would double the

@@ -14,8 +14,8 @@ import hashlib
 import os
 import sqlite3
 
-from data_prep import containers
-from data_prep import wording
+from . import containers
+from . import wording
 
 _CACHE_KIB = 64 * 1024
 _BATCH = 10_000

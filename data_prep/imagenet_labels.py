@@ -13,8 +13,8 @@ import pathlib
 import re
 import tarfile
 
-from data_prep import containers
-from data_prep import storage
+from . import containers
+from . import storage
 
 NUM_VALIDATION = 50_000
 SYNSETS = tuple(pathlib.Path(__file__).with_name(

@@ -17,17 +17,17 @@ import time
 
 from absl import flags
 
-from data_prep import beam_pipeline
-from data_prep import command_process
-from data_prep import conversion
-from data_prep import conversion_report
-from data_prep import images
-from data_prep import plan as plans
-from data_prep import process_pool
-from data_prep import records
-from data_prep import sources
-from data_prep import storage
-from data_prep import wording
+from . import beam_pipeline
+from . import command_process
+from . import conversion
+from . import conversion_report
+from . import images
+from . import plan as plans
+from . import process_pool
+from . import records
+from . import sources
+from . import storage
+from . import wording
 
 EXPERIMENT_FILE = 'experiment.yaml'
 

@@ -17,11 +17,11 @@ import numpy as np
 from PIL import Image
 from PIL import TiffImagePlugin
 
-from data_prep import color_profile
-from data_prep import exif_orientation
-from data_prep import jpeg_structure
-from data_prep import png_structure
-from data_prep import rgb_pixels
+from . import color_profile
+from . import exif_orientation
+from . import jpeg_structure
+from . import png_structure
+from . import rgb_pixels
 
 CHECKS = ('header', 'decode')
 APPLY, IGNORE = 'apply', 'ignore'

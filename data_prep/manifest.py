@@ -13,12 +13,12 @@ from typing import Any
 import PIL
 from PIL import features
 
-from data_prep import image_index
-from data_prep import plan as plans
-from data_prep import records
-from data_prep import shards as shards_lib
-from data_prep import sources
-from data_prep import storage
+from . import image_index
+from . import plan as plans
+from . import records
+from . import shards as shards_lib
+from . import sources
+from . import storage
 
 MANIFEST_FILE = 'manifest.json'
 # JSON Lines: {"split", "file", "reason"}, and "was" in the second.

@@ -12,13 +12,13 @@ import hashlib
 import json
 import os
 
-from data_prep import class_names as class_names_lib
-from data_prep import image_index
-from data_prep import images as images_lib
-from data_prep import records
-from data_prep import sources
-from data_prep import storage
-from data_prep import wording
+from . import class_names as class_names_lib
+from . import image_index
+from . import images as images_lib
+from . import records
+from . import sources
+from . import storage
+from . import wording
 
 # Holds the plans and the results of a conversion that is not finished.
 WORK_FOLDER = '.conversion'

@@ -13,8 +13,8 @@ import signal
 import threading
 import time
 
-from data_prep import plan as plans
-from data_prep import shards
+from . import plan as plans
+from . import shards
 
 _POLL_SECONDS = 0.2
 # A worker adds up this much before it takes the lock of the counters.

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Sequence
 import dataclasses
 import os
 
-from data_prep import storage
-from data_prep import tfrecord_file
+from . import storage
+from . import tfrecord_file
 
 CLASS_NAMES_FILE = 'class_names.txt'
 NO_LABEL = -1

@@ -13,8 +13,8 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from data_prep import exif_orientation
-from data_prep import tiff_kinds
+from . import exif_orientation
+from . import tiff_kinds
 
 _DEEP = ('I;16', 'I;16B', 'I;16L', 'I;16N')
 _WITH_ALPHA = ('RGBA', 'LA', 'PA')

@@ -11,10 +11,10 @@ import dataclasses
 import os
 import posixpath
 
-from data_prep import containers
-from data_prep import image_index
-from data_prep import images
-from data_prep import storage
+from . import containers
+from . import image_index
+from . import images
+from . import storage
 
 # The latter are images that cannot be converted: they are missed, not left out.
 _IMAGE_SUFFIXES = frozenset({

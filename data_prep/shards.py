@@ -15,13 +15,13 @@ import re
 
 import numpy as np
 
-from data_prep import cifar
-from data_prep import exif_orientation
-from data_prep import image_index
-from data_prep import images
-from data_prep import plan as plans
-from data_prep import records
-from data_prep import storage
+from . import cifar
+from . import exif_orientation
+from . import image_index
+from . import images
+from . import plan as plans
+from . import records
+from . import storage
 
 _HASHED_BYTES = 2**20
 # Of images that were published without class folders.

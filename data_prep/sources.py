@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 import dataclasses
 import os
 
-from data_prep import cifar
-from data_prep import class_names as class_names_lib
-from data_prep import containers
-from data_prep import folder_tree
-from data_prep import image_index
-from data_prep import imagenet_labels
-from data_prep import records
-from data_prep import wording
+from . import cifar
+from . import class_names as class_names_lib
+from . import containers
+from . import folder_tree
+from . import image_index
+from . import imagenet_labels
+from . import records
+from . import wording
 
 FORMS = ('auto', 'imagenet', 'folders')
 

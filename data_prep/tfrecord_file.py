@@ -21,7 +21,7 @@ from google.protobuf import message_factory
 from google.protobuf import text_format
 import google_crc32c
 
-from data_prep import storage
+from . import storage
 
 # The map of tf.train.Features is spelled out as the list of entries that it is
 # on the wire, which puts their order, and so the bytes, into our hands.

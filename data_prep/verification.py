@@ -17,10 +17,10 @@ from typing import Any
 from official.vision.dataloaders import classification_input
 import tensorflow as tf
 
-from data_prep import manifest as manifests
-from data_prep import records
-from data_prep import shards as shards_lib
-from data_prep import storage
+from . import manifest as manifests
+from . import records
+from . import shards as shards_lib
+from . import storage
 
 # The crops are decoded whole whatever they are resized to.
 _IMAGE_SIZE = 32

@@ -17,9 +17,9 @@ import warnings
 from absl import flags
 import tqdm
 
-from data_prep import command_process
-from data_prep import manifest as manifests
-from data_prep import wording
+from . import command_process
+from . import manifest as manifests
+from . import wording
 
 _MAX_FAULTS = flags.DEFINE_integer(
     'max_faults', 100, 'Stop after so many.', lower_bound=1)
@@ -37,7 +37,7 @@ def main(argv: Sequence[str]) -> None:
   # dependencies of TensorFlow and Model Garden announce.
   os.environ.setdefault('CUDA_VISIBLE_DEVICES', '-1')
   warnings.filterwarnings('ignore', category=FutureWarning)
-  from data_prep import verification  # pylint: disable=g-import-not-at-top
+  from . import verification  # pylint: disable=g-import-not-at-top
   num_faults = num_images = 0
   # Hidden in a pipe.
   with tqdm.tqdm(desc='verify', unit=' images', disable=None,

@@ -23,10 +23,10 @@ from PIL import Image
 import tensorflow as tf
 import tf_keras
 
-from data_prep import color_profile
-from data_prep import images
 from official_ext.benchmarks import csv_file
 from official_ext.benchmarks import machine
+from official_ext.data_prep import color_profile
+from official_ext.data_prep import images
 from official_ext.params import experiment
 from official_ext.serving.formats import names
 from official_ext.serving.formats import write

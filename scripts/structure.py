@@ -15,6 +15,8 @@ import pathlib
 import sys
 
 PACKAGES = ('data_prep', 'official_ext')
+# data_prep is installed, and imported by the other, in there.
+_INSIDE = 'official_ext.'
 
 # Model Garden's registries and TensorFlow are used by their public names; what
 # begins with an underscore is private unless it is the own object's.
@@ -36,20 +38,27 @@ def imported(path: pathlib.Path) -> Iterator[str]:
     path: a Python file.
 
   Yields:
-    Dotted names, such as 'official_ext.modeling.layout'.
+    Dotted names, such as 'official_ext.modeling.layout'; what is in data_prep
+    by the name that `modules` gives it.
 
   Raises:
-    ValueError: if an import is relative.
+    ValueError: if an import is relative, but for those of data_prep, which has
+      two names.
   """
   for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
     if isinstance(node, ast.Import):
       names = [alias.name for alias in node.names]
     elif isinstance(node, ast.ImportFrom):
+      module = node.module
       if node.level:
-        raise ValueError(f'{path}: the import is relative. Name the package.')
-      names = [f'{node.module}.{alias.name}' for alias in node.names]
+        if node.level > 1 or path.parent.name != 'data_prep':
+          raise ValueError(f'{path}: the import is relative. Name the package.')
+        module = '.'.join(filter(None, ['data_prep', module]))
+      names = [f'{module}.{alias.name}' for alias in node.names]
     else:
       continue
+    names = [name.removeprefix(_INSIDE) if f'{name}.'.startswith(
+        f'{_INSIDE}data_prep.') else name for name in names]
     yield from (name for name in names if name.split('.')[0] in PACKAGES)
 
 
@@ -102,7 +111,7 @@ def count(root: pathlib.Path) -> dict[str, str]:
   package = root / 'official_ext'
   return {
       'packages in official_ext': str(sum(
-          path.is_dir() and any(path.glob('*.py'))
+          path.is_dir() and not path.is_symlink() and any(path.glob('*.py'))
           for path in package.iterdir())),
       'loose modules in official_ext': str(len(
           [path for path in package.glob('*.py')

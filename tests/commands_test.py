@@ -1,10 +1,12 @@
 """The commands from end to end, as a user types them."""
 
+from importlib import metadata
+import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import sysconfig
-import zipfile
 
 import commands
 import pytest
@@ -114,17 +116,27 @@ def test_library_logs_come_back(repository, digits_dir, tmp_path):
 
 @pytest.mark.long
 def test_an_installed_package_is_complete(repository, tmp_path):
-  result = commands.run_alone(
-      '-m', 'pip', 'wheel', '--quiet', '--no-deps', '--no-build-isolation',
-      '--wheel-dir', tmp_path, '.', cwd=repository)
-  assert result.returncode == 0, result.stderr
-  wheel, = tmp_path.glob('*.whl')
-  installed = tmp_path / 'installed'
-  with zipfile.ZipFile(wheel) as archive:
-    archive.extractall(installed)
-  assert sorted(path.name for path in installed.iterdir()
-                if not path.name.endswith('.dist-info')) == [
-                    'data_prep', 'official_ext']
+  # Elsewhere: setuptools would put into the wheel what an earlier build left.
+  checkout, installed = tmp_path / 'checkout', tmp_path / 'installed'
+  for name in ('data_prep', 'experiments', 'official_ext'):
+    shutil.copytree(repository / name, checkout / name, symlinks=True,
+                    ignore=shutil.ignore_patterns('__pycache__'))
+  for name in ('setup.py', 'README.md', 'LICENSE'):
+    shutil.copy(repository / name, checkout)
+  for arguments in (
+      ('wheel', '--no-build-isolation', '--wheel-dir', tmp_path, checkout),
+      ('install', '--target', installed)):
+    result = commands.run_alone(
+        '-m', 'pip', arguments[0], '--quiet', '--no-deps', *arguments[1:],
+        *(tmp_path.glob('*.whl') if arguments[0] == 'install' else ()),
+        cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+  package, = metadata.distributions(path=[str(installed)])
+  assert {path.parts[0] for path in package.files
+          if not path.parts[0].endswith('.dist-info')} == {
+              '..', 'official_ext'}
+  assert [path.name for path in package.files if path.parts[0] == '..'] == [
+      'funnel-vit', 'funnel-vit-evaluate', 'funnel-vit-train']
   result = commands.run_alone(
       '-c', 'import runpy, official_ext; print(official_ext.__file__); '
       'from official_ext.params import experiment; '
@@ -139,6 +151,23 @@ def test_an_installed_package_is_complete(repository, tmp_path):
                '--[no]profile:', '--profile_steps:'):
     assert flag in '\n'.join(shown)
     assert flag in of_the_tree
+
+  def installed_command(*arguments):
+    result = commands.run_alone(installed / 'bin/funnel-vit', *arguments,
+                                cwd=tmp_path, PYTHONPATH=str(installed))
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+  assert installed_command() == commands.run(
+      '-m', 'official_ext', cwd=repository).stdout
+  installed_command('data_prep.digits_to_tfrecord', '--output_dir=digits')
+  for path in (tmp_path / 'digits/samples').iterdir():
+    shutil.copytree(path.parent, tmp_path / 'photos' / path.stem)
+  installed_command(
+      'data_prep.imagenet_to_tfrecord', '--train=photos', '--num_workers=2',
+      '--num_train_shards=2', '--output_dir=records')
+  assert ', all as the manifest says.' in installed_command(
+      'data_prep.verify_tfrecords', 'records')
 
 
 @pytest.mark.long
@@ -161,12 +190,20 @@ def test_programs_elsewhere_import_what_make_setup_installs(
   assert result.returncode == 0, result.stderr
   # It is there, and is not installed again.
   assert 'pip install' not in setup().stdout
+  # With another setup.py it is.
+  os.utime(venv / '.package', (0, 0))
+  assert 'pip install' in setup().stdout
   elsewhere = subprocess.run(
       [venv / 'bin/python', '-c',
-       'import official_ext; print(official_ext.__file__)'],
+       'import official_ext; official_ext.load; print(official_ext.__file__); '
+       'from official_ext.data_prep import images; print(images.__file__)'],
       cwd=tmp_path, check=False, capture_output=True, text=True)
-  assert elsewhere.stdout == f'{repository}/official_ext/__init__.py\n', (
-      elsewhere.stderr)
+  assert elsewhere.stdout.splitlines() == [
+      f'{repository}/official_ext/__init__.py',
+      f'{repository}/official_ext/data_prep/images.py'], elsewhere.stderr
+  assert subprocess.run(
+      [venv / 'bin/python', '-c', 'import data_prep'], cwd=tmp_path,
+      check=False, capture_output=True).returncode == 1
   listed = subprocess.run(
       [venv / 'bin/funnel-vit'], cwd=tmp_path, check=False,
       capture_output=True, text=True)

@@ -1,6 +1,7 @@
 """Imports follow the data: nothing earlier on the way imports what is later."""
 
 import pathlib
+import re
 
 import pytest
 
@@ -209,12 +210,23 @@ def test_imports_run_one_way(repository):
      'from official_ext.modeling import funnel_vit'),
     ('official_ext/tasks/parsing.py',
      'def climb():\n  from official_ext.training import trainer'),
+    ('data_prep/storage.py', 'from . import images'),
+    ('data_prep/storage.py', 'from .images import check'),
 ])
 def test_a_climb_is_found(tmp_path, module, name):
   path = tmp_path / module
   path.parent.mkdir(parents=True)
   path.write_text(f'{name}\n')
   assert len(wrong_imports(tmp_path)) == 1
+
+
+def test_data_prep_is_one_package_under_either_name(repository):
+  assert (repository / 'official_ext/data_prep').samefile(
+      repository / 'data_prep')
+  # By a name, a module would get what it imports a second time.
+  for path in (repository / 'data_prep').glob('*.py'):
+    assert not re.search(r'^ *(from|import) (official_ext\.)?data_prep\b',
+                         path.read_text(), re.MULTILINE), path
 
 
 def test_data_prep_and_the_project_do_not_know_each_other(repository):

@@ -138,7 +138,7 @@ class Source:
     except ValueError as error:
       raise ValueError(
           f'--data_dir={data_dir} holds no {split} shards ({pattern}). Make '
-          'them with python -m data_prep.imagenet_to_tfrecord '
+          'them with python -m official_ext.data_prep.imagenet_to_tfrecord '
           f'--input=IMAGES --output_dir={data_dir}, or name the folder that '
           'holds them.') from error
     config = task.replace(data_dir=data_dir, **{name: dict(

@@ -10,8 +10,8 @@ import difflib
 import importlib.util
 import pathlib
 
-# What `python -m` takes for each; the line that says what it does is the first
-# of its docstring. Those of this package are named without it.
+# Each is a module of this package; the line that says what it does is the first
+# of its docstring.
 GROUPS = {
     'data': [
         'data_prep.imagenet_to_tfrecord', 'data_prep.verify_tfrecords',
@@ -62,7 +62,7 @@ def module(name: str) -> str:
     hint = f' Did you mean {" or ".join(close)}?' if close else ''
     raise ValueError(
         f'there is no command {name!r}.{hint} `funnel-vit` lists all commands.')
-  return short if short.startswith('data_prep.') else f'{_PREFIX}{short}'
+  return f'{_PREFIX}{short}'
 
 
 def summary(name: str) -> str:

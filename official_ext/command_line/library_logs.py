@@ -29,9 +29,7 @@ LIBRARY_LOGS = flags.DEFINE_bool(
     'library_logs', False,
     'Show the messages of TensorFlow, Keras, Orbit and Model Garden too.')
 
-_PROJECT_DIRS = tuple(
-    f'{pathlib.Path(__file__).resolve().parents[2] / package}{os.sep}'
-    for package in ('official_ext', 'data_prep'))
+_PROJECT_DIR = f'{pathlib.Path(__file__).resolve().parents[1]}{os.sep}'
 
 
 # What this file of TensorFlow logs as an error, it raises too.
@@ -50,7 +48,7 @@ class _ProjectOnly(python_logging.Filter):
     if os.path.basename(record.pathname) == _RAISES:
       return False
     return (record.levelno >= python_logging.ERROR or
-            record.pathname.startswith(_PROJECT_DIRS))
+            record.pathname.startswith(_PROJECT_DIR))
 
 
 class _Plain(python_logging.Formatter):

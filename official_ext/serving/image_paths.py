@@ -14,9 +14,9 @@ import sys
 
 import tensorflow as tf
 
-from data_prep import containers
-from data_prep import scan
 from official_ext.command_line import errors
+from official_ext.data_prep import containers
+from official_ext.data_prep import scan
 
 STANDARD_INPUT = '-'
 _LIST_END = '.txt'

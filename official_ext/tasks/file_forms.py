@@ -15,7 +15,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from data_prep import images as image_forms
+from official_ext.data_prep import images as image_forms
 
 # How much of a file `looks_like_image` and `what_it_is` need.
 START_BYTES = 64

@@ -45,7 +45,7 @@ def check(name: str, data_dir: str | None, where: str) -> None:
       raise ValueError(
           f'{missing}, and TFDS cannot download it: {manual} lacks '
           f'{" and ".join(lacking)}. Put the archives there; or convert them '
-          'with python -m data_prep.imagenet_to_tfrecord, and set '
+          'with python -m official_ext.data_prep.imagenet_to_tfrecord, and set '
           f"task.data_dir to that folder and {where}.tfds_name=''.")
     return
   there = _sizes(downloads)

@@ -114,10 +114,25 @@ def test_what_a_file_imports(root):
   assert not list(structure.imported(root / 'data_prep/records.py'))
 
 
-def test_a_relative_import_is_refused(root):
-  path = root / 'official_ext/low/base.py'
-  path.write_text('from . import tool\n')
-  with pytest.raises(ValueError, match='base.py: the import is relative'):
+def test_data_prep_has_one_name_here(root):
+  path = root / 'data_prep/shards.py'
+  path.write_text('from . import records\nfrom .records import write\n')
+  assert list(structure.imported(path)) == [
+      'data_prep.records', 'data_prep.records.write']
+  path = root / 'official_ext/low/tool.py'
+  path.write_text('from official_ext.data_prep import records\n'
+                  'import official_ext.data_prepared\n')
+  assert list(structure.imported(path)) == [
+      'data_prep.records', 'official_ext.data_prepared']
+
+
+@pytest.mark.parametrize('name, line', [
+    ('official_ext/low/base.py', 'from . import tool\n'),
+    ('data_prep/records.py', 'from ..official_ext import train\n')])
+def test_a_relative_import_is_refused(root, name, line):
+  path = root / name
+  path.write_text(line)
+  with pytest.raises(ValueError, match=f'{path.name}: the import is relative'):
     list(structure.imported(path))
 
 
