@@ -42,10 +42,14 @@ class FastPath(hyperparams.Config):
     float32_matmuls: under mixed bfloat16, layers multiply and sum in float32
       and round the result. None: where TensorFlow has nothing but a CPU, one
       without a matrix unit for bfloat16 (AMX).
+    attention: 'fused' computes attention in one kernel of cuDNN's, in steps
+      that XLA compiles for an NVIDIA GPU, and is an error where it cannot;
+      'auto' does so where it can; 'plain' never does.
   """
   fused_layers: bool = True
   class_token_only: bool = True
   float32_matmuls: bool | None = None
+  attention: str = 'auto'
 
 
 @dataclasses.dataclass

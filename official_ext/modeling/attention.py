@@ -10,37 +10,81 @@ of query, key and value one matrix product gave.
 from __future__ import annotations
 
 from collections.abc import Callable
+import functools
 import math
 
 import tensorflow as tf
 
 from official_ext.modeling import custom_gradients
+from official_ext.modeling import fused_attention
 
 # Takes query, key, value, the dropout of the weights and the matrix product.
 Attention = Callable[..., tf.Tensor]
 
 
-def choose() -> Attention:
-  """Returns the implementation of attention that layers use."""
-  return plain
+def choose(kind: str) -> Attention:
+  """Returns the implementation of attention that layers use.
+
+  Args:
+    kind: one of `options.ATTENTION_KINDS`.
+  """
+  return plain if kind == 'plain' else functools.partial(
+      _fused_or_plain, is_demanded=kind == 'fused')
+
+
+def _fused_or_plain(query: tf.Tensor, key: tf.Tensor, value: tf.Tensor,
+                    drop: Callable[[tf.Tensor], tf.Tensor] | None = None,
+                    matmul: custom_gradients.Matmul = tf.matmul,
+                    training: bool | None = None,
+                    is_demanded: bool = False) -> tf.Tensor:
+  """Computes what `plain` does, in one kernel where there is one.
+
+  One query token, the class token of the last layer, has so few scores that
+  nothing is gained.
+  """
+  if query.shape[2] > 1:
+    reason = _reason_against_fused(query, drop)
+    if not reason:
+      return fused_attention.attend(query, key, value)
+    if is_demanded and training:
+      raise ValueError(
+          f"fast_path.attention is 'fused', but {reason}. Set it to 'auto' or "
+          "'plain'.")
+  return plain(query, key, value, drop, matmul)
+
+
+def _reason_against_fused(query: tf.Tensor, drop: Callable | None
+                          ) -> str | None:
+  if not query.shape.is_fully_defined():
+    return 'the size of the batches is not known'
+  if not fused_attention.is_compiled_by_xla():
+    return 'XLA does not compile the step'
+  return (fused_attention.reason_against_hardware() or
+          fused_attention.reason_against_layers(
+              query.dtype, query.shape[-1], bool(drop)))
 
 
 def plain(query: tf.Tensor, key: tf.Tensor, value: tf.Tensor,
-          drop: Callable[[tf.Tensor], tf.Tensor],
-          matmul: custom_gradients.Matmul = tf.matmul) -> tf.Tensor:
+          drop: Callable[[tf.Tensor], tf.Tensor] | None = None,
+          matmul: custom_gradients.Matmul = tf.matmul,
+          training: bool | None = None) -> tf.Tensor:
   """Computes scaled dot-product attention (arXiv 1706.03762).
 
   Args:
     query: [B, N, T, H].
     key: [B, N, S, H].
     value: [B, N, S, H].
-    drop: dropout of the attention weights, [B, N, T, S].
+    drop: dropout of the attention weights, [B, N, T, S]; None: nothing is
+      dropped.
     matmul: the matrix product.
+    training: not used: it computes the same in training and else.
 
   Returns:
     [B, N, T, H].
   """
-  return matmul(drop(weights(query, key, matmul)), value)
+  del training
+  kept = weights(query, key, matmul)
+  return matmul(drop(kept) if drop else kept, value)
 
 
 def weights(query: tf.Tensor, key: tf.Tensor,

@@ -256,4 +256,5 @@ def encoder_options(config: backbones.FunnelViT) -> options_lib.EncoderOptions:
           config.pooler == 'token' and fast_path.class_token_only),
       fused_layers=fast_path.fused_layers,
       float32_matmuls=float32_matmuls,
+      attention=fast_path.attention,
       gradient_checkpointing=config.gradient_checkpointing)

@@ -2,11 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+import contextlib
 import pathlib
 
 import tensorflow as tf
 
 _CPU_INFO = pathlib.Path('/proc/cpuinfo')
+# Of an H100 and an H200.
+_HOPPER = (9, 0)
+_assumed: list[tuple[int, int]] = []
+
+
+@contextlib.contextmanager
+def assume_gpu(capability: tuple[int, int] = _HOPPER) -> Iterator[None]:
+  """Has models built, and steps traced, as on a machine with a GPU.
+
+  They cannot run here then; they can be written to files and run there.
+
+  Args:
+    capability: compute capability of the GPU.
+  """
+  _assumed.append(capability)
+  try:
+    yield
+  finally:
+    _assumed.pop()
+
+
+def gpu_capabilities() -> list[tuple[int, int] | None]:
+  """Returns the compute capability of each NVIDIA GPU; None: it has none."""
+  if _assumed:
+    return _assumed[-1:]
+  return [
+      tf.config.experimental.get_device_details(gpu).get('compute_capability')
+      for gpu in tf.config.list_physical_devices('GPU')]
 
 
 def prefers_float32_matmuls(cpu_info: pathlib.Path = _CPU_INFO) -> bool:
@@ -22,8 +52,8 @@ def prefers_float32_matmuls(cpu_info: pathlib.Path = _CPU_INFO) -> bool:
   Returns:
     Whether TensorFlow has nothing but a CPU, and one without such a unit.
   """
-  if any(device.device_type != 'CPU'
-         for device in tf.config.list_logical_devices()):
+  if _assumed or any(device.device_type != 'CPU'
+                     for device in tf.config.list_logical_devices()):
     return False
   return not (
       cpu_info.exists() and 'amx_bf16' in cpu_info.read_text().split())

@@ -12,6 +12,11 @@ from official_ext.command_line import errors
 from official_ext.modeling import gelu
 
 
+# Fused: by one kernel that never writes the attention weights, an error where
+# there is none; auto: where there is one.
+ATTENTION_KINDS = ('auto', 'fused', 'plain')
+
+
 @dataclasses.dataclass(frozen=True)
 class EncoderOptions:
   """How a funnel encoder computes, beside the sizes of its blocks.
@@ -43,6 +48,7 @@ class EncoderOptions:
       rounding.
     float32_matmuls: whether the matrix products of bfloat16 layers are
       computed in float32 and rounded.
+    attention: how attention is computed, one of `ATTENTION_KINDS`.
     gradient_checkpointing: whether only the inputs of every layer are saved,
       and the layer is computed again in the backward pass.
 
@@ -68,10 +74,12 @@ class EncoderOptions:
   class_token_only: bool = False
   fused_layers: bool = True
   float32_matmuls: bool = False
+  attention: str = 'auto'
   gradient_checkpointing: bool = False
 
   def __post_init__(self):
     errors.check_choice('activation', self.activation, gelu.BY_NAME)
+    errors.check_choice('attention', self.attention, ATTENTION_KINDS)
     if self.class_token_only and not self.has_class_token:
       raise ValueError(
           'class_token_only needs a class token: has_class_token is False.')

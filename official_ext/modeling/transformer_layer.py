@@ -94,7 +94,7 @@ class TransformerLayer(tf_keras.layers.Layer):
     self._options = options
     self._stochastic_depth_rate = stochastic_depth_rate
     self._kernel_regularizer = tf_keras.regularizers.get(kernel_regularizer)
-    self._attend = attention.choose()
+    self._attend = attention.choose(options.attention)
     self._activation = gelu.BY_NAME[options.activation]
     self._matmul = (
         custom_gradients.matmul_in_float32
@@ -223,9 +223,11 @@ class TransformerLayer(tf_keras.layers.Layer):
   def _attention(self, query: tf.Tensor, key: tf.Tensor, value: tf.Tensor,
                  training: bool | None) -> tf.Tensor:
     """Runs attention's branch: [B, N, T, H], 2 [B, N, S, H] to [B, T, D]."""
+    drop = None
+    if training and self._options.attention_dropout_rate:
+      drop = functools.partial(self._weights_dropout, training=True)
     context = self._attend(
-        query, key, value, drop=functools.partial(
-            self._weights_dropout, training=training), matmul=self._matmul)
+        query, key, value, drop, self._matmul, training)
     dense = self._attention_layer.output_dense
     rows = attention.join_heads(context)  # [B * T, D]
     kernel = tf.reshape(dense.kernel, [rows.shape[-1], -1])

@@ -15,7 +15,7 @@ def test_attention_by_hand():
   query = tf.constant([[[[1.], [2.]]]])
   key = tf.constant([[[[0.], [np.log(3.)]]]])
   value = tf.constant([[[[4.], [8.]]]])
-  found = attention.choose()(
+  found = attention.choose('plain')(
       query, key, value, drop=lambda weights: weights)
   # Weights 1 : 3, then 1 : 9.
   tolerances.assert_close(found[0, 0, :, 0], [7, 7.6], length=2)

@@ -15,6 +15,7 @@ from official.vision.modeling.backbones import vit_specs
 from official_ext.configs import backbones
 from official_ext.modeling import gelu
 from official_ext.modeling import layout
+from official_ext.modeling import options
 from official_ext.modeling import specs
 from official_ext.params.fields import rules
 
@@ -70,6 +71,7 @@ TABLE: dict[type, dict[str, rules.Rule]] = {
         'fused_layers': rules.flag(),
         'class_token_only': rules.flag(),
         'float32_matmuls': rules.flag(null='where the CPU needs it'),
+        'attention': rules.choice(options.ATTENTION_KINDS),
     },
     garden.VisionTransformer: {
         'model_name': rules.choice(vit_specs.VIT_SPECS),
