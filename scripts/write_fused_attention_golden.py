@@ -1,4 +1,4 @@
-"""Writes the calls of cuDNN's attention as JAX makes them: what ours must equal.
+"""Writes the calls of cuDNN's attention as JAX makes them; ours equal them.
 
   python scripts/write_fused_attention_golden.py
 

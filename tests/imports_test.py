@@ -39,9 +39,10 @@ ORDER = {
     ],
     'official_ext.modeling': [
         'layout', 'gelu', 'specs', 'costs', 'token_ops', 'token_windows',
-        'hardware', 'custom_gradients', 'rematerialization', 'attention',
-        'options', 'random_masks', 'transformer_layer', 'funnel_encoder',
-        'attention_pooling', 'keras_config', 'funnel_vit', 'classifier',
+        'hardware', 'custom_gradients', 'fused_attention', 'rematerialization',
+        'attention', 'options', 'random_masks', 'transformer_layer',
+        'funnel_encoder', 'attention_pooling', 'keras_config', 'funnel_vit',
+        'classifier',
     ],
     'official_ext.params.tree': [],
     'official_ext.params.fields': [
@@ -80,9 +81,9 @@ ORDER = {
         'trained_model', 'validation_data',
     ],
     'official_ext.training': [
-        'modes', 'slow_folder', 'goodput', 'event_tags', 'log_folder',
-        'input_waiting', 'evaluations', 'early_stopping', 'restarts', 'memory',
-        'memory_need',
+        'attention_kernel', 'modes', 'slow_folder', 'goodput', 'event_tags',
+        'log_folder', 'input_waiting', 'evaluations', 'early_stopping',
+        'restarts', 'memory', 'memory_need',
         'preemption', 'profiling', 'throughput', 'progress', 'strategies',
         'start_folder', 'checkpoint_folder', 'worker_folder', 'folder_lock',
         'settings_history', 'changed_settings', 'new_folders', 'checks',

@@ -11,7 +11,6 @@ import dataclasses
 from official_ext.command_line import errors
 from official_ext.modeling import gelu
 
-
 # Fused: by one kernel that never writes the attention weights, an error where
 # there is none; auto: where there is one.
 ATTENTION_KINDS = ('auto', 'fused', 'plain')

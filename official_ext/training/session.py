@@ -27,6 +27,7 @@ from official_ext.command_line import library_logs
 from official_ext.optimization import decay_patterns
 from official_ext.optimization import runnable
 from official_ext.tasks import protocol
+from official_ext.training import attention_kernel
 from official_ext.training import changed_settings
 from official_ext.training import checkpoint_folder
 from official_ext.training import checks
@@ -93,6 +94,7 @@ def prepare(params: cfg.ExperimentConfig, mode: str, model_dir: str,
     changes.check(allow_changes)
     strategy = strategy or strategies.build(params)
     if modes.trains(mode):
+      attention_kernel.check(params)
       runnable.check_learning_rates(
           params.trainer.optimizer_config, params.trainer.train_steps)
     task.check_batches(strategy.num_replicas_in_sync)

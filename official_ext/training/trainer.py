@@ -150,12 +150,9 @@ class Trainer(base_trainer.Trainer):
 
   def train_step(self, iterator):
     """Takes a step as Model Garden does, and records its numbers."""
-    runtime = self.config.runtime
+    step = self._compiled(self.task.train_step)
 
     def step_fn(inputs):
-      step = self.task.train_step
-      if runtime.enable_xla and runtime.num_gpus > 0:
-        step = tf.function(step, jit_compile=True)
       loss = step(inputs, model=self.model, optimizer=self.optimizer,
                   metrics=self.train_metrics)[self.task.loss]
       self._train_loss.update_state(loss)
@@ -169,6 +166,13 @@ class Trainer(base_trainer.Trainer):
               if self._waiting else next_inputs())
     self.strategy.run(
         step_fn, args=(inputs,), options=self._runtime_options)
+
+  def _compiled(self, step: Callable[..., Any]) -> Callable[..., Any]:
+    """Returns a step as XLA compiles it, where that is asked for."""
+    runtime = self.config.runtime
+    if runtime.enable_xla and runtime.num_gpus > 0:
+      return tf.function(step, jit_compile=True)
+    return step
 
   def forget(self) -> None:
     """Forgets what it measured: the training has gone back to a checkpoint."""
@@ -290,9 +294,10 @@ class Trainer(base_trainer.Trainer):
 
   def eval_step(self, iterator):
     """Evaluates a batch; every image has the same weight in the loss."""
+    step = self._compiled(self.task.validation_step)
 
     def step_fn(inputs):
-      logs = self.task.validation_step(
+      logs = step(
           inputs, model=self.model, metrics=self.validation_metrics)
       num_images = logs.pop(protocol.NUM_EXAMPLES)
       self._validation_loss.update_state(

@@ -186,4 +186,8 @@ TABLE: tuple[reasons.Rule, ...] = (
         lambda params: params.runtime.mixed_precision_dtype != 'bfloat16',
         'runtime.mixed_precision_dtype is not bfloat16',
         f'{_FUNNEL_VIT}.fast_path.float32_matmuls'),
+    reasons.where(
+        lambda params: not params.runtime.num_gpus,
+        'runtime.num_gpus is 0: there is one kind of attention',
+        f'{_FUNNEL_VIT}.fast_path.attention'),
 )

@@ -1,0 +1,59 @@
+"""Says how a training attends, before it begins: in one kernel or plainly."""
+
+from __future__ import annotations
+
+from absl import logging
+from official.core import config_definitions as cfg
+import tensorflow as tf
+
+from official_ext.modeling import fused_attention
+from official_ext.modeling import specs
+
+_SETTING = 'task.model.backbone.funnel_vit.fast_path.attention'
+
+
+def check(params: cfg.ExperimentConfig) -> None:
+  """Logs which attention a training takes, and why.
+
+  Args:
+    params: the experiment's configuration, resolved.
+
+  Raises:
+    ValueError: if it demands the kernel, and the kernel does not serve it.
+  """
+  model = params.task.model
+  spec = specs.of_model(model)
+  if spec is None:
+    return
+  config = model.backbone.get()
+  kind = config.fast_path.attention
+  reason = _reason_against(params, spec)
+  if kind == 'fused' and reason:
+    raise ValueError(
+        f'{_SETTING} is fused, but {reason}. Set it to auto, which takes what '
+        'there is.')
+  if kind == 'plain':
+    logging.info('attention: plain, as %s says', _SETTING)
+  elif reason:
+    logging.info('attention: plain, since %s', reason)
+  else:
+    logging.info("attention: fused, in one kernel of cuDNN's")
+
+
+def _reason_against(params: cfg.ExperimentConfig, spec: specs.ModelSpec
+                    ) -> str | None:
+  """Returns why the kernel does not serve a training; None: it does."""
+  runtime = params.runtime
+  if not runtime.num_gpus:
+    return 'runtime.num_gpus is 0'
+  if not runtime.enable_xla:
+    return 'runtime.enable_xla is false'
+  dtype = tf.as_dtype(runtime.mixed_precision_dtype or 'float32')
+  dropout_rate = params.task.model.backbone.get(
+      ).transformer.attention_dropout_rate
+  reasons = [fused_attention.reason_against_hardware()]
+  reasons += [
+      fused_attention.reason_against_layers(
+          dtype, block.hidden_size // block.num_heads, bool(dropout_rate))
+      for block in spec.blocks]
+  return next(filter(None, reasons), None)
