@@ -46,6 +46,7 @@ SETTINGS = {
     'fast_path.fused_layers': {'fast_path.fused_layers': False},
     'fast_path.class_token_only': {'fast_path.class_token_only': False},
     'fast_path.float32_matmuls': {'fast_path.float32_matmuls': True},
+    'fast_path.attention': {'fast_path.attention': 'plain'},
     'crop_to_patches': {'crop_to_patches': True, 'size': 18},
     'gradient_checkpointing': {'gradient_checkpointing': True},
     'class_token': {'class_token': True, 'pooler': 'gap'},
