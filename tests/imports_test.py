@@ -149,6 +149,13 @@ ORDER = {
         # One set of weights as many layouts.
         'pareto_front', 'layout_search', 'layout_report', 'search_layouts',
     ],
+    'official_ext.studies': [
+        # What is to be run, and what there is of it.
+        'study_file', 'plan', 'results', 'measured', 'end_with_parent',
+        'processes', 'changed_rows', 'run',
+        # What it says.
+        'statistics', 'tables', 'figure', 'page', 'report',
+    ],
     # What `official_ext` hands out, by name alone.
     'official_ext.python_api': [
         'arguments', 'image_inputs', 'funnel', 'load', 'create',

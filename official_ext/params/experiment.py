@@ -41,6 +41,8 @@ SAVED_FILE = 'params.yaml'
 _PACKAGE_DIR = pathlib.Path(__file__).resolve().parent.parent
 _EXPERIMENT_DIRS = (
     _PACKAGE_DIR / 'experiments', _PACKAGE_DIR.parent / 'experiments')
+# Of several experiments: no --config_file.
+_STUDIES = 'studies/'
 
 
 def load(experiment: str,
@@ -217,6 +219,17 @@ def find_config_file(name: str) -> str:
 
 def shipped_config_files() -> dict[str, pathlib.Path]:
   """Returns the experiments' YAML files by name, such as 'imagenet/...'."""
+  return {name: path for name, path in _shipped().items()
+          if not name.startswith(_STUDIES)}
+
+
+def shipped_studies() -> dict[str, pathlib.Path]:
+  """Returns the YAML files of studies by name, such as 'paper_claims'."""
+  return {name.removeprefix(_STUDIES): path
+          for name, path in _shipped().items() if name.startswith(_STUDIES)}
+
+
+def _shipped() -> dict[str, pathlib.Path]:
   for directory in _EXPERIMENT_DIRS:
     if directory.is_dir():
       return {

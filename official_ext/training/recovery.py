@@ -9,6 +9,8 @@ import tensorflow as tf
 
 from official_ext.training import divergence
 
+# What `message` begins with, by which others know it.
+DIVERGED = 'the training diverged: '
 # What the schedules call the learning rate that they begin with.
 _RATES = ('initial_learning_rate', 'learning_rate', 'values')
 
@@ -79,7 +81,7 @@ def message(params: cfg.ExperimentConfig,
   if params.runtime.mixed_precision_dtype == 'float16':
     advice += ('; runtime.mixed_precision_dtype=bfloat16 has the range that '
                'float16 lacks')
-  return f'the training diverged: {diverged}. {where}. {advice}.'
+  return f'{DIVERGED}{diverged}. {where}. {advice}.'
 
 
 def newest_until(checkpoints: Sequence[str], step: int) -> str | None:

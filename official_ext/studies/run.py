@@ -1,0 +1,74 @@
+"""Runs a study: every training that it lacks, one process each.
+
+  python -m official_ext.studies.run --study=paper_claims --parallel=2
+
+All trainings are resolved and checked before the first one runs. Interrupted
+at any moment, the same command goes on: a training from its checkpoint, the
+study with what is not in its results yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import os
+import sys
+
+from absl import flags
+
+from official_ext.command_line import errors
+from official_ext.command_line import library_logs
+
+_STUDY = flags.DEFINE_string(
+    'study', None, "A study's YAML file, or the name of one that is shipped.",
+    required=True)
+_FOLDER = flags.DEFINE_string(
+    'folder', None, 'Of the results and the trainings; by default '
+    'runs/studies/ and the name of the study.')
+_PARALLEL = flags.DEFINE_integer(
+    'parallel', 1, 'Trainings at a time, which share the CPU cores.',
+    lower_bound=1)
+_CONFIG_FILE = flags.DEFINE_multi_string(
+    'config_file', [], 'Over those of the study: what the machine needs, such '
+    'as gpu.')
+_PARAMS_OVERRIDE = flags.DEFINE_string(
+    'params_override', '', "Over the study's settings, under those of its "
+    'rows, such as task.data_dir=/data/cifar10.')
+_TPU = flags.DEFINE_string('tpu', '', "The TPU's address, such as 'local'.")
+
+_MODULE = 'official_ext.studies.run'
+
+
+def main(argv: Sequence[str]) -> None:
+  errors.refuse_arguments(argv)
+  library_logs.silence()
+  # pylint: disable=g-import-not-at-top
+  from official_ext.benchmarks import csv_file
+  from official_ext.studies import changed_rows
+  from official_ext.studies import plan as plan_lib
+  from official_ext.studies import processes
+  from official_ext.studies import results
+  from official_ext.studies import study_file
+  # pylint: enable=g-import-not-at-top
+  with errors.reported():
+    study = study_file.read(_STUDY.value)
+    folder = _FOLDER.value or os.path.join('runs', 'studies', study.name)
+    plan = plan_lib.make(
+        study, folder, _CONFIG_FILE.value, _PARAMS_OVERRIDE.value, _TPU.value)
+    with results.hold(plan.folder):
+      changed_rows.check(plan)
+      path = os.path.join(plan.folder, results.FILE)
+      results.begin(path, {
+          'study': study.name, 'title': study.title,
+          'command': csv_file.describe_run(_MODULE)['command']})
+      try:
+        processes.Scheduler(
+            plan, _PARALLEL.value,
+            lambda text: print(text, flush=True)).run()
+      except processes.Stopped as stopped:
+        print(stopped, file=sys.stderr)
+        raise SystemExit(stopped.exit_status) from None
+  print(f'all {len(plan.runs)} trainings are done: {path}')
+
+
+if __name__ == '__main__':
+  library_logs.run(main, 'interrupted. The same command goes on from there.')
