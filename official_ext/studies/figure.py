@@ -1,0 +1,94 @@
+"""Draws a study: differences with intervals, and accuracy against cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from matplotlib import axes as axes_lib
+from matplotlib import figure as figure_lib
+from matplotlib import pyplot
+
+from official_ext import figures  # noqa: F401 - sets the look
+from official_ext.pretrained import pareto_front
+from official_ext.studies import statistics
+from official_ext.studies import study_file
+
+_COLORS = {statistics.BETTER: '#2d6a4f', statistics.WORSE: '#c1121f',
+           statistics.UNDECIDED: '0.45', statistics.NOT_RUN: '0.45'}
+_FRONT = '#2a6f97'
+
+
+def draw(study: study_file.Study,
+         found: Mapping[str, statistics.Row]) -> figure_lib.Figure:
+  """Draws a study.
+
+  Args:
+    study: the study.
+    found: what there is of its rows, by their names; the baseline and another
+      row have a finished training.
+
+  Returns:
+    Differences to the baseline with their 95 % intervals; mean accuracies
+    against multiply-adds and against the time of a step, with the standard
+    deviations over the seeds and the Pareto fronts of the means.
+  """
+  figure, panels = pyplot.subplots(
+      1, 3, figsize=(13, 0.32 * len(found) + 2.4), layout='constrained',
+      width_ratios=(1.2, 1, 1))
+  _differences(panels[0], study, found)
+  _costs(panels[1], found, {
+      name: row.median('gmacs') for name, row in found.items()},
+         'GMACs of one image')
+  _costs(panels[2], found, {
+      name: (rate := row.median('steps_per_second')) and 1_000 / rate
+      for name, row in found.items()}, 'ms of a training step')
+  for axes in panels:
+    axes.grid(alpha=0.25)
+    axes.spines[['top', 'right']].set_visible(False)
+  return figure
+
+
+def _differences(axes: axes_lib.Axes, study: study_file.Study,
+                 found: Mapping[str, statistics.Row]) -> None:
+  names = [name for name in found if name != study.baseline]
+  for place, name in enumerate(reversed(names)):
+    difference = statistics.difference(found[name], found[study.baseline])
+    if difference.mean is None:
+      continue
+    color = _COLORS[statistics.compared(difference)]
+    if difference.low is not None:
+      axes.plot([difference.low, difference.high], [place, place],
+                color=color, linewidth=1.6, solid_capstyle='butt')
+    axes.plot(difference.mean, place, 'o', markersize=5, color=color)
+  axes.axvline(0, color='0.2', linewidth=0.8)
+  axes.set_yticks(range(len(names)), [
+      _plain(name) for name in reversed(names)], fontsize=8)
+  axes.set_ylim(-0.6, len(names) - 0.4)
+  axes.set_xlabel(_plain(
+      f'points of top-1 above {study.baseline}, 95 % intervals'))
+
+
+def _costs(axes: axes_lib.Axes, found: Mapping[str, statistics.Row],
+           costs: Mapping[str, float | None], label: str) -> None:
+  known = [row for row in found.values()
+           if row.mean is not None and costs[row.name]]
+  for row in known:
+    axes.errorbar(costs[row.name], row.mean, row.deviation, fmt='o',
+                  color='0.3', markersize=4, elinewidth=1)
+    axes.annotate(_plain(row.name), (costs[row.name], row.mean),
+                  xytext=(5, 3), textcoords='offset points', fontsize=7)
+  front = pareto_front.find([
+      {'layout': row.name, 'gmacs': costs[row.name], 'top_1_percent': row.mean}
+      for row in known])
+  axes.step([one['gmacs'] for one in front],
+            [one['top_1_percent'] for one in front], where='post',
+            color=_FRONT, linewidth=1.1, label='Pareto front of the means')
+  axes.set_xlabel(label)
+  axes.set_ylabel('top-1, %')
+  if front:
+    axes.legend(frameon=False, fontsize=7, loc='lower right')
+
+
+def _plain(text: str) -> str:
+  """Keeps Matplotlib from reading formulas between dollars."""
+  return text.replace('$', r'\$')

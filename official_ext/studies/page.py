@@ -1,0 +1,141 @@
+"""The report of a study, from its results alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+import os
+
+from official_ext.command_line import tables as tables_lib
+from official_ext.studies import figure as figure_lib
+from official_ext.studies import results as results_lib
+from official_ext.studies import statistics
+from official_ext.studies import study_file
+from official_ext.studies import tables
+
+_READING = (
+    'Means and sample standard deviations over the seeds; differences are '
+    "paired by seed, with 95 % intervals of Student's t distribution. A row "
+    'is called better or worse only where its interval does not hold zero, and '
+    'a claim is decided only where the whole interval is on one side of its '
+    'bound; no row or claim is of which a training diverged. Each interval '
+    'stands alone: of twenty, one misses by chance.')
+
+
+def text(study: study_file.Study, results: results_lib.Results,
+         figure: str | None) -> str:
+  """Returns the report of a study.
+
+  Args:
+    study: the study.
+    results: what there is of it.
+    figure: the path of its figure, as the report links it; None: there is none.
+
+  Returns:
+    Markdown that begins with a heading of the second level. The same results
+    give the same text.
+  """
+  found = statistics.rows(study, results)
+  num_runs = sum(len(row.seeds) for row in study.rows.values())
+  lines = _lines(study, results)
+  parts = [f'## {study.title}']
+  if study.note:
+    parts.append(study.note)
+  if not lines:
+    parts.append(
+        f'Not run: {tables_lib.counted(len(study.rows), "row")}, '
+        f'{tables_lib.counted(num_runs, "training")} '
+        f'(`experiments/studies/{study.name}.yaml`).')
+    return '\n\n'.join(parts) + '\n'
+  parts.append(_of(study, lines, num_runs))
+  if study.claims:
+    parts += ['### Claims', tables.claims(study, found)]
+  parts += ['### Rows', tables.rows(study, found)]
+  if figure:
+    parts.append(f'![{study.title}]({figure})')
+  diverged = tables.diverged(found)
+  if diverged:
+    parts.append('Diverged:\n' + '\n'.join(f'- {one}' for one in diverged))
+  parts.append(_measured_on(lines))
+  return '\n\n'.join(parts) + '\n'
+
+
+def reading() -> str:
+  """Returns how the figures of all reports are to be read."""
+  return _READING
+
+
+def can_be_drawn(study: study_file.Study,
+                 results: results_lib.Results) -> bool:
+  """Returns whether a study has anything to draw."""
+  found = statistics.rows(study, results)
+  return found[study.baseline].mean is not None and any(
+      row.mean is not None for name, row in found.items()
+      if name != study.baseline)
+
+
+def draw(study: study_file.Study, results: results_lib.Results):
+  """Returns the figure of a study that can be drawn."""
+  return figure_lib.draw(study, statistics.rows(study, results))
+
+
+def check(study: study_file.Study, results: results_lib.Results,
+          path: str) -> None:
+  """Refuses results of another study.
+
+  Args:
+    study: the study.
+    results: what was read.
+    path: where it was read from.
+
+  Raises:
+    ValueError: if they are not of this study.
+  """
+  name = results.head.get('study')
+  if name != study.name:
+    what = f'of the study {name}' if name else 'not there'
+    raise ValueError(
+        f'{path} is {what}, but --study={study.name} was asked for. Run '
+        f'official_ext.studies.run --study={study.name}, or name its '
+        '--results.')
+
+
+def _lines(study: study_file.Study, results: results_lib.Results
+           ) -> list[Mapping[str, str]]:
+  """Returns the lines of the rows that the study has."""
+  return [line for line in results.lines if line['row'] in study.rows and
+          int(line['seed']) in study.rows[line['row']].seeds]
+
+
+def _of(study: study_file.Study, lines: Sequence[Mapping[str, str]],
+        num_runs: int) -> str:
+  """Returns how much of a study has been run."""
+  done = (f'All {num_runs} trainings have ended.' if len(lines) == num_runs else
+          f'{len(lines)} of {num_runs} trainings have ended.')
+  return (f'{done} `experiments/studies/{study.name}.yaml` says what each of '
+          f'them is; rows are compared with {study.baseline}.')
+
+
+def _measured_on(lines: Sequence[Mapping[str, str]]) -> str:
+  """Returns where and with what the trainings ran."""
+  kinds = dict.fromkeys(
+      f'{line["machine"]}, {line["threads"]} threads; {line["versions"]}'
+      for line in lines)
+  ended = sorted(line['ended'] for line in lines)
+  restarted = sum(int(line['starts'] or 1) > 1 for line in lines)
+  parts = [*kinds, f'{ended[0][:10]} to {ended[-1][:10]}'
+           if ended[0][:10] != ended[-1][:10] else ended[0][:10]]
+  if restarted:
+    parts.append(
+        f'{tables_lib.counted(restarted, "training")} interrupted and resumed')
+  return (f'({"; ".join(parts)}. Times and memory are medians over the seeds, '
+          'on a machine that may have done other work.)')
+
+
+def figure_name(study: study_file.Study) -> str:
+  """Returns the name of the file of a study's figure."""
+  return f'{study.name}.png'
+
+
+def results_path(folder: str) -> str:
+  """Returns the path of the results in the folder of a study."""
+  return os.path.join(folder, results_lib.FILE)

@@ -1,0 +1,111 @@
+"""The tables of a study's report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from official_ext.command_line import tables
+from official_ext.layouts import search
+from official_ext.studies import statistics
+from official_ext.studies import study_file
+
+_RIGHT = '---:'
+
+
+def rows(study: study_file.Study,
+         found: Mapping[str, statistics.Row]) -> str:
+  """Returns the table of the rows, in Markdown.
+
+  Args:
+    study: the study.
+    found: what there is of its rows, by their names.
+  """
+  lines = []
+  for name, row in found.items():
+    is_baseline = name == study.baseline
+    difference = statistics.difference(row, found[study.baseline])
+    lines.append([
+        name, _layout(row), _cell(row.median('gmacs'), search.four_digits),
+        _cell(row.median('parameters'), '{:,.0f}'.format),
+        _seeds(study.rows[name], row), accuracy(row),
+        '' if is_baseline else interval(difference),
+        '' if is_baseline else statistics.compared(difference),
+        _cell(row.median('steps_per_second'),
+              lambda rate: tables.significant(1_000 / rate)),
+        _cell(row.median('seconds'),
+              lambda seconds: tables.significant(seconds / 60)),
+        _cell(row.median('cpu_seconds'),
+              lambda seconds: tables.significant(seconds / 60)),
+        _cell(row.median('peak_memory_gib'), '{:.2f}'.format)])
+  return tables.markdown(
+      ['row', 'layout', 'GMACs', 'parameters', 'seeds', 'top-1, %',
+       f'points above {study.baseline}', f'than {study.baseline}',
+       'ms per step', 'minutes', 'CPU minutes', 'GiB'],
+      lines, ['---'] * 2 + [_RIGHT] * 5 + ['---'] + [_RIGHT] * 4)
+
+
+def claims(study: study_file.Study,
+           found: Mapping[str, statistics.Row]) -> str:
+  """Returns the table of the claims, in Markdown.
+
+  Args:
+    study: the study; it has claims.
+    found: what there is of its rows, by their names.
+  """
+  lines = []
+  for claim in study.claims:
+    difference = statistics.difference(found[claim.row], found[claim.against])
+    bound = (f'above {claim.above:+g}' if claim.above is not None else
+             f'below {claim.below:+g}')
+    lines.append([
+        claim.text, f'{claim.row} less {claim.against}, {bound}',
+        interval(difference), f'{difference.num_seeds}',
+        f'**{statistics.claimed(claim, difference)}**'])
+  return tables.markdown(
+      ['claim', 'points', 'measured', 'seeds', 'verdict'], lines,
+      ['---', '---', _RIGHT, _RIGHT, '---'])
+
+
+def accuracy(row: statistics.Row) -> str:
+  """Returns the mean accuracy of a row, with its standard deviation."""
+  if row.mean is None:
+    return ''
+  deviation = '' if row.deviation is None else f' ± {row.deviation:.2f}'
+  return f'{row.mean:.2f}{deviation}'
+
+
+def interval(difference: statistics.Difference) -> str:
+  """Returns a difference with its interval, points."""
+  if difference.mean is None:
+    return ''
+  if difference.low is None:
+    return f'{difference.mean:+.2f}'
+  return (f'{difference.mean:+.2f} ({difference.low:+.2f} to '
+          f'{difference.high:+.2f})')
+
+
+def diverged(found: Mapping[str, statistics.Row]) -> list[str]:
+  """Returns a line for each training that diverged, with its reason."""
+  return [f'{name}, seed {seed}: {reason}'
+          for name, row in found.items()
+          for seed, reason in row.diverged.items()]
+
+
+def _seeds(row: study_file.Row, found: statistics.Row) -> str:
+  """Returns how many trainings of a row are finished, and of how many."""
+  text = f'{len(found.values)}'
+  if len(found.values) < len(row.seeds):
+    text += f' of {len(row.seeds)}'
+  if found.diverged:
+    text += f', {len(found.diverged)} diverged'
+  return text
+
+
+def _layout(row: statistics.Row) -> str:
+  layouts: Sequence[str] = list(dict.fromkeys(
+      line['layout'] for line in row.lines if line['layout']))
+  return ', '.join(f'`{one}`' for one in layouts)
+
+
+def _cell(value: float | None, form) -> str:
+  return '' if value is None else form(value)
