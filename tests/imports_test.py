@@ -154,7 +154,7 @@ ORDER = {
         'study_file', 'plan', 'results', 'measured', 'end_with_parent',
         'processes', 'changed_rows', 'run',
         # What it says.
-        'statistics', 'tables', 'figure', 'page', 'report',
+        'comparisons', 'tables', 'figure', 'page', 'report',
     ],
     # What `official_ext` hands out, by name alone.
     'official_ext.python_api': [

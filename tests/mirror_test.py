@@ -70,6 +70,10 @@ THROUGH = {
         'official_ext.serving.formats.single_file',
         'official_ext.serving.formats.weights_tree',
         'official_ext.serving.runtimes.runners'],
+    'studies/page_test.py': [
+        'official_ext.studies.figure', 'official_ext.studies.tables'],
+    'studies/processes_test.py': ['official_ext.studies.end_with_parent'],
+    'studies/run_test.py': ['official_ext.studies.changed_rows'],
     'tasks/image_classification_test.py': [
         'official_ext.tasks.label_offset', 'official_ext.tasks.parsing',
         'official_ext.tasks.protocol'],

@@ -10,16 +10,16 @@ from matplotlib import pyplot
 
 from official_ext import figures  # noqa: F401 - sets the look
 from official_ext.pretrained import pareto_front
-from official_ext.studies import statistics
+from official_ext.studies import comparisons
 from official_ext.studies import study_file
 
-_COLORS = {statistics.BETTER: '#2d6a4f', statistics.WORSE: '#c1121f',
-           statistics.UNDECIDED: '0.45', statistics.NOT_RUN: '0.45'}
+_COLORS = {comparisons.BETTER: '#2d6a4f', comparisons.WORSE: '#c1121f',
+           comparisons.UNDECIDED: '0.45', comparisons.NOT_RUN: '0.45'}
 _FRONT = '#2a6f97'
 
 
 def draw(study: study_file.Study,
-         found: Mapping[str, statistics.Row]) -> figure_lib.Figure:
+         found: Mapping[str, comparisons.Row]) -> figure_lib.Figure:
   """Draws a study.
 
   Args:
@@ -49,13 +49,13 @@ def draw(study: study_file.Study,
 
 
 def _differences(axes: axes_lib.Axes, study: study_file.Study,
-                 found: Mapping[str, statistics.Row]) -> None:
+                 found: Mapping[str, comparisons.Row]) -> None:
   names = [name for name in found if name != study.baseline]
   for place, name in enumerate(reversed(names)):
-    difference = statistics.difference(found[name], found[study.baseline])
+    difference = comparisons.difference(found[name], found[study.baseline])
     if difference.mean is None:
       continue
-    color = _COLORS[statistics.compared(difference)]
+    color = _COLORS[comparisons.compared(difference)]
     if difference.low is not None:
       axes.plot([difference.low, difference.high], [place, place],
                 color=color, linewidth=1.6, solid_capstyle='butt')
@@ -68,7 +68,7 @@ def _differences(axes: axes_lib.Axes, study: study_file.Study,
       f'points of top-1 above {study.baseline}, 95 % intervals'))
 
 
-def _costs(axes: axes_lib.Axes, found: Mapping[str, statistics.Row],
+def _costs(axes: axes_lib.Axes, found: Mapping[str, comparisons.Row],
            costs: Mapping[str, float | None], label: str) -> None:
   known = [row for row in found.values()
            if row.mean is not None and costs[row.name]]

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 import os
 
 from official_ext.command_line import tables as tables_lib
+from official_ext.studies import comparisons
 from official_ext.studies import figure as figure_lib
 from official_ext.studies import results as results_lib
-from official_ext.studies import statistics
 from official_ext.studies import study_file
 from official_ext.studies import tables
 
@@ -34,7 +34,7 @@ def text(study: study_file.Study, results: results_lib.Results,
     Markdown that begins with a heading of the second level. The same results
     give the same text.
   """
-  found = statistics.rows(study, results)
+  found = comparisons.rows(study, results)
   num_runs = sum(len(row.seeds) for row in study.rows.values())
   lines = _lines(study, results)
   parts = [f'## {study.title}']
@@ -67,7 +67,7 @@ def reading() -> str:
 def can_be_drawn(study: study_file.Study,
                  results: results_lib.Results) -> bool:
   """Returns whether a study has anything to draw."""
-  found = statistics.rows(study, results)
+  found = comparisons.rows(study, results)
   return found[study.baseline].mean is not None and any(
       row.mean is not None for name, row in found.items()
       if name != study.baseline)
@@ -75,7 +75,7 @@ def can_be_drawn(study: study_file.Study,
 
 def draw(study: study_file.Study, results: results_lib.Results):
   """Returns the figure of a study that can be drawn."""
-  return figure_lib.draw(study, statistics.rows(study, results))
+  return figure_lib.draw(study, comparisons.rows(study, results))
 
 
 def check(study: study_file.Study, results: results_lib.Results,

@@ -41,6 +41,13 @@ def settings_file(run: plan_lib.Run) -> str:
   return f'{run.folder}.yaml'
 
 
+def command(plan: plan_lib.Plan, run: plan_lib.Run) -> list[str]:
+  """Returns the command that a training is: that of the driver."""
+  return [sys.executable, '-m', 'official_ext.train', *plan.experiment_flags,
+          f'--config_file={settings_file(run)}', f'--mode={run.mode}',
+          f'--model_dir={run.folder}']
+
+
 class Stopped(Exception):  # noqa: N818 - as KeyboardInterrupt, no error
   """The study was told to end; every training has saved a checkpoint.
 
@@ -193,11 +200,6 @@ class Scheduler:
                  f'{plan_lib.as_yaml(run.settings)}')
     os.replace(f'{path}.unfinished', path)
     log = f'{run.folder}.log'
-    command = [
-        sys.executable, end_with_parent.__file__, str(os.getpid()),
-        sys.executable, '-m', 'official_ext.train',
-        *self._plan.experiment_flags, f'--config_file={path}',
-        f'--mode={run.mode}', f'--model_dir={run.folder}']
     environment = dict(os.environ)
     environment['PYTHONPATH'] = os.pathsep.join(
         filter(None, [str(_ROOT), environment.get('PYTHONPATH')]))
@@ -206,8 +208,9 @@ class Scheduler:
       environment['TF_NUM_INTEROP_THREADS'] = str(self._threads)
     with open(log, 'ab') as file:
       process = subprocess.Popen(  # pylint: disable=consider-using-with
-          command, stdin=subprocess.DEVNULL, stdout=file, stderr=file,
-          env=environment)
+          [sys.executable, end_with_parent.__file__, str(os.getpid()),
+           *command(self._plan, run)], stdin=subprocess.DEVNULL, stdout=file,
+          stderr=file, env=environment)
       start = file.tell()
     self._running.append(_Process(run, process, log, start, time.monotonic()))
     self._tell(f'{run.name} begins')

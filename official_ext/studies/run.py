@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import os
+import shlex
 import sys
 
 from absl import flags
@@ -42,7 +43,6 @@ def main(argv: Sequence[str]) -> None:
   errors.refuse_arguments(argv)
   library_logs.silence()
   # pylint: disable=g-import-not-at-top
-  from official_ext.benchmarks import csv_file
   from official_ext.studies import changed_rows
   from official_ext.studies import plan as plan_lib
   from official_ext.studies import processes
@@ -58,8 +58,7 @@ def main(argv: Sequence[str]) -> None:
       changed_rows.check(plan)
       path = os.path.join(plan.folder, results.FILE)
       results.begin(path, {
-          'study': study.name, 'title': study.title,
-          'command': csv_file.describe_run(_MODULE)['command']})
+          'study': study.name, 'title': study.title, 'command': _command()})
       try:
         processes.Scheduler(
             plan, _PARALLEL.value,
@@ -68,6 +67,12 @@ def main(argv: Sequence[str]) -> None:
         print(stopped, file=sys.stderr)
         raise SystemExit(stopped.exit_status) from None
   print(f'all {len(plan.runs)} trainings are done: {path}')
+
+
+def _command() -> str:
+  """Returns the command as typed, but for where its results are."""
+  return shlex.join(['python', '-m', _MODULE, *(
+      word for word in sys.argv[1:] if not word.startswith('--folder='))])
 
 
 if __name__ == '__main__':

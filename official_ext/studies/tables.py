@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 
 from official_ext.command_line import tables
 from official_ext.layouts import search
-from official_ext.studies import statistics
+from official_ext.studies import comparisons
 from official_ext.studies import study_file
 
 _RIGHT = '---:'
 
 
 def rows(study: study_file.Study,
-         found: Mapping[str, statistics.Row]) -> str:
+         found: Mapping[str, comparisons.Row]) -> str:
   """Returns the table of the rows, in Markdown.
 
   Args:
@@ -23,13 +23,13 @@ def rows(study: study_file.Study,
   lines = []
   for name, row in found.items():
     is_baseline = name == study.baseline
-    difference = statistics.difference(row, found[study.baseline])
+    difference = comparisons.difference(row, found[study.baseline])
     lines.append([
         name, _layout(row), _cell(row.median('gmacs'), search.four_digits),
         _cell(row.median('parameters'), '{:,.0f}'.format),
         _seeds(study.rows[name], row), accuracy(row),
         '' if is_baseline else interval(difference),
-        '' if is_baseline else statistics.compared(difference),
+        '' if is_baseline else comparisons.compared(difference),
         _cell(row.median('steps_per_second'),
               lambda rate: tables.significant(1_000 / rate)),
         _cell(row.median('seconds'),
@@ -45,7 +45,7 @@ def rows(study: study_file.Study,
 
 
 def claims(study: study_file.Study,
-           found: Mapping[str, statistics.Row]) -> str:
+           found: Mapping[str, comparisons.Row]) -> str:
   """Returns the table of the claims, in Markdown.
 
   Args:
@@ -54,19 +54,19 @@ def claims(study: study_file.Study,
   """
   lines = []
   for claim in study.claims:
-    difference = statistics.difference(found[claim.row], found[claim.against])
+    difference = comparisons.difference(found[claim.row], found[claim.against])
     bound = (f'above {claim.above:+g}' if claim.above is not None else
              f'below {claim.below:+g}')
     lines.append([
         claim.text, f'{claim.row} less {claim.against}, {bound}',
         interval(difference), f'{difference.num_seeds}',
-        f'**{statistics.claimed(claim, difference)}**'])
+        f'**{comparisons.claimed(claim, difference)}**'])
   return tables.markdown(
       ['claim', 'points', 'measured', 'seeds', 'verdict'], lines,
       ['---', '---', _RIGHT, _RIGHT, '---'])
 
 
-def accuracy(row: statistics.Row) -> str:
+def accuracy(row: comparisons.Row) -> str:
   """Returns the mean accuracy of a row, with its standard deviation."""
   if row.mean is None:
     return ''
@@ -74,7 +74,7 @@ def accuracy(row: statistics.Row) -> str:
   return f'{row.mean:.2f}{deviation}'
 
 
-def interval(difference: statistics.Difference) -> str:
+def interval(difference: comparisons.Difference) -> str:
   """Returns a difference with its interval, points."""
   if difference.mean is None:
     return ''
@@ -84,14 +84,15 @@ def interval(difference: statistics.Difference) -> str:
           f'{difference.high:+.2f})')
 
 
-def diverged(found: Mapping[str, statistics.Row]) -> list[str]:
+def diverged(found: Mapping[str, comparisons.Row]) -> list[str]:
   """Returns a line for each training that diverged, with its reason."""
-  return [f'{name}, seed {seed}: {reason}'
+  # What follows is advice for whoever trains, and names their folders.
+  return [f'{name}, seed {seed}: {reason.partition(". ")[0]}'
           for name, row in found.items()
           for seed, reason in row.diverged.items()]
 
 
-def _seeds(row: study_file.Row, found: statistics.Row) -> str:
+def _seeds(row: study_file.Row, found: comparisons.Row) -> str:
   """Returns how many trainings of a row are finished, and of how many."""
   text = f'{len(found.values)}'
   if len(found.values) < len(row.seeds):
@@ -101,7 +102,7 @@ def _seeds(row: study_file.Row, found: statistics.Row) -> str:
   return text
 
 
-def _layout(row: statistics.Row) -> str:
+def _layout(row: comparisons.Row) -> str:
   layouts: Sequence[str] = list(dict.fromkeys(
       line['layout'] for line in row.lines if line['layout']))
   return ', '.join(f'`{one}`' for one in layouts)

@@ -1,0 +1,111 @@
+"""Tests of resolving and checking the trainings of a study."""
+
+import os
+
+import pytest
+import short_study
+import yaml
+
+from official_ext.modeling import costs
+from official_ext.modeling import specs
+from official_ext.params import experiment
+from official_ext.studies import plan as plan_lib
+from official_ext.studies import study_file
+
+
+@pytest.fixture(name='plan', scope='module')
+def _plan(digits_dir, tmp_path_factory):
+  folder = tmp_path_factory.mktemp('plan')
+  return short_study.make(folder, digits_dir)
+
+
+def test_all_rows_of_a_seed_come_before_the_next_seed(plan):
+  assert [run.name for run in plan.runs] == [
+      'ViT-1', 'funnel_max-1', 'untrained_funnel-2', 'ViT-2', 'funnel_max-2']
+  assert [run.mode for run in plan.runs].count('eval') == 1
+
+
+def test_a_training_has_the_settings_of_its_row_and_its_seed(plan, tmp_path):
+  vit, funnel, untrained = plan.runs[:3]
+  assert vit.folder == os.path.join(plan.folder, 'ViT-1')
+  assert untrained.needs == ('ViT-2',)
+  assert untrained.settings['task']['init_checkpoint'] == os.path.join(
+      plan.folder, 'ViT-2')
+  # As the driver reads it.
+  path = tmp_path / 'settings.yaml'
+  path.write_text(plan_lib.as_yaml(plan.runs[-1].settings))
+  params = experiment.load('funnel_vit_digits', [str(path)])
+  assert params.trainer.seed == 2
+  assert params.trainer.deterministic and not params.trainer.export.at_end
+  assert params.task.model.backbone.funnel_vit.pooling == 'max'
+  assert params.trainer.train_steps == 2
+  spec = specs.of_model(params.task.model)
+  assert funnel.described == {
+      'layout': 'B1(17)-1(9)', 'parameters': costs.count_parameters(spec, 10),
+      'gmacs': costs.count_multiply_adds(spec, 10) / 1e9}
+  assert plan.experiment_flags == ('--experiment=funnel_vit_digits',)
+
+
+@pytest.fixture(name='unchecked')
+def _unchecked(monkeypatch):
+  """Data are not looked at again."""
+  monkeypatch.setattr(plan_lib, '_check', lambda run, checked: None)
+
+
+def fingerprints(plan):
+  return {run.name: run.fingerprint for run in plan.runs}
+
+
+@pytest.mark.usefixtures('unchecked')
+def test_the_fingerprint_is_of_the_settings_alone(plan, digits_dir, tmp_path):
+  before = fingerprints(plan)
+  assert before['ViT-1'] == before['ViT-2']
+  assert len(set(before.values())) == 3
+  # Elsewhere, of other seeds and called otherwise.
+  other = short_study.make(tmp_path, digits_dir, title='Else', seeds=[2, 4])
+  assert fingerprints(other)['funnel_max-4'] == before['funnel_max-1']
+  assert fingerprints(other)['untrained_funnel-2'] == (
+      before['untrained_funnel-2'])
+  changed = fingerprints(short_study.make(
+      tmp_path, digits_dir,
+      params_override='task.losses.label_smoothing=0.25'))
+  assert not set(changed.values()) & set(before.values())
+
+
+@pytest.mark.usefixtures('unchecked')
+def test_what_the_machine_needs_is_under_the_rows(digits_dir, tmp_path):
+  plan = short_study.make(
+      tmp_path, digits_dir, params_override=(
+          f'{short_study.LAYOUT}=B4,task.validation_data.cache=false'))
+  params = plan.runs[0].params
+  assert params.task.model.backbone.funnel_vit.layout == 'B2'
+  assert not params.task.validation_data.cache
+
+
+@pytest.mark.parametrize('row, message', [
+    ({'params_override': {short_study.LAYOUT: 'B1-'}}, 'layout'),
+    ({'params_override': {'task.modle.num_classes': 3}},
+     'there is no key task.modle. Did you mean task.model'),
+    ({'params_override': {'task.data_dir': '/nowhere'}}, 'matches no file'),
+    ({'params_override': {'task.model.num_classes': 4}}, 'has label'),
+    ({'mode': 'eval'}, 'task.init_checkpoint is empty'),
+    ({'params_override': {'trainer.train_steps': 'many'}}, 'train_steps'),
+])
+def test_a_training_that_cannot_be_run_is_refused_with_its_row(
+    digits_dir, tmp_path, row, message):
+  with pytest.raises(ValueError, match=(
+      f"study short, row 'wrong': .*{message}")):
+    short_study.make(tmp_path, digits_dir, claims=[], rows={
+        'wrong': row, 'ViT': {'params_override': {short_study.LAYOUT: 'B2'}}})
+  assert not (tmp_path / 'study').exists()
+
+
+@pytest.mark.usefixtures('unchecked')
+@pytest.mark.parametrize('name', experiment.shipped_studies())
+def test_the_studies_that_are_shipped_can_be_resolved(name):
+  study = study_file.read(name)
+  plan = plan_lib.make(study, 'runs/study')
+  assert len(plan.runs) == sum(len(row.seeds) for row in study.rows.values())
+  assert len({run.fingerprint for run in plan.runs}) == len(study.rows)
+  text = experiment.shipped_studies()[name].read_text()
+  assert text.startswith('#') and yaml.safe_load(text)['claims']
