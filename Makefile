@@ -170,6 +170,7 @@ tables: $(INSTALLED)
 	PYTHONPATH=. $(BIN)/python docs/write_layouts.py
 	PYTHONPATH=. $(BIN)/python docs/write_tables.py
 	PYTHONPATH=. TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python docs/write_experiments.py
+	PYTHONPATH=. TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python docs/write_results.py
 
 # The pictures of docs/gallery, and the figures beside them.
 ANALYSIS := $(BIN)/python -m official_ext.analysis

@@ -29,7 +29,9 @@ row holds only what the paper varies; everything else is the registered
 experiment's. `runtime/tpu` and `runtime/gpu` hold the machine, and go with any
 of them. `fine_tuning/` is for images of one's own
 ([fine-tuning](../docs/fine_tuning.md)). `optimizers/` holds the settings of tensorflow-addons' optimizers on
-the digits; their table is in [addons](../docs/addons.md).
+the digits; their table is in [addons](../docs/addons.md). `cifar10/small` is a
+small ViT for CIFAR-10, on which [studies](../docs/studies.md) are built; the
+files in `studies/` are of several trainings, and no `--config_file`.
 
 Table 3 fine-tunes the checkpoints of table 2 (`task.init_checkpoint`), so run
 `table2/b12` and `table2/b6-6_mean` first. Top-1 and top-5 are in per cent, on
@@ -44,7 +46,7 @@ reached.
 |---|---|---|---|---|---|
 """  # noqa: E501
 # What is in no table of the paper.
-NO_ROWS = ('fine_tuning/', 'optimizers/', 'runtime/')
+NO_ROWS = ('cifar10/', 'fine_tuning/', 'optimizers/', 'runtime/')
 REQUIRED = {'title', 'experiment', 'hardware', 'reached'}
 OPTIONAL = {'paper', 'paper_says', 'flags', 'hours', 'versions', 'note'}
 PAPER = ('train_top_1', 'train_top_5', 'top_1', 'top_5', 'memory_g',

@@ -151,7 +151,7 @@ ORDER = {
     ],
     'official_ext.studies': [
         # What is to be run, and what there is of it.
-        'study_file', 'plan', 'results', 'measured', 'end_with_parent',
+        'study_file', 'plan', 'results', 'measured',
         'processes', 'changed_rows', 'run',
         # What it says.
         'comparisons', 'tables', 'figure', 'page', 'report',

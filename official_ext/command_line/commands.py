@@ -30,6 +30,7 @@ GROUPS = {
         'analysis.salient_area', 'analysis.disagreement',
         'analysis.activation_maximization', 'analysis.rollout',
         'analysis.footprints'],
+    'studies': ['studies.run', 'studies.report'],
     'benchmarks': [
         'benchmarks.train_step', 'benchmarks.input_pipeline',
         'benchmarks.serving', 'benchmarks.optimizers',

@@ -44,7 +44,7 @@ def text(study: study_file.Study, results: results_lib.Results,
     parts.append(
         f'Not run: {tables_lib.counted(len(study.rows), "row")}, '
         f'{tables_lib.counted(num_runs, "training")} '
-        f'(`experiments/studies/{study.name}.yaml`).')
+        f'(`{study.name}.yaml`).')
     return '\n\n'.join(parts) + '\n'
   parts.append(_of(study, lines, num_runs))
   if study.claims:
@@ -111,7 +111,7 @@ def _of(study: study_file.Study, lines: Sequence[Mapping[str, str]],
   """Returns how much of a study has been run."""
   done = (f'All {num_runs} trainings have ended.' if len(lines) == num_runs else
           f'{len(lines)} of {num_runs} trainings have ended.')
-  return (f'{done} `experiments/studies/{study.name}.yaml` says what each of '
+  return (f'{done} `{study.name}.yaml` says what each of '
           f'them is; rows are compared with {study.baseline}.')
 
 

@@ -189,8 +189,13 @@ def _fingerprint(params: cfg.ExperimentConfig, mode: str,
   """Returns a text that changes with any setting but the seed."""
   values = _plain(params)
   del values['trainer']['seed']
-  # What was derived follows from the rest.
-  values['trainer'].pop('derived', None)
+  # What was derived follows from the rest, and that of the data from the seed.
+  for derived in values['trainer'].pop('derived', ()):
+    *path, name = derived['setting'].split('.')
+    group = values
+    for part in path:
+      group = group[part]
+    group[name] = derived['given']
   text = json.dumps([mode, values], sort_keys=True)
   for other, path in folder_of.items():
     # Of one seed, and where the study is: neither is a setting of the row.

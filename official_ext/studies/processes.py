@@ -15,7 +15,6 @@ from typing import Any
 
 from official_ext.benchmarks import machine
 from official_ext.command_line import errors
-from official_ext.studies import end_with_parent
 from official_ext.studies import measured
 from official_ext.studies import plan as plan_lib
 from official_ext.studies import results as results_lib
@@ -32,6 +31,21 @@ _SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
+# Becomes a command that is told to end when the process that began it is gone:
+# Linux sends it SIGTERM then, upon which a training saves a checkpoint;
+# elsewhere it goes on to its end. The first argument is that process, which may
+# be gone before Linux knows whom to tell. Ctrl-C reaches that process alone.
+END_WITH_PARENT = """
+import ctypes, os, signal, sys
+parent, *command = sys.argv[1:]
+if sys.platform == 'linux':
+  PR_SET_PDEATHSIG = 1
+  ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+  if os.getppid() != int(parent):
+    sys.exit(128 + signal.SIGTERM)
+os.setpgid(0, 0)
+os.execvp(command[0], command)
+"""
 # The first line of the settings of a training, with its fingerprint behind.
 FINGERPRINT = '# fingerprint: '
 
@@ -208,7 +222,7 @@ class Scheduler:
       environment['TF_NUM_INTEROP_THREADS'] = str(self._threads)
     with open(log, 'ab') as file:
       process = subprocess.Popen(  # pylint: disable=consider-using-with
-          [sys.executable, end_with_parent.__file__, str(os.getpid()),
+          [sys.executable, '-c', END_WITH_PARENT, str(os.getpid()),
            *command(self._plan, run)], stdin=subprocess.DEVNULL, stdout=file,
           stderr=file, env=environment)
       start = file.tell()

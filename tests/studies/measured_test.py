@@ -25,9 +25,8 @@ def _logged(run, tmp_path):
   logged_runs.write_events(folder / 'train', [
       event(1000, 1, training_loss=2.5, throughput__steps_per_second=8.0,
             memory__peak_gib=1.5),
-      event(1001, 2, training_loss=2.0, throughput__steps_per_second=2.0,
-            memory__peak_gib=1.25),
-      event(1002, 2, throughput__steps_per_second=4.0)])
+      event(1001, 2, training_loss=2.0, throughput__steps_per_second=4.0,
+            memory__peak_gib=1.25)])
   logged_runs.write_events(folder / 'validation', [
       event(1001, 1, accuracy=0.25, validation_loss=2.25),
       event(1002, 2, accuracy=0.5, validation_loss=1.75)], number=1)

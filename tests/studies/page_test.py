@@ -44,8 +44,8 @@ def test_the_report_by_value():
 
 Of the digits.
 
-8 of 12 trainings have ended. `experiments/studies/short.yaml` says what each \
-of them is; rows are compared with ViT.
+8 of 12 trainings have ended. `short.yaml` says what each of them is; rows are \
+compared with ViT.
 
 ### Claims
 
@@ -85,7 +85,7 @@ machine that may have done other work.)
 def test_a_study_that_was_not_run():
   assert page.text(STUDY, results_lib.Results({}, []), None) == (
       '## A short study\n\nOf the digits.\n\nNot run: 4 rows, 12 trainings '
-      '(`experiments/studies/short.yaml`).\n')
+      '(`short.yaml`).\n')
   assert not page.can_be_drawn(STUDY, results_lib.Results({}, []))
 
 
@@ -94,7 +94,7 @@ def test_the_figure_by_value():
   differences, costs, times = figure.axes
   assert [label.get_text() for label in differences.get_yticklabels()] == [
       'later', 'fast', 'max']
-  interval, point, other_point, zero = differences.lines
+  other_point, interval, point, zero = differences.lines
   assert list(interval.get_xdata()) == pytest.approx([-1.665, -0.068], abs=1e-3)
   assert list(interval.get_ydata()) == [2, 2]
   assert point.get_xdata() == pytest.approx([-0.8667], abs=1e-4)

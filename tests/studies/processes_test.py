@@ -11,7 +11,6 @@ import pytest
 import short_study
 
 from official_ext.command_line import errors
-from official_ext.studies import end_with_parent
 from official_ext.studies import measured
 from official_ext.studies import plan as plan_lib
 from official_ext.studies import processes
@@ -68,7 +67,7 @@ def _study(plan, tmp_path, monkeypatch):
         sys.executable, '-S', '-E', '-c', (scripts or {}).get(run.name, ''),
         run.folder])
     return processes.Scheduler(
-        own, parallel, tell or short_study.Lines())
+        own, parallel, short_study.Lines() if tell is None else tell)
 
   make.path, make.runs = path, {run.name: run for run in runs}
   return make
@@ -167,9 +166,9 @@ def test_a_training_is_told_when_its_study_is_killed(tmp_path):
   runner = subprocess.Popen([
       sys.executable, '-S', '-c', (
           'import os, subprocess, sys\n'
-          'subprocess.Popen([sys.executable, "-S", sys.argv[1], '
+          'subprocess.Popen([sys.executable, "-S", "-c", sys.argv[1], '
           'str(os.getpid()), sys.executable, "-S", "-c", *sys.argv[2:]])\n'
-          'input()'), end_with_parent.__file__, WAITS, folder],
+          'input()'), processes.END_WITH_PARENT, WAITS, folder],
       stdin=subprocess.PIPE)
   wait_for(folder + '.ready')
   runner.kill()
