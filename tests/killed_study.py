@@ -95,6 +95,18 @@ def kill(process, kind):
   assert status in (-signal.SIGKILL, -signal.SIGTERM, _TOLD, 0), status
 
 
+def _num_begun(log):
+  """Returns how many trainings a study says that it has begun."""
+  path = pathlib.Path(log)
+  return path.read_text().count(' begins\n') if path.exists() else 0
+
+
+def _wait_for_training(process, log, begun):
+  """Waits until the command begins a training, or ends."""
+  while process.poll() is None and _num_begun(log) == begun:
+    time.sleep(0.05)
+
+
 def _children(parent):
   """Returns the processes of a process."""
   found = []
@@ -131,15 +143,17 @@ def main():
         (root / 'undisturbed.log').read_text())
     seconds = time.monotonic() - begin
     print(f'undisturbed: {seconds:.0f} s', flush=True)
-    kills, num_starts = collections.Counter(), 0
+    kills = collections.Counter()
     while True:
-      num_starts += 1
+      begun = _num_begun(f'{root}/killed.log')
       process = start(study, root / 'killed')
       if sum(kills.values()) == arguments.kills:
         assert process.wait() == 0, (root / 'killed.log').read_text()
         break
+      _wait_for_training(process, f'{root}/killed.log', begun)
       try:
-        status = process.wait(generator.uniform(0.05, 0.25) * seconds)
+        # On average somewhat over a half of one of the six trainings.
+        status = process.wait(generator.uniform(0, 0.2) * seconds)
         raise AssertionError(f'the study was done too soon, with {status}')
       except subprocess.TimeoutExpired:
         kind = generator.choice(_KINDS)
