@@ -86,7 +86,8 @@ ORDER = {
         'restarts', 'memory', 'memory_need',
         'preemption', 'profiling', 'throughput', 'progress', 'strategies',
         'start_folder', 'checkpoint_folder', 'worker_folder', 'folder_lock',
-        'settings_history', 'changed_settings', 'new_folders', 'checks',
+        'settings_history', 'changed_settings', 'new_files', 'new_folders',
+        'checks',
         'data_position',
         'step_numbers', 'weight_numbers', 'divergence', 'recovery',
         'new_checkpoints', 'summaries', 'controller', 'trainer', 'runner',
@@ -235,6 +236,10 @@ def test_data_prep_is_one_package_under_either_name(repository):
   for path in (repository / 'data_prep').glob('*.py'):
     assert not re.search(r'^ *(from|import) (official_ext\.)?data_prep\b',
                          path.read_text(), re.MULTILINE), path
+  # Where it is installed, it has its full name alone.
+  for path in (repository / 'official_ext').rglob('*.py'):
+    assert not re.search(r'^ *(from|import) data_prep\b', path.read_text(),
+                         re.MULTILINE), path
 
 
 def test_data_prep_and_the_project_do_not_know_each_other(repository):

@@ -61,7 +61,8 @@ def hold(model_dir: str) -> Iterator[None]:
   knows that it is gone, else after it was silent for 40 s.
 
   Args:
-    model_dir: folder of the training, which exists; local or such as gs://.
+    model_dir: folder of the training, which exists; local or such as gs://. The
+      lock of a start that fails there, and leaves nothing else, goes with it.
 
   Yields:
     Nothing.
@@ -72,7 +73,7 @@ def hold(model_dir: str) -> Iterator[None]:
   """
   path = os.path.join(model_dir, FILE)
   file = (_RemoteFile if _is_remote(path) else _File)(path, model_dir)
-  with contextlib.closing(file):
+  with contextlib.closing(file), _taken_back(file, path):
     found = file.read()
     if found and not (file.is_locked and found.get('boot') == _boot()):
       _watch(file, found, model_dir)
@@ -103,21 +104,41 @@ def hold(model_dir: str) -> Iterator[None]:
           file.clear()
 
 
+@contextlib.contextmanager
+def _taken_back(file: _File | _RemoteFile, path: str) -> Iterator[None]:
+  """Removes the file, where its block raises, with all that was made for it."""
+  try:
+    yield
+  except BaseException:
+    # Without a lock of the system, somebody may just have taken the file.
+    if (file.is_new and file.is_locked and
+        os.listdir(os.path.dirname(path) or '.') == [FILE]):
+      with contextlib.suppress(OSError):
+        os.remove(path)
+    raise
+
+
 class _File:
   """The file on a disk, locked by the operating system if it can."""
 
   def __init__(self, path: str, model_dir: str):
-    with _errors_of_writing(model_dir):
-      self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    self.is_locked = True
-    try:
-      fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-      found = self.read()
-      self.close()
-      raise _held(model_dir, found) from None
-    except OSError:  # Some file systems have no locks.
-      self.is_locked = False
+    self.is_new = not os.path.lexists(path)
+    self.is_locked = False
+    while not self.is_locked:
+      with _errors_of_writing(model_dir):
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+      try:
+        fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+      except BlockingIOError:
+        found = self.read()
+        self.close()
+        raise _held(model_dir, found) from None
+      except OSError:  # Some file systems have no locks.
+        return
+      # A start that failed may have removed it before it was locked here.
+      self.is_locked = os.fstat(self._descriptor).st_nlink > 0
+      if not self.is_locked:
+        self.close()
 
   def read(self) -> dict[str, Any]:
     """Returns the holder's record; empty if there is none."""
@@ -140,6 +161,7 @@ class _File:
 class _RemoteFile:
   """The file on a store of objects, which nothing can lock."""
   is_locked = False
+  is_new = False  # It is removed whatever happens.
 
   def __init__(self, path: str, model_dir: str):
     del model_dir

@@ -58,6 +58,11 @@ class Stopwatch:
     """Takes what was measured elsewhere."""
     self._seconds[phase] += seconds
 
+  @property
+  def has_stepped(self) -> bool:
+    """Whether a training step was taken: the first one compiles."""
+    return self._seconds[COMPILATION] > 0
+
   def begin_training(self) -> None:
     """Ends the start-up; called again, it does nothing."""
     if not self._has_begun:

@@ -14,7 +14,8 @@ class NewFolders:
   """Makes folders; those that are still empty go where its block raises.
 
   So they are tried before anything expensive, and no refused start is taken for
-  a training. Stores such as gs:// have no folders.
+  a training. It may be entered again, with the work that the folders are for.
+  Stores such as gs:// have no folders.
   """
 
   def __init__(self):

@@ -39,6 +39,7 @@ from official_ext.training import memory
 from official_ext.training import memory_need
 from official_ext.training import modes
 from official_ext.training import new_checkpoints
+from official_ext.training import new_files
 from official_ext.training import new_folders
 from official_ext.training import preemption
 from official_ext.training import profiling
@@ -105,7 +106,7 @@ def prepare(params: cfg.ExperimentConfig, mode: str, model_dir: str,
                            for derived in params.trainer.derived))
     return Session(
         params, task, mode, model_dir, profile_steps, strategy, changes,
-        allow_changes, stopwatch, begins_from)
+        allow_changes, stopwatch, begins_from, folders)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,6 +122,7 @@ class Session:
   allow_changes: bool
   stopwatch: goodput.Stopwatch
   begins_from: str | None
+  folders: new_folders.NewFolders
 
   @property
   def is_chief(self) -> bool:
@@ -154,7 +156,7 @@ class Session:
         saved.
     """
     params, model_dir = self.params, self.model_dir
-    with self._explained(), self._locked():
+    with self._explained(), self.folders, self._locked():
       if modes.trains(self.mode) and self.is_chief:
         start_folder.prepare(params.trainer, model_dir)
       if isinstance(self.strategy, tf.distribute.MultiWorkerMirroredStrategy):
@@ -301,11 +303,16 @@ class Session:
     finally:
       trainer.note_time()
 
-  def _locked(self) -> contextlib.AbstractContextManager[None]:
-    """Keeps other trainings out of the folder of this one."""
-    if modes.trains(self.mode) and self.is_chief:
-      return folder_lock.hold(self.model_dir)
-    return contextlib.nullcontext()
+  @contextlib.contextmanager
+  def _locked(self) -> Iterator[None]:
+    """Keeps other trainings out of the folder, and a refused one's files."""
+    if not (modes.trains(self.mode) and self.is_chief):
+      yield
+      return
+    with folder_lock.hold(self.model_dir), new_files.taken_back(
+        self.model_dir, self.params.trainer,
+        lambda: self.stopwatch.has_stepped):
+      yield
 
   @contextlib.contextmanager
   def _explained(self) -> Iterator[None]:

@@ -157,6 +157,41 @@ def test_a_training_that_was_taken_for_gone_says_so(tmp_path, caplog):
   assert tf.io.gfile.exists(path)
 
 
+def test_the_lock_of_a_start_that_fails_goes_with_it(tmp_path):
+  path = tmp_path / folder_lock.FILE
+
+  def fail():
+    with pytest.raises(KeyError), folder_lock.hold(str(tmp_path)):
+      raise KeyError
+
+  fail()
+  assert not path.exists()
+  # Not where it leaves something else, and not one that was there before.
+  (tmp_path / 'ckpt-1.index').touch()
+  fail()
+  assert path.stat().st_size == 0
+  (tmp_path / 'ckpt-1.index').unlink()
+  fail()
+  assert path.exists()
+
+
+def test_a_lock_that_is_removed_while_it_is_opened(tmp_path, monkeypatch):
+  path = tmp_path / folder_lock.FILE
+  flock = fcntl.flock
+
+  def removed_before(*arguments):
+    monkeypatch.setattr(fcntl, 'flock', flock)
+    path.unlink()
+    flock(*arguments)
+
+  monkeypatch.setattr(fcntl, 'flock', removed_before)
+  with folder_lock.hold(str(tmp_path)):
+    # A third one finds it.
+    with pytest.raises(errors.UserError, match=f'process {os.getpid()} on'):
+      folder_lock.check(str(tmp_path))
+    assert path.exists()
+
+
 def test_a_file_system_without_locks(tmp_path, monkeypatch, caplog):
   def no_locks(*_):
     raise OSError(errno.ENOLCK, 'No locks available')
