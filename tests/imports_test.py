@@ -103,7 +103,7 @@ ORDER = {
     ],
     'official_ext.serving': [
         'comparison', 'export_during_training', 'export', 'verify',
-        'image_paths', 'predictions', 'predict', 'client',
+        'image_paths', 'predictions', 'prediction_files', 'predict', 'client',
     ],
     'official_ext.evaluation': [
         'intervals', 'outcomes', 'mistakes', 'per_class', 'calibration',

@@ -62,10 +62,14 @@ def json_text(described: dict[str, Any]) -> bytes:
 
 def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
   """Returns a table as the text of a CSV file, UTF-8; NaN is an empty cell."""
+  return b''.join(map(csv_line, (header, *rows)))
+
+
+def csv_line(cells: Sequence[Any]) -> bytes:
+  """Returns a row as a line of a CSV file, UTF-8; NaN is an empty cell."""
   text = io.StringIO()
-  writer = csv.writer(text, lineterminator='\n')
-  writer.writerow(header)
-  for row in rows:
-    writer.writerow([
-        '' if value is None or value != value else value for value in row])
-  return text.getvalue().encode()
+  # What is in the end of a line is quoted in a cell: readers take \r for one.
+  end = '\r\n'
+  csv.writer(text, lineterminator=end).writerow([
+      '' if value is None or value != value else value for value in cells])
+  return f'{text.getvalue().removesuffix(end)}\n'.encode()

@@ -4,7 +4,8 @@
     -v "$PWD/exports/digits:/models/digits" tensorflow/serving
   python -m official_ext.serving.client --model=digits digit.png ...
 
-An example to copy from: the REST half needs nothing but Python, the gRPC half
+Takes files, folders, patterns and lists as `official_ext.serving.predict` does.
+An example to copy from: `ask_rest` needs nothing but Python, `ask_grpc`
 tensorflow-serving-api. GIF, TIFF and WebP, which a server does not decode, are
 sent as PNG (`tasks.file_forms`).
 """
@@ -12,9 +13,9 @@ sent as PNG (`tasks.file_forms`).
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import json
-import pathlib
+import sys
 import urllib.error
 import urllib.request
 
@@ -34,11 +35,15 @@ _PROTOCOL = flags.DEFINE_enum(
     'protocol', 'rest', ('rest', 'grpc'), 'How to ask.')
 _TIMEOUT = flags.DEFINE_float(
     'timeout', 30.0, 'Seconds to wait for the answer.', lower_bound=0.1)
+_BATCH_SIZE = flags.DEFINE_integer(
+    'batch_size', 32, 'How many images to send at once.', lower_bound=1)
 
 _PORTS = {'rest': 8501, 'grpc': 8500}
-# JPEG and PNG.
-_SERVED = (b'\xff\xd8\xff', b'\x89PNG\r\n\x1a\n')
 _OUTPUTS = (names.TOP_CLASSES, names.TOP_PROBS)
+
+
+class RefusedImagesError(errors.UserError):
+  """The server answers, but not these images."""
 
 
 def ask_rest(server: str, model: str, images: Sequence[bytes],
@@ -55,7 +60,8 @@ def ask_rest(server: str, model: str, images: Sequence[bytes],
     For each image its most probable classes with their probabilities.
 
   Raises:
-    errors.UserError: if the server cannot be reached or refuses the request.
+    RefusedImagesError: if the server refuses the images.
+    errors.UserError: if it cannot be reached, or refuses the request.
   """
   body = {
       'signature_name': names.DEFAULT_SIGNATURE,
@@ -76,8 +82,8 @@ def ask_rest(server: str, model: str, images: Sequence[bytes],
       text = json.loads(text)['error']
     except (ValueError, KeyError, TypeError):
       pass
-    raise errors.UserError(
-        f'the server answered {error.code}: {text}') from error
+    kind = RefusedImagesError if error.code == 400 else errors.UserError
+    raise kind(f'the server answered {error.code}: {text}') from error
   except OSError as error:
     raise errors.UserError(
         f'{server} cannot be reached: '
@@ -106,9 +112,11 @@ def ask_grpc(server: str, model: str, images: Sequence[bytes],
     try:
       response = stub.Predict(request, timeout=timeout)
     except grpc.RpcError as error:
-      raise errors.UserError(
-          f'the server answered {error.code().name}: {error.details()}'
-      ) from error
+      kind = (RefusedImagesError
+              if error.code() == grpc.StatusCode.INVALID_ARGUMENT
+              else errors.UserError)
+      raise kind(f'the server answered {error.code().name}: '
+                 f'{error.details()}') from error
   classes, probs = (tf.make_ndarray(response.outputs[name])
                     for name in _OUTPUTS)
   return [[(name.decode(), float(probability))
@@ -116,31 +124,63 @@ def ask_grpc(server: str, model: str, images: Sequence[bytes],
           for row in zip(classes, probs, strict=True)]
 
 
-def _read(path: str) -> bytes:
-  """Returns an image file as a server takes it."""
-  encoded = pathlib.Path(path).read_bytes()
-  if encoded.startswith(_SERVED):
-    return encoded
-  from official_ext.tasks import file_forms  # pylint: disable=g-import-not-at-top
-  try:
-    return file_forms.as_served(encoded)
-  except ValueError as error:
-    raise errors.UserError(f'{path}: {error}') from error
+class _Server:
+  """What classifies images for `predictions.classify`."""
+
+  def __init__(self, ask: Callable[..., list[list[tuple[str, float]]]],
+               server: str):
+    self._ask = ask
+    self._server = server
+
+  def classify_all(self, images: Sequence[bytes], top_k: int | None):
+    """Does as `Classifier.classify_all`; how many classes, the server says."""
+    del top_k
+    # pylint: disable=g-import-not-at-top
+    from official_ext.serving.runtimes import classifier
+    # pylint: enable=g-import-not-at-top
+    try:
+      answers = self._ask(self._server, _MODEL.value, images, _TIMEOUT.value)
+    except RefusedImagesError as error:
+      if len(images) == 1:
+        # Of several lines, which also say where in its graph.
+        return [RefusedImagesError(' '.join(str(error).split()))]
+      # One that it cannot decode fails the request, and is not named.
+      return [found for image in images
+              for found in self.classify_all([image], None)]
+    # The answer has no numbers of classes, and they are not shown.
+    return [[classifier.Prediction(-1, name, probability)
+             for name, probability in found] for found in answers]
 
 
 def main(argv: Sequence[str]) -> None:
   if len(argv) < 2:
-    raise app.UsageError('name at least one image file')
+    raise app.UsageError(
+        'name at least one image file, a folder of them, or a list: a .txt '
+        'file, or - for standard input')
   library_logs.silence()
-  server = _SERVER.value or f'localhost:{_PORTS[_PROTOCOL.value]}'
-  ask = ask_rest if _PROTOCOL.value == 'rest' else ask_grpc
+  # pylint: disable=g-import-not-at-top
+  from official_ext.serving import image_paths
+  from official_ext.serving import predictions
+  # pylint: enable=g-import-not-at-top
+  server = _Server(
+      ask_rest if _PROTOCOL.value == 'rest' else ask_grpc,
+      _SERVER.value or f'localhost:{_PORTS[_PROTOCOL.value]}')
+  num_failed = 0
   with errors.reported():
-    images = list(map(_read, argv[1:]))
-    answers = ask(server, _MODEL.value, images, _TIMEOUT.value)
-  for path, classes in zip(argv[1:], answers, strict=True):
-    print(path)
-    for name, probability in classes:
-      print(f'  {100 * probability:6.2f} %  {name}')
+    images = image_paths.collect(argv[1:])
+    for result in predictions.classify(
+        server, images, None, _BATCH_SIZE.value):
+      if result.error:
+        num_failed += 1
+        name = predictions.on_one_line(result.image)
+        print(f'error: {name}: {result.error}', file=sys.stderr)
+      else:
+        print(predictions.as_text(result), flush=True)
+  if num_failed:
+    if len(images) > 1:
+      print(f'error: {num_failed:,} of {len(images):,} files were not '
+            'classified; see above.', file=sys.stderr)
+    raise SystemExit(1)
 
 
 if __name__ == '__main__':

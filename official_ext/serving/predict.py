@@ -7,7 +7,8 @@
 Takes files, folders, patterns and lists of paths (a .txt file, or - for
 standard input), of every form that the conversion takes. Prints the most
 probable classes, or writes them as CSV or JSON, and draws the images. A file
-that is no image is told, and the others go on.
+that is no image is told, and the others go on. What is computed is written at
+once, and kept where the command is interrupted.
 
 Needs TensorFlow and the export, not the code that trained it. The folder of a
 training does too: the export that it has of its newest checkpoint is taken, or
@@ -16,8 +17,10 @@ one is made for this call.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+import contextlib
 import os
+import signal
 import sys
 import tempfile
 
@@ -31,6 +34,8 @@ from official_ext.serving.formats import names
 
 _FORMATS = ('text', 'csv', 'json')
 _GRID_END = '.png'
+# What `pretrained.import_vit` writes.
+_OF_IMPORT = 'fine_tune.yaml'
 
 _MODEL = flags.DEFINE_string(
     'model', None,
@@ -62,35 +67,34 @@ def main(argv: Sequence[str]) -> None:
     raise app.UsageError(f'--grid={_GRID.value}: name a {_GRID_END} file')
   library_logs.silence()
   # pylint: disable=g-import-not-at-top
+  from official_ext import figures
   from official_ext.serving import image_paths
+  from official_ext.serving import prediction_files
   from official_ext.serving import predictions
   from official_ext.serving.runtimes import classifier as classifier_lib
   # pylint: enable=g-import-not-at-top
-  with errors.reported(), tempfile.TemporaryDirectory() as folder:
+  with errors.reported(), _terminable(), (
+      tempfile.TemporaryDirectory()) as folder:
     images = image_paths.collect(argv[1:])
     output_files.make_folders([_OUTPUT.value] if _OUTPUT.value else [])
     output_files.make_folders([_GRID.value] if _GRID.value else [], '--grid')
     classifier = classifier_lib.Classifier(_export(folder))
-    results = _classify(classifier, images, format_name)
-    if format_name == 'csv':
-      _write(predictions.as_csv(results))
-    elif format_name == 'json':
-      _write(predictions.as_json(results, _MODEL.value))
-    elif _OUTPUT.value:
-      texts = filter(None, map(predictions.as_text, results))
-      _write(''.join(f'{text}\n' for text in texts).encode())
-    failed = sum(bool(result.error) for result in results)
-    drawn = sum(result.thumbnail is not None for result in results)
+    output = prediction_files.create(
+        format_name, _OUTPUT.value, min(_TOP_K.value, classifier.num_classes),
+        _MODEL.value)
+    num_failed, drawn = _classify(classifier, images, output)
+    if _OUTPUT.value:
+      print(f'wrote {_OUTPUT.value}')
     if drawn:
-      _draw(results)
+      figures.save(predictions.draw(drawn), [_GRID.value])
       # Standard output may be the CSV or JSON file.
       stream = sys.stdout if format_name == 'text' else sys.stderr
-      print(f'wrote {_GRID.value}: {drawn} of {len(results):,} images',
+      print(f'wrote {_GRID.value}: {len(drawn)} of {len(images):,} images',
             file=stream)
-  if failed:
-    if len(results) > 1:
-      print(f'error: {failed:,} of {len(results):,} files were not classified; '
-            'see above.', file=sys.stderr)
+  if num_failed:
+    if len(images) > 1:
+      print(f'error: {num_failed:,} of {len(images):,} files were not '
+            'classified; see above.', file=sys.stderr)
     raise SystemExit(1)
 
 
@@ -112,49 +116,61 @@ def _format() -> str:
   return ending.removeprefix('.')
 
 
-def _classify(classifier, images: Sequence, format_name: str) -> list:
-  """Classifies images; tells at once what fails, and as text what is found."""
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+  """Lets SIGTERM end the command in order, as Ctrl-C does."""
+  def end(number, _):
+    raise SystemExit(128 + number)
+
+  former = signal.signal(signal.SIGTERM, end)
+  try:
+    yield
+  finally:
+    signal.signal(signal.SIGTERM, former)
+
+
+def _classify(classifier, images: Sequence, output) -> tuple[int, list]:
+  """Classifies images; writes at once what is found, and tells what fails.
+
+  Args:
+    classifier: the model.
+    images: the files.
+    output: what the results are written to.
+
+  Returns:
+    How many failed, and those results that are to be drawn.
+  """
   # pylint: disable=g-import-not-at-top
   import tqdm
 
   from official_ext.serving import predictions
   # pylint: enable=g-import-not-at-top
-  prints = format_name == 'text' and not _OUTPUT.value
-  results = []
+  num_failed, drawn = 0, []
   # Lines on the same terminal show how far it is.
   with tqdm.tqdm(
       total=len(images), desc='predict', unit=' images', leave=False,
-      disable=len(images) == 1 or (prints and sys.stdout.isatty()) or None,
-  ) as bar:
-    for result in predictions.classify(
-        classifier, images, _TOP_K.value, _BATCH_SIZE.value,
-        predictions.MOST_DRAWN if _GRID.value else 0):
-      if result.error:
+      disable=len(images) == 1 or (
+          not _OUTPUT.value and sys.stdout.isatty()) or None) as bar:
+    try:
+      with output:
+        for result in predictions.classify(
+            classifier, images, _TOP_K.value, _BATCH_SIZE.value,
+            predictions.MOST_DRAWN if _GRID.value else 0):
+          if result.error:
+            num_failed += 1
+            name = predictions.on_one_line(result.image)
+            tqdm.tqdm.write(f'error: {name}: {result.error}', file=sys.stderr)
+          output.add(result)
+          if result.thumbnail is not None:
+            drawn.append(result)
+          bar.update()
+    except BaseException:
+      if _OUTPUT.value and output.num_results:
         tqdm.tqdm.write(
-            f'error: {result.image}: {result.error}', file=sys.stderr)
-      elif prints:
-        print(predictions.as_text(result), flush=True)
-      results.append(result)
-      bar.update()
-  return results
-
-
-def _write(content: bytes) -> None:
-  if not _OUTPUT.value:
-    print(content.decode(), end='')
-    return
-  with open(_OUTPUT.value, 'wb') as file:
-    file.write(content)
-  print(f'wrote {_OUTPUT.value}')
-
-
-def _draw(results: Sequence) -> None:
-  """Writes the picture of the first images."""
-  # pylint: disable=g-import-not-at-top
-  from official_ext import figures
-  from official_ext.serving import predictions
-  # pylint: enable=g-import-not-at-top
-  figures.save(predictions.draw(results), [_GRID.value])
+            f'{_OUTPUT.value} has the first {output.num_results:,} of '
+            f'{len(images):,} images', file=sys.stderr)
+      raise
+  return num_failed, drawn
 
 
 def _export(folder: str) -> str:
@@ -166,7 +182,13 @@ def _export(folder: str) -> str:
   # pylint: enable=g-import-not-at-top
   try:
     return classifier_lib.find_version(_MODEL.value)
-  except ValueError:
+  except ValueError as error:
+    if tf.io.gfile.exists(os.path.join(_MODEL.value, _OF_IMPORT)):
+      raise errors.UserError(
+          f'{_MODEL.value} holds an imported ViT, which is not trained here '
+          'yet. Fine-tune it with '
+          f'--config_file={os.path.join(_MODEL.value, _OF_IMPORT)}, and give '
+          'the --model_dir of that training.') from error
     # Only here: an export needs none of what these import.
     # pylint: disable=g-import-not-at-top
     from official_ext.params import experiment

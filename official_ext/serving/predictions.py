@@ -1,4 +1,4 @@
-"""What a model says of image files, and how it is written.
+"""What a model says of image files, and how it is shown.
 
 Legend: H, W sides of an image.
 """
@@ -10,23 +10,24 @@ import dataclasses
 import itertools
 import math
 import os
+import re
 
 import numpy as np
 import tensorflow as tf
 
 from official_ext.command_line import errors
-from official_ext.command_line import output_files
 from official_ext.serving import image_paths
 from official_ext.serving.runtimes import classifier as classifier_lib
 from official_ext.tasks import file_forms
 
-FORMAT_VERSION = 1
 # In a grid; more would be too small to see, and their picture too large.
 MOST_DRAWN = 60
 _NUM_COLUMNS = 6
 _DRAWN_SIDE_PX = 224
 # With the probability behind it, it must not reach the next one.
 _NAME_LENGTH = 15
+# Line feeds and what else moves a cursor.
+_CONTROL = re.compile(r'[\x00-\x1f\x7f-\x9f]')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,53 +99,15 @@ def as_text(result: Result) -> str:
   """Returns the lines for a person; empty where there is no prediction."""
   if not result.predictions:
     return ''
-  return '\n'.join([result.image, *(
+  return '\n'.join([on_one_line(result.image), *(
       f'  {100 * one.probability:6.2f} %  {one.name}'
       for one in result.predictions)])
 
 
-def as_csv(results: Sequence[Result]) -> bytes:
-  """Returns a CSV file with a line for each image.
-
-  Args:
-    results: at least one.
-
-  Returns:
-    UTF-8; for each rank the number of the class, its name and its probability;
-    where there is none these cells are empty, and `error` says why.
-  """
-  top_k = max(len(result.predictions) for result in results)
-  header = ['image', *(
-      f'{part}_{rank}' for rank in range(1, top_k + 1)
-      for part in ('predicted', 'predicted_name', 'probability')), 'error']
-  rows = []
-  for result in results:
-    cells = [cell for one in result.predictions
-             for cell in (one.number, one.name, one.probability)]
-    cells += [None] * (3 * top_k - len(cells))
-    rows.append([result.image, *cells, result.error])
-  return output_files.csv_text(header, rows)
-
-
-def as_json(results: Sequence[Result], model: str) -> bytes:
-  """Returns a JSON file.
-
-  Args:
-    results: of the images.
-    model: where the model is from.
-
-  Returns:
-    UTF-8; each of its `images` has its `predictions`, or its `error`.
-  """
-  return output_files.json_text({
-      'format_version': FORMAT_VERSION, 'model': model,
-      'images': [
-          {'image': result.image, 'error': result.error} if result.error else
-          {'image': result.image, 'predictions': [
-              {'class': one.number, 'name': one.name,
-               'probability': one.probability}
-              for one in result.predictions]}
-          for result in results]})
+def on_one_line(name: str) -> str:
+  """Returns the name of a file with its control characters escaped."""
+  return _CONTROL.sub(
+      lambda found: found[0].encode('unicode_escape').decode(), name)
 
 
 def draw(results: Sequence[Result]):
@@ -166,8 +129,8 @@ def draw(results: Sequence[Result]):
   for cell, result in zip(cells, drawn):
     best = result.predictions[0]
     cell.imshow(result.thumbnail)
-    cell.set_title(figures.shorten(os.path.basename(result.image)),
-                   fontsize=8, parse_math=False)
+    name = on_one_line(os.path.basename(result.image))
+    cell.set_title(figures.shorten(name), fontsize=8, parse_math=False)
     figures.caption(cell, f'{figures.shorten(best.name, _NAME_LENGTH)}: '
                     f'{figures.percent(best.probability)}')
   for cell in cells[len(drawn):]:

@@ -1,5 +1,8 @@
 """Tests of the places that commands write to, and of their tables."""
 
+import csv
+import io
+
 import pytest
 
 from official_ext.command_line import output_files
@@ -28,6 +31,13 @@ def test_a_table_as_csv():
       ['image', 'value'],
       [['a, b', 0.5], ['c', None], ['d', float('nan')], ['"e"', 1]]
   ) == b'image,value\n"a, b",0.5\nc,\nd,\n"""e""",1\n'
+
+
+def test_what_a_reader_takes_for_the_end_of_a_line_is_quoted():
+  cells = ['a\rb', 'c\nd', 'e,"f"', 'g\r\n']
+  line = output_files.csv_line(cells)
+  assert line == b'"a\rb","c\nd","e,""f""","g\r\n"\n'
+  assert list(csv.reader(io.StringIO(line.decode(), newline=''))) == [cells]
 
 
 def test_values_as_json():

@@ -135,7 +135,7 @@ def test_what_the_server_refuses(repository, image_files, tmp_path, request,
   result = ask(repository, protocol, server, '--model=digits', bad)
   assert result.returncode == 1 and result.stdout == ''
   assert 'not a JPEG, PNG or BMP image that can be decoded' in result.stderr
-  assert result.stderr.startswith('error: the server answered ')
+  assert result.stderr.startswith(f'error: {bad}: the server answered ')
 
   result = ask(repository, protocol, server, '--model=other', *image_files)
   assert result.returncode == 1
@@ -149,6 +149,28 @@ def test_nobody_answers(repository, image_files, protocol):
                '--timeout=2', image_files[0])
   assert result.returncode == 1
   assert result.stderr.count('\n') == 1 and 'Traceback' not in result.stderr
+
+
+def test_folders_and_patterns_in_batches(
+    repository, serve, rest_server, image_files, tmp_path):
+  folder = tmp_path / 'photos'
+  folder.mkdir()
+  for path in image_files:
+    path.rename(folder / path.name)
+  paths = [folder / path.name for path in image_files]
+  (folder / 'c.png').write_bytes(b'\x89PNG\r\n\x1a\n\0\0\0\rIHDR' + bytes(17))
+  (tmp_path / 'list.txt').write_text(f'{folder}/a.png\n{tmp_path}/none.png\n')
+  result = ask(repository, 'rest', rest_server, '--model=digits',
+               '--batch_size=4', folder, f'{folder}/b*', tmp_path / 'list.txt')
+  assert result.returncode == 1
+  # The one that is refused is in a batch with others.
+  assert result.stdout == expected_text(
+      serve, [*paths, paths[1]]) + expected_text(serve, paths[:1])
+  told = result.stderr.splitlines()
+  assert told[0].startswith(f'error: {folder}/c.png: the server answered 400')
+  assert told[1:] == [
+      f'error: {tmp_path}/none.png: No such file or directory',
+      'error: 2 of 6 files were not classified; see above.']
 
 
 def test_other_forms_are_sent_as_their_pixels(

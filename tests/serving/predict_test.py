@@ -3,7 +3,9 @@
 import csv
 import io
 import json
+import os
 import shutil
+import signal
 
 import commands
 from PIL import Image
@@ -12,8 +14,10 @@ import records_for_tests
 import short_runs
 
 import official_ext
+from official_ext.pretrained import importing
 from official_ext.serving.formats import names
 from official_ext.serving.formats import write
+from official_ext.serving.runtimes import classifier
 from official_ext.trained import trained_model
 
 
@@ -101,6 +105,41 @@ def test_json_is_printed_alone(repository, export_dir, tmp_path):
   assert len(found['images'][0]['predictions']) == 1
 
 
+@pytest.mark.parametrize('arguments, status, told', [
+    (['--output={}/a.csv'], 130, '{}/a.csv has the first 2 of 5 images\n'),
+    (['--output={}/a.json'], 143, '{}/a.json has the first 2 of 5 images\n'),
+    (['--format=csv'], 130, '')])
+def test_an_interrupted_call_keeps_what_it_has(
+    repository, export_dir, tmp_path, monkeypatch, arguments, status, told):
+  paths = [tmp_path / f'{index}.png' for index in range(5)]
+  for path in paths:
+    path.write_bytes(records_for_tests.encode('PNG', (8, 8)))
+  classify = classifier.Classifier.classify_all
+  calls = []
+
+  def interrupted(*arguments):
+    calls.append(arguments)
+    if len(calls) == 2:
+      os.kill(os.getpid(), {130: signal.SIGINT, 143: signal.SIGTERM}[status])
+    return classify(*arguments)
+
+  monkeypatch.setattr(classifier.Classifier, 'classify_all', interrupted)
+  result = commands.run(
+      '-m', 'official_ext.serving.predict', f'--model={export_dir}',
+      '--batch_size=2', *(one.format(tmp_path) for one in arguments), *paths,
+      cwd=repository)
+  assert result.returncode == status
+  assert result.stderr == told.format(tmp_path) + (
+      'interrupted\n' if status == 130 else '')
+  if status == 143:
+    found = [one['image'] for one in json.loads(
+        (tmp_path / 'a.json').read_text())['images']]
+  else:
+    rows = (tmp_path / 'a.csv').read_text() if told else result.stdout
+    found = [row['image'] for row in csv.DictReader(io.StringIO(rows))]
+  assert found == list(map(str, paths[:2]))
+
+
 def test_a_training_that_is_exported_is_not_exported_again(
     repository, trained_dir, tmp_path, monkeypatch):
   run_dir = tmp_path / 'run'
@@ -125,6 +164,7 @@ def test_a_training_that_is_exported_is_not_exported_again(
     (['--grid=setup.py/x.png', 'README.md'], '--grid=setup.py/x.png: setup.py'),
     (['--output=setup.py/x.csv', 'README.md'], 'setup.py is a file'),
     (['*.nothing'], "no file matches '*.nothing'"),
+    (['--output=.', 'README.md'], '--output=. ends neither in .csv nor'),
 ])
 def test_what_is_wrong_is_told_before_the_model_is_read(
     repository, arguments, message):
@@ -132,3 +172,16 @@ def test_what_is_wrong_is_told_before_the_model_is_read(
       '-m', 'official_ext.serving.predict', '--model=nowhere', *arguments,
       cwd=repository)
   assert result.returncode == 1 and message in result.stderr
+
+
+def test_an_imported_vit_is_to_be_trained_first(repository, tmp_path):
+  path = tmp_path / importing.EXPERIMENT_FILE
+  path.touch()
+  result = commands.run(
+      '-m', 'official_ext.serving.predict', f'--model={tmp_path}', 'README.md',
+      cwd=repository)
+  assert (result.returncode, result.stdout) == (1, '')
+  assert result.stderr == (
+      f'error: {tmp_path} holds an imported ViT, which is not trained here '
+      f'yet. Fine-tune it with --config_file={path}, and give the --model_dir '
+      'of that training.\n')

@@ -1,7 +1,5 @@
 """Tests of what a model says of files, and of how it is written."""
 
-import json
-
 import numpy as np
 import pytest
 import records_for_tests
@@ -13,8 +11,7 @@ from official_ext.serving.runtimes import classifier as classifier_lib
 CAT = classifier_lib.Prediction(1, 'cat, tom', 0.75)
 DOG = classifier_lib.Prediction(0, 'dog', 0.25)
 RESULTS = [predictions.Result('a.png', [CAT, DOG]),
-           predictions.Result('b.png', error='no image'),
-           predictions.Result('caf\xe9.png', [DOG, CAT])]
+           predictions.Result('b.png', error='no image')]
 
 
 class ByLength:
@@ -66,30 +63,17 @@ def test_nothing_that_can_be_read():
   classifier = ByLength()
   found, = predictions.classify(classifier, files(b''), 1, 3)
   assert found.error == 'zero bytes' and not classifier.batches
-  assert predictions.as_csv([found]) == b'image,error\n0,zero bytes\n'
+
+
+def test_a_name_with_control_characters_stays_on_its_line():
+  result = predictions.Result('a\nb\x1b[2J\tc, "d\xe9".png', [CAT])
+  assert predictions.as_text(result).splitlines() == [
+      'a\\nb\\x1b[2J\\tc, "d\xe9".png', '   75.00 %  cat, tom']
 
 
 def test_as_text():
   assert [predictions.as_text(result) for result in RESULTS[:2]] == [
       'a.png\n   75.00 %  cat, tom\n   25.00 %  dog', '']
-
-
-def test_as_csv():
-  assert predictions.as_csv(RESULTS).decode() == (
-      'image,predicted_1,predicted_name_1,probability_1,predicted_2,'
-      'predicted_name_2,probability_2,error\n'
-      'a.png,1,"cat, tom",0.75,0,dog,0.25,\n'
-      'b.png,,,,,,,no image\n'
-      'caf\xe9.png,0,dog,0.25,1,"cat, tom",0.75,\n')
-
-
-def test_as_json():
-  assert json.loads(predictions.as_json(RESULTS[:2], 'exports/1')) == {
-      'format_version': 1, 'model': 'exports/1', 'images': [
-          {'image': 'a.png', 'predictions': [
-              {'class': 1, 'name': 'cat, tom', 'probability': 0.75},
-              {'class': 0, 'name': 'dog', 'probability': 0.25}]},
-          {'image': 'b.png', 'error': 'no image'}]}
 
 
 @pytest.mark.parametrize('count, num_cells', [(1, 1), (7, 12)])

@@ -53,11 +53,13 @@ class Classifier:
           f'{path} has no signature {names.DEFAULT_SIGNATURE!r} that takes '
           f'{names.IMAGE_BYTES!r} alone; it takes {inputs}. Export it with '
           'official_ext.serving.export.')
+    probs = self._serve.structured_outputs[names.PROBS]
     self._class_names = []
     class_names = os.path.join(path, 'assets', names.CLASS_NAMES_FILE)
     if tf.io.gfile.exists(class_names):
       with tf.io.gfile.GFile(class_names) as file:
         self._class_names = file.read().removesuffix('\n').split('\n')
+    self.num_classes: int = probs.shape[-1]
 
   def classify(self, encoded: bytes, top_k: int
                ) -> Iterator[tuple[str, float]]:
@@ -143,12 +145,23 @@ def find_version(path: str) -> str:
   paths.check_no_pattern('the export', path)
   if not tf.io.gfile.isdir(path):
     raise ValueError(
-        f'{path} is a file, but a SavedModel is a folder.'
+        f'{path} is a file, but a SavedModel is a folder.{_of_others([path])}'
         if tf.io.gfile.exists(path) else f'{path} does not exist.')
   newest_first = map(str, versions.numbers(path))
   for folder in (path, *(os.path.join(path, name) for name in newest_first)):
     if tf.io.gfile.exists(os.path.join(folder, versions.MODEL_FILE)):
       return folder
+  inside = [name for folder in (path, *(
+      os.path.join(path, str(number)) for number in versions.numbers(path)))
+            for name in tf.io.gfile.listdir(folder)]
   raise ValueError(
       f'{path} holds no SavedModel: neither {versions.MODEL_FILE} nor a '
-      'numbered version with one.')
+      f'numbered version with one.{_of_others(inside)}')
+
+
+def _of_others(paths_found: Sequence[str]) -> str:
+  """Says what to do, where there is a file for another runtime instead."""
+  if not any(path.endswith(('.tflite', '.onnx')) for path in paths_found):
+    return ''
+  return (' LiteRT and ONNX files run elsewhere: export the training with '
+          '--format=saved_model too, or give its folder.')

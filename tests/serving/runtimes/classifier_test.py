@@ -11,6 +11,12 @@ def test_a_path_that_is_no_folder(tmp_path):
   (tmp_path / 'model.onnx').write_text('')
   with pytest.raises(ValueError, match='model.onnx is a file, but a SavedMode'):
     classifier_lib.find_version(str(tmp_path / 'model.onnx'))
+  (tmp_path / 'exports/3').mkdir(parents=True)
+  (tmp_path / 'exports/3/model_float32.tflite').touch()
+  for path in ('model.onnx', 'exports', 'exports/3'):
+    with pytest.raises(ValueError, match=r'\. LiteRT and ONNX files run elsewh'
+                       r'ere: export the training with --format=saved_model'):
+      classifier_lib.find_version(str(tmp_path / path))
   with pytest.raises(ValueError, match='nowhere does not exist'):
     classifier_lib.find_version(str(tmp_path / 'nowhere'))
 
