@@ -1,6 +1,7 @@
 """Tests of the list of commands, and of what the installed ones show."""
 
 import ast
+import importlib.util
 import os
 import pathlib
 import re
@@ -96,6 +97,19 @@ def test_data_prep_is_run_by_the_list_too(repository, digits_dir, tmp_path):
   written = sorted(tmp_path.glob('*-of-*'))
   assert written and [path.read_bytes() for path in written] == [
       (pathlib.Path(digits_dir) / path.name).read_bytes() for path in written]
+
+
+def test_every_command_shows_its_flags(repository):
+  for name in commands.NAMES:
+    result = runner.run('-m', 'official_ext', name, '--help', cwd=repository)
+    # As absl ends it.
+    assert (result.returncode, result.stderr) == (1, ''), name
+    assert result.stdout.startswith(f'{commands.summary(name)}\n'), name
+    shown = re.findall(r'^  --(?:\[no\])?(\w+):', result.stdout, re.M)
+    path = importlib.util.find_spec(commands.module(name)).origin
+    defined = re.findall(r"\.DEFINE_\w+\(\s*'(\w+)'",
+                         pathlib.Path(path).read_text())
+    assert set(defined) <= set(shown), name
 
 
 @pytest.mark.parametrize('arguments', [(), ('--help',)])
