@@ -31,7 +31,7 @@ ORDER = {
     'official_ext.figures': [],
     'official_ext.optimization': [
         'addons_optimizers', 'layerwise', 'addons', 'runnable',
-        'decay_patterns', 'moving_average',
+        'decay_patterns', 'moving_average', 'frozen_backbone',
     ],
     'official_ext.configs': [
         'backbones', 'preprocessing', 'small_data', 'image_classification',
@@ -53,9 +53,10 @@ ORDER = {
     ],
     'official_ext.params': [
         'change_kinds', 'inexact_resumption', 'input_files', 'yaml_settings',
-        'uneven_classes', 'derive', 'derived_settings', 'likely_mistakes',
-        'consistency', 'overrides', 'without_effect', 'differences',
-        'former_settings', 'origins', 'experiment',
+        'uneven_classes', 'frozen_backbone', 'derive', 'derived_settings',
+        'likely_mistakes', 'consistency', 'overrides', 'without_effect',
+        'differences', 'former_settings', 'origins', 'trained_folder',
+        'experiment',
     ],
     'official_ext.layouts': [
         'model_flags', 'search', 'describe', 'plan',

@@ -158,7 +158,7 @@ class DerivedSetting(hyperparams.Config):
 
 
 @dataclasses.dataclass
-class TrainerConfig(cfg.TrainerConfig):
+class TrainerConfig(small_data.TrainerConfig):
   """Model Garden's trainer settings, in epochs.
 
   Attributes:
@@ -181,8 +181,6 @@ class TrainerConfig(cfg.TrainerConfig):
       times the running mean of the steps before has diverged; None: only one
       whose numbers are not finite has.
     export: what is exported for serving, and when.
-    early_stopping: when it ends before its last step.
-    warmup_share: the warm-up's share of the steps; 0: warmup_steps says it.
     derived: which settings of the experiment were derived; filled in when it is
       read, so that they are derived again when a training's params.yaml is.
   """
@@ -202,9 +200,6 @@ class TrainerConfig(cfg.TrainerConfig):
   preemption_metadata_server: str | None = None
   loss_spike_factor: float | None = None
   export: ExportConfig = dataclasses.field(default_factory=ExportConfig)
-  early_stopping: small_data.EarlyStopping = dataclasses.field(
-      default_factory=small_data.EarlyStopping)
-  warmup_share: float = 0.0
   derived: list[DerivedSetting] = dataclasses.field(default_factory=list)
 
 

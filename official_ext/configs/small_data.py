@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from official.core import config_definitions as cfg
 from official.modeling import hyperparams
 
 # How much the images of a class count, or how often they come: all the same; in
@@ -23,3 +24,19 @@ class EarlyStopping(hyperparams.Config):
   patience_evaluations: int = 0
   metric: str = 'accuracy'
   min_delta: float = 0.0
+
+
+@dataclasses.dataclass
+class TrainerConfig(cfg.TrainerConfig):
+  """Model Garden's trainer settings, and how few data are trained on.
+
+  Attributes:
+    early_stopping: when the training ends before its last step.
+    warmup_share: the warm-up's share of the steps; 0: warmup_steps says it.
+    frozen_backbone_epochs: for so long the head alone learns; 0: the optimizer
+      says it in steps.
+  """
+  early_stopping: EarlyStopping = dataclasses.field(
+      default_factory=EarlyStopping)
+  warmup_share: float = 0.0
+  frozen_backbone_epochs: float = 0.0

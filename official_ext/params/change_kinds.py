@@ -92,6 +92,7 @@ TABLE: dict[Kind, tuple[str, ...]] = {
     Kind.TRAINING: (
         f'{_OPTIMIZATION}.*', 'task.losses.*', 'task.class_weights',
         'task.class_sampling', 'trainer.warmup_share',
+        'trainer.frozen_backbone_epochs',
         'task.differential_privacy_config',
         'task.differential_privacy_config.*', 'task.freeze_backbone',
         # Of Model Garden's own backbones, whose variables stay the same.

@@ -19,6 +19,7 @@ from official_ext.modeling import specs
 from official_ext.optimization import addons
 from official_ext.optimization import layerwise
 from official_ext.optimization import runnable
+from official_ext.params import frozen_backbone
 from official_ext.params import input_files
 from official_ext.params import uneven_classes
 from official_ext.params.fields import rules
@@ -59,6 +60,7 @@ def resolve(params: cfg.ExperimentConfig) -> None:
   _resolve_preprocessing(params.task)
   _resolve_steps(params.trainer, params.task.train_data)
   _resolve_layer_decay(params)
+  frozen_backbone.resolve(params)
 
 
 def _expand_home(params: cfg.ExperimentConfig) -> None:

@@ -30,6 +30,7 @@ from official_ext.params import derived_settings
 from official_ext.params import former_settings
 from official_ext.params import origins
 from official_ext.params import overrides
+from official_ext.params import trained_folder
 from official_ext.params import without_effect
 from official_ext.params import yaml_settings
 from official_ext.params.fields import table
@@ -54,7 +55,8 @@ def load(experiment: str,
 
   Args:
     experiment: name of a registered experiment.
-    config_files: YAML files, by path or by the name of one that is shipped.
+    config_files: YAML files, by path or by the name of one that is shipped; or
+      folders of trainings and imports, whose models are to be begun from.
     params_override: 'key=value,...' or YAML, over the files.
     tpu: address of the TPU.
     tf_data_service: address of the tf.data service.
@@ -82,8 +84,7 @@ def load_with_origins(
     The configuration, and where its values come from.
   """
   default = base(experiment)
-  file_settings = [_settings(overrides.read_file(path), path, default)
-                   for path in map(find_config_file, config_files)]
+  file_settings = [_settings(*_read(name), default) for name in config_files]
   override = _settings(
       overrides.read(params_override) if params_override else {},
       '--params_override', default)
@@ -113,6 +114,14 @@ def load_with_origins(
           'train_data': service, 'validation_data': service}})]
         if tf_data_service else []),
       ('--params_override', override)])
+
+
+def _read(name: str) -> tuple[dict[str, Any], str]:
+  """Reads what a --config_file names; returns it with where it is from."""
+  if tf.io.gfile.exists(os.path.join(name, SAVED_FILE)):
+    return trained_folder.settings(load_saved(name), name), name
+  path = find_config_file(name)
+  return overrides.read_file(path), path
 
 
 def _settings(found: dict[str, Any], source: str,
@@ -210,8 +219,8 @@ def find_config_file(name: str) -> str:
         f'{", ".join(named)}. Name one with its folder.')
   if tf.io.gfile.isdir(name):
     raise ValueError(
-        f'--config_file={name} is a folder. Name a YAML file in it, such as '
-        f'{os.path.join(name, SAVED_FILE)}.')
+        f'--config_file={name} is a folder without {SAVED_FILE}. Name that of '
+        'a training or of an import, to begin from its model; or a YAML file.')
   raise ValueError(
       f'--config_file={name} is neither a file nor the name of one shipped: '
       f'{", ".join(shipped) or "none"}.')

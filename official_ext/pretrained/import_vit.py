@@ -13,7 +13,6 @@ images as the model wants them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-import os
 import shlex
 
 from absl import app
@@ -67,9 +66,8 @@ def main(argv: Sequence[str]) -> None:
   print(imported.plan)
   for name, reason in sorted(imported.left_out.items()):
     print(f'  left out  {name}: {reason}')
-  path = os.path.join(_OUTPUT.value, importing.EXPERIMENT_FILE)
   print(f'imported {source.model.kind} to {_OUTPUT.value}; fine-tune it with '
-        f'--config_file={shlex.quote(path)}')
+        f'--config_file={shlex.quote(_OUTPUT.value)}')
 
 
 if __name__ == '__main__':

@@ -221,6 +221,8 @@ class Controller(orbit.Controller):
       reason = self._stopping and self._stopping.add(step, output)
     if reason and step < train_steps:
       self.save_checkpoint()
+      # What is exported at the end is the newest that is whole.
+      self.checkpoint_manager.sync()
       self._on_stop(step, reason)
     return output
 

@@ -13,6 +13,7 @@ import dataclasses
 import math
 from typing import Any
 
+from official_ext.command_line import errors
 from official_ext.command_line import tables
 from official_ext.configs import small_data
 from official_ext.training import evaluations
@@ -53,6 +54,24 @@ def find_best(values: Mapping[int, float], is_better_smaller: bool,
     else:
       num_since += 1
   return Record(best_step, sign * best, num_since)
+
+
+def message(num_left: int, reason: str, has_trained: bool) -> str:
+  """Says that a training is over before its last step.
+
+  Args:
+    num_left: steps that it does not take.
+    reason: why.
+    has_trained: whether this start has taken any.
+
+  Returns:
+    One line.
+  """
+  what = f'stopped early, {num_left} steps before the end: {reason}'
+  if has_trained:
+    return what
+  return (f'the model_dir is trained already, and was {what}. Raise that to go '
+          'on')
 
 
 class EarlyStopping:
@@ -98,9 +117,17 @@ class EarlyStopping:
 
     Returns:
       Why the training is to end; None: it goes on.
+
+    Raises:
+      errors.UserError: if no evaluation has the metric, which is not known
+        before where images belong to several classes.
     """
     if not self._config.patience_evaluations or step % self._interval:
       return None
+    if self._config.metric not in logs:
+      raise errors.UserError(
+          f'trainer.early_stopping.metric is {self._config.metric!r}, but an '
+          f'evaluation has {", ".join(sorted(logs))}.')
     self._values[step] = float(logs[self._config.metric])
     return self._reason()
 

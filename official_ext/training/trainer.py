@@ -16,9 +16,11 @@ import tf_keras
 from official_ext.checkpoints import choose
 from official_ext.checkpoints import metadata
 from official_ext.checkpoints import resume
+from official_ext.optimization import frozen_backbone
 from official_ext.tasks import protocol
 from official_ext.training import data_position
 from official_ext.training import divergence
+from official_ext.training import early_stopping
 from official_ext.training import event_tags
 from official_ext.training import goodput
 from official_ext.training import input_waiting
@@ -77,6 +79,7 @@ class Trainer(base_trainer.Trainer):
       **kwargs: of Model Garden's trainer.
     """
     super().__init__(config, task, model, optimizer, *args, **kwargs)
+    frozen_backbone.prepare(self.optimizer, self.model)
     self._num_images = tf_keras.metrics.Sum(
         event_tags.NUM_IMAGES, dtype=tf.float32)
     self.progress = progress
@@ -144,9 +147,8 @@ class Trainer(base_trainer.Trainer):
   def stop_early(self, step: int, reason: str) -> None:
     """Notes and tells that the training is over before its last step."""
     self.is_stopped_early = True
-    self.progress.interval(step, (
-        f'stopped early, {self.config.trainer.train_steps - step} steps before '
-        f'the end: {reason}'))
+    self.progress.interval(step, early_stopping.message(
+        self.config.trainer.train_steps - step, reason, self._has_begun))
 
   def train_step(self, iterator):
     """Takes a step as Model Garden does, and records its numbers."""

@@ -81,6 +81,7 @@ KNOWN = {
     'trainer.export.*': 'what is exported',
     'trainer.early_stopping.*': 'training/early_stopping.py',
     'trainer.warmup_share': 'the steps of the warm-up',
+    'trainer.frozen_backbone_epochs': 'params/frozen_backbone.py',
     'task.class_weights': 'tasks/class_weights.py',
     'task.class_sampling': 'tasks/record_order.py',
     'trainer.derived': 'filled in by derive.py',

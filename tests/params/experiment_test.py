@@ -321,7 +321,7 @@ def test_model_gardens_own_experiments_stay_what_they_are(name):
           'early_stopping': {
               'patience_evaluations': 0, 'metric': 'accuracy',
               'min_delta': 0.0},
-          'warmup_share': 0.0},
+          'warmup_share': 0.0, 'frozen_backbone_epochs': 0.0},
       'task': {
           'class_weights': 'none', 'class_sampling': 'none',
           'data_dir': '', 'init_checkpoint_grid': None,

@@ -247,8 +247,9 @@ def test_a_folder_is_no_file(tmp_path):
       f'^{folder} cannot be read: .*[Ii]s a directory.$')):
     experiment.load(DIGITS, params_override=str(folder))
   with pytest.raises(ValueError, match=(
-      f'^--config_file={folder} is a folder. Name a YAML file in it, such as '
-      f'{folder}/params.yaml.$')):
+      f'^--config_file={folder} is a folder without params.yaml. Name that of '
+      'a training or of an import, to begin from its model; or a YAML file.$'
+  )):
     experiment.load(DIGITS, [str(folder)])
 
 

@@ -79,6 +79,13 @@ def test_the_experiment_begins_from_it_in_any_layout(imported_dir, layout):
       f'task.model.backbone.funnel_vit.layout={layout},'
       'task.model.num_classes=7')
   task = params.task
+  # The folder's name says the same, wherever the folder is.
+  of_folder = experiment.load(
+      'funnel_vit_imagenet_finetune', [str(imported_dir)],
+      f'task.model.backbone.funnel_vit.layout={layout},'
+      'task.model.num_classes=7').task.replace(
+          init_checkpoint=task.init_checkpoint)
+  assert of_folder.as_dict() == task.as_dict()
   assert task.train_data.mean_rgb == [127.5] * 3
   assert task.validation_data.mean_rgb == [127.5] * 3
   assert task.validation_data.resize_mode == 'squash_then_crop'

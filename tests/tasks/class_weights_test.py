@@ -34,15 +34,21 @@ def test_square_roots_and_none():
       class_weights.from_counts(COUNTS, 'none'), [1, 1, 0, 1])
 
 
-def parameters(folder, labels, **settings):
+@pytest.mark.parametrize('kind', ['balanced', 'square_root'])
+def test_one_class_alone_counts_as_ever(kind):
+  np.testing.assert_array_equal(
+      class_weights.from_counts([0, 7, 0], kind), [0, 1, 0])
+
+
+def parameters(folder, labels, is_mixed=False, **settings):
   path = records_for_tests.write(
       folder / 'train-00000-of-00001',
       [records_for_tests.example(label) for label in labels])
   return short_runs.parameters('', **{
       'task.train_data.input_path': str(path), 'task.model.num_classes': 4,
-      'task.class_weights': 'balanced',
-      'task.train_data.mixup_and_cutmix': None,
-      'task.losses.soft_labels': False, **settings})
+      'task.class_weights': 'balanced', **({} if is_mixed else {
+          'task.train_data.mixup_and_cutmix': None,
+          'task.losses.soft_labels': False}), **settings})
 
 
 def test_labels_are_counted_in_the_records(tmp_path):
@@ -110,6 +116,21 @@ def test_a_mixed_image_counts_as_its_classes_do():
       loss, (cross_entropy(targets) * [4 / 3, 1, 11 / 12]).mean(), rtol=1e-5)
 
 
+def test_mixed_labels_in_the_loss_of_the_task(tmp_path):
+  params = parameters(
+      tmp_path, [0] * 6 + [1] * 4 + [3] * 2, is_mixed=True)
+  task = task_factory.get_task(params.task)
+  task._class_weights = class_weights.find(params.task, None, {})
+  # A tenth of each is spread over the classes, the empty one too.
+  targets = 0.9 * np.array(
+      [[0.5, 0, 0, 0.5], [0, 1, 0, 0], [0.25, 0.75, 0, 0]]) + 0.1 / 4
+  spread = 0.1 / 4 * (2 / 3 + 1 + 2)
+  weights = 0.9 * np.array([4 / 3, 1, 11 / 12]) + spread
+  np.testing.assert_allclose(
+      task.build_losses(tf.constant(targets, tf.float32), tf.constant(LOGITS)),
+      (cross_entropy(targets) * weights).mean(), rtol=1e-5)
+
+
 def test_the_evaluation_counts_all_images_the_same(tmp_path):
   params = parameters(tmp_path, [0, 3, 3, 3])
   task = task_factory.get_task(params.task)
@@ -140,6 +161,9 @@ def test_records_and_probabilities_of_the_classes(tmp_path):
   sampling = class_weights.find_sampling(params.task, None, {})
   assert sampling.records == ((1, 2, 4, 6, 7, 8), (5,), (0, 3))
   np.testing.assert_allclose(sampling.probabilities, [1 / 3] * 3)
+  params = parameters(tmp_path, [2] * 3, **SAMPLED)
+  sampling = class_weights.find_sampling(params.task, None, {})
+  assert (sampling.records, sampling.probabilities) == (((0, 1, 2),), (1.0,))
   params = parameters(tmp_path, [0] * 9 + [1] * 4, **SAMPLED | {
       'task.class_sampling': 'square_root'})
   np.testing.assert_allclose(

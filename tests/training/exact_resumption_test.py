@@ -96,11 +96,21 @@ def test_killed_with_all_augmentation(digits_dir, tmp_path):
   _check_killed_after_each_checkpoint(digits_dir, tmp_path, **_AUGMENTED)
 
 
+_LAYERWISE = 'trainer.optimizer_config.optimizer.adamw_layerwise'
+_FROZEN = {'trainer.optimizer_config.optimizer.type': 'adamw_layerwise',
+           f'{_LAYERWISE}.gradient_clip_norm': 0.0,
+           f'{_LAYERWISE}.frozen_backbone_steps': 4}
+
+
 @pytest.mark.long
 @pytest.mark.parametrize('settings', proofs.choose([
-    {'task.gradient_accumulation_steps': 2},
+    _FROZEN | {'task.gradient_accumulation_steps': 2},
 ], [
     {'task.gradient_accumulation_steps': 2},
+    # The backbone begins to learn where it is killed, and after it.
+    _FROZEN | {'task.gradient_accumulation_steps': 2},
+    _FROZEN | {f'{_LAYERWISE}.frozen_backbone_steps': 5},
+    _FROZEN | {'runtime.mixed_precision_dtype': 'float16'},
     {'runtime.mixed_precision_dtype': 'float16'},
     {'trainer.optimizer_config.optimizer.type': 'lamb',
      'task.train_data.cache': True},
@@ -118,3 +128,26 @@ def test_killed_on_two_replicas(digits_dir, tmp_path):
   _check_killed_after_each_checkpoint(
       digits_dir, tmp_path, models.mirrored(2),
       **_SETTINGS | {'trainer.train_steps': 6})
+
+
+@pytest.mark.long
+def test_a_frozen_backbone_trains_as_one_that_is_never_to_learn(
+    digits_dir, tmp_path):
+  settings = _SETTINGS | _FROZEN | {
+      'trainer.train_steps': 6, 'trainer.validation_interval': 6,
+      'task.gradient_accumulation_steps': 2}
+  _train(digits_dir, tmp_path / 'first', **settings)
+  del settings[f'{_LAYERWISE}.frozen_backbone_steps']
+  _train(digits_dir, tmp_path / 'always', **settings | {
+      'task.freeze_backbone': True})
+  first = _variables(tmp_path / 'first' / 'ckpt-4')
+  always = _variables(tmp_path / 'always' / 'ckpt-4')
+  weights = [name for name in always if name.startswith('model/')]
+  assert weights
+  for name in weights:
+    np.testing.assert_array_equal(first[name], always[name], err_msg=name)
+  ends = [_variables(tmp_path / of / 'ckpt-6') for of in ('first', 'always')]
+  of_backbone = [name for name in weights
+                 if (ends[1][name] == always[name]).all()]
+  assert 0 < len(of_backbone) < len(weights)
+  assert any((ends[0][name] != first[name]).any() for name in of_backbone)

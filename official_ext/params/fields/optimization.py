@@ -57,6 +57,8 @@ _LAYERWISE = {
     'layer_decay': rules.number(above=0, at_most=1),
     'num_layers': rules.whole(
         at_least=1, at_most=2**20, null="the layout's"),
+    'frozen_backbone_steps': rules.whole(
+        at_least=0, meaning='0: from trainer.frozen_backbone_epochs'),
 }
 
 TABLE: dict[type, dict[str, rules.Rule]] = {

@@ -63,7 +63,6 @@ TABLE: dict[type, dict[str, rules.Rule]] = {
             at_least=0, meaning='0: none'),
         'seed': task.SEED,
         'deterministic': rules.flag(),
-        'warmup_share': rules.fraction(),
         'loss_spike_factor': rules.number(
             above=1, null='a loss may rise as it likes'),
         'derived': rules.Rule(
@@ -76,6 +75,11 @@ TABLE: dict[type, dict[str, rules.Rule]] = {
             r'(https?://[^/\s]+/?)?',
             'an address such as http://metadata.google.internal, or nothing',
             null="Google's own, on its machines"),
+    },
+    small_data.TrainerConfig: {
+        'warmup_share': rules.fraction(),
+        'frozen_backbone_epochs': rules.number(
+            at_least=0, at_most=_MAX_EPOCHS),
     },
     small_data.EarlyStopping: {
         'patience_evaluations': rules.whole(

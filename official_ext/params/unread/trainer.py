@@ -18,6 +18,11 @@ def _steps_are_given(params: cfg.ExperimentConfig) -> bool:
   return all(_is_given(params, f'trainer.{name}') for name in _STEPS)
 
 
+def _frozen_steps(params: cfg.ExperimentConfig) -> str:
+  kind = params.trainer.optimizer_config.optimizer.type
+  return f'trainer.optimizer_config.optimizer.{kind}.frozen_backbone_steps'
+
+
 def _has_one_device(params: cfg.ExperimentConfig) -> bool:
   return (params.runtime.distribution_strategy == 'mirrored' and
           params.runtime.num_gpus < 2)
@@ -82,6 +87,10 @@ TABLE: tuple[reasons.Rule, ...] = (
         lambda params: params.trainer.warmup_share > 0,
         'trainer.warmup_share is set, and wins. Set trainer.warmup_share=0',
         'trainer.optimizer_config.warmup.*.warmup_steps'),
+    reasons.where_not_zero(
+        lambda params: _is_given(params, _frozen_steps(params)),
+        'the optimizer has frozen_backbone_steps, which win. Set them to 0',
+        'trainer.frozen_backbone_epochs'),
     reasons.beside(
         lambda export: not (export.at_end or export.at_best),
         'nothing is exported: trainer.export.at_end and at_best are false',
