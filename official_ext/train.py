@@ -50,13 +50,15 @@ _PRINT_CONFIG = flags.DEFINE_bool(
 _DRY_RUN = flags.DEFINE_bool(
     'dry_run', False,
     'Build a training, take its first steps, say what steps, time and memory '
-    'to expect, and leave nothing behind.')
+    'to expect, and leave nothing behind; --mode and --model_dir are not '
+    'needed.')
 flags.mark_flag_as_required('experiment')
 for _required in ('mode', 'model_dir'):
   flags.register_multi_flags_validator(
-      [_required, _PRINT_CONFIG.name],
+      [_required, _PRINT_CONFIG.name, _DRY_RUN.name],
       lambda values, name=_required: (
-          values['print_config'] or values[name] is not None),
+          values['print_config'] or values['dry_run'] or
+          values[name] is not None),
       f'Flag --{_required} must have a value other than None.')
 flags.register_validator(
     'model_dir', lambda path: path is None or bool(path.strip()),
@@ -93,7 +95,11 @@ def main(argv: Sequence[str]) -> None:
       print(origins.as_yaml(params), end='')
       return
     if _DRY_RUN.value:
-      print(dry_run.run(params, FLAGS.mode))
+      if _PROFILE.value:
+        raise ValueError(
+            '--profile writes into the --model_dir, but --dry_run keeps '
+            'nothing. Leave one of them out.')
+      print(dry_run.run(params, FLAGS.mode, _ASYNC_CHECKPOINTING.value))
       return
     run = session.prepare(
         params, FLAGS.mode, FLAGS.model_dir, profile_steps,
@@ -135,14 +141,20 @@ def run() -> None:
   for number in (signal.SIGTERM, signal.SIGUSR1):
     # While it trains, `preemption.signals` takes their place.
     signal.signal(number, _stop)
-  library_logs.run(main, f'interrupted. {_RESUMES}')
+  library_logs.run(main, lambda: f'interrupted. {_after_a_stop()}')
+
+
+def _after_a_stop() -> str:
+  """Says what is left of a run that was stopped, and what goes on."""
+  is_dry_run = FLAGS.is_parsed() and _DRY_RUN.value
+  return 'Nothing of the dry run is kept.' if is_dry_run else _RESUMES
 
 
 def _stop(number: int, _: Any) -> None:
   # Some send it twice, which would interrupt what now ends in order.
   for other in (signal.SIGTERM, signal.SIGUSR1):
     signal.signal(other, signal.SIG_IGN)
-  print(f'stopped by {signal.Signals(number).name}. {_RESUMES}',
+  print(f'stopped by {signal.Signals(number).name}. {_after_a_stop()}',
         file=sys.stderr)
   raise SystemExit(preemption.EXIT_STATUS)
 

@@ -145,12 +145,12 @@ def _adopt_help(command: types.ModuleType) -> None:
 
 
 def run(main: Callable[[Sequence[str]], None],
-        interrupted: str = 'interrupted') -> None:
+        interrupted: Callable[[], str] = lambda: 'interrupted') -> None:
   """Runs a command that may be stopped, or lose the reader of its output.
 
   Args:
     main: the command, as `absl.app.run` takes it.
-    interrupted: what to say when Ctrl-C ends it.
+    interrupted: returns what to say when Ctrl-C ends it.
   """
   _adopt_help(sys.modules[main.__module__])
 
@@ -164,7 +164,7 @@ def run(main: Callable[[Sequence[str]], None],
   try:
     app.run(flushed, flags_parser=flag_errors.parse)
   except KeyboardInterrupt:
-    print(interrupted, file=sys.stderr)
+    print(interrupted(), file=sys.stderr)
     raise SystemExit(130) from None
   except BrokenPipeError:
     streams.abandon()

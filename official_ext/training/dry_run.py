@@ -6,6 +6,9 @@ as at the start of a training, and nothing is left behind.
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sys
 import tempfile
 
 from official.core import config_definitions as cfg
@@ -20,12 +23,15 @@ from official_ext.training import trainer as trainer_lib
 _NUM_STEPS = 2
 
 
-def run(params: cfg.ExperimentConfig, mode: str) -> str:
+def run(params: cfg.ExperimentConfig, mode: str | None,
+        enable_async_checkpointing: bool = True) -> str:
   """Takes the first steps of a training that begins anew.
 
   Args:
     params: the experiment's configuration.
-    mode: one of `modes.MODES`, which trains.
+    mode: one of `modes.MODES`, which trains; None: train_and_eval.
+    enable_async_checkpointing: whether the training is to go on while a
+      checkpoint is written, which takes memory.
 
   Returns:
     Steps, epochs, time and memory to expect, as lines.
@@ -35,6 +41,7 @@ def run(params: cfg.ExperimentConfig, mode: str) -> str:
       it could not begin.
     errors.UserError: if it fails.
   """
+  mode = mode or 'train_and_eval'
   if not modes.trains(mode):
     raise ValueError(
         f'--dry_run tries a training, but --mode={mode} does not train. Use '
@@ -44,10 +51,16 @@ def run(params: cfg.ExperimentConfig, mode: str) -> str:
         '--dry_run tries a training in one process, but '
         'runtime.distribution_strategy is multi_worker_mirrored. Set it to '
         'mirrored.')
-  with tempfile.TemporaryDirectory() as folder:
-    trainer = session.prepare(_shortened(params), mode, folder).execute(
-        enable_async_checkpointing=False)
-  return _describe(params, trainer)
+  with tempfile.TemporaryDirectory() as folder, open(
+      os.devnull, 'w', encoding='utf-8') as sink:
+    run_ = session.prepare(_shortened(params), mode, folder)
+    print(f'taking {_NUM_STEPS} steps, the first of which compiles',
+          file=sys.stderr, flush=True)
+    # Of a folder that will be gone, and of two steps.
+    with contextlib.redirect_stdout(sink):
+      trainer = run_.execute(
+          enable_async_checkpointing=enable_async_checkpointing)
+  return '\n'.join([run_.task.describe(), *_describe(params, trainer)])
 
 
 def _shortened(params: cfg.ExperimentConfig) -> cfg.ExperimentConfig:
@@ -58,11 +71,13 @@ def _shortened(params: cfg.ExperimentConfig) -> cfg.ExperimentConfig:
   return params.replace(trainer=params.trainer.replace(
       train_steps=_NUM_STEPS, steps_per_loop=_NUM_STEPS,
       summary_interval=_NUM_STEPS, checkpoint_interval=_NUM_STEPS,
-      validation_interval=_NUM_STEPS, validation_steps=1, export=export))
+      validation_interval=_NUM_STEPS, validation_steps=1, export=export,
+      # Whoever stops it wants nothing saved.
+      preemption_on_demand_checkpoint=False))
 
 
 def _describe(params: cfg.ExperimentConfig,
-              trainer: trainer_lib.Trainer) -> str:
+              trainer: trainer_lib.Trainer) -> list[str]:
   num_steps, data = params.trainer.train_steps, params.task.train_data
   lines = [f'dry run: {num_steps:,} steps of {data.global_batch_size} images']
   if data.num_examples:
@@ -72,9 +87,10 @@ def _describe(params: cfg.ExperimentConfig,
   if rate:
     duration = tqdm.tqdm.format_interval(
         trainer.throughput.compile_seconds + num_steps / rate)
+    at_most = 'at most ' if (
+        params.trainer.early_stopping.patience_evaluations) else ''
     lines.append(
-        f'time    about {duration}: the first step takes '
+        f'time    {at_most}about {duration}: the first step takes '
         f'{trainer.throughput.compile_seconds:.0f} s, the next took '
         f'{1 / rate:.3g} s; evaluations and checkpoints besides')
-  lines += [f'memory  {memory.measure()}', 'nothing of it is kept']
-  return '\n'.join(lines)
+  return [*lines, f'memory  {memory.measure()}', 'nothing of it is kept']

@@ -24,7 +24,7 @@ def wait():
   while True:
     time.sleep(0.01)
 
-library_logs.run(main, 'stopped here')
+library_logs.run(main, lambda: 'stopped here')
 """
 
 
