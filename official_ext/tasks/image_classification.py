@@ -32,6 +32,7 @@ from official_ext.tasks import class_weights
 from official_ext.tasks import corrupt_records
 from official_ext.tasks import exact_evaluation
 from official_ext.tasks import exif_orientation
+from official_ext.tasks import guessing
 from official_ext.tasks import label_mapping
 from official_ext.tasks import label_offset
 from official_ext.tasks import parsing
@@ -135,12 +136,13 @@ class ImageClassificationTask(
       described |= exif_orientation.describe(self.task_config)
     return described
 
-  def notes(self) -> Sequence[str]:
+  def notes(self, train_logs: Mapping[str, float]) -> Sequence[str]:
     found = class_weights.notes(
         self._class_weights, self.task_config.class_weights)
     if self._checked:
       found.append(f'{"records":12}{self._checked}: {corrupt_records.FILE}')
-    return found
+    return found + guessing.notes(
+        self.task_config, train_logs.get('training_loss'))
 
   def save_data_description(self, folder: str) -> None:
     for found in (self._checked, self._record_counts):
@@ -287,28 +289,8 @@ class ImageClassificationTask(
         self.task_config, params, input_context,
         self._label_mappings.get(params.is_training),
         self._data_start, self._copies)
-    dataset = self._check_labels(dataset, params)
+    dataset = label_offset.check(dataset, self.task_config, params)
     return dataset.prefetch(params.prefetch_buffer_size or tf.data.AUTOTUNE)
-
-  def _check_labels(self, dataset: tf.data.Dataset,
-                    params: configs.DataConfig) -> tf.data.Dataset:
-    """Adds the label offset, and an error for labels outside the classes."""
-    # What is mixed was checked before.
-    if (self.task_config.train_data.is_multilabel or
-        params.mixup_and_cutmix):
-      return dataset
-    num_classes = self.task_config.model.num_classes
-    label_key = self.task_config.train_data.label_field_key
-    offset = params.label_offset or 0
-
-    def check(images, labels):
-      weights = ()
-      if not params.is_training:
-        labels, *weights = labels
-      labels = label_offset.add(labels, offset, num_classes, label_key)
-      return images, (labels, *weights) if weights else labels
-
-    return dataset.map(check, num_parallel_calls=tf.data.AUTOTUNE)
 
   def train_step(
       self,

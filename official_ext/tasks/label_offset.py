@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from official_ext.configs import image_classification as configs
+
 BAD_LABEL = 'A label is outside the classes of the model'
 
 
@@ -37,3 +39,31 @@ def add(labels: tf.Tensor, offset: int, num_classes: int, label_key: str
   with tf.control_dependencies(
       [tf.debugging.Assert(tf.reduce_all(is_valid), [expected, found])]):
     return tf.identity(labels)
+
+
+def check(dataset: tf.data.Dataset, task: configs.ImageClassificationTask,
+          data: configs.DataConfig) -> tf.data.Dataset:
+  """Adds the offset to the labels of a data set, and checks their range.
+
+  Args:
+    dataset: batches of images and labels; in evaluation the labels come with
+      weights.
+    task: the task's configuration, resolved.
+    data: the settings of the data set.
+
+  Returns:
+    The same batches; where labels are mixed or several, which were checked
+    before, the data set as it is.
+  """
+  if task.train_data.is_multilabel or data.mixup_and_cutmix:
+    return dataset
+
+  def add_to(images, labels):
+    weights = ()
+    if not data.is_training:
+      labels, *weights = labels
+    labels = add(labels, data.label_offset or 0, task.model.num_classes,
+                 task.train_data.label_field_key)
+    return images, (labels, *weights) if weights else labels
+
+  return dataset.map(add_to, num_parallel_calls=tf.data.AUTOTUNE)

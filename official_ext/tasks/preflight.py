@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 import types
 
+from absl import logging
 from google.protobuf import message
 from official.common import dataset_fn
 from official.vision.dataloaders import tfds_classification_decoders
@@ -19,6 +20,7 @@ import tensorflow as tf
 from official_ext.command_line import errors
 from official_ext.configs import image_classification as configs
 from official_ext.params import input_files
+from official_ext.tasks import record_counts
 from official_ext.tasks import shard_counts
 from official_ext.tasks import tfds_data
 
@@ -72,9 +74,17 @@ def check_records(task: configs.ImageClassificationTask, names: Sequence[str],
     data = getattr(task, name)
     if not data.tfds_name:
       files = _match_files(data.input_path, f'task.{name}')
-      counted = _check_files_records(
-          task, data, files, f'task.{name}', copies)
+      where = f'task.{name}'
+      counted = _check_files_records(task, data, files, where, copies)
+      if len(counted) < len(files):
+        try:
+          counted = record_counts.count_unlisted(files, data.file_type)
+        except ValueError as error:
+          raise ValueError(f'{where}: {error}') from error
       shard_counts.check(task, name, files, counted, follows_epochs)
+      for file, number in counted.items():
+        if not number:
+          logging.warning('%s: %s holds no record', where, file)
 
 
 def _check_tfds(data: configs.DataConfig, where: str) -> None:

@@ -123,8 +123,13 @@ class Task(abc.ABC):
     del position, known, num_workers
     return {}
 
-  def notes(self) -> Sequence[str]:
-    """Returns lines to add to the table that a run ends with."""
+  def notes(self, train_logs: Mapping[str, float]) -> Sequence[str]:
+    """Returns lines to add to the table that a run ends with.
+
+    Args:
+      train_logs: metrics of the last training interval; empty if none ran.
+    """
+    del train_logs
     return ()
 
   @abc.abstractmethod

@@ -62,7 +62,10 @@ class Counts:
       What is wrong with the first such file; None if there is none.
     """
     for file, expected in zip(self.files, self.numbers, strict=True):
-      found = _count(file, tf.io.gfile.stat(file).length, self.file_type)
+      try:
+        found = _count(file, tf.io.gfile.stat(file).length, self.file_type)
+      except ValueError as error:
+        return f'task.train_data: {error}'
       if found != expected:
         by, fix = 'when the training started', ''
         known_by = (FILE if file in self.read else
@@ -91,7 +94,7 @@ def count(files: Sequence[str], file_type: str, folder: str = '') -> Counts:
 
   Raises:
     tf.errors.OpError: if a file cannot be read.
-    ValueError: if a manifest is damaged.
+    ValueError: if a manifest is damaged, or a file was cut within a record.
   """
   kept = _read(folder) if folder else {}
   with futures.ThreadPoolExecutor(_NUM_THREADS) as pool:
@@ -133,18 +136,34 @@ def count_quickly(files: Sequence[str], file_type: str) -> int | None:
     How many they hold together; None if that is not known at once.
 
   Raises:
-    ValueError: if a manifest is damaged.
+    ValueError: as `count`.
   """
   known = shard_counts.find(files)
-  total = 0
-  for file in files:
-    if file in known:
-      total += known[file]['num_images']
-    elif _has_lengths(file, file_type):
-      total += _count_once(file, os.path.getsize(file), file_type)
-    else:
-      return None
-  return total
+  numbers = {file: known[file]['num_images'] for file in files if file in known}
+  numbers |= count_unlisted(files, file_type)
+  return sum(numbers.values()) if len(numbers) == len(files) else None
+
+
+def count_unlisted(files: Sequence[str], file_type: str) -> dict[str, int]:
+  """Counts the records of files on a disk that no manifest names.
+
+  Args:
+    files: the files.
+    file_type: as in `count`.
+
+  Returns:
+    How many each of them holds.
+
+  Raises:
+    ValueError: as `count`.
+  """
+  known = shard_counts.find(files)
+  unlisted = [file for file in files
+              if file not in known and _has_lengths(file, file_type)]
+  with futures.ThreadPoolExecutor(_NUM_THREADS) as pool:
+    return dict(zip(unlisted, pool.map(
+        lambda file: _count_once(file, os.path.getsize(file), file_type),
+        unlisted), strict=True))
 
 
 def explain(error: Exception) -> str | None:
@@ -182,12 +201,17 @@ _count_once = functools.cache(_count)
 
 
 def _count_lengths(file: str, num_bytes: int) -> int:
+  """Steps from record to record up to the end, which must be one's end."""
   number = position = 0
   with open(file, 'rb', buffering=0) as opened:
     while position < num_bytes:
       length = os.pread(opened.fileno(), _LENGTH_BYTES, position)
       position += int.from_bytes(length, 'little') + _OTHER_BYTES
       number += 1
+  if position != num_bytes:
+    raise ValueError(
+        f'{file} ends within record {number - 1}: it was cut, or holds no '
+        'TFRecords. Copy it anew, or convert the data again.')
   return number
 
 

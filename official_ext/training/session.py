@@ -350,7 +350,7 @@ class Session:
         time=goodput.describe(trainer.time_totals()),
         checkpoint=choose.newest(self.model_dir),
         log_dir=os.path.normpath(self.model_dir))
-    return '\n'.join([table, *self.task.notes()])
+    return '\n'.join([table, *self.task.notes(trainer.train_logs)])
 
 
 def _task(params: cfg.ExperimentConfig) -> protocol.Task:

@@ -1,6 +1,7 @@
 """Tests of the look at the data before anything is built."""
 
 import gzip
+import os
 import pathlib
 import re
 
@@ -192,6 +193,36 @@ def test_a_large_data_set_is_sampled(tmp_path, monkeypatch):
   write_and_check(tmp_path, [*good, records_for_tests.example(99)])
   with pytest.raises(ValueError, match='has label 99'):
     write_and_check(tmp_path, [*good[1:], records_for_tests.example(99)])
+
+
+def test_a_file_that_was_cut_is_named(tmp_path, monkeypatch, caplog):
+  monkeypatch.setattr(preflight, '_READ_WHOLE_BYTES', 0)
+  monkeypatch.setattr(preflight, '_SAMPLED_RECORDS_PER_FILE', 1)
+  paths = [records_for_tests.write(
+      tmp_path / f'train-{number}', [records_for_tests.example(1)] * 2)
+           for number in range(2)]
+  task = experiment.load('funnel_vit_digits', params_override=(
+      f"task.data_dir='{tmp_path}',task.train_data.num_examples=4,"
+      'task.train_data.global_batch_size=2')).task
+
+  def check(**how):
+    preflight.check_records(task, ['train_data'], **how)
+
+  check(follows_epochs=True)
+  whole = os.path.getsize(paths[1])
+  os.truncate(paths[1], whole - 1)
+  with pytest.raises(ValueError, match=(
+      f'^task.train_data: {paths[1]} ends within record 1: it was cut, or')):
+    check()
+  # Between two records, where the number of images tells it.
+  os.truncate(paths[1], whole // 2)
+  check()
+  with pytest.raises(ValueError, match='num_examples is 4, .*hold 3 images'):
+    check(follows_epochs=True)
+  os.truncate(paths[1], 0)
+  assert 'holds no record' not in caplog.text
+  check()
+  assert f'task.train_data: {paths[1]} holds no record' in caplog.text
 
 
 @pytest.mark.parametrize('overrides, message', [

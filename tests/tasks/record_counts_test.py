@@ -30,6 +30,23 @@ def test_a_file_that_has_changed_is_counted_anew(tmp_path):
   assert list(record_counts.count([path], 'tfrecord').numbers) == [2]
 
 
+@pytest.mark.parametrize('kept', [1, 11, 12, 14, 17])
+def test_a_file_that_was_cut_within_a_record(tmp_path, kept):
+  # Of the second record of 5 bytes: its length, its own bytes, its checksum.
+  path = records_for_tests.write(tmp_path / 'records', [b'first'] * 2)
+  counts = record_counts.count([path], 'tfrecord')
+  os.truncate(path, 21 + kept)
+  message = f'{path} ends within record 1: it was cut'
+  for count in (record_counts.count, record_counts.count_quickly,
+                record_counts.count_unlisted):
+    with pytest.raises(ValueError, match=message):
+      count([path], 'tfrecord')
+  assert counts.find_other().startswith(f'task.train_data: {message}')
+  # Between two records nothing of it is to be seen.
+  os.truncate(path, 21)
+  assert record_counts.count_unlisted([path], 'tfrecord') == {path: 1}
+
+
 def compressed(path, count):
   with tf.io.TFRecordWriter(str(path), 'GZIP') as writer:
     for _ in range(count):
