@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 import contextlib
+import logging as python_logging
 import operator
 import os
 import re
 from typing import Any
 
+from absl import logging
 import numpy as np
 from official.modeling import hyperparams
 
@@ -19,8 +21,13 @@ _WORDS = (
     (re.compile(r'--params_override: '), ''),
     (re.compile(r'\btask\.model\.backbone\.funnel_vit\.'), ''),
     (re.compile(r'\btask\.model\.backbone\.funnel_vit\b'), 'the backbone'),
+    (re.compile(r'\btask\.model\.input_size\b'), 'image_size'),
+    (re.compile(r'\btask\.model\.num_classes\b'), 'num_classes'),
     (re.compile(r'\btask\.init_checkpoint_modules=all_but_head\b'),
      'num_classes=N, of a new head,'),
+    (re.compile(r'\btask\.init_checkpoint\b'), 'weights'),
+    (re.compile(r'\bruntime\.mixed_precision_dtype is not bfloat16\b'),
+     "Keras's global policy is not mixed_bfloat16"),
     (re.compile(r'--(checkpoint|ema|image_size)\b'), r'\1'),
 )
 
@@ -115,23 +122,38 @@ def plain(value: Any) -> Any:
 
 @contextlib.contextmanager
 def in_words_of_python() -> Iterator[None]:
-  """Names in the errors of a block what is typed in Python, not in a command.
+  """Names in the messages of a block what is typed in Python, not in a command.
 
   Yields:
-    Nothing.
+    Nothing; warnings of the block are logged in these words.
 
   Raises:
     errors.UserError: what the block raised, as the same kind of it.
   """
+  logger, translation = logging.get_absl_logger(), _Translation()
+  logger.addFilter(translation)
   try:
     yield
   except ValueError as error:
-    text = errors.message(error)
-    for typed, here in _WORDS:
-      text = typed.sub(here, text)
     kind = type(error) if isinstance(error, errors.UserError) else (
         errors.UserError)
-    raise kind(text) from error
+    raise kind(_translated(errors.message(error))) from error
+  finally:
+    logger.removeFilter(translation)
+
+
+class _Translation(python_logging.Filter):
+  """Lets every record pass, in the words of Python."""
+
+  def filter(self, record: python_logging.LogRecord) -> bool:
+    record.msg, record.args = _translated(record.getMessage()), ()
+    return True
+
+
+def _translated(text: str) -> str:
+  for typed, here in _WORDS:
+    text = typed.sub(here, text)
+  return text
 
 
 def _integer(value: Any) -> int | None:

@@ -72,12 +72,17 @@ def create(model_name: str, layout: str | None = None, *,
   source = None if weights is None else _open(
       arguments.path('weights', weights))
   height, width = image_size or _known_sides(source)
-  settings = {'task': {'model': {
-      'num_classes': num_classes or _num_classes(source),
-      'input_size': [height, width, 3],
-      'backbone': {'type': 'funnel_vit', 'funnel_vit': {
-          'model_name': model_name, 'layout': layout, **backbone}},
-  }}}
+  policy = tf_keras.mixed_precision.global_policy()
+  settings = {
+      'task': {'model': {
+          'num_classes': num_classes or _num_classes(source),
+          'input_size': [height, width, 3],
+          'backbone': {'type': 'funnel_vit', 'funnel_vit': {
+              'model_name': model_name, 'layout': layout, **backbone}},
+      }},
+      # Some settings are for it alone.
+      'runtime': {'mixed_precision_dtype': 'bfloat16'} if (
+          policy.compute_dtype == 'bfloat16') else {}}
   with arguments.in_words_of_python():
     params = experiment.load(_EXPERIMENT, params_override=_as_yaml(settings))
     model = task_factory.get_task(params.task).build_model()

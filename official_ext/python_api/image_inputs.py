@@ -32,6 +32,8 @@ _DARK = 16
 # What is beyond a limit by this share, or below 0 by as much, is an error of
 # rounding, as of resizing.
 _ROUNDING = 1e-3
+# White of 16 bits, as cameras and scanners have it.
+_MAX_16_BITS = 65535
 _LONGEST_PATH = 1024  # Characters; what is longer is no path.
 _SHAPES = (
     'an image is [height, width], [height, width, 1] or [height, width, 3], '
@@ -183,8 +185,7 @@ def _of_array(name: str, image: Any, max_value: float | None) -> np.ndarray:
   """Returns an array as uint8 [B, H, W, 3]."""
   if isinstance(image, Image.Image) and image.mode not in ('L', 'RGB'):
     raise errors.UserError(
-        f'{name} is a PIL image of mode {image.mode}. Give '
-        "image.convert('RGB'), or the path of its file.")
+        f'{name} is a PIL image of mode {image.mode}. {_pil_advice(image)}')
   if not hasattr(image, '__array__') and not hasattr(
       image, '__array_interface__'):
     raise errors.UserError(
@@ -197,6 +198,17 @@ def _of_array(name: str, image: Any, max_value: float | None) -> np.ndarray:
   _check_shape(name, np.asarray(image).shape, pixels)
   pixels = _whole(name, pixels, max_value)
   return np.broadcast_to(pixels, (*pixels.shape[:3], 3))
+
+
+def _pil_advice(image: Image.Image) -> str:
+  """Says what to do with an image that is not of 8 bits, gray or RGB."""
+  # PIL would clip the values of these, not scale them.
+  if image.mode == 'F':
+    return 'Give np.asarray(image), and max_value=255 or 1.'
+  if image.mode.startswith('I'):
+    return ('Give the path of its file; or np.asarray(image) / '
+            f'{_MAX_16_BITS} of 16 bits, and max_value=1.')
+  return "Give image.convert('RGB'), or the path of its file."
 
 
 def _check_shape(name: str, shape: Sequence[int], batch: np.ndarray) -> None:
@@ -213,6 +225,8 @@ def _check_shape(name: str, shape: Sequence[int], batch: np.ndarray) -> None:
   advice = ''
   if batch.ndim == 4 and batch.shape[1] in (1, 3):
     advice = ' Move its channels to the end: np.moveaxis(images, -3, -1).'
+  elif batch.ndim == 4 and batch.shape[-1] == 2:
+    advice = ' Of gray with alpha, give images[..., :1].'
   elif batch.ndim == 4 and batch.shape[-1] == 4:
     advice = (' Of RGBA, give images[..., :3], or the path of the file, which '
               'is put over white.')
@@ -245,7 +259,7 @@ def _whole(name: str, pixels: np.ndarray,
   if not (smallest >= -_ROUNDING and largest <= limit * (1 + _ROUNDING)):
     raise errors.UserError(
         f'{name} has values of {smallest:g} to {largest:g}, but must have 0 '
-        f'to {limit:g}. {_advice(smallest, largest, limit)}')
+        f'to {limit:g}. {_advice(smallest, largest, limit, is_float)}')
   if is_float and max_value is None and largest <= _DARK * (1 + _ROUNDING) and (
       pixels.any()):
     raise errors.UserError(
@@ -256,8 +270,13 @@ def _whole(name: str, pixels: np.ndarray,
   return np.round(scaled).astype(np.uint8)
 
 
-def _advice(smallest: float, largest: float, limit: float) -> str:
+def _advice(smallest: float, largest: float, limit: float,
+            is_float: bool) -> str:
   """Says what to do with values that are out of the range."""
+  if smallest >= 0 and MAX_VALUES[0] < largest <= _MAX_16_BITS and (
+      not is_float or largest == np.round(largest)):
+    return ('Divide them by what is white, and give max_value=1: images / '
+            f'{_MAX_16_BITS} of 16 bits, images / 4095 of 12.')
   if limit == 1 and _DARK < largest <= MAX_VALUES[0] and smallest >= 0:
     return 'Leave max_value out.'
   if limit == 1 and 0 <= smallest <= largest <= _DARK:

@@ -86,12 +86,25 @@ def test_a_wrong_name_in_a_sentence_is_noticed(text, problem):
   assert problem in problems[0]
 
 
+# How many each page has; the tests below run all of them as they are shown.
+PROGRAMS = {'README.md': 2, 'docs/pretrained.md': 1, 'docs/python_api.md': 2}
+
+
 def programs(page):
   return re.findall(r'```python\n(.*?)```', page.read_text(), re.S)
 
 
 def run(program, page):
   exec(compile(program, str(page), 'exec'), {})  # pylint: disable=exec-used
+
+
+def test_no_page_has_a_program_that_is_not_run(repository):
+  found = {str(page.relative_to(repository)): len(re.findall(
+      r'^\s*(?:```|~~~)\s*py', page.read_text(), re.M | re.I))
+           for page in shown_commands.PAGES}
+  assert {page: count for page, count in found.items() if count} == PROGRAMS
+  for page, count in PROGRAMS.items():
+    assert len(programs(repository / page)) == count
 
 
 def test_the_python_of_the_readme_runs_as_it_stands(repository, capsys):

@@ -2,6 +2,7 @@
 
 import pathlib
 
+from absl import logging
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -73,10 +74,18 @@ def test_settings_become_plain():
     ('Leave --ema out.', 'Leave ema out.'),
     ('or task.init_checkpoint_modules=all_but_head where only',
      'or num_classes=N, of a new head, where only'),
-], ids=range(4))
-def test_messages_name_what_is_typed_in_python(typed, here):
+    ('task.model.input_size and task.model.num_classes',
+     'image_size and num_classes'),
+    ('task.init_checkpoint: the layers', 'weights: the layers'),
+], ids=range(6))
+def test_messages_name_what_is_typed_in_python(typed, here, caplog):
   for kind, raised in ((ValueError, errors.UserError),
                        (restore.LoadError, restore.LoadError)):
     with pytest.raises(raised) as found, arguments.in_words_of_python():
       raise kind(typed)
     assert str(found.value) == here and type(found.value) is raised
+  # Warnings of the block, and of no other.
+  with arguments.in_words_of_python():
+    logging.warning('%s', typed)
+  logging.warning('%s', typed)
+  assert [record.getMessage() for record in caplog.records] == [here, typed]

@@ -9,6 +9,7 @@ import tf_keras
 import official_ext
 from official_ext.checkpoints import restore
 from official_ext.configs import backbones
+from official_ext.modeling import keras_config
 from official_ext.modeling import specs
 
 
@@ -43,6 +44,27 @@ def test_weights_are_those_of_a_training(funnel, trained_dir, export_dir):
     np.testing.assert_array_equal(ours[name], array, err_msg=name)
   assert other.output_shape == (None, 3)
   assert other.input_shape == (None, 16, 16, 3)
+
+
+def test_warnings_name_the_arguments(caplog):
+  def warnings():
+    caplog.clear()
+    official_ext.create(
+        'vit-nano4', 'B1', image_size=8, pooling='max', crop_to_patches=True,
+        fast_path={'float32_matmuls': True})
+    return [record.getMessage() for record in caplog.records]
+
+  of_bfloat16 = ('fast_path.float32_matmuls is true, but has no effect: '
+                 "Keras's global policy is not mixed_bfloat16.")
+  found = warnings()
+  assert sorted(found) == [
+      'crop_to_patches is true, but has no effect: the patches fill '
+      'image_size, so nothing is cropped.',
+      of_bfloat16,
+      "pooling is 'max', but has no effect: nothing is pooled: layout has one "
+      'block.']
+  with keras_config.policy('mixed_bfloat16'):
+    assert set(found) - set(warnings()) == {of_bfloat16}
 
 
 @pytest.mark.long

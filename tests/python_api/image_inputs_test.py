@@ -150,7 +150,16 @@ def test_arrays_become_rgb_of_8_bits():
     ('', None, 'the path of an image is empty'),
     ('https://a.org/cat.jpg', None, 'is a web address. Download the image'),
     (np.full([4, 4], 0.5), 2, 'max_value is 2, but must be 255 or 1'),
-], ids=range(33))
+    (np.full([4, 4, 3], 40_000, 'uint16'), None, 'to 255. Divide them by what '
+     'is white, and give max_value=1: images / 65535 of 16 bits'),
+    (np.full([4, 4], 40_000.), 1, 'to 1. Divide them by what is white, and'),
+    (np.full([4, 4], 300.5), None, 'Give RGB values that are not normalised'),
+    (Image.new('I;16', (4, 4)), None, 'mode I;16. Give the path of its file; '
+     'or np.asarray(image) / 65535 of 16 bits, and max_value=1'),
+    (Image.new('I', (4, 4)), None, 'mode I. Give the path of its file; or np'),
+    (Image.new('F', (4, 4)), None, 'mode F. Give np.asarray(image), and max'),
+    (np.zeros([4, 4, 2]), None, 'Of gray with alpha, give images[..., :1]'),
+], ids=range(40))
 def test_what_is_no_image_is_named(images, max_value, message):
   with pytest.raises(errors.UserError) as raised:
     collect(images, max_value)

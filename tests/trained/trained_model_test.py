@@ -78,6 +78,11 @@ def test_the_ema_is_what_evaluation_used(ema_run, checkpoint):
       trainer.validation_logs['validation_loss'], abs=2e-6)
   raw = load(False)
   assert not raw.is_ema
+  for ema, expected in ((None, used), (True, used), (False, raw)):
+    found = official_ext.load(model_dir, checkpoint, ema=ema).model
+    for name, array in classifiers.arrays(found).items():
+      np.testing.assert_array_equal(
+          array, classifiers.arrays(expected.model)[name], err_msg=name)
   for variable, trained in zip(
       raw.model.trainable_variables, trainer.model.trainable_variables,
       strict=True):
