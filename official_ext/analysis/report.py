@@ -116,7 +116,7 @@ def _page(results: Sequence[comparison.Result], smoothing: float,
       times=_html_table(comparison.time_columns(), results, 'times'),
       time_note=html.escape(_TIME_NOTE),
       settings=_settings(
-          results, lambda *table: _html_table(*table, 'settings')),
+          results, lambda *table: _box(_html_rows(*table), 'settings')),
       settings_note=html.escape(_SETTINGS_NOTE),
       figures='\n'.join(sections),
       notes='\n'.join(f'<li>{html.escape(note)}</li>' for note in _NOTES),
@@ -162,17 +162,58 @@ def _section(identifier: str, title: str, image: str, caption: str) -> str:
 
 def _html_table(columns: Sequence[comparison.Column], results: Sequence[Any],
                 label: str) -> str:
-  """Makes a table in a box of its own, which scrolls where it is too narrow."""
+  """Makes a table with a row for each training, and one for narrow screens.
+
+  That has a row for each figure, so that the trainings stand side by side.
+  """
+  return '\n'.join([_box(_html_rows(columns, results), label, 'wide'),
+                    _box(_html_columns(columns, results), label, 'narrow')])
+
+
+def _box(lines: Sequence[str], label: str, name: str = '') -> str:
+  """Puts a table into a box of its own, which scrolls where it is too narrow.
+
+  Args:
+    lines: of the table.
+    label: the identifier of what it is called.
+    name: the class of the box, for the style sheet; empty: it has none more.
+  """
+  return '\n'.join([
+      f'<div class="{f"scroll {name}".strip()}" role="region" '
+      f'aria-labelledby="{label}" tabindex="0">', '<table>', *lines, '</table>',
+      '</div>'])
+
+
+def _html_rows(columns: Sequence[comparison.Column], results: Sequence[Any]
+               ) -> list[str]:
+  """Returns the lines of a table with a row for each result."""
   classes = _classes(columns)
   rows = [''.join(_html_cell(column.cell(result, results[0]), name, not index)
                   for index, (column, name) in enumerate(zip(columns, classes)))
           for result in results]
-  return '\n'.join([
-      f'<div class="scroll" role="region" aria-labelledby="{label}" '
-      'tabindex="0">', '<table>', '<thead>',
+  return [
+      '<thead>',
       *(f'<tr>{row}</tr>' for row in _html_head(columns, classes) if row),
-      '</thead>', '<tbody>', *(f'<tr>{row}</tr>' for row in rows),
-      '</tbody>', '</table>', '</div>'])
+      '</thead>', '<tbody>', *(f'<tr>{row}</tr>' for row in rows), '</tbody>']
+
+
+def _html_columns(columns: Sequence[comparison.Column], results: Sequence[Any]
+                  ) -> list[str]:
+  """Returns the lines of a table with a column for each result."""
+  name, *others = columns
+  names = ''.join(
+      f'<th scope="col">{html.escape(name.cell(result, results[0]).text)}</th>'
+      for result in results)
+  rows = []
+  for column in others:
+    heading = html.escape(
+        _with_unit(f'{column.group} {column.heading}'.strip(), column))
+    cells = ''.join(
+        _html_cell(column.cell(result, results[0]), column.style, False)
+        for result in results)
+    rows.append(f'<tr><th scope="row">{heading}</th>{cells}</tr>')
+  return ['<thead>', f'<tr><th scope="col">{html.escape(name.heading)}</th>'
+          f'{names}</tr>', '</thead>', '<tbody>', *rows, '</tbody>']
 
 
 def _html_head(columns: Sequence[comparison.Column],

@@ -29,6 +29,13 @@ _FONT_SIZE = """() => Math.min(...[...document.body.querySelectorAll('*')]
   .map(element => parseFloat(getComputedStyle(element).fontSize)))"""
 _IMAGES = """() => [...document.images].map(
   image => image.complete ? image.naturalWidth : 0)"""
+# Cells of a visible table whose text is wider than they are, or which are
+# beyond the right edge of the screen.
+_CLIPPED = """() => [...document.querySelectorAll('.narrow th, .narrow td')]
+  .filter(cell => cell.offsetParent && (
+    cell.scrollWidth > cell.clientWidth + 1 ||
+    cell.getBoundingClientRect().right > window.innerWidth))
+  .map(cell => cell.textContent)"""
 # Luminance of the page and of its text, from 0 to 255.
 _LIGHTNESS = """() => ['backgroundColor', 'color'].map(property =>
   getComputedStyle(document.body)[property].match(/\\d+/g).slice(0, 3)
@@ -84,6 +91,27 @@ def test_the_page(browser, path, size, scheme):
   background, text = page.evaluate(_LIGHTNESS)
   assert (background > 200 and text < 80 if scheme == 'light'
           else background < 60 and text > 180)
+  page.close()
+
+
+@pytest.mark.parametrize('size', [_DESKTOP, _PHONE], ids=['desktop', 'phone'])
+def test_all_figures_of_two_trainings_are_on_the_screen(browser, path, size):
+  page = browser.new_page(viewport=size)
+  page.goto(f'file://{path}')
+  tables = page.locator('[aria-labelledby=results] table:visible')
+  assert tables.count() == 1
+  # A row for each training, or, where it is narrow, a column.
+  rows = [row.inner_text().split('\t') for row in tables.locator('tr').all()]
+  if size is _PHONE:
+    assert all(len(row) == 3 for row in rows)
+    assert [row[0] for row in rows][-3:] == ['Steps/s', 'Images/s', 'Time']
+    assert not page.evaluate(_CLIPPED)
+  else:
+    assert [row[0].startswith(('<b>&', 'funnel')) or 'B1' in row[0]
+            for row in rows] == [False, False, True, True]
+  widths = [box['width'] for box in (
+      cell.bounding_box() for cell in tables.locator('td').all())]
+  assert min(widths) > 30
   page.close()
 
 

@@ -123,7 +123,8 @@ def test_the_page_is_well_formed(two_runs, texts):
   assert not parsed.open
   assert page.startswith('<!DOCTYPE html>\n<html lang="en">')
   assert '<title>Comparison of trainings</title>' in page
-  results, times, settings, sources = parsed.scopes
+  # Each but that of the settings once more, for narrow screens.
+  results, *_, times, _, settings, sources, _ = parsed.scopes
   assert set(times) == {'col', 'colgroup', 'row'}
   assert set(results) == {'col', 'colgroup', 'row'}
   assert set(settings) == set(sources) == {'col', 'row'}
@@ -132,10 +133,26 @@ def test_the_page_is_well_formed(two_runs, texts):
   assert image['src'].startswith('data:image/png;base64,')
   assert '://' not in page
   # Where the figures are from.
-  assert [row[:6] for row in parsed.tables[3][1:]] == [
+  assert [row[:6] for row in parsed.tables[5][1:]] == [
       ['ViT', two_runs[0], '12', '12', '360', '1'],
       ['Funnel', two_runs[1], '12', '12', '360', '1']]
   assert f'| Funnel | {two_runs[1]} | 12 | 12 | 360 | 1 |' in markdown
+
+
+def test_narrow_screens_get_a_row_for_each_figure(texts):
+  page, markdown = texts
+  headings, _ = report_tables.markdown_rows(markdown)
+  parsed = report_tables.Page(page)
+  # Of two lines of headings, and of one.
+  for wide, narrow, num_heads in ((0, 1, 2), (2, 3, 2), (5, 6, 1)):
+    rows = parsed.tables[wide][num_heads:]
+    first, *others = parsed.tables[narrow]
+    assert first == ['Model', 'ViT', 'Funnel'] == [
+        'Model', *(row[0] for row in rows)]
+    assert [row[1:] for row in others] == [
+        list(cells) for cells in list(zip(*rows, strict=True))[1:]]
+    assert set(parsed.scopes[narrow]) == {'col', 'row'}
+  assert [row[0] for row in parsed.tables[1]] == headings
 
 
 def test_where_the_time_went(two_runs, tmp_path):
@@ -147,7 +164,7 @@ def test_where_the_time_went(two_runs, tmp_path):
        'lost to restarts': 10.0}, num_starts=3, lost_steps=40))
   unknown = dataclasses.replace(run, name='Unknown', time=None)
   report.write(str(tmp_path), [known, unknown])
-  _, times, _ = report_tables.Page(
+  _, _, times, *_ = report_tables.Page(
       (tmp_path / report.HTML_FILE).read_text()).tables
   values = ['60.0', '5.0', '15.0', '4.0', '2.0', '3.0', '1.0', '10.0 40 steps']
   assert times[1:] == [
@@ -245,7 +262,7 @@ def test_the_settings_that_differ(digits_dir, tmp_path):
           'A': {layout: 'B2'}, 'B': {layout: 'B1-1', 'trainer.seed': 7},
           'C': {layout: 'B2'}}.items()}
   page, markdown = write(tmp_path, **paths)
-  assert report_tables.Page(page).tables[2] == [
+  assert report_tables.Page(page).tables[4] == [
       ['Setting', 'A', 'B', 'C'],
       [layout, "'B2'", "'B1-1'", "'B2'"],
       ['trainer.seed', '1', '7', '1']]
@@ -253,4 +270,4 @@ def test_the_settings_that_differ(digits_dir, tmp_path):
   page, markdown = write(tmp_path, A=paths['A'], C=paths['C'])
   for text in (page, markdown):
     assert 'There are none.' in text
-  assert len(report_tables.Page(page).tables) == 3
+  assert len(report_tables.Page(page).tables) == 6
