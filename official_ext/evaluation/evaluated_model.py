@@ -32,6 +32,7 @@ from official_ext.trained import validation_data
 # Has the features' names that data_prep writes.
 _EXPERIMENT = 'funnel_vit_imagenet'
 _TRAINING = 'training'
+_FILE_ENDINGS = ('.tflite', '.onnx')
 
 
 @dataclasses.dataclass
@@ -75,7 +76,8 @@ def load(path: str, checkpoint: str = trained_model.LATEST,
 
   Args:
     path: folder of a training, prefix of a checkpoint, folder of an export or
-      of its versions (the newest is taken), or a .tflite or .onnx file.
+      of its versions (the newest is taken), or a .tflite or .onnx file, or a
+      folder of one such file.
     checkpoint: LATEST or BEST of a training.
     ema: whether to take the moving averages of the weights of a training;
       None: where it keeps them.
@@ -99,9 +101,26 @@ def load(path: str, checkpoint: str = trained_model.LATEST,
     raise ValueError(
         f'{path} does not exist. Name the folder of a training, or an export.')
   if tf.io.gfile.isdir(path):
-    return _of_export(path, runners_lib.SavedModelRunner(path))
+    return _of_export(path, _of_folder(path, num_threads))
   runner, = loading.load_all(path, num_threads)
   return _of_export(path, runner)
+
+
+def _of_folder(path: str, num_threads: int) -> loading.Runner:
+  """Loads the SavedModel of a folder; if there is none, its only file."""
+  try:
+    return runners_lib.SavedModelRunner(path)
+  except ValueError:
+    files = sorted(name for name in tf.io.gfile.listdir(path)
+                   if name.endswith(_FILE_ENDINGS))
+    if not files:
+      raise
+  if len(files) > 1:
+    raise ValueError(
+        f'{path} holds {", ".join(files)}. Name one of them, such as '
+        f'{os.path.join(path, files[0])}.')
+  runner, = loading.load_all(os.path.join(path, files[0]), num_threads)
+  return runner
 
 
 def find_records(model: EvaluatedModel, pattern: str | None

@@ -25,6 +25,15 @@ def test_by_hand():
   assert calibration.maximum_error(found) == 0.5
 
 
+def test_gaps_of_either_sign_and_of_an_empty_bin():
+  # Too modest in the first bin, too sure in the third, the others are empty.
+  found = calibration.bins(
+      np.array([0.2, 0.1, 0.6, 0.7]), np.array([True, True, True, False]), 4)
+  assert [one.gap for one in found] == pytest.approx([0.85, 0, 0.15, 0])
+  assert calibration.expected_error(found) == pytest.approx(0.5)
+  assert calibration.maximum_error(found) == pytest.approx(0.85)
+
+
 def test_the_ends_belong_to_the_outer_bins():
   found = calibration.bins(np.array([0.0, 1.0]), np.array([False, True]), 4)
   assert [one.count for one in found] == [1, 0, 0, 1]

@@ -9,6 +9,9 @@ import pytest
 
 from official_ext.evaluation import evaluated_model
 from official_ext.evaluation import run
+from official_ext.serving.formats import names
+from official_ext.serving.formats import write
+from official_ext.trained import trained_model
 
 
 @pytest.fixture(name='training', scope='module')
@@ -74,6 +77,31 @@ def test_an_export_alone(expected, export_dir, digits_dir, tmp_path):
   with pytest.raises(ValueError, match=(
       'alone is not at /nowhere/ckpt-10 to say which .* Name some with --dat')):
     evaluated_model.find_records(export, None)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize('form', [names.LITERT, names.ONNX])
+def test_a_file_gives_the_figures_of_its_training(
+    expected, trained_dir, tmp_path, form):
+  path = write.export(trained_model.find(trained_dir), form, str(tmp_path))
+  # The image, as resized and normalised, becomes its values of 0 to 255 again.
+  for named in (path, str(tmp_path)):
+    export = evaluated_model.load(named)
+    found = evaluate(export)
+    assert export.description['kind'].startswith(
+        {names.LITERT: 'LiteRT', names.ONNX: 'ONNX'}[form])
+    np.testing.assert_allclose(
+        found.label_probabilities, expected.label_probabilities, atol=2e-5)
+    assert found.loss == pytest.approx(expected.loss, abs=1e-4)
+
+
+def test_a_folder_of_several_files(tmp_path):
+  for name in ('b.onnx', 'a.tflite', 'c.txt'):
+    (tmp_path / name).touch()
+  with pytest.raises(ValueError, match=(
+      f'^{tmp_path} holds a.tflite, b.onnx. Name one of them, such as '
+      f'{tmp_path}/a.tflite.$')):
+    evaluated_model.load(str(tmp_path))
 
 
 def test_another_training_in_the_folder_is_not_asked(export_dir, trained_dir,

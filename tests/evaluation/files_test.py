@@ -1,11 +1,13 @@
 """Tests of what an evaluation writes, and where."""
 
 import csv
+import functools
 import json
 import os
 
 import pytest
 
+from official_ext.evaluation import confusion
 from official_ext.evaluation import files
 from official_ext.evaluation import results
 
@@ -15,27 +17,49 @@ def rows(folder, name):
     return list(csv.DictReader(file))
 
 
-def test_the_files(by_hand, tmp_path):
-  model, baseline = by_hand(), by_hand('runs/b')
+def test_the_files(two_by_hand, tmp_path, monkeypatch):
+  model, baseline = two_by_hand
+  monkeypatch.setattr(files.confusion, 'grouped', functools.partial(
+      confusion.grouped, max_rows=2))
   written = files.write(
       str(tmp_path), model, baseline, results.compare(model, baseline), 'data*')
   assert sorted(map(os.path.basename, written)) == sorted(os.listdir(tmp_path))
   assert set(os.listdir(tmp_path)) == {
       'evaluation.json', 'summary.csv', 'classes.csv', 'confusion.csv',
-      'calibration.csv', 'images.csv', 'confusion.png', 'calibration.png',
-      'mistakes.png'}
+      'calibration.csv', 'images.csv', 'groups.csv', 'confusion.png',
+      'calibration.png', 'mistakes.png'}
   described = json.loads((tmp_path / 'evaluation.json').read_text())
   assert described['data'] == 'data*'
   assert described['accuracy']['top_1']['value'] == 0.6
   assert described['baseline']['model']['path'] == 'runs/b'
-  assert described['comparison']['p_value'] == 1
+  # Two heads of two tosses, and both tails.
+  assert described['comparison']['p_value'] == 0.5
   figures = {(row['model'], row['figure']): row
              for row in rows(tmp_path, 'summary')}
   row = figures['runs/a', 'top_1_accuracy']
   assert [round(float(row[name]), 4) for name in ('value', 'low', 'high')] == [
       0.6, 0.2307, 0.8824]
-  assert float(figures['difference', 'top_2_accuracy']['value']) == 0
-  assert float(figures['difference', 'mcnemar_p_value']['value']) == 1
+  for name, value in (
+      ('top_1_accuracy', 0.4), ('top_2_accuracy', 0), ('mcnemar_p_value', 0.5),
+      ('cross_entropy', described['comparison']['cross_entropy']['value'])):
+    assert float(figures['difference', name]['value']) == pytest.approx(value)
+  for path, of_model in (('runs/a', described),
+                         ('runs/b', described['baseline'])):
+    for name, value in (
+        ('loss', 1.25 if path == 'runs/a' else 2.5),
+        ('expected_calibration_error',
+         of_model['calibration']['expected_error']),
+        ('maximum_calibration_error',
+         of_model['calibration']['maximum_error']),
+        *((f'mean_{name}', of_model['mean_of_classes'][name])
+          for name in ('precision', 'recall', 'f1'))):
+      assert float(figures[path, name]['value']) == value
+  assert figures['runs/a', 'expected_calibration_error'] != figures[
+      'runs/a', 'maximum_calibration_error']
+  groups = [tuple(row.values()) for row in rows(tmp_path, 'groups')]
+  assert sorted(row[1:] for row in groups) == [
+      ('0', 'cat'), ('1', 'dog'), ('2', 'eel')]
+  assert [row[0] for row in groups] == ['0', '0', '1']
   assert [tuple(row.values()) for row in rows(tmp_path, 'classes')][2] == (
       '2', 'eel', '1', '0', '', '0.0', '0.0')
   assert [tuple(row.values()) for row in rows(tmp_path, 'confusion')] == [
@@ -44,12 +68,21 @@ def test_the_files(by_hand, tmp_path):
   bins = rows(tmp_path, 'calibration')
   assert sum(int(row['count']) for row in bins) == 5
   assert bins[0]['accuracy'] == ''
+  for row in bins:
+    assert float(row['above']) < float(row['up_to'])
+    if row['accuracy']:
+      assert float(row['above']) < float(row['confidence']) <= (
+          float(row['up_to']) + 1e-6)
+      assert float(row['low']) <= float(row['accuracy']) <= float(row['high'])
   images = rows(tmp_path, 'images')
   assert [row['predicted_name_1'] for row in images] == [
       'cat', 'cat', 'cat', 'dog', 'dog']
   assert float(images[4]['class_probability']) == pytest.approx(0.05, abs=1e-6)
   assert float(images[4]['probability_1']) == pytest.approx(0.9)
-  assert images[0]['baseline_predicted_name'] == 'cat'
+  assert [row['baseline_predicted_name'] for row in images] == [
+      'cat', 'dog', 'cat', 'cat', 'dog']
+  assert [float(row['baseline_probability']) for row in images] == (
+      pytest.approx([0.7, 0.6, 0.5, 0.6, 0.6]))
 
 
 def test_nothing_of_another_evaluation_is_left(tmp_path):

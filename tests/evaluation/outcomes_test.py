@@ -16,7 +16,10 @@ def collect(logits, labels, top_k, sizes, loss=None):
   collector = outcomes.Collector(top_k, loss)
   start = 0
   for size in sizes:
-    collector.add(logits[start:start + size], labels[start:start + size])
+    part = slice(start, start + size)
+    added = collector.add(logits[part], labels[part])
+    np.testing.assert_array_equal(
+        added, collector.outcomes().cross_entropies[start:])
     start += size
   return collector.outcomes()
 
@@ -33,6 +36,7 @@ def test_by_hand(sizes):
   np.testing.assert_allclose(
       found.cross_entropies, -np.log([0.7, 0.4, 0.1]), rtol=1e-6)
   assert found.predicted.tolist() == [0, 0, 2]
+  np.testing.assert_allclose(found.confidences, [0.7, 0.4, 0.7], rtol=1e-6)
   assert found.is_right().tolist() == [True, False, False]
   assert found.is_right(2).tolist() == [True, True, False]
   assert found.loss is None

@@ -20,13 +20,13 @@ def answers(predicted, second, cross_entropies):
 def test_by_hand():
   model = answers([0, 0, 0, 0, 1, 1], [1, 1, 1, 1, 0, 2],
                   [0.1, 0.1, 0.1, 0.1, 2, 2])
-  baseline = answers([0, 1, 1, 1, 0, 1], [1, 0, 2, 2, 1, 2],
+  baseline = answers([0, 1, 1, 1, 0, 1], [1, 0, 0, 2, 1, 2],
                      [0.1, 2, 2, 2, 0.1, 2])
   found = paired.compare(model, baseline, [1, 2])
   assert (found.both, found.only_model, found.only_baseline,
           found.neither) == (1, 3, 1, 1)
   assert found.differences[1].value == pytest.approx((4 - 2) / 6)
-  assert found.differences[2].value == pytest.approx((5 - 3) / 6)
+  assert found.differences[2].value == pytest.approx((5 - 4) / 6)
   assert found.differences[1] == intervals.paired_difference(
       model.is_right(), baseline.is_right())
   # One head or none of four tosses, in both tails: 2 * (1 + 4) / 16.

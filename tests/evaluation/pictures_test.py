@@ -18,11 +18,24 @@ def test_the_confusion_matrix(by_hand):
   # In per cent of each row.
   np.testing.assert_allclose(
       axes.images[0].get_array(), [[100, 0, 0], [50, 50, 0], [0, 100, 0]])
-  assert [text.get_text() for text in axes.texts] == ['2', '1', '1', '1']
+  # Each count in its cell, (column, row), readable on its colour.
+  assert {text.get_position(): (text.get_text(), text.get_color())
+          for text in axes.texts} == {
+              (0, 0): ('2', 'white'), (0, 1): ('1', 'white'),
+              (1, 1): ('1', 'white'), (1, 2): ('1', 'white')}
+  assert (axes.get_xlabel(), axes.get_ylabel()) == ('predicted', 'class')
   assert [text.get_text() for text in axes.get_yticklabels()] == [
       'cat', '$d^g$ $', 'a' * 21 + '…']
   assert not any(text.get_parse_math() for text in axes.get_yticklabels())
   assert axes.get_title() == ''
+  pyplot.close(figure)
+
+
+def test_counts_are_readable_on_their_colours():
+  counts = confusion.matrix(np.zeros(4, int), np.array([0, 0, 0, 1]), 2)
+  figure = pictures.draw_confusion(confusion.grouped(counts), ['cat', 'dog'])
+  assert [(text.get_text(), text.get_color())
+          for text in figure.axes[0].texts] == [('3', 'white'), ('1', '0.1')]
   pyplot.close(figure)
 
 
@@ -46,6 +59,18 @@ def test_the_reliability_diagram():
   points = top.containers[0].lines[0].get_xydata()
   np.testing.assert_allclose(points, [[35, 100], [75, 50]])
   assert [bar.get_height() for bar in below.patches] == [1, 2]
+  # Within their bins, one beside the other.
+  assert [(bar.get_x(), bar.get_width()) for bar in below.patches] == [
+      pytest.approx((1.25, 47.5)), pytest.approx((51.25, 47.5))]
+  # From the lower to the upper end of each interval.
+  bars, = top.containers[0].lines[2]
+  for (_, low), (_, high), one in zip(
+      *np.swapaxes(bars.get_segments(), 0, 1), found):
+    assert (low, high) == pytest.approx(
+        (100 * one.accuracy.low, 100 * one.accuracy.high))
+  assert (top.get_xlim(), top.get_ylim()) == ((0, 100), (0, 100))
+  np.testing.assert_array_equal(
+      top.lines[0].get_xydata(), [[0, 0], [100, 100]])
   assert top.get_title() == 'Calibration error 38.33 %'
   pyplot.close(figure)
 

@@ -42,6 +42,13 @@ def test_every_image_is_read_once(model, source):
   assert [one.number for one in found.mistakes] == [0, 4, 8, 12, 16]
 
 
+def test_what_is_right_is_no_mistake(model, source):
+  found, = run.evaluate([model], source, None, 2, 70)
+  # By how little the class of each is probable: 0, then 2, then 3.
+  assert [(one.label, one.predicted) for one in found.mistakes] == (
+      [(0, 1)] * 18 + [(2, 1)] * 17 + [(3, 1)] * 17)
+
+
 def test_some_of_them(model, source):
   found, = run.evaluate([model], source, 33, 9, 0)
   assert found.outcomes.labels.tolist() == [index % 4 for index in range(33)]
@@ -65,6 +72,13 @@ def test_models_of_other_classes_are_refused(model, source):
   with pytest.raises(ValueError, match=(
       "a record is of class 'c' of runs/a, but of class 'd' of runs/b. Com")):
     run.evaluate([model, other], source, None, 1, 0)
+
+
+def test_the_same_class_may_have_another_number(model):
+  other = dataclasses.replace(model, class_names=['a', 'b', 'd', 'c'])
+  run._check_same(model, np.array([0, 2]), other, np.array([0, 3]))
+  with pytest.raises(ValueError, match="'c' of runs/a, but of class 'd' of"):
+    run._check_same(model, np.array([0, 2]), other, np.array([0, 2]))
 
 
 def test_the_bar_knows_how_many_come(source, tmp_path):

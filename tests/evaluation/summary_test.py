@@ -1,6 +1,7 @@
 """Tests of the figures as a table and as JSON: values by hand."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -70,3 +71,45 @@ def test_a_baseline_beside_it(by_hand):
   described = summary.comparison_as_json(found)
   assert described['differences']['top_1']['value'] == pytest.approx(0.2)
   json.dumps(described, allow_nan=False)
+
+
+def test_every_figure_is_its_own(two_by_hand):
+  model, baseline = two_by_hand
+  found = results.compare(model, baseline)
+  described, other = map(summary.as_json, two_by_hand)
+  assert (described['loss'], other['loss']) == (1.25, 2.5)
+  assert [[one[name] for name in ('number', 'label', 'predicted')]
+          for one in described['mistakes']] == [[4, 2, 1], [2, 1, 0]]
+  assert [one['cross_entropy'] for one in described['mistakes']] == (
+      pytest.approx(-np.log([0.05, 0.4])))
+  # Of confidences of 0.7, 0.5 and three of 0.6 the first alone is right.
+  assert other['calibration']['expected_error'] == pytest.approx(
+      (0.3 + 0.5 + 3 * 0.6) / 5)
+  differences = summary.comparison_as_json(found)['differences']
+  assert differences['top_1']['value'] == pytest.approx((3 - 1) / 5)
+  assert differences['top_2']['value'] == pytest.approx((4 - 4) / 5)
+  text = summary.as_text(model, baseline, found)
+  rows = {line.split('  ')[0]: line for line in text.splitlines()}
+  assert rows['loss'].split() == ['loss', '1.2500', '2.5000']
+  assert rows['top-1'].split('  ')[-1].startswith('+40.00 [')
+  assert rows['top-2'].split('  ')[-1].startswith('+0.00 [')
+  difference = -np.log(
+      [0.8, 0.6, 0.4, 0.8, 0.05]).mean() + np.log([0.7, 0.3, 0.1, 0.3, 0.3]
+                                                  ).mean()
+  assert rows['cross-entropy'].split('  ')[-1].startswith(
+      f'{difference:+.4f} [')
+  intervals_shown = re.findall(r'\[([-+.\d]+), ([-+.\d]+)\]', text)
+  assert len(intervals_shown) == 9
+  for low, high in intervals_shown:
+    assert float(low) < float(high)
+  assert ('both are right about 1, only runs/a about 2, only runs/b about 0, '
+          'neither about 2; ') in text
+
+
+def test_only_accuracies_that_both_have_are_compared(by_hand):
+  model, baseline = by_hand(), by_hand('runs/b', top_k=1)
+  found = results.compare(model, baseline)
+  assert set(found.differences) == {1}
+  row = next(line for line in summary.as_text(
+      model, baseline, found).splitlines() if line.startswith('top-2'))
+  assert row.split()[-2:] == ['-', '-']
