@@ -10,6 +10,7 @@ called. An answer may be an exception, and is then the last.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+import dataclasses
 import multiprocessing
 from multiprocessing import connection as connection_lib
 import os
@@ -26,6 +27,8 @@ from official_ext.command_line import errors
 
 # The step of this name is what is looked for in the files that XLA writes.
 DUMPED_FUNCTION = 'benchmark_gradients'
+# The variables that a step reads its batch from.
+IMAGES, LABELS = 'benchmark_images', 'benchmark_labels'
 # Of what a process may allocate.
 _CLOSE_TO_LIMIT = 0.4
 _OUT_OF_MEMORY = (
@@ -195,6 +198,47 @@ def build_step(settings: settings_lib.Settings
     What runs one step to its end and returns the loss (the sum of the
     logits in mode 'eval'), and what says how many steps have been run.
   """
+  import tensorflow as tf  # pylint: disable=g-import-not-at-top
+  step = build_function(settings)
+
+  @tf.function
+  def distributed():
+    return step.strategy.run(step.function)
+
+  def run():
+    results = tf.nest.flatten(step.strategy.experimental_local_results(
+        distributed() if settings.tpu else step.function()))
+    # Waits for the device to finish.
+    return float(results[0].numpy())
+
+  return run, step.count
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+  """A step of a model that has been built.
+
+  Attributes:
+    function: a `tf.function` without arguments; the batch is variables too.
+    count: says how many steps have been run.
+    variables: `tf.Variable`s, all that it may read.
+    strategy: the `tf.distribute.Strategy`.
+  """
+  function: Callable[[], Any]
+  count: Callable[[], int]
+  variables: list[Any]
+  strategy: Any
+
+
+def build_function(settings: settings_lib.Settings) -> Step:
+  """Builds a model with Model Garden's task, and its step.
+
+  Args:
+    settings: what to build.
+
+  Returns:
+    The step, not yet traced.
+  """
   # pylint: disable=g-import-not-at-top
   from official.common import distribute_utils
   from official.modeling import performance
@@ -205,30 +249,18 @@ def build_step(settings: settings_lib.Settings
   strategy = distribute_utils.get_distribution_strategy(
       'tpu' if settings.tpu else 'one_device', num_gpus=int(has_gpu),
       tpu_address=settings.tpu or None)
-  if settings.dtype != 'float32':
-    performance.set_mixed_precision_policy(settings.dtype)
+  performance.set_mixed_precision_policy(settings.dtype)
   with strategy.scope():
-    step, count = _step_of_a_replica(settings)
+    step, count, variables = _step_of_a_replica(settings)
   # A TPU compiles without being asked.
-  step = tf.function(
+  function = tf.function(
       step, jit_compile=True if settings.xla and not settings.tpu else None)
-
-  @tf.function
-  def distributed():
-    return strategy.run(step)
-
-  def run():
-    results = tf.nest.flatten(strategy.experimental_local_results(
-        distributed() if settings.tpu else step()))
-    # Waits for the device to finish.
-    return float(results[0].numpy())
-
-  return run, count
+  return Step(function, count, variables, strategy)
 
 
-def _step_of_a_replica(settings: settings_lib.Settings
-                       ) -> tuple[Callable[[], Any], Callable[[], int]]:
-  """Returns the step, not yet compiled, and what counts the steps."""
+def _step_of_a_replica(settings: settings_lib.Settings) -> tuple[
+    Callable[[], Any], Callable[[], int], list[Any]]:
+  """Returns the step, what counts its runs, and the variables there are."""
   # pylint: disable=g-import-not-at-top
   from official.core import task_factory
   import tensorflow as tf
@@ -247,10 +279,11 @@ def _step_of_a_replica(settings: settings_lib.Settings
       model.trainable_variables)
   # On the device, so that no step waits for images.
   images = tf.Variable(
-      tf.random.normal([batch_size, size, size, 3]), trainable=False)
+      tf.random.normal([batch_size, size, size, 3]), trainable=False,
+      name=IMAGES)
   labels = tf.Variable(
       1 + tf.range(batch_size) % (params.task.model.num_classes - 1),
-      trainable=False)
+      trainable=False, name=LABELS)
   counter = tf.Variable(0, dtype=tf.int64, trainable=False)
 
   def train():
@@ -274,11 +307,13 @@ def _step_of_a_replica(settings: settings_lib.Settings
     counter.assign_add(1)
     return [loss, *tape.gradient(loss, model.trainable_variables)]
 
+  variables = [
+      *model.variables, *optimizer.variables(), images, labels, counter]
   if settings.dump_dir:
-    return benchmark_gradients, lambda: int(counter.numpy())
+    return benchmark_gradients, lambda: int(counter.numpy()), variables
   if settings.mode == 'train':
-    return train, lambda: int(optimizer.iterations.numpy())
-  return evaluate, lambda: int(counter.numpy())
+    return train, lambda: int(optimizer.iterations.numpy()), variables
+  return evaluate, lambda: int(counter.numpy()), variables
 
 
 def experiment_override(settings: settings_lib.Settings) -> str:

@@ -32,8 +32,8 @@ GROUPS = {
         'analysis.footprints'],
     'studies': ['studies.run', 'studies.report'],
     'benchmarks': [
-        'benchmarks.train_step', 'benchmarks.input_pipeline',
-        'benchmarks.serving', 'benchmarks.optimizers',
+        'benchmarks.train_step', 'benchmarks.freeze_step',
+        'benchmarks.input_pipeline', 'benchmarks.serving', 'benchmarks.optimizers',
         'benchmarks.safety_cost', 'benchmarks.long_training',
         'data_prep.benchmark_conversion'],
 }
