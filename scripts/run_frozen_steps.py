@@ -119,8 +119,7 @@ class FrozenStep:
 
 
 def _remove_copies(block):
-  """Takes out `mhlo.copy`, which TensorFlow writes and not all compilers know.
-  """
+  """Takes out `mhlo.copy`, which some compilers do not know."""
   for operation in list(block.operations):
     for region in operation.operation.regions:
       for inner in region.blocks:

@@ -118,9 +118,9 @@ ORDER = {
         'machine', 'csv_file', 'settings', 'input_rows',
         'optimizers', 'serving_rows', 'report', 'step_process',
         'input_report', 'serving', 'figure', 'activations', 'input_pipeline',
-        'measure', 'train_step', 'resident_memory', 'training_process',
-        'memory_report', 'memory_figure', 'long_training', 'safety_rows',
-        'safety_cost',
+        'measure', 'train_step', 'frozen_steps', 'freeze_step',
+        'resident_memory', 'training_process', 'memory_report', 'memory_figure',
+        'long_training', 'safety_rows', 'safety_cost',
     ],
     'official_ext.analysis': [
         # What commands share.

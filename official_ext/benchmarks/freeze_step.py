@@ -1,7 +1,6 @@
 """Writes train and prediction steps for machines without TensorFlow.
 
-  python -m official_ext.benchmarks.freeze_step --layouts=B12,B4-4-4 \\
-    --output=frozen
+  python -m official_ext.benchmarks.freeze_step --output=frozen
 
 Each step is a folder of --output with its program in portable StableHLO.
 `scripts/run_frozen_steps.py`, one file that needs JAX and NumPy alone, times

@@ -33,8 +33,8 @@ def freeze(settings: settings_lib.Settings, folder: pathlib.Path,
     settings: what to build; XLA is on.
     folder: is made.
     capability: of the GPU that it is for; None: for a CPU.
-    with_values: whether to write what the variables hold as well, and what three
-      steps give here, so that another machine can be compared.
+    with_values: whether to write what the variables hold as well, and what
+      three steps give here, so that another machine can be compared.
 
   Raises:
     ValueError: if the settings do not fit together.

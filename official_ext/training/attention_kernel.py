@@ -13,7 +13,7 @@ _SETTING = 'task.model.backbone.funnel_vit.fast_path.attention'
 
 
 def check(params: cfg.ExperimentConfig) -> None:
-  """Logs which attention a training takes, and why.
+  """Logs which attention a training on GPUs takes, and why.
 
   Args:
     params: the experiment's configuration, resolved.
@@ -32,6 +32,8 @@ def check(params: cfg.ExperimentConfig) -> None:
     raise ValueError(
         f'{_SETTING} is fused, but {reason}. Set it to auto, which takes what '
         'there is.')
+  if not params.runtime.num_gpus:
+    return
   if kind == 'plain':
     logging.info('attention: plain, as %s says', _SETTING)
   elif reason:

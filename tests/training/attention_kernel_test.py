@@ -23,7 +23,6 @@ def load(**settings):
     ({}, (9, 0), 'attention: fused'),
     ({}, (8, 0), 'attention: fused'),
     ({}, (7, 0), 'plain, since a GPU has compute capability 7.0'),
-    ({'runtime.num_gpus': 0}, (9, 0), 'since runtime.num_gpus is 0'),
     ({'runtime.enable_xla': 'false'}, (9, 0), 'enable_xla is false'),
     ({'runtime.mixed_precision_dtype': 'float32'}, (9, 0), 'in float32'),
     ({f'{TRANSFORMER}.attention_dropout_rate': 0.1}, (9, 0),
@@ -47,7 +46,10 @@ def test_what_is_demanded_and_cannot_be_is_an_error():
     attention_kernel.check(params)
 
 
-def test_other_backbones_have_no_choice(caplog):
+@pytest.mark.parametrize('settings', [
+    {'runtime.num_gpus': 0}, {'task.model.backbone.type': 'vit'}], ids=str)
+def test_where_there_is_no_choice_nothing_is_said(settings, caplog):
   caplog.set_level(logging.INFO, logger='absl')
-  attention_kernel.check(load(**{'task.model.backbone.type': 'vit'}))
+  with hardware.assume_gpu():
+    attention_kernel.check(load(**settings))
   assert 'attention' not in caplog.text
