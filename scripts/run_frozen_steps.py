@@ -34,7 +34,8 @@ jax.config.update('jax_enable_x64', True)
 
 _ALIAS = re.compile(
     r'parameter_number = (\d+) : i64\}, output_index = array<i64: (\d+)>')
-_TOLERANCE = 1e-5
+# Logits of random weights nearly cancel out in the sum that is compared.
+_TOLERANCE = 1e-4
 _COLUMNS = ('step', 'circumstances', 'ms', 'ms_min', 'ms_max',
             'images_per_second', 'speed_up', 'temporary_gib', 'arguments_gib',
             'compile_seconds')
