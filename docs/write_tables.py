@@ -293,8 +293,8 @@ def table(name: str, view: str | None = None) -> str:
 
 
 def _command(command: str) -> str:
-  """Returns the module of `python -m MODULE`, or make's target."""
-  return re.search(r'(?:-m|make) (\S+)', command)[1]
+  """Returns the module of `python -m MODULE`, make's target or a script."""
+  return re.search(r'(?:-m|make|python(?! -m)) (\S+)', command)[1]
 
 
 def page(text: str) -> str:
