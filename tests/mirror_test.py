@@ -93,7 +93,7 @@ TOGETHER = {
     'params/configuration_fuzz_test.py',
     'params/every_setting_test.py', 'published_preprocessing_test.py',
     'scripts/tpu_vm_test.py', 'serving/formats/refused_requests_test.py',
-    'soak_test.py', 'tasks/tpu_step_test.py',
+    'soak_test.py', 'studies/killed_study_test.py', 'tasks/tpu_step_test.py',
     'tasks/train_step_test.py',
     'training/data_service_test.py', 'training/exact_resumption_test.py',
     'training/lost_worker_test.py', 'training/same_steps_test.py',

@@ -43,12 +43,16 @@ def main(argv: Sequence[str]) -> None:
   errors.refuse_arguments(argv)
   library_logs.silence()
   # pylint: disable=g-import-not-at-top
+  import tensorflow as tf
+
   from official_ext.studies import changed_rows
   from official_ext.studies import plan as plan_lib
   from official_ext.studies import processes
   from official_ext.studies import results
   from official_ext.studies import study_file
   # pylint: enable=g-import-not-at-top
+  # The memory of a GPU is the trainings': this process only reads records.
+  tf.config.set_visible_devices([], 'GPU')
   with errors.reported():
     study = study_file.read(_STUDY.value)
     folder = _FOLDER.value or os.path.join('runs', 'studies', study.name)

@@ -17,7 +17,8 @@ def _run(digits_dir, tmp_path_factory):
     patch.setattr(plan_lib, '_check', lambda run, checked: None)
     return short_study.make(
         tmp_path_factory.mktemp('plan'), digits_dir, claims=[],
-        rows={'ViT': {'params_override': {short_study.LAYOUT: 'B2'}}}).runs[0]
+        rows={'ViT': {'params_override': {
+            short_study.LAYOUT: 'B2', 'trainer.train_steps': 3}}}).runs[0]
 
 
 @pytest.fixture(name='logged')
@@ -28,11 +29,12 @@ def _logged(run, tmp_path):
   logged_runs.write_events(folder / 'train', [
       event(1000, 1, training_loss=2.5, throughput__steps_per_second=8.0,
             memory__peak_gib=1.5),
-      event(1001, 2, training_loss=2.0, throughput__steps_per_second=4.0,
-            memory__peak_gib=1.25)])
+      event(1001, 2, training_loss=2.0, throughput__steps_per_second=2.0,
+            memory__peak_gib=1.25),
+      event(1002, 3, throughput__steps_per_second=4.0)])
   logged_runs.write_events(folder / 'validation', [
       event(1001, 1, accuracy=0.25, validation_loss=2.25),
-      event(1002, 2, accuracy=0.5, validation_loss=1.75)], number=1)
+      event(1002, 3, accuracy=0.5, validation_loss=1.75)], number=1)
   return dataclasses.replace(run, folder=str(folder))
 
 
@@ -51,10 +53,10 @@ def test_what_a_training_has_reached(logged):
   line = measured.line(logged, threads=2, cpu_seconds=12.5)
   for name, value in {
       'row': 'ViT', 'seed': 1, 'status': 'finished', 'reason': '',
-      'layout': 'B2(17)', 'step': 2, 'top_1_percent': 50.0, 'loss': 1.75,
-      'train_loss': 2.0, 'evaluations': '1:25 2:50', 'steps_per_second': 6.0,
+      'layout': 'B2(17)', 'step': 3, 'top_1_percent': 50.0, 'loss': 1.75,
+      'train_loss': 2.0, 'evaluations': '1:25 3:50', 'steps_per_second': 4.0,
       # Of 64 images a step.
-      'images_per_second': 384.0, 'seconds': 3.0, 'cpu_seconds': 12.5,
+      'images_per_second': 256.0, 'seconds': 3.0, 'cpu_seconds': 12.5,
       'peak_memory_gib': 1.5, 'starts': 1, 'threads': 2,
       'fingerprint': logged.fingerprint}.items():
     assert line[name] == value, name
@@ -71,7 +73,7 @@ def test_a_training_that_diverged_has_no_accuracy(logged, tmp_path):
   line = measured.line(logged, 2, diverged='the training diverged: at step 2')
   assert line['status'] == 'diverged'
   assert line['reason'] == 'the training diverged: at step 2'
-  assert line['evaluations'] == '1:25 2:50'
+  assert line['evaluations'] == '1:25 3:50'
   assert 'top_1_percent' not in line and 'loss' not in line
   nothing = dataclasses.replace(logged, folder=str(tmp_path / 'empty'))
   line = measured.line(nothing, 2, diverged='it diverged')
@@ -81,5 +83,5 @@ def test_a_training_that_diverged_has_no_accuracy(logged, tmp_path):
 def test_a_training_without_its_last_evaluation_is_not_finished(
     logged, tmp_path):
   (tmp_path / 'ViT-1' / 'validation').rename(tmp_path / 'elsewhere')
-  with pytest.raises(ValueError, match='no accuracy at step 2. Were they'):
+  with pytest.raises(ValueError, match='no accuracy at step 3. Were they'):
     measured.line(logged, 2)
