@@ -50,18 +50,22 @@ EXTRAS_REQUIRE = {
     'gcs': ['gcsfs>=2023.6'],
     'gpu': ['tensorflow[and-cuda]>=2.15,<2.21'],
     'litert': ['ai-edge-litert>=1.0'],
+    # The client alone, which logs to a server.
+    'mlflow': ['mlflow-skinny>=3.1'],
     'onnx': ['onnx>=1.16', 'onnxruntime>=1.17', 'tf2onnx>=1.16'],
     # Published ViTs: their files, and the hub that has them.
     'pretrained': ['huggingface_hub>=1.0', 'safetensors>=0.8'],
+    'wandb': ['wandb>=0.30'],
     'dev': [
         'ai-edge-litert>=1.0', 'apache-beam>=2.60', 'huggingface_hub>=1.0',
         'hypothesis>=6.80',
         # TFDS 4.9 imports it to build a data set, but does not ask for it.
-        'importlib-resources>=5.0',
+        'importlib-resources>=5.0', 'mlflow-skinny>=3.1',
         'onnx>=1.16', 'onnxruntime>=1.17', 'tf2onnx>=1.16',
         # Opens the report of a comparison in a browser.
         'playwright>=1.40',
-        'pytest>=7.4', 'pytest-xdist>=3.5', 'ruff>=0.6', 'safetensors>=0.8'],
+        'pytest>=7.4', 'pytest-xdist>=3.5', 'ruff>=0.6', 'safetensors>=0.8',
+        'wandb>=0.30'],
 }
 
 setuptools.setup(

@@ -17,6 +17,19 @@ def scalars(folder):
   return found
 
 
+def images(folder, tag):
+  """Every image of a tag, uint8 [height, width, 3]: {step: image}."""
+  found = {}
+  for path in sorted(pathlib.Path(folder).glob('events.out.tfevents.*')):
+    for event in summary_iterator.summary_iterator(str(path)):
+      for value in event.summary.value:
+        if value.tag == tag:
+          # After its width and its height.
+          found[event.step] = tf.io.decode_png(
+              tf.make_ndarray(value.tensor)[2]).numpy()
+  return found
+
+
 def steps(folder):
   """The steps at which scalars were logged, as often as there are events.
 

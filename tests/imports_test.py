@@ -24,7 +24,8 @@ ORDER = {
     'official_ext.legacy_keras': [],
     'official_ext.command_line': [
         'former_names', 'flag_types', 'tables', 'commands', 'errors',
-        'paths', 'output_files', 'streams', 'flag_errors', 'library_logs',
+        'extras', 'paths', 'output_files', 'streams', 'flag_errors',
+        'library_logs',
     ],
     'official_ext': [],  # Its __init__.
     'official_ext.__main__': [],
@@ -34,7 +35,8 @@ ORDER = {
         'decay_patterns', 'moving_average', 'frozen_backbone',
     ],
     'official_ext.configs': [
-        'backbones', 'preprocessing', 'small_data', 'image_classification',
+        'backbones', 'preprocessing', 'small_data', 'outputs',
+        'image_classification',
         'fine_tuning',
     ],
     'official_ext.modeling': [
@@ -82,6 +84,9 @@ ORDER = {
     'official_ext.trained': [
         'trained_model', 'validation_data',
     ],
+    # What evaluations of a training draw as well.
+    'official_ext.evaluation.confusion': [],
+    'official_ext.evaluation.confusion_figure': [],
     'official_ext.training': [
         'attention_kernel', 'modes', 'slow_folder', 'goodput', 'event_tags',
         'log_folder', 'input_waiting', 'evaluations', 'early_stopping',
@@ -89,14 +94,15 @@ ORDER = {
         'preemption', 'profiling', 'throughput', 'progress', 'strategies',
         'start_folder', 'checkpoint_folder', 'worker_folder', 'folder_lock',
         'settings_history', 'changed_settings', 'new_files', 'new_folders',
-        'checks',
+        'trackers', 'weights_and_biases', 'mlflow_runs', 'tracking',
+        'training_images', 'confusion_counts', 'checks',
         'data_position',
         'step_numbers', 'weight_numbers', 'divergence', 'recovery',
-        'new_checkpoints', 'summaries', 'controller', 'trainer', 'runner',
-        'session', 'dry_run',
+        'new_checkpoints', 'summaries',
+        'controller', 'trainer', 'runner', 'session', 'dry_run',
     ],
     'official_ext.serving.formats': [
-        'names', 'extras', 'versions', 'weights_tree',
+        'names', 'versions', 'weights_tree',
         'description',
         'signatures', 'saved_model', 'calibration', 'single_file', 'write',
     ],
@@ -109,7 +115,7 @@ ORDER = {
     ],
     'official_ext.evaluation': [
         'intervals', 'outcomes', 'mistakes', 'per_class', 'calibration',
-        'confusion', 'paired', 'evaluated_model', 'run', 'results', 'summary',
+        'paired', 'evaluated_model', 'run', 'results', 'summary',
         'pictures', 'files', 'multilabel',
     ],
     'official_ext.evaluate': [],

@@ -16,6 +16,8 @@ from scripts import structure
 # Modules without a file of their own, under the test of what they are part of.
 THROUGH = {
     'training/early_stopping_test.py': ['official_ext.configs.small_data'],
+    'training/tracking_test.py': [
+        'official_ext.configs.outputs', 'official_ext.training.trackers'],
     'commands_test.py': [
         'official_ext.checkpoints.describe', 'official_ext.train'],
     'evaluation/summary_test.py': ['official_ext.evaluation.results'],

@@ -25,6 +25,7 @@ def parameters(digits_dir, **settings):
       'task.model.backbone.funnel_vit.layout': LAYOUT,
       'trainer.train_steps': 10,
       'trainer.optimizer_config.warmup.linear.warmup_steps': 1,
+      'trainer.logging.training_images': 0,
   } | settings
   return experiment.load(
       'funnel_vit_digits',

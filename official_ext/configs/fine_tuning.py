@@ -7,6 +7,7 @@ from official.vision.configs import image_classification as garden
 
 from official_ext.configs import backbones
 from official_ext.configs import image_classification
+from official_ext.configs import outputs
 from official_ext.configs import small_data
 
 _NAME = 'funnel_vit_finetune'
@@ -62,7 +63,7 @@ def funnel_vit_finetune() -> cfg.ExperimentConfig:
           best_checkpoint_export_subdir='best',
           best_checkpoint_eval_metric='accuracy',
           best_checkpoint_metric_comp='higher',
-          export=image_classification.ExportConfig(at_end=False, at_best=True),
+          export=outputs.ExportConfig(at_end=False, at_best=True),
           early_stopping=small_data.EarlyStopping(
               patience_evaluations=10, metric='accuracy'),
           optimizer_config=image_classification.OptimizationConfig({

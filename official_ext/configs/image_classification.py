@@ -17,6 +17,7 @@ from official.vision.configs import common
 from official.vision.configs import image_classification
 
 from official_ext.configs import backbones
+from official_ext.configs import outputs
 from official_ext.configs import preprocessing
 from official_ext.configs import small_data
 from official_ext.optimization import addons
@@ -102,22 +103,6 @@ class ImageClassificationTask(image_classification.ImageClassificationTask):
 
 
 @dataclasses.dataclass
-class ExportConfig(hyperparams.Config):
-  """What train.py exports for TensorFlow Serving, as numbered versions.
-
-  Attributes:
-    at_end: whether a training that reaches its last step exports its weights
-      to `last` in the export_dir.
-    at_best: whether each new best checkpoint is exported, to `best` in the
-      export_dir; needs trainer.best_checkpoint_export_subdir.
-    export_dir: folder of the two; empty: `export` in the model_dir.
-  """
-  at_end: bool = True
-  at_best: bool = False
-  export_dir: str = ''
-
-
-@dataclasses.dataclass
 class OptimizerConfig(optimization.OptimizerConfig):
   """Model Garden's choice of optimizers, and what is added to it."""
   adamw_layerwise: layerwise.LayerwiseAdamWConfig = dataclasses.field(
@@ -181,6 +166,7 @@ class TrainerConfig(small_data.TrainerConfig):
       times the running mean of the steps before has diverged; None: only one
       whose numbers are not finite has.
     export: what is exported for serving, and when.
+    logging: what is logged beside numbers, and where else.
     derived: which settings of the experiment were derived; filled in when it is
       read, so that they are derived again when a training's params.yaml is.
   """
@@ -199,7 +185,10 @@ class TrainerConfig(small_data.TrainerConfig):
   keep_checkpoint_every_n_hours: float | None = None
   preemption_metadata_server: str | None = None
   loss_spike_factor: float | None = None
-  export: ExportConfig = dataclasses.field(default_factory=ExportConfig)
+  export: outputs.ExportConfig = dataclasses.field(
+      default_factory=outputs.ExportConfig)
+  logging: outputs.LoggingConfig = dataclasses.field(
+      default_factory=outputs.LoggingConfig)
   derived: list[DerivedSetting] = dataclasses.field(default_factory=list)
 
 

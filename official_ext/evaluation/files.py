@@ -11,6 +11,7 @@ from typing import Any
 from official_ext import figures
 from official_ext.command_line import output_files
 from official_ext.evaluation import confusion
+from official_ext.evaluation import confusion_figure
 from official_ext.evaluation import paired
 from official_ext.evaluation import per_class
 from official_ext.evaluation import pictures
@@ -103,7 +104,7 @@ def write(folder: str, results: results_lib.Results,
         ((number, one, names[one])
          for number, group in enumerate(grouped.groups) for one in group))
   contents['confusion.png'] = figures.png(
-      pictures.draw_confusion(grouped, names))
+      confusion_figure.draw(grouped, names))
   contents['calibration.png'] = figures.png(
       pictures.draw_calibration(results.bins))
   if results.mistakes:

@@ -84,7 +84,8 @@ TABLE: dict[Kind, tuple[str, ...]] = {
              'export.at_end', 'export.at_best', 'export.export_dir',
              # Only how long; no step is another.
              'early_stopping.patience_evaluations', 'early_stopping.metric',
-             'early_stopping.min_delta'),
+             'early_stopping.min_delta', 'logging.training_images',
+             'logging.confusion_matrix', 'logging.wandb', 'logging.mlflow'),
         # It says of others how they were set.
         'trainer.derived',
     ),

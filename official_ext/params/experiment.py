@@ -24,6 +24,7 @@ import tensorflow as tf
 import yaml
 
 from official_ext.configs import image_classification
+from official_ext.configs import outputs
 from official_ext.params import consistency
 from official_ext.params import derive
 from official_ext.params import derived_settings
@@ -274,7 +275,7 @@ def _built(experiment: str) -> cfg.ExperimentConfig:
         params.task, image_classification.ImageClassificationTask, **data)
     params.trainer = _converted(
         params.trainer, image_classification.TrainerConfig,
-        export=image_classification.ExportConfig(at_end=False))
+        export=outputs.ExportConfig(at_end=False))
   return params
 
 

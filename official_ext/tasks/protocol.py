@@ -14,6 +14,8 @@ from typing import Any
 
 from official.core import config_definitions as cfg
 
+from official_ext.tasks import class_names
+
 # A validation step returns under this name how many examples it counted.
 NUM_EXAMPLES = 'num_examples'
 
@@ -91,6 +93,10 @@ class Task(abc.ABC):
     """Reads what `save_data_description` wrote; empty where it did not."""
     del folder
     return {}
+
+  def class_names(self) -> Sequence[str] | None:
+    """Returns a name for each class; None: they are not known."""
+    return self.data_description.get(class_names.KEY)
 
   def compare_data(self, names: Sequence[str], model_dir: str) -> None:
     """Compares data sets with what the model knows of its own.

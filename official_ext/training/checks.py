@@ -15,6 +15,7 @@ from official_ext.command_line import errors
 from official_ext.command_line import paths
 from official_ext.params import inexact_resumption
 from official_ext.tasks import protocol
+from official_ext.training import confusion_counts
 from official_ext.training import folder_lock
 from official_ext.training import modes
 from official_ext.training import new_folders
@@ -56,6 +57,7 @@ def check(params: cfg.ExperimentConfig, task: protocol.Task, mode: str,
   if stopping.patience_evaluations and metrics is not None:
     errors.check_choice(
         'trainer.early_stopping.metric', stopping.metric, metrics)
+  confusion_counts.check(params)
   if not modes.evaluates(mode):
     _warn_of_evaluation(params.trainer, mode)
   if profile_steps is not None:
@@ -102,6 +104,10 @@ def _warn_of_evaluation(trainer: cfg.TrainerConfig, mode: str) -> None:
       logging.warning(
           'trainer.%s is %r, but has no effect: --mode=%s does not evaluate. '
           'Use train_and_eval.', name, value, mode)
+  if trainer.logging.confusion_matrix and mode == 'train':
+    logging.warning(
+        'trainer.logging.confusion_matrix is true, but has no effect: '
+        '--mode=train does not evaluate. Use train_and_eval.')
   stopping = trainer.early_stopping
   if stopping.patience_evaluations and mode == 'train':
     logging.warning(

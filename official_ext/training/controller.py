@@ -21,6 +21,7 @@ from official_ext.training import log_folder
 from official_ext.training import restarts
 from official_ext.training import slow_folder
 from official_ext.training import summaries
+from official_ext.training import tracking
 
 
 class CheckpointManager(tf.train.CheckpointManager):
@@ -139,6 +140,9 @@ class Controller(orbit.Controller):
                stopping: early_stopping.EarlyStopping | None = None,
                on_stop: Callable[[int, str], None] = lambda step, reason: None,
                new_checkpoints: Callable[..., Iterator[str]] | None = None,
+               on_evaluated: Callable[[summaries.SummaryManager], None] = (
+                   lambda log: None),
+               tracked: tracking.Tracking | None = None,
                summary_dir: str | None = None,
                eval_summary_dir: str | None = None, **settings):
     """Initialises the controller.
@@ -152,6 +156,8 @@ class Controller(orbit.Controller):
       on_stop: is told at which step that was, and why.
       new_checkpoints: takes the arguments of `evaluate_continuously` and gives
         the checkpoints to evaluate; None: there are none.
+      on_evaluated: is told where an evaluation that is over is logged.
+      tracked: the services that get what is logged; None: there is none.
       summary_dir: folder of what is logged of the training; None: nothing is.
       eval_summary_dir: the same, of the evaluations.
       **settings: of Orbit's controller.
@@ -163,6 +169,8 @@ class Controller(orbit.Controller):
         steps_per_loop=lambda step: min(
             interval - step % interval for interval in intervals),
         summary_dir=summary_dir, eval_summary_dir=eval_summary_dir, **settings)
+    self._tracked = tracked
+    self._on_evaluated = on_evaluated
     # Orbit makes them for its trainer and its evaluator, as far as given.
     if hasattr(self, 'summary_manager'):
       self.summary_manager = self._summaries(summary_dir)
@@ -191,6 +199,7 @@ class Controller(orbit.Controller):
       What the evaluator returned.
     """
     output = super().evaluate(steps)
+    self._on_evaluated(self.eval_summary_manager)
     self._eval_log.check()
     return output
 
@@ -275,7 +284,7 @@ class Controller(orbit.Controller):
 
   def _summaries(self, folder: str | None) -> summaries.SummaryManager:
     return summaries.SummaryManager(
-        folder, tf.summary.scalar, global_step=self.global_step)
+        folder, global_step=self.global_step, tracked=self._tracked)
 
 
 def _step_of(checkpoint: str | None) -> int:

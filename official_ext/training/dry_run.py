@@ -17,6 +17,7 @@ import tqdm
 from official_ext.training import memory
 from official_ext.training import modes
 from official_ext.training import session
+from official_ext.training import tracking
 from official_ext.training import trainer as trainer_lib
 
 # The first one compiles, the other is timed.
@@ -51,6 +52,7 @@ def run(params: cfg.ExperimentConfig, mode: str | None,
         '--dry_run tries a training in one process, but '
         'runtime.distribution_strategy is multi_worker_mirrored. Set it to '
         'mirrored.')
+  tracking.check(params.trainer.logging, begins=True)
   with tempfile.TemporaryDirectory() as folder, open(
       os.devnull, 'w', encoding='utf-8') as sink:
     run_ = session.prepare(_shortened(params), mode, folder)
@@ -72,6 +74,8 @@ def _shortened(params: cfg.ExperimentConfig) -> cfg.ExperimentConfig:
       train_steps=_NUM_STEPS, steps_per_loop=_NUM_STEPS,
       summary_interval=_NUM_STEPS, checkpoint_interval=_NUM_STEPS,
       validation_interval=_NUM_STEPS, validation_steps=1, export=export,
+      logging=params.trainer.logging.replace(
+          training_images=0, wandb='', mlflow=''),
       # Whoever stops it wants nothing saved.
       preemption_on_demand_checkpoint=False))
 

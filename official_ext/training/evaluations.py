@@ -1,10 +1,11 @@
-"""Which evaluations a training has on record, in its event files."""
+"""The evaluations of a training: which are on record, and whether whole."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 import os
 
+from absl import logging
 import tensorflow as tf
 
 from official_ext.training import event_tags
@@ -50,3 +51,17 @@ def _events(folder: str) -> Iterator[tf.compat.v1.Event]:
     except tf.errors.DataLossError:
       # The last record of a process that was killed while it wrote.
       continue
+
+
+def check_count(logs: Mapping[str, float], expected: int) -> None:
+  """Warns where a whole evaluation had another number of images.
+
+  Args:
+    logs: of the evaluation, by name.
+    expected: the images that the settings say there are; 0: they say nothing.
+  """
+  counted = logs.get(event_tags.NUM_IMAGES)
+  if counted is not None and expected and counted != expected:
+    logging.warning(
+        'Evaluation counted %d images, but '
+        'task.validation_data.num_examples is %d.', counted, expected)

@@ -27,7 +27,10 @@ from official_ext.training import preemption
 from official_ext.training import recovery
 from official_ext.training import restarts
 from official_ext.training import summaries
+from official_ext.training import trackers
+from official_ext.training import tracking
 from official_ext.training import trainer as trainer_lib
+from official_ext.training import training_images
 
 # Where Model Garden's runner logs the training.
 _TRAIN_SUBDIR = 'train'
@@ -38,7 +41,8 @@ class Runner(train_lib.OrbitExperimentRunner):
 
   def __init__(self, *, params: cfg.ExperimentConfig,
                trainer: trainer_lib.Trainer, watch: preemption.Watch,
-               model_dir: str, write_dir: str, **settings: Any):
+               model_dir: str, write_dir: str,
+               tracked: tracking.Tracking | None = None, **settings: Any):
     """Initialises the runner, which restores the newest checkpoint.
 
     Args:
@@ -47,9 +51,12 @@ class Runner(train_lib.OrbitExperimentRunner):
       watch: knows what interrupted the run.
       model_dir: folder of the training.
       write_dir: the folder that this worker writes to.
+      tracked: the services that the training is logged to; None: there is
+        none.
       **settings: of Model Garden's runner.
     """
     self._watch = watch
+    self._tracked = tracked or tracking.Tracking()
     self._history_dir = model_dir
     self._configuration = params
     self._went_back_to: str | None = None
@@ -68,6 +75,8 @@ class Runner(train_lib.OrbitExperimentRunner):
             stopping=early_stopping.EarlyStopping(
                 params.trainer.early_stopping, validation_dir),
             on_stop=trainer.stop_early,
+            on_evaluated=self._write_confusion,
+            tracked=self._tracked,
             new_checkpoints=functools.partial(
                 new_checkpoints.watch, model_dir, watch)),
         **settings)
@@ -196,8 +205,7 @@ class Runner(train_lib.OrbitExperimentRunner):
         return
       mode = 'eval'
     if modes.trains(mode):
-      summaries.write_configuration(
-          self._configuration, self.controller.summary_manager, step)
+      self._begin_log(step)
     if mode == 'train':
       self.controller.train(steps=trainer.train_steps)
     elif mode == 'train_and_eval':
@@ -213,6 +221,25 @@ class Runner(train_lib.OrbitExperimentRunner):
           timeout=trainer.continuous_eval_timeout,
           timeout_fn=lambda: (
               self.trainer.global_step.numpy() >= trainer.train_steps))
+
+  def _begin_log(self, step: int) -> None:
+    """Logs the settings of a training that begins or goes on at a step."""
+    log = self.controller.summary_manager
+    for line in self._tracked.begin(trackers.Training(
+        self._history_dir, self._configuration.as_dict(),
+        summaries.hyperparameters_of(self._configuration), step)):
+      self.trainer.progress.interval(step, line)
+    summaries.write_configuration(self._configuration, log, step)
+    images, task = self.trainer.images, self.trainer.task
+    if images:
+      images.write = lambda batch: log.write_image(
+          training_images.TAG, training_images.picture(batch, task))
+
+  def _write_confusion(self, log: summaries.SummaryManager) -> None:
+    # Workers add their counts up as they are read, so all must.
+    for counts in self.trainer.confusion:
+      summaries.write_confusion(
+          counts.result().numpy(), self.trainer.task.class_names(), log)
 
   def _preempted(self) -> preemption.Preempted:
     """Saves what is trained; returns what to raise."""

@@ -48,7 +48,9 @@ from official_ext.training import runner as runner_lib
 from official_ext.training import settings_history
 from official_ext.training import start_folder
 from official_ext.training import strategies
+from official_ext.training import tracking
 from official_ext.training import trainer as trainer_lib
+from official_ext.training import training_images
 from official_ext.training import worker_folder
 
 
@@ -96,6 +98,8 @@ def prepare(params: cfg.ExperimentConfig, mode: str, model_dir: str,
     strategy = strategy or strategies.build(params)
     if modes.trains(mode):
       attention_kernel.check(params)
+      if strategies.is_chief(strategy):
+        tracking.check(params.trainer.logging, begins=not begins_from)
       runnable.check_learning_rates(
           params.trainer.optimizer_config, params.trainer.train_steps)
     task.check_batches(strategy.num_replicas_in_sync)
@@ -241,8 +245,10 @@ class Session:
     if not (isinstance(self.strategy, tf.distribute.TPUStrategy) or
             self.params.trainer.deterministic):
       waiting = input_waiting.InputWaiting()
-    position = None
+    position = images = None
     if modes.trains(self.mode):
+      if self.is_chief:
+        images = training_images.create(self.params, self.strategy)
       position = data_position.enter(
           self.task, self.params, choose.newest(self.model_dir),
           strategies.num_workers(self.strategy))
@@ -259,7 +265,7 @@ class Session:
               profiler=profiler, on_best=on_best, model_dir=self.model_dir,
               allow_changes=self.allow_changes, position=position,
               stopwatch=self.stopwatch, history=self._history(),
-              waiting=waiting))
+              waiting=waiting, images=images))
     if modes.trains(self.mode) and self.is_chief:
       decay_patterns.warn(
           self.params.trainer.optimizer_config.optimizer,
@@ -282,6 +288,8 @@ class Session:
            settings: cfg.ExperimentConfig, write_dir: str,
            watch: preemption.Watch, enable_async_checkpointing: bool) -> None:
     """Hands over to Model Garden's runner, and keeps the settings."""
+    writes = self.is_chief and modes.trains(self.mode)
+    tracked = tracking.Tracking(self.params.trainer.logging if writes else None)
     runner = runner_lib.Runner(
         distribution_strategy=self.strategy,
         task=self.task,
@@ -291,15 +299,17 @@ class Session:
         watch=watch,
         model_dir=self.model_dir,
         write_dir=write_dir,
+        tracked=tracked,
         save_summary=self.writes,
         enable_async_checkpointing=enable_async_checkpointing)
-    if self.is_chief and modes.trains(self.mode):
+    if writes:
       # Not before what is there was restored: settings that fail to go on with
       # it do not take the place of those that it was trained with.
       settings_history.save(
           settings, self.model_dir, int(trainer.global_step.numpy()))
     try:
-      runner.run()
+      with tracked.ended():
+        runner.run()
     finally:
       trainer.note_time()
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 import time
 from typing import Any
 
-from absl import logging
 from official.core import base_trainer
 from official.modeling import optimization
 import orbit
@@ -18,9 +17,11 @@ from official_ext.checkpoints import metadata
 from official_ext.checkpoints import resume
 from official_ext.optimization import frozen_backbone
 from official_ext.tasks import protocol
+from official_ext.training import confusion_counts
 from official_ext.training import data_position
 from official_ext.training import divergence
 from official_ext.training import early_stopping
+from official_ext.training import evaluations
 from official_ext.training import event_tags
 from official_ext.training import goodput
 from official_ext.training import input_waiting
@@ -30,7 +31,9 @@ from official_ext.training import profiling
 from official_ext.training import progress as progress_lib
 from official_ext.training import recovery
 from official_ext.training import strategies
+from official_ext.training import summaries
 from official_ext.training import throughput
+from official_ext.training import training_images
 
 
 class Trainer(base_trainer.Trainer):
@@ -55,7 +58,8 @@ class Trainer(base_trainer.Trainer):
                position: Mapping[str, Any] | None = None,
                stopwatch: goodput.Stopwatch | None = None,
                history: goodput.History | None = None,
-               waiting: input_waiting.InputWaiting | None = None, **kwargs):
+               waiting: input_waiting.InputWaiting | None = None,
+               images: training_images.TrainingImages | None = None, **kwargs):
     """Initialises the trainer.
 
     Args:
@@ -76,6 +80,7 @@ class Trainer(base_trainer.Trainer):
       stopwatch: measures where the time goes; None: from now on.
       history: notes where the time went; None: nothing is noted.
       waiting: measures the waiting for input; None: it counts as steps.
+      images: keeps the first that are trained on; None: none are.
       **kwargs: of Model Garden's trainer.
     """
     super().__init__(config, task, model, optimizer, *args, **kwargs)
@@ -91,6 +96,8 @@ class Trainer(base_trainer.Trainer):
     self.stopwatch = stopwatch or goodput.Stopwatch()
     self._history = history
     self._waiting = waiting
+    self.images = images
+    self.confusion = confusion_counts.create(config)
     self._has_begun = False
     self._has_foretold = False
     self.is_stopped_early = False
@@ -166,6 +173,8 @@ class Trainer(base_trainer.Trainer):
 
     inputs = (self._waiting.take(next_inputs, self.optimizer.iterations)
               if self._waiting else next_inputs())
+    if self.images:
+      self.images.keep(inputs)
     self.strategy.run(
         step_fn, args=(inputs,), options=self._runtime_options)
 
@@ -222,6 +231,8 @@ class Trainer(base_trainer.Trainer):
         self.numbers.check_steps()
         if is_first:
           self.throughput.add_first_step(seconds)
+          if self.images:
+            self.images.show()
         elif not profiled:
           self.throughput.add(chunk, seconds)
         remaining -= chunk
@@ -248,11 +259,11 @@ class Trainer(base_trainer.Trainer):
   def train_loop_end(self) -> dict[str, Any]:
     logs = super().train_loop_end()
     step = int(self.global_step.numpy())
-    self.numbers.check_loss(step, _as_float(logs[self._train_loss.name]))
+    self.numbers.check_loss(step, summaries.as_float(logs[self._train_loss.name]))
     logs.update(self.numbers.check_weights(step))
     if self.config.trainer.recovery_max_trials > 0:
       logs[event_tags.RECOVERIES] = self.recovered.count
-    self.train_logs = _as_floats(logs)
+    self.train_logs = summaries.as_floats(logs)
     text = progress_lib.format_metrics(self.train_logs, self.task.metrics())
     steps_per_second = self.throughput.loop_steps_per_second
     if steps_per_second:
@@ -292,15 +303,16 @@ class Trainer(base_trainer.Trainer):
 
   def eval_begin(self):
     super().eval_begin()
-    self._num_images.reset_states()
+    for metric in [self._num_images, *self.confusion]:
+      metric.reset_states()
 
   def eval_step(self, iterator):
     """Evaluates a batch; every image has the same weight in the loss."""
     step = self._compiled(self.task.validation_step)
 
     def step_fn(inputs):
-      logs = step(
-          inputs, model=self.model, metrics=self.validation_metrics)
+      logs = step(inputs, model=self.model,
+                  metrics=[*self.validation_metrics, *self.confusion])
       num_images = logs.pop(protocol.NUM_EXAMPLES)
       self._validation_loss.update_state(
           logs[self.task.loss], sample_weight=num_images)
@@ -314,7 +326,7 @@ class Trainer(base_trainer.Trainer):
 
   def eval_end(self, aggregated_logs=None):
     # Before Model Garden takes it for the best so far.
-    self.numbers.check_evaluation(int(self.global_step.numpy()), _as_floats({
+    self.numbers.check_evaluation(int(self.global_step.numpy()), summaries.as_floats({
         metric.name: metric.result()
         for metric in [self.validation_loss, *self.validation_metrics]}))
     logs = super().eval_end(aggregated_logs)
@@ -360,14 +372,10 @@ class Trainer(base_trainer.Trainer):
       if isinstance(self.optimizer, optimization.ExponentialMovingAverage):
         self.optimizer.swap_weights()
       raise
-    self.validation_logs = _as_floats(output or {})
-    counted = self.validation_logs.get(event_tags.NUM_IMAGES)
-    expected = self.config.task.validation_data.num_examples
-    if (counted is not None and expected and counted != expected and
-        self.config.trainer.validation_steps == -1):
-      logging.warning(
-          'Evaluation counted %d images, but '
-          'task.validation_data.num_examples is %d.', counted, expected)
+    self.validation_logs = summaries.as_floats(output or {})
+    if self.config.trainer.validation_steps == -1:
+      evaluations.check_count(
+          self.validation_logs, self.config.task.validation_data.num_examples)
     text = progress_lib.format_metrics(
         self.validation_logs, self.task.metrics())
     self.progress.interval(
@@ -386,14 +394,4 @@ class Trainer(base_trainer.Trainer):
     learning_rate = self.optimizer.learning_rate
     if callable(learning_rate):
       learning_rate = learning_rate(step)
-    return _as_float(learning_rate)
-
-
-def _as_floats(logs: Mapping[str, Any]) -> dict[str, float]:
-  return {name: _as_float(value) for name, value in logs.items()}
-
-
-def _as_float(value: Any) -> float:
-  # A constant learning rate is a variable, of which a strategy holds copies:
-  # only as a tensor it is one number.
-  return float(tf.convert_to_tensor(value))
+    return summaries.as_float(learning_rate)

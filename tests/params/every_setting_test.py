@@ -80,6 +80,7 @@ KNOWN = {
     'trainer.seed': 'every random number', 'trainer.deterministic': 'how exact',
     'trainer.export.*': 'what is exported',
     'trainer.early_stopping.*': 'training/early_stopping.py',
+    'trainer.logging.*': 'what is logged, and where else',
     'trainer.warmup_share': 'the steps of the warm-up',
     'trainer.frozen_backbone_epochs': 'params/frozen_backbone.py',
     'task.class_weights': 'tasks/class_weights.py',

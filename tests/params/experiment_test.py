@@ -321,6 +321,8 @@ def test_model_gardens_own_experiments_stay_what_they_are(name):
           'early_stopping': {
               'patience_evaluations': 0, 'metric': 'accuracy',
               'min_delta': 0.0},
+          'logging': {'training_images': 16, 'confusion_matrix': False,
+                      'wandb': '', 'mlflow': ''},
           'warmup_share': 0.0, 'frozen_backbone_epochs': 0.0},
       'task': {
           'class_weights': 'none', 'class_sampling': 'none',

@@ -5,12 +5,15 @@ from __future__ import annotations
 from official.core import config_definitions as cfg
 
 from official_ext.configs import image_classification as configs
+from official_ext.configs import outputs
 from official_ext.configs import small_data
 from official_ext.params.fields import rules
 from official_ext.params.fields import task
 
 _DERIVED_STEPS = rules.whole(at_least=0, meaning='0: from the epochs')
 _MAX_EPOCHS = 1_000_000
+# More are not told apart in one picture.
+MAX_TRAINING_IMAGES = 64
 
 
 def _is_folder_below(value: str) -> bool:
@@ -87,7 +90,16 @@ TABLE: dict[type, dict[str, rules.Rule]] = {
         'metric': rules.text(),
         'min_delta': rules.number(at_least=0),
     },
-    configs.ExportConfig: {
+    outputs.LoggingConfig: {
+        'training_images': rules.whole(
+            at_least=0, at_most=MAX_TRAINING_IMAGES, meaning='0: none'),
+        'confusion_matrix': rules.flag(),
+        'wandb': rules.matching(
+            r'([^\s/][^/\\#?%:]*(/[^/\\#?%:]+)?)?',
+            'the name of a project, such as funnel-vit, or ENTITY/PROJECT'),
+        'mlflow': rules.text(),
+    },
+    outputs.ExportConfig: {
         'at_end': rules.flag(),
         'at_best': rules.flag(),
         'export_dir': rules.text(),

@@ -14,9 +14,9 @@ import tensorflow as tf
 from tensorflow.lite.python import schema_py_generated as schema
 from tensorflow.lite.tools import flatbuffer_utils
 
+from official_ext.command_line import extras
 from official_ext.command_line import library_logs
 from official_ext.serving.formats import calibration as calibration_lib
-from official_ext.serving.formats import extras
 from official_ext.serving.formats import names
 from official_ext.serving.formats import weights_tree
 from official_ext.tasks import normalization

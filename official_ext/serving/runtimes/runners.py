@@ -13,9 +13,9 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
+from official_ext.command_line import extras
 from official_ext.command_line import library_logs
 from official_ext.serving.formats import description
-from official_ext.serving.formats import extras
 from official_ext.serving.formats import names
 from official_ext.serving.formats import single_file
 from official_ext.serving.runtimes import classifier

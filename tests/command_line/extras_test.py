@@ -2,7 +2,7 @@
 
 import pytest
 
-from official_ext.serving.formats import extras
+from official_ext.command_line import extras
 
 
 def test_what_is_installed():

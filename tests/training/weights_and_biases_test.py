@@ -1,0 +1,104 @@
+"""A training that is logged to Weights & Biases, offline, read back."""
+
+import json
+import pathlib
+
+import event_files
+import pytest
+import short_runs
+
+from official_ext.training import trackers
+from official_ext.training import weights_and_biases
+
+pytestmark = pytest.mark.long
+SETTINGS = {
+    f'trainer.{name}': 2 for name in (
+        'steps_per_loop', 'summary_interval', 'checkpoint_interval',
+        'validation_interval')} | {
+            'trainer.export.at_end': False,
+            'trainer.logging.training_images': 2,
+            'trainer.logging.wandb': 'someone/funnel'}
+
+
+def records(model_dir):
+  """What is in the files of the offline runs, in their order."""
+  # W&B's own reader of its files; it has no public one.
+  from wandb.proto import wandb_internal_pb2
+  from wandb.sdk.internal import datastore
+  for path in sorted(pathlib.Path(model_dir).glob('wandb/*/*.wandb')):
+    store = datastore.DataStore()
+    store.open_for_scan(str(path))
+    while (data := store.scan_data()) is not None:
+      yield wandb_internal_pb2.Record.FromString(data)
+
+
+def history(model_dir):
+  """Every value by its name and step, and the pictures' names."""
+  numbers, pictures = {}, {}
+  for record in records(model_dir):
+    row = {item.key or '/'.join(item.nested_key): json.loads(item.value_json)
+           for item in record.history.item}
+    for name, value in row.items():
+      if isinstance(value, dict):
+        pictures[name] = value['path'], row['global_step']
+      elif not name.startswith('_') and name != 'global_step':
+        numbers.setdefault(name, {})[row['global_step']] = value
+  return numbers, pictures
+
+
+def test_a_training_offline_and_resumed(digits_dir, tmp_path, monkeypatch):
+  monkeypatch.setenv('WANDB_MODE', 'offline')
+  for steps in (2, 4):
+    short_runs.train(digits_dir, tmp_path, 'train_and_eval',
+                     **{'trainer.train_steps': steps}, **SETTINGS)
+  numbers, pictures = history(tmp_path)
+  for folder in ('train', 'validation'):
+    for name, values in event_files.scalars(tmp_path / folder).items():
+      found = numbers[f'{folder}/{name}']
+      assert set(found) == {2, 4}
+      # JSON keeps doubles; event files hold float32.
+      assert {step: pytest.approx(value) for step, value in found.items()} == (
+          values), name
+  path, step = pictures['train/training_images']
+  assert step == 3
+  assert list(tmp_path.glob(f'wandb/*/files/{path}'))
+  runs = [record.run for record in records(tmp_path) if record.run.run_id]
+  known = trackers.read_runs(str(tmp_path))['wandb']
+  assert {run.run_id for run in runs} == {known['run']}
+  assert {(run.entity, run.project, run.display_name) for run in runs} == {
+      ('someone', 'funnel', tmp_path.name)}
+  layouts = [
+      json.loads(item.value_json)['model']['backbone']['funnel_vit']['layout']
+      for record in records(tmp_path) for item in record.config.update
+      if item.key == 'task']
+  assert layouts and set(layouts) == {short_runs.LAYOUT}
+  exits = [record.exit.exit_code for record in records(tmp_path)
+           if record.HasField('exit')]
+  assert exits == [0, 0]
+
+
+def test_nobody_is_logged_in(monkeypatch, tmp_path):
+  for name in ('WANDB_MODE', 'WANDB_API_KEY'):
+    monkeypatch.delenv(name, raising=False)
+  monkeypatch.setenv('NETRC', str(tmp_path / 'netrc'))
+  with pytest.raises(ValueError, match=(
+      'trainer.logging.wandb=funnel, but nobody is logged in .*wandb login.*'
+      'WANDB_MODE=offline')):
+    weights_and_biases.check('funnel')
+  monkeypatch.setenv('WANDB_MODE', 'offline')
+  weights_and_biases.check('funnel')
+
+
+def test_a_server_that_does_not_answer(monkeypatch, tmp_path, caplog):
+  monkeypatch.setenv('WANDB_MODE', 'online')
+  monkeypatch.setenv('WANDB_API_KEY', 'a' * 40)
+  monkeypatch.setenv('WANDB_BASE_URL', 'http://127.0.0.1:9')
+  monkeypatch.setattr(weights_and_biases, '_INIT_SECONDS', 2.0)
+  running = trackers.begin(
+      weights_and_biases.WeightsAndBiases('funnel'),
+      trackers.Training(str(tmp_path), {}, {}, 0))
+  running.scalars({'train/loss': 0.5}, 3)
+  running.end(trackers.FAILED)
+  assert 'does not answer, so the run is kept offline' in caplog.text
+  numbers, _ = history(tmp_path)
+  assert numbers == {'train/loss': {3: 0.5}}
