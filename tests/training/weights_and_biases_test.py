@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import struct
 
 import event_files
 import pytest
@@ -20,16 +21,40 @@ SETTINGS = {
             'trainer.logging.wandb': 'someone/funnel'}
 
 
+# W&B's files are logs as LevelDB has them, after a head: blocks, and in these
+# pieces of records, each after its checksum, its length and its kind.
+HEAD = struct.Struct('<4sHB')
+BLOCK_SIZE = 32_768
+PIECE = struct.Struct('<IHB')
+FULL, LAST = 1, 4
+
+
+@pytest.fixture(autouse=True)
+def _new_session():
+  """W&B reads its environment once in a session."""
+  import wandb
+  wandb.teardown()
+  yield
+  wandb.teardown()
+
+
 def records(model_dir):
   """What is in the files of the offline runs, in their order."""
-  # W&B's own reader of its files; it has no public one.
   from wandb.proto import wandb_internal_pb2
-  from wandb.sdk.internal import datastore
   for path in sorted(pathlib.Path(model_dir).glob('wandb/*/*.wandb')):
-    store = datastore.DataStore()
-    store.open_for_scan(str(path))
-    while (data := store.scan_data()) is not None:
-      yield wandb_internal_pb2.Record.FromString(data)
+    data, at, record = path.read_bytes(), HEAD.size, b''
+    assert data.startswith(b':W&B')
+    while at < len(data):
+      if BLOCK_SIZE - at % BLOCK_SIZE < PIECE.size:
+        at += BLOCK_SIZE - at % BLOCK_SIZE
+        continue
+      _, length, kind = PIECE.unpack_from(data, at)
+      at += PIECE.size
+      record += data[at:at + length]
+      at += length
+      if kind in (FULL, LAST):
+        yield wandb_internal_pb2.Record.FromString(record)
+        record = b''
 
 
 def history(model_dir):
