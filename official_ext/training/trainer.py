@@ -259,7 +259,8 @@ class Trainer(base_trainer.Trainer):
   def train_loop_end(self) -> dict[str, Any]:
     logs = super().train_loop_end()
     step = int(self.global_step.numpy())
-    self.numbers.check_loss(step, summaries.as_float(logs[self._train_loss.name]))
+    self.numbers.check_loss(
+        step, summaries.as_float(logs[self._train_loss.name]))
     logs.update(self.numbers.check_weights(step))
     if self.config.trainer.recovery_max_trials > 0:
       logs[event_tags.RECOVERIES] = self.recovered.count
@@ -326,9 +327,10 @@ class Trainer(base_trainer.Trainer):
 
   def eval_end(self, aggregated_logs=None):
     # Before Model Garden takes it for the best so far.
-    self.numbers.check_evaluation(int(self.global_step.numpy()), summaries.as_floats({
+    values = summaries.as_floats({
         metric.name: metric.result()
-        for metric in [self.validation_loss, *self.validation_metrics]}))
+        for metric in [self.validation_loss, *self.validation_metrics]})
+    self.numbers.check_evaluation(int(self.global_step.numpy()), values)
     logs = super().eval_end(aggregated_logs)
     exporter = self.checkpoint_exporter
     # Model Garden's exporter keeps the logs of the best evaluation. A training
