@@ -31,11 +31,11 @@ FOLDERS = (*PACKAGES, 'docs', 'experiments', 'requirements', 'tests')
 # Programs that are not ours.
 PROGRAMS = {
     '.', '[', 'break', 'case', 'cd', 'cp', 'docker', 'done', 'export', 'gcloud',
-    'git', 'rm'}
+    'git', 'rm', '.venv/bin/tensorboard', '.venv/bin/wandb'}
 # Of a loop of the shell, in front of a command.
 KEYWORDS = {'do', 'until'}
 # Flags of such programs that are named in a sentence.
-FOREIGN_FLAGS = {'enable_batching', 'help'}
+FOREIGN_FLAGS = {'append', 'enable_batching', 'help'}
 
 _BLOCK = re.compile(r'^( *)```sh\n(.*?)^ *```$', re.M | re.S)
 _FENCED = re.compile(r'^ *```.*?^ *```$', re.M | re.S)
