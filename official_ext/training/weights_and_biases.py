@@ -68,7 +68,7 @@ class WeightsAndBiases(trackers.Tracker):
     run = known.get('run') if known.get('project') == self._project else None
     settings = {
         'project': project, 'entity': entity or None, 'name': training.name,
-        'id': run, 'resume': 'allow' if run else None,
+        'id': run, 'resume': 'allow' if run and not _is_offline() else None,
         'dir': _folder(training.model_dir)}
     try:
       self._run = self._init(settings, training)
@@ -76,7 +76,7 @@ class WeightsAndBiases(trackers.Tracker):
       logging.warning(
           'Weights & Biases does not answer, so the run is kept offline; '
           '`wandb sync` sends it later: %s', errors.reason(error))
-      self._run = self._init({**settings, 'mode': _OFFLINE}, training)
+      self._run = self._init({**settings, 'mode': _OFFLINE, 'resume': None}, training)
     self._run.define_metric('*', step_metric=STEP)
     return {'project': self._project, 'run': self._run.id}
 
@@ -103,6 +103,10 @@ class WeightsAndBiases(trackers.Tracker):
 
   def where(self):
     return self._run.url or f'{self._run.settings.sync_dir} (wandb sync)'
+
+
+def _is_offline() -> bool:
+  return os.environ.get(_MODE) == _OFFLINE
 
 
 def _folder(model_dir: str) -> str | None:

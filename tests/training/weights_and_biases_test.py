@@ -41,7 +41,8 @@ def _new_session():
 def records(model_dir):
   """What is in the files of the offline runs, in their order."""
   from wandb.proto import wandb_internal_pb2
-  for path in sorted(pathlib.Path(model_dir).glob('wandb/*/*.wandb')):
+  for path in sorted(pathlib.Path(model_dir).glob(
+      'wandb/offline-run-*/*.wandb')):
     data, at, record = path.read_bytes(), HEAD.size, b''
     assert data.startswith(b':W&B')
     while at < len(data):
@@ -64,10 +65,11 @@ def history(model_dir):
     row = {item.key or '/'.join(item.nested_key): json.loads(item.value_json)
            for item in record.history.item}
     for name, value in row.items():
-      if isinstance(value, dict):
-        pictures[name] = value['path'], row['global_step']
-      elif not name.startswith('_') and name != 'global_step':
+      if name.endswith('/path'):
+        pictures[name.removesuffix('/path')] = value, row['global_step']
+      elif isinstance(value, (int, float)) and not name.startswith('_'):
         numbers.setdefault(name, {})[row['global_step']] = value
+    numbers.pop('global_step', None)
   return numbers, pictures
 
 
