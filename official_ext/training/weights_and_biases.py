@@ -76,7 +76,8 @@ class WeightsAndBiases(trackers.Tracker):
       logging.warning(
           'Weights & Biases does not answer, so the run is kept offline; '
           '`wandb sync` sends it later: %s', errors.reason(error))
-      self._run = self._init({**settings, 'mode': _OFFLINE, 'resume': None}, training)
+      self._run = self._init(
+          {**settings, 'mode': _OFFLINE, 'resume': None}, training)
     self._run.define_metric('*', step_metric=STEP)
     return {'project': self._project, 'run': self._run.id}
 
