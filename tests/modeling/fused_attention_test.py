@@ -114,12 +114,16 @@ def train_step(layout, image_size, **settings):
   return model, step
 
 
-def calls_of(layout='B2-2', image_size=32, batch_size=2, **settings):
+def program_of(layout='B2-2', image_size=32, batch_size=2, **settings):
   tf_keras.mixed_precision.set_global_policy('mixed_bfloat16')
   with hardware.assume_gpu():
     _, step = train_step(layout, image_size, **settings)
-    return xla_programs.kernel_calls(xla_programs.stablehlo(
-        step, tf.TensorSpec([batch_size, image_size, image_size, 3])))
+    return xla_programs.stablehlo(
+        step, tf.TensorSpec([batch_size, image_size, image_size, 3]))
+
+
+def calls_of(*args, **settings):
+  return xla_programs.kernel_calls(program_of(*args, **settings))
 
 
 # Query and key tokens of each layer but the last, which computes the class
@@ -141,7 +145,8 @@ LENGTHS = {
     [('B4-4-4', 224)], list(LENGTHS)))
 def test_every_layer_of_the_papers_layouts_attends_by_the_kernel(
     layout, image_size):
-  calls = calls_of(layout, image_size, batch_size=16)
+  program = program_of(layout, image_size, batch_size=16)
+  calls = xla_programs.kernel_calls(program)
   expected = collections.Counter(
       (f'16x1x{queries}x64xbf16', f'16x1x{keys}x64xbf16')
       for queries, keys in LENGTHS[layout, image_size])
@@ -149,6 +154,15 @@ def test_every_layer_of_the_papers_layouts_attends_by_the_kernel(
     assert collections.Counter(
         tuple(call['operands'][:2]) for call in calls
         if call['target'] == target) == expected
+  # Nothing of the size of its scores is left, in no direction.
+  for queries, keys in LENGTHS[layout, image_size]:
+    assert f'x{queries}x{keys}x' not in program
+    assert f'x{keys}x{queries}x' not in program
+
+
+@pytest.mark.long
+def test_plain_attention_writes_its_scores():
+  assert 'tensor<2x1x5x5xbf16>' in program_of('B2', attention='plain')
 
 
 @pytest.mark.long
