@@ -56,6 +56,10 @@ def main(argv: Sequence[str]) -> None:
   with errors.reported():
     study = study_file.read(_STUDY.value)
     folder = _FOLDER.value or os.path.join('runs', 'studies', study.name)
+    if '://' in folder:
+      raise ValueError(
+          f'--folder={folder} must be on a disk of this machine, such as '
+          f'runs/studies/{study.name}: its results are locked there.')
     plan = plan_lib.make(
         study, folder, _CONFIG_FILE.value, _PARAMS_OVERRIDE.value, _TPU.value)
     with results.hold(plan.folder):

@@ -1,8 +1,8 @@
 """Tests of the report of a study: its text, its tables and its figure."""
 
+from matplotlib import pyplot
 import pytest
 
-from official_ext import figures
 from official_ext.studies import page
 from official_ext.studies import results as results_lib
 from official_ext.studies import study_file
@@ -106,7 +106,7 @@ def test_the_figure_by_value():
   front = times.lines[-1]
   assert list(front.get_xdata()) == pytest.approx([125, 1000 / 6])
   assert list(front.get_ydata()) == [61, 70]
-  assert figures.png(figure) == figures.png(page.draw(STUDY, RESULTS))
+  pyplot.close(figure)
 
 
 def test_results_of_another_study_are_refused():

@@ -12,6 +12,9 @@ from official_ext.params import experiment
 from official_ext.studies import plan as plan_lib
 from official_ext.studies import study_file
 
+# The others are resolved by long proofs.
+QUICK = ('paper_claims', 'from_vit')
+
 
 @pytest.fixture(name='plan', scope='module')
 def _plan(digits_dir, tmp_path_factory):
@@ -101,7 +104,9 @@ def test_a_training_that_cannot_be_run_is_refused_with_its_row(
 
 
 @pytest.mark.usefixtures('unchecked')
-@pytest.mark.parametrize('name', experiment.shipped_studies())
+@pytest.mark.parametrize('name', [
+    name if name in QUICK else pytest.param(name, marks=pytest.mark.long)
+    for name in experiment.shipped_studies()])
 def test_the_studies_that_are_shipped_can_be_resolved(name):
   study = study_file.read(name)
   plan = plan_lib.make(study, 'runs/study')

@@ -76,7 +76,12 @@ def test_a_study_that_is_told_to_end(
   assert 'stopped by SIGTERM: ' in result.stderr
 
 
-def test_what_is_wrong_is_one_line(repository, tmp_path):
+def test_what_is_wrong_is_one_line(repository, digits_dir, tmp_path):
+  study = short_study.write(tmp_path, digits_dir)
+  result = run(repository, study, 'gs://bucket/study')
+  assert result.returncode == 1
+  assert result.stderr.startswith(
+      'error: --folder=gs://bucket/study must be on a disk of this machine')
   result = run(repository, 'paper', tmp_path / 'there')
   assert result.returncode == 1
   assert result.stderr.startswith('error: --study=paper is neither a file nor')
