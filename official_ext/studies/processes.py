@@ -221,11 +221,12 @@ class Scheduler:
       environment['TF_NUM_INTRAOP_THREADS'] = str(self._threads)
       environment['TF_NUM_INTEROP_THREADS'] = str(self._threads)
     with open(log, 'ab') as file:
+      # Before the process: it shares the position, and may write at once.
+      start = file.seek(0, os.SEEK_END)
       process = subprocess.Popen(  # pylint: disable=consider-using-with
           [sys.executable, '-c', END_WITH_PARENT, str(os.getpid()),
            *command(self._plan, run)], stdin=subprocess.DEVNULL, stdout=file,
           stderr=file, env=environment)
-      start = file.tell()
     self._running.append(_Process(run, process, log, start, time.monotonic()))
     self._tell(f'{run.name} begins')
 
