@@ -59,7 +59,8 @@ def features(image, backbone, config):
   x, skip = embed(image, backbone, config)
   x = numpy_reference.run_blocks(
       x, encoder, spec.blocks, pooling=spec.pooling,
-      pool_query_only=spec.pool_query_only, num_prefix_tokens=skip)
+      pool_query_only=spec.pool_query_only, num_prefix_tokens=skip,
+      attention_bias=spec.attention_bias)
   final_norm = config.get('final_norm', 'tokens')
   if final_norm == 'tokens':
     x = numpy_reference.layer_norm(x, encoder._norm)

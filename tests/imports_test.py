@@ -43,8 +43,8 @@ ORDER = {
         'layout', 'gelu', 'specs', 'costs', 'token_ops', 'token_windows',
         'hardware', 'custom_gradients', 'fused_attention', 'rematerialization',
         'attention', 'options', 'random_masks', 'transformer_layer',
-        'funnel_encoder', 'attention_pooling', 'keras_config', 'funnel_vit',
-        'classifier',
+        'learned_pooling', 'funnel_encoder', 'attention_pooling',
+        'keras_config', 'funnel_vit', 'classifier',
     ],
     'official_ext.params.tree': [],
     'official_ext.params.fields': [

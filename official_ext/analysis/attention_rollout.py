@@ -12,7 +12,8 @@ A pool is a matrix P whose row says what the pooled token is made of, of the
 class token itself. Mean pooling takes equal parts of a window, a short last
 one of the tokens it has. Max pooling takes each channel from one token: its
 weight is the fraction of channels in which it is the largest, and tokens that
-are equal divide a channel. It depends on the image, so P does.
+are equal divide a channel. It depends on the image, so P does. Learned pools
+say their shares themselves.
 
 The first layer after a pool has its query, and the residual, from the pooled
 tokens: R = P. With `pool_query_only` its keys are the unpooled tokens, so A is
@@ -75,7 +76,7 @@ def pooling_matrix(pool: funnel_encoder.Pool, pooling: str,
 
   Args:
     pool: the pool.
-    pooling: 'mean' or 'max'.
+    pooling: 'mean' or 'max', of a pool that has learned nothing.
     num_prefix_tokens: tokens before the patches, which are not pooled.
 
   Returns:
@@ -87,11 +88,15 @@ def pooling_matrix(pool: funnel_encoder.Pool, pooling: str,
       (len(tokens), num_prefix_tokens + len(members), tokens.shape[1]))
   for token in range(num_prefix_tokens):
     matrix[:, token, token] = 1
+  shares = pool.layer and np.asarray(pool.layer.shares(pool.unpooled))
   for row, window in enumerate(members, start=num_prefix_tokens):
     columns = [num_prefix_tokens + token for token in window]
-    matrix[:, row, columns] = (
-        1 / len(window) if pooling == 'mean'
-        else _largest_fractions(tokens[:, columns]))
+    if pool.layer:
+      matrix[:, row, columns] = shares[:, window]
+    elif pooling == 'mean':
+      matrix[:, row, columns] = 1 / len(window)
+    else:
+      matrix[:, row, columns] = _largest_fractions(tokens[:, columns])
   return matrix
 
 

@@ -218,7 +218,8 @@ def _pooling(spec: specs.ModelSpec) -> str | None:
   return ', '.join([
       spec.pooling,
       *(['grid'] if spec.pool_axes == 'grid' else []),
-      *([] if spec.pool_query_only else ['keys too'])])
+      *([] if spec.pool_query_only else ['keys too']),
+      *([] if spec.attention_bias == 'none' else [spec.attention_bias])])
 
 
 def _top_k(run: runs_lib.Run, logs: Mapping[str, event_files.Series]

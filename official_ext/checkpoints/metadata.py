@@ -35,7 +35,7 @@ _SPEC_KEYS = (
     'representation_size', 'has_layer_scale', 'activation', 'norm_epsilon',
     'has_class_token', 'class_token_position', 'has_distillation_token',
     'num_registers', 'patch_bias', 'norm_before_layers', 'final_norm',
-    'projection_size')
+    'projection_size', 'attention_bias')
 # Two checkpoints that differ in any of these are different architectures.
 ARCHITECTURE_KEYS = (
     'backbone', 'layout', 'hidden_sizes', 'mlp_dims', 'num_heads', *_SPEC_KEYS,
@@ -52,6 +52,7 @@ _FORMERLY = {
     'norm_before_layers': False,
     'final_norm': 'tokens',
     'projection_size': 0,
+    'attention_bias': 'none',
 }
 _LAYER_SCALE_KEY = '/_layer_scale_attn/'
 

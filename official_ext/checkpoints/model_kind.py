@@ -48,6 +48,7 @@ def differences(source: sources.Source, spec: specs.ModelSpec,
   """
   found = [*_of_tokens(source, spec, takes_head),
            *_of_parts(source, spec),
+           *_of_pools(source, spec),
            *_of_features(source, spec, takes_head)]
   positions = _has_token_positions(source, spec, grid)
   if not found and positions not in (None, spec.class_token_position):
@@ -151,6 +152,22 @@ def _of_parts(source: sources.Source,
   if there != here:
     yield Difference(f'{_a(there)} final LayerNorm', 'one' if here else 'none',
                      (f'final_norm={"tokens" if there else "none"}',))
+
+
+def _of_pools(source: sources.Source,
+              spec: specs.ModelSpec) -> Iterator[Difference]:
+  """Compares what pools have learned.
+
+  It is no difference where a model has no pools, or where pools of the model
+  begin as the mean.
+  """
+  for pooling, variable in variable_names.OF_POOL.items():
+    if spec.pooling != pooling and len(spec.blocks) > 1 and any(
+        variable_names.is_pool(name) and name.endswith(f'/{variable}')
+        for name in source.shapes):
+      yield Difference(f'pools of pooling={pooling}',
+                       f'those of pooling={spec.pooling}',
+                       (f'pooling={pooling}',))
 
 
 def _of_features(source: sources.Source, spec: specs.ModelSpec,

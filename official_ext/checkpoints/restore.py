@@ -135,6 +135,8 @@ def make_plan(model: tf_keras.Model, source: sources.Source,
     found, wanted = source.shapes.get(name), tuple(variable.shape)
     if modules != 'all' and name and _is_head(name):
       initial.append(variable.name)
+    elif found is None and name and variable_names.is_pool(name):
+      initial.append(f'{variable.name} (the mean of a window)')
     elif found is None:
       problems.append(f'{variable.name} {wanted} is not in it')
     elif (name == variable_names.POSITION_EMBEDDING and resampling and
@@ -143,6 +145,8 @@ def make_plan(model: tf_keras.Model, source: sources.Source,
       resampled.append(f'{variable.name}: {resampling}')
     elif found != wanted:
       problems.append(f'{variable.name} is {found} there and {wanted} here')
+      if name and variable_names.is_pool(name):
+        problems[-1] += ', of another stride, width or pool_axes'
     else:
       steps[name] = None
       loaded.append(variable.name)
@@ -259,6 +263,13 @@ def _left_over(source: sources.Source, known: set[str], spec: specs.ModelSpec,
   """Returns what of a source is dropped on purpose, and what has no place."""
   unexpected = set(source.shapes) - known
   dropped = []
+  # A layout of fewer blocks, which need no more of them.
+  pools = set(filter(variable_names.is_pool, unexpected))
+  if pools:
+    shown = ', '.join(sorted(name.partition('/')[0] for name in pools))
+    dropped.append(f'{shown} (this model has {len(spec.blocks) - 1 or "no"} '
+                   f'{"pool" if len(spec.blocks) == 2 else "pools"})')
+    unexpected -= pools
   if modules != 'all':
     # What a head was trained behind means nothing without it.
     for part, what, is_here in (

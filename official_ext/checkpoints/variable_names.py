@@ -15,6 +15,8 @@
     layer_<i>/mlp/dense_1/{kernel,bias}         [M, D], [D]
     layer_<i>/mlp_scale/gamma                   [1, 1, D], with LayerScale
     projection_<b>/{kernel,bias}                [D, D'], [D'], before block b
+    pool_<b>/kernel                             [*window, D'], convolution
+    pool_<b>/projection                         [D'], weighted mean
     norm/{gamma,beta}                           [D], of the tokens or pooled
     map_head/probe                              [1, 1, D]
     map_head/attention/{query,key,value}/kernel, bias      [D, N, H], [N, H]
@@ -40,6 +42,7 @@ reads (D, or 2 D of two tokens), C classes.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import tensorflow as tf
@@ -58,10 +61,14 @@ PROJECTION = 'projection'
 POSITION_EMBEDDING = 'position_embedding'
 PRE_LOGITS = 'pre_logits'
 HEAD = 'head'
+# Of a learned pool: the last part of its variable's name, by `specs.POOLINGS`.
+OF_POOL = {'conv': 'kernel', 'weighted': 'projection'}
 
 WEIGHTED_LAYER = 'layer_with_weights-'
 _LAYERS = '_encoder_layers'
 _PROJECTIONS = '_projections'
+_POOLS = '_pools'
+_POOL = re.compile(r'pool_\d+/')
 # Where the objects of a transformer layer are below it.
 _OF_LAYER = {
     'attention_norm': ('_attention_layer_norm',),
@@ -167,6 +174,11 @@ def layer_number(name: str) -> int | None:
   return int(number) if rest and number.isdigit() else None
 
 
+def is_pool(name: str) -> bool:
+  """Says whether a variable is of a learned pool."""
+  return bool(_POOL.match(name))
+
+
 def _weighted_layers(children: Children, node: Node) -> dict[int, Node]:
   """Returns the layers of a Keras model that have weights, by number."""
   layers = {int(name.removeprefix(WEIGHTED_LAYER)): child
@@ -198,6 +210,8 @@ def _of_backbone(children: Children, backbone: Node) -> dict[str, Node]:
           children, layer, path)
   for block, projection in _items(children, encoder.get(_PROJECTIONS)):
     named[f'projection_{block}'] = projection
+  for block, pool in _items(children, encoder.get(_POOLS)):
+    named[f'pool_{block}'] = pool
   return {name: node for name, node in named.items() if node is not None}
 
 

@@ -60,11 +60,15 @@ class FunnelViT(hyperparams.Config):
     model_name: a preset of `official_ext.modeling.specs.PRESETS`.
     layout: blocks in the paper's notation, such as 'B6(197)-6(99)'; None is
       one block of the preset's depth.
-    pooling: how patch tokens are merged between blocks, 'mean' or 'max'.
+    pooling: how patch tokens are merged between blocks: 'mean' or 'max';
+      'conv', a depth-wise convolution, or 'weighted', a mean with learned
+      weights, which begin as the mean.
     pool_axes: 'sequence' pools along the row-major sequence, as the paper
       does; 'grid' pools rectangles of patches.
     pool_query_only: whether the first layer after a pool takes its keys and
       values from the unpooled tokens.
+    attention_bias: 'proportional': a key counts in attention as many times as
+      it stands for patches (ToMe, arXiv 2210.09461); 'none': once.
     pooler: what the head reads: 'token' the class token, 'gap' the mean of the
       patch tokens, 'map' an attention-pooling head (SigLIP, arXiv 2303.15343),
       'token_and_distillation' both tokens side by side (DeiT, arXiv
@@ -107,6 +111,7 @@ class FunnelViT(hyperparams.Config):
   pooling: str = 'mean'
   pool_axes: str = 'sequence'
   pool_query_only: bool = True
+  attention_bias: str = 'none'
   pooler: str = 'token'
   representation_size: int = 0
   projection_size: int = 0

@@ -37,6 +37,7 @@ def main(argv: Sequence[str]) -> None:
         specs.resolve(
             backbones.FunnelViT(
                 model_name=model_flags.MODEL_NAME.value, layout=layout,
+                pooling=model_flags.POOLING.value,
                 pool_axes=model_flags.POOL_AXES.value), image_size)
         for layout in argv[1:]]
     specs.check_patches(image_size, resolved[0].patch_size, '--image_size')

@@ -69,6 +69,7 @@ def main(argv: Sequence[str]) -> None:
         budgets, _NUM_BLOCKS.value, model_name=model_flags.MODEL_NAME.value,
         image_size=(model_flags.IMAGE_SIZE.value, model_flags.IMAGE_SIZE.value),
         hidden_size=_HIDDEN_SIZE.value, mlp_dim=_MLP_DIM.value,
+        pooling=model_flags.POOLING.value,
         pool_axes=model_flags.POOL_AXES.value, strides=_STRIDES.value,
         max_layers=_MAX_LAYERS.value,
         min_layers_per_block=_MIN_LAYERS_PER_BLOCK.value,

@@ -123,6 +123,7 @@ def find(
     image_size: tuple[int, int] = (224, 224),
     hidden_size: int | None = None,
     mlp_dim: int | None = None,
+    pooling: str = 'mean',
     pool_axes: str = layout_lib.SEQUENCE,
     strides: Sequence[int] = (layout_lib.DEFAULT_STRIDE,),
     max_layers: int | None = None,
@@ -143,6 +144,7 @@ def find(
     hidden_size: width of every block, which then has hidden / 64 heads; None
       is the preset's, with its heads.
     mlp_dim: width of the MLPs' inner layers; None is the preset's.
+    pooling: one of `specs.POOLINGS`.
     pool_axes: 'sequence' or 'grid'.
     strides: what a pool may shorten the tokens by.
     max_layers: the most layers in total; None is three times the preset's.
@@ -160,7 +162,8 @@ def find(
   """
   limits = budgets.limits()
   pooled = _pooled_specs(
-      backbones.FunnelViT(model_name=model_name, pool_axes=pool_axes),
+      backbones.FunnelViT(model_name=model_name, pooling=pooling,
+                          pool_axes=pool_axes),
       image_size, num_blocks,
       layout_lib.Block(1, hidden_size=hidden_size, mlp_dim=mlp_dim),
       sorted(set(strides)))

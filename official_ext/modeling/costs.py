@@ -1,7 +1,8 @@
 """What a layout costs: parameters, multiply-adds and saved activations.
 
 Multiply-adds count the matrix products of one forward pass (patch embedding,
-projections, attention, MLP, head); LayerNorm, softmax and GELU are left out.
+projections, attention, MLP, head) and what learned pools multiply; LayerNorm,
+softmax, GELU, means and what proportional attention adds are left out.
 All is worked out from the sizes and nothing is allocated, so this serves the
 largest presets too.
 
@@ -9,6 +10,8 @@ Legend: T tokens, S keys, D hidden size, M MLP size.
 """
 
 from __future__ import annotations
+
+import math
 
 from official_ext.modeling import layout as layout_lib
 from official_ext.modeling import specs
@@ -47,6 +50,9 @@ def count_parameters(spec: specs.ModelSpec, num_classes: int = 0) -> int:
       layer += 2 * size
     total += block.num_layers * layer
     previous_size = size
+  for _, window, size in _learned_pools(spec):
+    # A kernel for every place in the window, or a projection of one token.
+    total += (window if spec.pooling == 'conv' else 1) * size
   if spec.final_norm != 'none':
     total += 2 * last.hidden_size
   if spec.pooler == 'map':
@@ -86,6 +92,9 @@ def count_multiply_adds(spec: specs.ModelSpec, num_classes: int = 0,
   for before, after in zip(spec.blocks, spec.blocks[1:]):
     if before.hidden_size != after.hidden_size:
       total += before.num_tokens * before.hidden_size * after.hidden_size
+  for patches, _, size in _learned_pools(spec):
+    # The convolution, or the scores and the weighted sum.
+    total += (1 if spec.pooling == 'conv' else 2) * patches * size
   class_token_only = (
       last_layer_class_token_only and spec.pooler == 'token')
   layers = _layers(spec)
@@ -126,7 +135,10 @@ def count_saved_activations(spec: specs.ModelSpec) -> int:
   - for each layer, 4 T D + 2 T M: the query, the attention's context, the
     residual, the normalised residual; before and after GELU, the inner MLP;
   - for each layer and head, 2 T S: the scores before and after softmax;
-  - where two blocks differ in hidden size, the input of the projection.
+  - where two blocks differ in hidden size, the input of the projection;
+  - where a pool is learned, its input, unless it is that of a layer; with
+    weights from the tokens also the normalised input and, of each patch, the
+    score before and after softmax.
 
   S is the number of keys, so that of the unpooled tokens in the first layer
   after a pool with `pool_query_only`, and T elsewhere. Left out are the pooled
@@ -146,12 +158,26 @@ def count_saved_activations(spec: specs.ModelSpec) -> int:
   for before, after in zip(spec.blocks, spec.blocks[1:]):
     if before.hidden_size != after.hidden_size:
       total += before.num_tokens * before.hidden_size
+  for patches, _, size in _learned_pools(spec):
+    if not spec.pool_query_only:
+      total += patches * size
+    if spec.pooling == 'weighted':
+      total += patches * (size + 2)
   for block, keys in _layers(spec):
     queries = block.num_tokens
     total += 4 * keys * block.hidden_size
     total += queries * (4 * block.hidden_size + 2 * block.mlp_dim)
     total += 2 * block.num_heads * queries * keys
   return total
+
+
+def _learned_pools(spec: specs.ModelSpec) -> list[tuple[int, int, int]]:
+  """Returns patch tokens, window and hidden size of pools with variables."""
+  if not spec.has_learned_pools:
+    return []
+  return [(math.prod(before.patch_shape), math.prod(after.pool_window),
+           after.hidden_size)
+          for before, after in zip(spec.blocks, spec.blocks[1:])]
 
 
 def num_patches(spec: specs.ModelSpec) -> int:

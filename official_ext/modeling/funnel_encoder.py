@@ -24,9 +24,11 @@ import tf_keras
 
 from official_ext.modeling import custom_gradients
 from official_ext.modeling import layout as layout_lib
+from official_ext.modeling import learned_pooling
 from official_ext.modeling import options as options_lib
 from official_ext.modeling import random_masks
 from official_ext.modeling import token_ops
+from official_ext.modeling import token_windows
 from official_ext.modeling import transformer_layer
 
 
@@ -38,10 +40,12 @@ class Pool:
     unpooled: [B, S, D], of the width of the block after the pool.
     patch_shape: the patch tokens among them, `(S,)` or `(H, W)`.
     window: as many window lengths as `patch_shape` has sides.
+    layer: of a pool that has variables, or None.
   """
   unpooled: tf.Tensor
   patch_shape: tuple[int, ...]
   window: tuple[int, ...]
+  layer: learned_pooling.LearnedPooling | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,14 +124,17 @@ class FunnelEncoder(tf_keras.layers.Layer):
     self._dropout = random_masks.Dropout(self._options.dropout_rate)
     num_layers = sum(block.num_layers for block in self._blocks)
     self._encoder_layers = []
-    for block in self._blocks:
-      for _ in range(block.num_layers):
+    for index, block in enumerate(self._blocks):
+      for is_first in [True] + [False] * (block.num_layers - 1):
         self._encoder_layers.append(
             self._transformer_layer(block, len(self._encoder_layers) + 1,
-                                    num_layers))
+                                    num_layers,
+                                    self._key_sizes(index, is_first)))
     # Only where two blocks differ in hidden size: with equal widths there must
     # be no variable that ViT lacks.
     self._projections = {}
+    if self._options.pooling in learned_pooling.BY_NAME:
+      self._pools = {}
     position = 1
     for index, (before, after) in enumerate(
         zip(self._blocks, self._blocks[1:]), start=1):
@@ -138,6 +145,9 @@ class FunnelEncoder(tf_keras.layers.Layer):
             kernel_initializer=self._options.kernel_initializer,
             kernel_regularizer=self._kernel_regularizer,
             name=f'projection_before_layer_{position}')
+      if self._options.pooling in learned_pooling.BY_NAME:
+        self._pools[str(index)] = self._learned_pooling(
+            before, after, position)
     if self._options.has_final_norm:
       self._norm = self._new_norm()
     super().build(input_shape)
@@ -147,8 +157,31 @@ class FunnelEncoder(tf_keras.layers.Layer):
     return tf_keras.layers.LayerNormalization(
         epsilon=self._options.norm_epsilon, name=name)
 
+  def _learned_pooling(
+      self, before: layout_lib.ResolvedBlock, after: layout_lib.ResolvedBlock,
+      position: int) -> learned_pooling.LearnedPooling:
+    """Makes the pool between two blocks, of which one begins at `position`."""
+    return learned_pooling.BY_NAME[self._options.pooling](
+        before.patch_shape, after.pool_window,
+        self._options.num_prefix_tokens, self._options.norm_epsilon,
+        self._kernel_regularizer, name=f'pool_before_layer_{position}')
+
+  def _key_sizes(self, index: int, is_first: bool) -> list[int] | None:
+    """Counts the patches of the keys of a layer, the first of its block or not.
+
+    Returns:
+      The counts, if attention is to know them.
+    """
+    if self._options.attention_bias == 'none':
+      return None
+    if index and is_first and self._options.pool_query_only:
+      index -= 1
+    return [1] * self._options.num_prefix_tokens + (
+        token_windows.sizes(self._blocks)[index])
+
   def _transformer_layer(self, block: layout_lib.ResolvedBlock, position: int,
-                         num_layers: int) -> transformer_layer.TransformerLayer:
+                         num_layers: int, key_sizes: Sequence[int] | None
+                         ) -> transformer_layer.TransformerLayer:
     """Makes a layer of a block; `position` counts from 1 over all blocks."""
     return transformer_layer.TransformerLayer(
         num_heads=block.num_heads,
@@ -157,6 +190,7 @@ class FunnelEncoder(tf_keras.layers.Layer):
         stochastic_depth_rate=nn_layers.get_stochastic_depth_rate(
             self._options.init_stochastic_depth_rate, position, num_layers),
         kernel_regularizer=self._kernel_regularizer,
+        key_sizes=key_sizes,
         # Layer-wise learning-rate decay reads the position from the name.
         name=f'layer_{position}')
 
@@ -225,8 +259,12 @@ class FunnelEncoder(tf_keras.layers.Layer):
     if str(index) in self._projections:
       # Before pooling, so that query, key and value share the new width.
       x = self._projections[str(index)](x)  # [B, S, D] -> [B, S, D']
-    pool = Pool(x, self._blocks[index - 1].patch_shape,
-                self._blocks[index].pool_window)
+    patch_shape, window = (
+        self._blocks[index - 1].patch_shape, self._blocks[index].pool_window)
+    if self._options.pooling in learned_pooling.BY_NAME:
+      layer = self._pools[str(index)]
+      return layer(x), Pool(x, patch_shape, window, layer)
+    pool = Pool(x, patch_shape, window)
     return token_ops.pool_tokens(
         x, pool.patch_shape, pool.window, self._options.pooling,
         self._options.num_prefix_tokens), pool

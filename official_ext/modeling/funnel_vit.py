@@ -239,6 +239,7 @@ def encoder_options(config: backbones.FunnelViT) -> options_lib.EncoderOptions:
   return options_lib.EncoderOptions(
       pooling=config.pooling,
       pool_query_only=config.pool_query_only,
+      attention_bias=config.attention_bias,
       has_class_token=specs.has_class_token(config),
       has_distillation_token=config.distillation_token,
       num_registers=config.num_registers,

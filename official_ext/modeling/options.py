@@ -10,6 +10,7 @@ import dataclasses
 
 from official_ext.command_line import errors
 from official_ext.modeling import gelu
+from official_ext.modeling import specs
 
 # Fused: by one kernel that never writes the attention weights, an error where
 # there is none; auto: where there is one.
@@ -21,9 +22,11 @@ class EncoderOptions:
   """How a funnel encoder computes, beside the sizes of its blocks.
 
   Attributes:
-    pooling: 'mean' or 'max'.
+    pooling: one of `specs.POOLINGS`.
     pool_query_only: whether the first layer after a pool takes its keys and
       values from the unpooled tokens.
+    attention_bias: 'proportional' where the number of patches that a key stands
+      for counts in attention, or 'none'.
     has_class_token: whether the first token is a class token.
     has_distillation_token: whether a distillation token follows it.
     num_registers: tokens after these that the encoder adds; they have no
@@ -56,6 +59,7 @@ class EncoderOptions:
   """
   pooling: str = 'mean'
   pool_query_only: bool = True
+  attention_bias: str = 'none'
   has_class_token: bool = True
   has_distillation_token: bool = False
   num_registers: int = 0
@@ -77,6 +81,9 @@ class EncoderOptions:
   gradient_checkpointing: bool = False
 
   def __post_init__(self):
+    errors.check_choice('pooling', self.pooling, specs.POOLINGS)
+    errors.check_choice(
+        'attention_bias', self.attention_bias, specs.ATTENTION_BIASES)
     errors.check_choice('activation', self.activation, gelu.BY_NAME)
     errors.check_choice('attention', self.attention, ATTENTION_KINDS)
     if self.class_token_only and not self.has_class_token:

@@ -31,7 +31,11 @@ POOLERS = (
     'token', 'gap', 'none', 'map', 'token_and_distillation', 'token_and_mean')
 # Those that read the class token.
 TOKEN_POOLERS = ('token', 'token_and_distillation', 'token_and_mean')
-POOLINGS = ('mean', 'max')
+# Poolings without variables, and those that learn some.
+PLAIN_POOLINGS = ('mean', 'max')
+LEARNED_POOLINGS = ('conv', 'weighted')
+POOLINGS = (*PLAIN_POOLINGS, *LEARNED_POOLINGS)
+ATTENTION_BIASES = ('none', 'proportional')
 FINAL_NORMS = ('tokens', 'pooled', 'none')
 
 
@@ -46,7 +50,7 @@ class ModelSpec:
     patch_size: side of a patch, px.
     grid: patches of the image, (rows, columns).
     pooler: what the head reads, one of `POOLERS`.
-    pooling: 'mean' or 'max'.
+    pooling: how tokens are merged between blocks, one of `POOLINGS`.
     pool_axes: 'sequence' or 'grid'.
     pool_query_only: whether keys and values stay unpooled.
     representation_size: width of the pre-logits layer, 0 for none.
@@ -62,6 +66,8 @@ class ModelSpec:
     norm_before_layers: whether a LayerNorm follows the position embedding.
     final_norm: what the last LayerNorm is applied to, one of `FINAL_NORMS`.
     projection_size: width of the projection without bias, 0 for none.
+    attention_bias: what is added to the scores of attention, one of
+      `ATTENTION_BIASES`.
   """
   model_name: str
   layout: layout_lib.Layout
@@ -84,6 +90,8 @@ class ModelSpec:
   norm_before_layers: bool
   final_norm: str
   projection_size: int
+  # What was saved before there was a choice says nothing of it.
+  attention_bias: str = 'none'
 
   @property
   def num_read_tokens(self) -> int:
@@ -106,6 +114,11 @@ class ModelSpec:
     tokens = 2 if self.pooler in (
         'token_and_distillation', 'token_and_mean') else 1
     return tokens * self.blocks[-1].hidden_size
+
+  @property
+  def has_learned_pools(self) -> bool:
+    """Whether there are pools, and they have variables."""
+    return len(self.blocks) > 1 and self.pooling in LEARNED_POOLINGS
 
   @property
   def layout_with_tokens(self) -> str:
@@ -199,7 +212,8 @@ def resolve(config: backbones.FunnelViT,
       patch_bias=config.patch_bias,
       norm_before_layers=config.norm_before_layers,
       final_norm=config.final_norm,
-      projection_size=config.projection_size)
+      projection_size=config.projection_size,
+      attention_bias=config.attention_bias)
 
 
 def has_class_token(config: backbones.FunnelViT) -> bool:
@@ -251,6 +265,8 @@ def _check(config: backbones.FunnelViT) -> None:
   errors.check_choice('model_name', config.model_name, PRESETS)
   errors.check_choice('pooler', config.pooler, POOLERS)
   errors.check_choice('pooling', config.pooling, POOLINGS)
+  errors.check_choice(
+      'attention_bias', config.attention_bias, ATTENTION_BIASES)
   errors.check_choice('final_norm', config.final_norm, FINAL_NORMS)
   _check_pooler(config)
   errors.check_choice(

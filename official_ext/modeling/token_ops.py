@@ -11,11 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 import math
 
+import numpy as np
 import tensorflow as tf
 
 _REDUCTIONS: dict[str, Callable[..., tf.Tensor]] = {
     'mean': tf.reduce_mean,
     'max': tf.reduce_max,
+    'sum': tf.reduce_sum,
 }
 
 
@@ -31,7 +33,7 @@ def pool_axis(tensor: tf.Tensor, axis: int, stride: int,
     tensor: [B, ..., L, ...] of which only B may be unknown; L at `axis`.
     axis: the axis to pool, at least 1.
     stride: window length and stride.
-    pooling: 'mean' or 'max'.
+    pooling: 'mean', 'max' or 'sum'.
 
   Returns:
     [B, ..., ceil(L / stride), ...].
@@ -63,7 +65,7 @@ def pool_patches(patches: tf.Tensor, patch_shape: Sequence[int],
     patches: [B, N, D], row-major.
     patch_shape: `(N,)` to pool the sequence or `(H, W)` to pool the grid.
     pool_window: as many window lengths as `patch_shape` has sides.
-    pooling: 'mean' or 'max'.
+    pooling: 'mean', 'max' or 'sum'.
 
   Returns:
     [B, N', D], N' being the product of ceil(side / window) over the sides.
@@ -95,12 +97,133 @@ def pool_tokens(tokens: tf.Tensor, patch_shape: Sequence[int],
   Returns:
     [B, K + N', D].
   """
+  return map_patches(
+      lambda patches: pool_patches(patches, patch_shape, pool_window, pooling),
+      tokens, num_prefix_tokens)
+
+
+def map_patches(function: Callable[[tf.Tensor], tf.Tensor], tokens: tf.Tensor,
+                num_prefix_tokens: int) -> tf.Tensor:
+  """Applies a function to the patch tokens alone.
+
+  Args:
+    function: takes [B, N, D] and returns [B, N', D].
+    tokens: [B, T, D].
+    num_prefix_tokens: K: the class token, a distillation token, registers.
+
+  Returns:
+    [B, K + N', D].
+  """
   if not num_prefix_tokens:
-    return pool_patches(tokens, patch_shape, pool_window, pooling)
+    return function(tokens)
   prefix, patches = (
       tokens[:, :num_prefix_tokens], tokens[:, num_prefix_tokens:])
-  patches = pool_patches(patches, patch_shape, pool_window, pooling)
-  return tf.concat([prefix, patches], axis=1)  # [B, K + N', D]
+  return tf.concat([prefix, function(patches)], axis=1)  # [B, K + N', D]
+
+
+def convolve_patches(patches: tf.Tensor, patch_shape: Sequence[int],
+                     pool_window: Sequence[int],
+                     kernel: tf.Tensor) -> tf.Tensor:
+  """Pools patch tokens by a depth-wise convolution without overlap.
+
+  The kernel is given as what it differs from that of the mean, 1 / window: with
+  zeros this is mean pooling, bit by bit.
+
+  Args:
+    patches: [B, N, D], row-major.
+    patch_shape: `(N,)` to pool the sequence or `(H, W)` to pool the grid.
+    pool_window: as many window lengths as `patch_shape` has sides.
+    kernel: [*pool_window, D].
+
+  Returns:
+    [B, N', D], N' being the product of ceil(side / window) over the sides.
+  """
+  mean = pool_patches(patches, patch_shape, pool_window, 'mean')
+  kernel = repeat_kernel(kernel, patch_shape, pool_window)  # [N, D]
+  return mean + pool_patches(
+      patches * kernel, patch_shape, pool_window, 'sum')
+
+
+def repeat_kernel(kernel: tf.Tensor, patch_shape: Sequence[int],
+                  pool_window: Sequence[int]) -> tf.Tensor:
+  """Returns what every patch is multiplied by in its window.
+
+  A short last window takes the first weights, times what a whole window is
+  larger: weights of 1 / window become those of its own mean.
+
+  Args:
+    kernel: [*pool_window, D].
+    patch_shape: `(N,)` to pool the sequence or `(H, W)` to pool the grid.
+    pool_window: as many window lengths as `patch_shape` has sides.
+
+  Returns:
+    [N, D].
+  """
+  num_axes = len(kernel.shape)
+  for axis, (side, step) in enumerate(zip(patch_shape, pool_window)):
+    num_last = side % step
+    times = [1] * num_axes
+    times[axis] = -(-side // step)
+    before_axis = (slice(None),) * axis
+    kernel = tf.tile(kernel, times)[(*before_axis, slice(0, side))]
+    if num_last:
+      scales = np.ones([side] + [1] * (num_axes - axis - 1))
+      scales[-num_last:] = step / num_last
+      kernel *= tf.cast(scales, kernel.dtype)
+  # [H, W, D] -> [N, D]; on a sequence, N is the only side.
+  return tf.reshape(kernel, [-1, kernel.shape[-1]])
+
+
+def softmax_in_windows(scores: tf.Tensor, patch_shape: Sequence[int],
+                       pool_window: Sequence[int]) -> tf.Tensor:
+  """Turns scores of patches into weights that sum to one in every window.
+
+  Args:
+    scores: [B, N, D], row-major.
+    patch_shape: `(N,)` to pool the sequence or `(H, W)` to pool the grid.
+    pool_window: as many window lengths as `patch_shape` has sides.
+
+  Returns:
+    [B, N, D].
+  """
+  # The largest drops out of the quotient, so its gradient is zero.
+  exponentials = tf.exp(scores - tf.stop_gradient(
+      of_windows(scores, patch_shape, pool_window, 'max')))
+  return exponentials / of_windows(
+      exponentials, patch_shape, pool_window, 'sum')
+
+
+def of_windows(patches: tf.Tensor, patch_shape: Sequence[int],
+               pool_window: Sequence[int], pooling: str) -> tf.Tensor:
+  """Gives every patch token what its window is pooled to.
+
+  Args:
+    patches: [B, N, D], row-major.
+    patch_shape: `(N,)` to pool the sequence or `(H, W)` to pool the grid.
+    pool_window: as many window lengths as `patch_shape` has sides.
+    pooling: 'mean', 'max' or 'sum'.
+
+  Returns:
+    [B, N, D].
+  """
+  pooled = pool_patches(patches, patch_shape, pool_window, pooling)
+  sides = [-(-side // step) for side, step in zip(patch_shape, pool_window)]
+  for axis, (side, step) in enumerate(zip(patch_shape, pool_window)):
+    # [B, ..., L', ...] -> [B, ..., L', 1, ...] -> [B, ..., L', step, ...]
+    spread = tf.reshape(
+        pooled, [-1, *sides[:axis + 1], 1, *sides[axis + 1:],
+                 patches.shape[-1]])
+    times = [1] * len(spread.shape)
+    times[axis + 2] = step
+    sides[axis] *= step
+    # [B, ..., L', step, ...] -> [B, ..., L' * step, ...] -> [B, ..., L, ...]
+    spread = tf.reshape(
+        tf.tile(spread, times), [-1, *sides, patches.shape[-1]])
+    before_axis = (slice(None),) * (axis + 1)
+    pooled = spread[(*before_axis, slice(0, side))]
+    sides[axis] = side
+  # [B, H, W, D] -> [B, N, D]
+  return tf.reshape(pooled, [-1, math.prod(sides), patches.shape[-1]])
 
 
 def insert_tokens(tokens: tf.Tensor, learned: tf.Tensor,

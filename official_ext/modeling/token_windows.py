@@ -8,6 +8,7 @@ Legend: H x W the grid of patches.
 from __future__ import annotations
 
 from collections.abc import Sequence
+import functools
 import itertools
 import math
 
@@ -55,6 +56,26 @@ def footprints(blocks: Sequence[layout_lib.ResolvedBlock]
     result.append([
         sorted(patch for token in window for patch in result[-1][token])
         for window in windows(before.patch_shape, block.pool_window)])
+  return result
+
+
+def sizes(blocks: Sequence[layout_lib.ResolvedBlock]) -> list[list[int]]:
+  """Counts the patches that the patch tokens of every block stand for.
+
+  Args:
+    blocks: as `layout.resolve` returns them.
+
+  Returns:
+    For every block, for every patch token: how many; fewer where a window at
+    the end of a side is short.
+  """
+  sides = [np.ones(side, int) for side in blocks[0].patch_shape]
+  result = []
+  for block in blocks:
+    if block.pool_window:
+      sides = [np.add.reduceat(side, np.arange(0, len(side), step))
+               for side, step in zip(sides, block.pool_window)]
+    result.append(functools.reduce(np.multiply.outer, sides).ravel().tolist())
   return result
 
 

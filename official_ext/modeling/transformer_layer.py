@@ -74,6 +74,7 @@ class TransformerLayer(tf_keras.layers.Layer):
       options: options_lib.EncoderOptions | Mapping[str, Any] | None = None,
       stochastic_depth_rate: float = 0.0,
       kernel_regularizer: tf_keras.regularizers.Regularizer | None = None,
+      key_sizes: Sequence[int] | None = None,
       **kwargs,
   ):
     """Initialises the layer.
@@ -84,6 +85,8 @@ class TransformerLayer(tf_keras.layers.Layer):
       options: of the encoder; a mapping comes from `get_config`.
       stochastic_depth_rate: drop rate of the two residual branches.
       kernel_regularizer: regulariser of every kernel.
+      key_sizes: how many patches each key stands for, and counts for; None: all
+        keys count alike.
       **kwargs: of `tf_keras.layers.Layer`.
     """
     super().__init__(**kwargs)
@@ -94,6 +97,8 @@ class TransformerLayer(tf_keras.layers.Layer):
     self._options = options
     self._stochastic_depth_rate = stochastic_depth_rate
     self._kernel_regularizer = tf_keras.regularizers.get(kernel_regularizer)
+    self._key_sizes = key_sizes and tuple(key_sizes)
+    self._bias = key_sizes and attention.proportional_bias(key_sizes)
     self._attend = attention.choose(options.attention)
     self._activation = gelu.BY_NAME[options.activation]
     self._matmul = (
@@ -227,7 +232,7 @@ class TransformerLayer(tf_keras.layers.Layer):
     if training and self._options.attention_dropout_rate:
       drop = functools.partial(self._weights_dropout, training=True)
     context = self._attend(
-        query, key, value, drop, self._matmul, training)
+        query, key, value, drop, self._matmul, training, self._bias)
     dense = self._attention_layer.output_dense
     rows = attention.join_heads(context)  # [B * T, D]
     kernel = tf.reshape(dense.kernel, [rows.shape[-1], -1])
@@ -278,7 +283,7 @@ class TransformerLayer(tf_keras.layers.Layer):
           f'{self.name} has no variables yet. Call it before asking for its '
           'attention.')
     (query, key, _), _ = self._query_key_value(query, key_value, False)
-    return attention.weights(query, key, self._matmul)
+    return attention.weights(query, key, self._matmul, self._bias)
 
   def get_config(self) -> dict[str, Any]:
     return {
@@ -289,6 +294,7 @@ class TransformerLayer(tf_keras.layers.Layer):
         'stochastic_depth_rate': self._stochastic_depth_rate,
         'kernel_regularizer': tf_keras.regularizers.serialize(
             self._kernel_regularizer),
+        'key_sizes': self._key_sizes,
     }
 
 

@@ -32,7 +32,7 @@ import tf_keras
 NOT_DECAYED = (
     '/bias', '/gamma', '/beta', '/layerscale_gamma', '/pos_embedding', '/cls')
 
-_LAYER = re.compile(r'(?:^|/)(?:projection_before_)?layer_(\d+)/')
+_LAYER = re.compile(r'(?:^|/)(?:(?:projection|pool)_before_)?layer_(\d+)/')
 _EMBEDDINGS = re.compile(
     r'(?:^|/)(?:conv2d(?:_\d+)?|cls|distillation|posembed_input|'
     r'norm_before_layers)/|/registers\b')

@@ -36,7 +36,8 @@ def describe(trained: trained_model.TrainedModel,
              with_head: bool = True) -> architecture.Architecture:
   """Says what a trained model is as a plain ViT.
 
-  Pooling has no variables, so a Funnel-ViT of equal widths is one.
+  Pooling by mean or maximum has no variables, so a Funnel-ViT of equal widths
+  is one.
 
   Args:
     trained: the model.
@@ -55,6 +56,11 @@ def describe(trained: trained_model.TrainedModel,
         f"{trained.checkpoint} is of Model Garden's backbone "
         f'{task.model.backbone.type}. Import it first '
         '(official_ext.pretrained.import_vit), and export that.')
+  if spec.has_learned_pools:
+    raise errors.UserError(
+        f'{spec.layout_with_tokens} has pooling={spec.pooling}, whose pools '
+        'have learned what a plain ViT has no place for. Only a model with '
+        f'pooling {" or ".join(specs.PLAIN_POOLINGS)} is one.')
   for name in ('hidden_size', 'mlp_dim', 'num_heads'):
     sizes = {getattr(block, name) for block in spec.blocks}
     if len(sizes) > 1:

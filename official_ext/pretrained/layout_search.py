@@ -1,8 +1,8 @@
 """Evaluates a trained ViT as funnels of many layouts, without training them.
 
-Pooling adds no variables, so the weights of one layout are those of every other
-of equal widths and depth. How much of the accuracy each keeps, and what it
-costs, is measured on images.
+Pooling by mean or maximum adds no variables, so the weights of one layout are
+those of every other of equal widths and depth. How much of the accuracy each
+keeps, and what it costs, is measured on images.
 
 Legend: B images.
 """
@@ -106,9 +106,9 @@ def candidates(trained: trained_model.TrainedModel,
     on the grid, by mean or max.
 
   Raises:
-    ValueError: if the model has another backbone or several widths, if it
-      cannot be a number of blocks that was named or any of `BLOCKS`, or if no
-      layout is cheap enough.
+    ValueError: if the model has another backbone, several widths or pools that
+      have learned, if it cannot be a number of blocks that was named or any of
+      `BLOCKS`, or if no layout is cheap enough.
   """
   model = trained.params.task.model
   spec = specs.of_model(model)
@@ -123,6 +123,12 @@ def candidates(trained: trained_model.TrainedModel,
         f'{trained.checkpoint} is {spec.layout_with_tokens}, whose blocks have '
         'different widths: its weights fit no other layout. Name a checkpoint '
         'of equal widths.')
+  if spec.has_learned_pools:
+    raise ValueError(
+        f'{trained.checkpoint} is {spec.layout_with_tokens} with pooling='
+        f'{spec.pooling}, whose pools have learned their windows: they fit no '
+        'other layout. Name a checkpoint with pooling '
+        f'{" or ".join(specs.PLAIN_POOLINGS)}.')
   depth = spec.layout.num_layers
   found = [_candidate(model, one_block)
            for one_block in _of_depth(model, 1, depth, layout_lib.SEQUENCE)]
@@ -131,7 +137,7 @@ def candidates(trained: trained_model.TrainedModel,
   funnels = [
       _candidate(model, funnel, pool_axes, pooling)
       for funnel, pool_axes in _funnels(model, num_blocks, depth)
-      for pooling in specs.POOLINGS]
+      for pooling in specs.PLAIN_POOLINGS]
   within = [one for one in funnels if one.gmacs <= limit]
   if funnels and not within:
     cheapest = min(funnels, key=lambda one: one.gmacs)

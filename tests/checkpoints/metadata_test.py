@@ -55,6 +55,7 @@ def test_describes_the_model():
       'norm_before_layers': False,
       'final_norm': 'tokens',
       'projection_size': 0,
+      'attention_bias': 'none',
       'num_classes': 1001,
       'input_size': [224, 224, 3],
       'preprocessing': {
@@ -127,6 +128,10 @@ def test_restoring_keeps_the_metadata_of_this_run(tmp_path):
      'activation is gelu_tanh there and gelu_erf here'),
     ('task.model.backbone.funnel_vit.transformer.norm_epsilon=1e-5',
      'norm_epsilon is 1e-06 there and 1e-05 here'),
+    ('task.model.backbone.funnel_vit.attention_bias=proportional',
+     'attention_bias is none there and proportional here'),
+    ('task.model.backbone.funnel_vit.pooling=weighted',
+     'pooling is mean there and weighted here'),
     ('task.model.backbone.funnel_vit.num_registers=4',
      'num_registers is 0 there and 4 here'),
     # The variables are the same.
@@ -144,7 +149,8 @@ def test_metadata_from_before_layer_scale_was_in_it(tmp_path, init_value):
   """What a checkpoint of an earlier version does not say, its variables do."""
   setting = 'task.model.backbone.funnel_vit.layer_scale_init_value='
   former = describe()
-  for key in ('has_layer_scale', 'activation', 'norm_epsilon'):
+  for key in ('has_layer_scale', 'activation', 'norm_epsilon',
+              'attention_bias'):
     del former[key]
   path = tf.train.Checkpoint(
       model=models.build_backbone(

@@ -130,6 +130,30 @@ def test_a_head_is_taken_with_what_it_reads(settings, there, fixes):
       f'{", ".join(f"{PATH}.{fix}" for fix in fixes)}.')
 
 
+def test_pools_that_have_learned():
+  def found(name, **settings):
+    shapes, _ = shapes_and_spec()
+    spec = specs.resolve(backbones.FunnelViT(
+        model_name='vit-nano4', **{'layout': 'B1-1', **settings}), (8, 12))
+    source = types.SimpleNamespace(
+        shapes={**shapes, name: (2, WIDTH)}, description={'grid': [2, 3]})
+    return model_kind.differences(source, spec, takes_head=True)
+
+  difference, = found('pool_1/kernel')
+  assert difference == model_kind.Difference(
+      'pools of pooling=conv', 'those of pooling=mean', ('pooling=conv',))
+  difference, = found('pool_1/projection', pooling='conv')
+  assert difference == model_kind.Difference(
+      'pools of pooling=weighted', 'those of pooling=conv',
+      ('pooling=weighted',))
+  assert not found('pool_1/kernel', pooling='conv')
+  assert not found('pool_12/projection', pooling='weighted')
+  # Nothing is pooled in one block.
+  assert not found('pool_1/kernel', layout='B2')
+  # A projection of another part is no pool's.
+  assert not found('projection_1/kernel')
+
+
 def otherwise(takes_head, **description):
   _, spec = shapes_and_spec()
   source = types.SimpleNamespace(

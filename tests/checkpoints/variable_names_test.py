@@ -50,6 +50,9 @@ def name_all(model):
      {'class_token', *(f'layer_{number}/{where}_scale/gamma'
                        for number in (1, 2) for where in ('attention', 'mlp'))
       }),
+    (dict(layout='B1-1', pooling='conv'), {'class_token', 'pool_1/kernel'}),
+    (dict(layout='B1-1', pooling='weighted'),
+     {'class_token', 'pool_1/projection'}),
     (dict(layout='B1-1(h128)'),
      {'class_token', 'projection_1/kernel', 'projection_1/bias'}),
     (dict(layout='B1-1', distillation_token=True, num_registers=3,

@@ -23,6 +23,12 @@ def test_flags_of_the_model_count(repository):
       '--num_classes=10', cwd=repository)
   assert result.returncode == 0
   assert result.stdout.splitlines()[1].startswith('B2(65)-2(33) ')
+  # Of 196 patches their 768 normalised values and 2 scores are saved too.
+  result = commands.run(
+      *DESCRIBE, 'B6-6', '--pooling=weighted', cwd=repository)
+  assert result.returncode == 0
+  assert result.stdout.splitlines()[1].split()[-1] == (
+      f'{113.7 + 196 * 770 * 4 / 2**20:.1f}') == '114.3'
   # A grid has no window of three tokens; a sequence has.
   for axes, code in (('sequence', 0), ('grid', 1)):
     result = commands.run(

@@ -34,6 +34,8 @@ def sizes(spec):
     (3, dict(max_parameters_millions=60, hidden_size=1024, mlp_dim=1000)),
     (3, dict(max_activations_mib=0.4, model_name='vit-nano4',
              image_size=(20, 12), strides=(3, 2), max_layers=9)),
+    (3, dict(max_activations_mib=0.4, model_name='vit-nano4',
+             image_size=(20, 12), strides=(3, 2), pooling='weighted')),
     (2, dict(max_gmacs=20, max_activations_mib=500, batch_size=3,
              image_size=(384, 224), min_layers_per_block=3)),
 ])
@@ -43,7 +45,8 @@ def test_costs_are_those_of_the_layout_as_printed(num_blocks, settings):
   for plan in plans.nearest:
     spec = spec_of(
         plan.layout, **{name: value for name, value in settings.items()
-                        if name in ('model_name', 'image_size', 'pool_axes')})
+                        if name in ('model_name', 'image_size', 'pool_axes',
+                                    'pooling')})
     classes = settings.get('num_classes', 1_000)
     assert plan.multiply_adds == costs.count_multiply_adds(spec, classes)
     assert plan.num_parameters == costs.count_parameters(spec, classes)

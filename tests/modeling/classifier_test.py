@@ -25,9 +25,10 @@ SETTINGS = {
     'model_name': {'model_name': 'vit-s16', 'hidden_size': 32, 'size': 32,
                    'transformer.num_heads': 2, 'transformer.mlp_dim': 16},
     'layout': {'layout': 'B1-1(s3, h32, m16, a2)'},
-    'pooling': {'pooling': 'max'},
+    'pooling': {'pooling': 'weighted'},
     'pool_axes': {'pool_axes': 'grid'},
     'pool_query_only': {'pool_query_only': False},
+    'attention_bias': {'attention_bias': 'proportional'},
     'pooler': {'pooler': 'map'},
     'representation_size': {'representation_size': 8},
     'projection_size': {'projection_size': 8},
@@ -61,9 +62,10 @@ SETTINGS = {
 }
 # As many of them at once as go together.
 TOGETHER = (
-    'layout', 'pooling', 'pooler', 'class_token_position', 'num_registers',
-    'patch_bias', 'norm_before_layers', 'transformer.activation',
-    'layer_scale_init_value', 'fast_path.fused_layers', 'projection_size')
+    'layout', 'pooling', 'attention_bias', 'pooler', 'class_token_position',
+    'num_registers', 'patch_bias', 'norm_before_layers',
+    'transformer.activation', 'layer_scale_init_value',
+    'fast_path.fused_layers', 'projection_size')
 
 
 def fields(config, prefix=''):
@@ -124,9 +126,11 @@ def test_models_come_back(tmp_path):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize('name', SETTINGS)
-def test_models_of_every_setting_come_back(tmp_path, name):
-  model, _ = classifiers.build(1, **SETTINGS[name])
+@pytest.mark.parametrize('settings', [
+    *SETTINGS.values(), {'pooling': 'max'},
+    {'pooling': 'conv', 'pool_axes': 'grid'}], ids=str)
+def test_models_of_every_setting_come_back(tmp_path, settings):
+  model, _ = classifiers.build(1, **settings)
   check_round_trips(tmp_path, model)
 
 

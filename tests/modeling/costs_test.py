@@ -75,6 +75,48 @@ def test_registers_cost_as_much_as_a_class_token():
           small())
 
 
+# A pool of four patches by two, of width 8.
+@pytest.mark.parametrize('settings, parameters, multiply_adds, saved', [
+    (dict(pooling='conv'), 2 * 8, 4 * 8, 0),
+    # The unpooled tokens are no keys, and saved for the kernel alone.
+    (dict(pooling='conv', pool_query_only=False), 2 * 8, 4 * 8, 4 * 8),
+    # The scores, and the weighted sum; normalised tokens and scores twice.
+    (dict(pooling='weighted'), 8, 2 * 4 * 8, 4 * 8 + 2 * 4),
+    (dict(pooling='weighted', pool_query_only=False), 8, 2 * 4 * 8,
+     2 * 4 * 8 + 2 * 4),
+    (dict(attention_bias='proportional'), 0, 0, 0),
+], ids=str)
+def test_what_learned_pools_add_by_hand(
+    settings, parameters, multiply_adds, saved):
+  plain = small(**{name: value for name, value in settings.items()
+                   if name == 'pool_query_only'})
+  added = small(**settings)
+  assert [count(added) - count(plain) for count in (
+      costs.count_parameters, costs.count_multiply_adds,
+      costs.count_saved_activations)] == [parameters, multiply_adds, saved]
+
+
+def test_one_block_has_no_pools_to_learn():
+  plain, learned = (spec_of('B12', pooling=pooling)
+                    for pooling in ('mean', 'conv'))
+  for count in (costs.count_parameters, costs.count_multiply_adds,
+                costs.count_saved_activations):
+    assert count(plain) == count(learned)
+
+
+def test_what_learned_pools_cost_of_vit_b16():
+  # Of 10.42 GMACs and 86.6 M parameters.
+  plain = spec_of('B4-4-4')
+  for pooling, multiply_adds, parameters in (
+      ('conv', (196 + 98) * 768, 2 * 2 * 768),
+      ('weighted', 2 * (196 + 98) * 768, 2 * 768)):
+    learned = spec_of('B4-4-4', pooling=pooling)
+    assert costs.count_multiply_adds(learned) == (
+        costs.count_multiply_adds(plain) + multiply_adds)
+    assert costs.count_parameters(learned) == (
+        costs.count_parameters(plain) + parameters)
+
+
 @pytest.mark.parametrize('layout, gmacs', [
     ('B12', 16.35),
     ('B6-6', 12.67),
@@ -154,6 +196,9 @@ def test_kept_activations_of_blocks_of_different_widths():
     dict(layout='B2-1', pooler='none', representation_size=24),
     dict(layout='B2-1', representation_size=24),
     dict(layout='B2-1', layer_scale_init_value=0.1),
+    dict(layout='B1-1(s4, h128)-1(h64)', pooling='conv', pool_axes='grid'),
+    dict(layout='B1-1(s3, h128)', pooling='weighted'),
+    dict(layout='B1', pooling='conv'),
 ])
 def test_parameters_are_those_of_the_model(settings):
   backbone = models.build_backbone((20, 12), **settings)

@@ -1,5 +1,7 @@
 """Tests of the encoder against NumPy."""
 
+import itertools
+
 import models
 import numpy as np
 import numpy_reference
@@ -27,6 +29,7 @@ CASES = {
     'odd lengths': ('B1-1-1', (3, 5), {}),
     'stride 4': ('B1-2(s4)', (4, 4), {}),
     'grid': ('B1-1-1', (3, 5), dict(pool_axes='grid')),
+    'stride 3': ('B1-1(s3)', (2, 5), {}),
     'grid, 2 x 2': ('B1-1(s4)-1', (5, 5), dict(pool_axes='grid')),
     'no class token': ('B1-1-1', (3, 5), dict(num_prefix_tokens=0)),
     'uneven widths': ('B1-2(h16, a4)-1(h4, a1, m6)', (4, 4), {}),
@@ -41,12 +44,18 @@ CASES = {
     for index, case in enumerate(CASES) for pool_query_only in (True, False)
     for pooling in ('mean', 'max')])
 def test_agrees_with_numpy(case, pool_query_only, pooling):
-  text, grid, settings = CASES[case]
-  blocks = blocks_of(text, grid, **settings)
-  num_prefix_tokens = settings.get('num_prefix_tokens', 1)
+  check_against_numpy(
+      *CASES[case], pooling=pooling, pool_query_only=pool_query_only)
+
+
+def check_against_numpy(text, grid, layout_settings, pooling='mean',
+                        pool_query_only=True, attention_bias='none'):
+  """Compares two images of an encoder with random weights."""
+  blocks = blocks_of(text, grid, **layout_settings)
+  num_prefix_tokens = layout_settings.get('num_prefix_tokens', 1)
   encoder = funnel_encoder.FunnelEncoder(blocks, options_lib.EncoderOptions(
       pooling=pooling, pool_query_only=pool_query_only,
-      has_class_token=bool(num_prefix_tokens)))
+      attention_bias=attention_bias, has_class_token=bool(num_prefix_tokens)))
   tokens = np.random.default_rng(1).normal(
       size=(2, blocks[0].num_tokens, 8)).astype(np.float32)
   encoder(tokens)
@@ -56,10 +65,61 @@ def test_agrees_with_numpy(case, pool_query_only, pooling):
   for image in range(2):
     expected = numpy_reference.encoder(
         tokens[image].astype(np.float64), encoder, blocks, pooling=pooling,
-        pool_query_only=pool_query_only, num_prefix_tokens=num_prefix_tokens)
+        pool_query_only=pool_query_only, attention_bias=attention_bias,
+        num_prefix_tokens=num_prefix_tokens)
     tolerances.assert_close(
         output[image], expected, depth=sum(b.num_layers for b in blocks),
         length=16)
+
+
+# Each addition with every setting; the others are long proofs.
+@pytest.mark.parametrize('case, pooling, attention_bias, pool_query_only', [
+    ('odd lengths', 'conv', 'proportional', True),
+    ('grid, 2 x 2', 'weighted', 'proportional', False),
+    ('stride 3', 'max', 'proportional', True),
+    *(pytest.param(case, *choice, marks=pytest.mark.long) for case in CASES
+      for choice in itertools.product(
+          ('mean', 'conv', 'weighted'), ('none', 'proportional'),
+          (True, False)) if choice[:2] != ('mean', 'none'))])
+def test_additions_agree_with_numpy(
+    case, pooling, attention_bias, pool_query_only):
+  check_against_numpy(
+      *CASES[case], pooling=pooling, attention_bias=attention_bias,
+      pool_query_only=pool_query_only)
+
+
+def test_patches_of_the_keys():
+  blocks = blocks_of('B1-2-1', (3, 5), num_prefix_tokens=3)
+  counted = [[1] * 3 + sizes for sizes in (
+      [1] * 15, [2] * 7 + [1], [4] * 3 + [3])]
+  # Of the longer sequence where the keys are those.
+  for pool_query_only, blocks_of_keys in (
+      (True, [0, 0, 1, 1]), (False, [0, 1, 1, 2])):
+    encoder = funnel_encoder.FunnelEncoder(blocks, options_lib.EncoderOptions(
+        attention_bias='proportional', pool_query_only=pool_query_only,
+        num_registers=2))
+    encoder.build(tf.TensorShape([None, 16, 8]))
+    sizes = [layer.get_config()['key_sizes']
+             for layer in encoder._encoder_layers]
+    assert sizes == [tuple(counted[block]) for block in blocks_of_keys]
+  encoder = funnel_encoder.FunnelEncoder(blocks, options_lib.EncoderOptions(
+      num_registers=2))
+  encoder.build(tf.TensorShape([None, 16, 8]))
+  assert {layer.get_config()['key_sizes']
+          for layer in encoder._encoder_layers} == {None}
+
+
+def test_equal_sizes_without_a_class_token_have_no_bias():
+  blocks = blocks_of('B1-1', (2, 2), num_prefix_tokens=0)
+  tokens = tf.random.normal([2, 4, 8])
+  outputs = []
+  for bias in ('none', 'proportional'):
+    encoder = funnel_encoder.FunnelEncoder(blocks, options_lib.EncoderOptions(
+        attention_bias=bias, has_class_token=False))
+    encoder(tokens)
+    models.randomize(encoder)
+    outputs.append(encoder(tokens))
+  np.testing.assert_array_equal(*outputs)
 
 
 def test_pool_query_only_changes_the_result():
@@ -110,7 +170,8 @@ def test_rebuilds_from_its_config():
   encoder = funnel_encoder.FunnelEncoder(
       blocks_of('B1-1(h16, a4)', (4, 4), num_prefix_tokens=5),
       options_lib.EncoderOptions(
-          pooling='max', pool_query_only=False, dropout_rate=0.1,
+          pooling='weighted', pool_query_only=False,
+          attention_bias='proportional', dropout_rate=0.1,
           attention_dropout_rate=0.2, init_stochastic_depth_rate=0.3,
           layer_scale_init_value=0.4, activation='gelu_quick',
           norm_epsilon=1e-5, original_init=False, has_distillation_token=True,

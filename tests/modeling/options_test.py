@@ -17,6 +17,14 @@ def test_an_unknown_activation_is_refused():
     options_lib.EncoderOptions(activation='relu')
 
 
+def test_unknown_pools_and_biases_are_refused():
+  with pytest.raises(ValueError, match="pooling is 'sum', but must be one of "
+                     'mean, max, conv, weighted'):
+    options_lib.EncoderOptions(pooling='sum')
+  with pytest.raises(ValueError, match="attention_bias is 'log', but must be"):
+    options_lib.EncoderOptions(attention_bias='log')
+
+
 def test_class_token_only_needs_a_class_token():
   with pytest.raises(ValueError, match='has_class_token is False'):
     options_lib.EncoderOptions(has_class_token=False, class_token_only=True)

@@ -1,5 +1,8 @@
 """Tests of the presets: their sizes pinned, explicit sizes winning."""
 
+import dataclasses
+import json
+
 import models
 from official.vision.configs import image_classification
 import pytest
@@ -97,6 +100,18 @@ def test_the_class_token_is_as_the_pooler_needs_it_or_as_set(
   assert spec.layout_with_tokens == layout
 
 
+def test_sizes_come_back_from_json_that_says_less():
+  spec = specs.resolve(backbones.FunnelViT(
+      layout='B6-6', pooling='conv', attention_bias='proportional'),
+      (224, 224))
+  saved = json.loads(json.dumps(specs.as_dict(spec)))
+  assert specs.from_dict(saved) == spec
+  # From before there was a choice.
+  del saved['attention_bias']
+  assert specs.from_dict(saved) == dataclasses.replace(
+      spec, attention_bias='none')
+
+
 def test_a_grid_need_not_be_square():
   spec = resolve((112, 224), layout='B6-6')
   assert spec.grid == (7, 14)
@@ -107,6 +122,8 @@ def test_a_grid_need_not_be_square():
     (dict(model_name='vit-b17'), "model_name is 'vit-b17'.*vit-b16"),
     (dict(pooler='cls'), "pooler is 'cls', but must be one of token, gap"),
     (dict(pooling='avg'), "pooling is 'avg', but must be one of mean, max"),
+    (dict(attention_bias='log'),
+     "attention_bias is 'log', but must be one of none, proportional"),
     (dict(pool_axes='2d'), "pool_axes is '2d'"),
     (dict(hidden_size=0), 'hidden_size is 0'),
     (dict(patch_size=-16), 'patch_size is -16'),

@@ -7,11 +7,38 @@ from official_ext.modeling import layout as layout_lib
 from official_ext.modeling import token_windows
 
 
-def footprints_of(text, grid, pool_axes):
-  blocks = layout_lib.resolve(
+def resolve(text, grid, pool_axes):
+  return layout_lib.resolve(
       layout_lib.parse(text), grid=grid, hidden_size=8, mlp_dim=8, num_heads=1,
       pool_axes=pool_axes)
-  return token_windows.footprints(blocks)
+
+
+def footprints_of(text, grid, pool_axes):
+  return token_windows.footprints(resolve(text, grid, pool_axes))
+
+
+def test_sizes_by_hand():
+  def sizes(*layout):
+    return token_windows.sizes(resolve(*layout))
+
+  assert sizes('B1', (2, 3), 'sequence') == [[1] * 6]
+  # 15 patches: 7 pairs and one, then 3 of four patches and one of three.
+  assert sizes('B1-1-1', (3, 5), 'sequence') == [
+      [1] * 15, [2] * 7 + [1], [4] * 3 + [3]]
+  assert sizes('B1-1(s4)', (3, 3), 'sequence') == [[1] * 9, [4, 4, 1]]
+  assert sizes('B1-1(s4)', (3, 3), 'grid') == [[1] * 9, [4, 2, 2, 1]]
+  assert sizes('B1-1(s3)-1', (2, 5), 'sequence') == [
+      [1] * 10, [3, 3, 3, 1], [6, 4]]
+
+
+@pytest.mark.parametrize('layout', [
+    ('B2-2-2', (7, 7), 'sequence'), ('B2-2-2', (7, 7), 'grid'),
+    ('B1-1(s4)-1', (7, 9), 'grid'), ('B1-1(s3)-1', (5, 5), 'sequence')],
+                         ids=str)
+def test_sizes_are_those_of_the_footprints(layout):
+  assert token_windows.sizes(resolve(*layout)) == [
+      [len(patches) for patches in tokens]
+      for tokens in footprints_of(*layout)]
 
 
 def test_windows():

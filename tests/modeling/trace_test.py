@@ -32,7 +32,8 @@ def build(text='B1-2-1', grid=(3, 5), has_class_token=True, **settings):
 @pytest.mark.parametrize('settings', [
     {},
     dict(class_token_only=True),
-    dict(pool_query_only=False, pooling='max'),
+    dict(pool_query_only=False, pooling='weighted',
+         attention_bias='proportional'),
     dict(has_class_token=False),
     dict(fused_layers=False),
     dict(gradient_checkpointing=True),

@@ -99,10 +99,34 @@ def test_the_mlp_takes_the_chosen_gelu(activation, fused_layers):
       layer(tokens), attended + layer._output_dense(activated), length=24)
 
 
+def test_a_pooled_key_counts_as_the_equal_keys_that_it_stands_for():
+  tokens = tf.random.normal([2, 3, SIZE])
+  # One patch three times, another twice, after a class token.
+  repeated = tf.gather(tokens, [0, 1, 1, 1, 2, 2], axis=1)
+  plain = transformer_layer.TransformerLayer(4, 24)
+  counting = transformer_layer.TransformerLayer(4, 24, key_sizes=[1, 3, 2])
+  for layer in (plain, counting):
+    layer(tokens)
+    models.randomize(layer)
+  expected = plain(tokens, repeated)
+  tolerances.assert_close(counting(tokens), expected, depth=2, length=SIZE + 24)
+  tolerances.assert_close(
+      counting(tokens, num_outputs=1), expected[:, :1], depth=2,
+      length=SIZE + 24)
+  assert np.abs(plain(tokens) - expected).max() > 0.05
+  # What is told of it is what it does.
+  told = plain.attention_weights(tokens, repeated).numpy()
+  tolerances.assert_close(
+      counting.attention_weights(tokens), np.stack([
+          told[..., 0], told[..., 1:4].sum(-1), told[..., 4:].sum(-1)], -1),
+      length=SIZE)
+
+
 def test_rebuilds_from_its_config():
   layer = transformer_layer.TransformerLayer(
       4, 24, options_lib.EncoderOptions(activation='gelu_erf'),
-      stochastic_depth_rate=0.1, name='mine')
+      stochastic_depth_rate=0.1, key_sizes=[1, 2, 2], name='mine')
   copy = transformer_layer.TransformerLayer.from_config(layer.get_config())
   assert copy.get_config() == layer.get_config()
+  assert copy.get_config()['key_sizes'] == (1, 2, 2)
   assert copy.name == 'mine'

@@ -25,6 +25,7 @@ SETTINGS = 'trainer.optimizer_config.optimizer'
     ('encoder/layer_1/intermediate/kernel:0', 1),
     ('encoder/layer_3/self_attention/query/kernel:0', 3),
     ('encoder/projection_before_layer_2/kernel:0', 2),
+    ('encoder/pool_before_layer_2/projection:0', 2),
     ('encoder/layer_normalization/gamma:0', 4),
     ('pre_logits/kernel:0', 4), ('dense/kernel:0', 4),
 ])

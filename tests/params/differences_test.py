@@ -5,6 +5,7 @@ from official_ext.params import experiment
 
 LAYOUT = 'task.model.backbone.funnel_vit.layout'
 POOLING = 'task.model.backbone.funnel_vit.pooling'
+BIAS = 'task.model.backbone.funnel_vit.attention_bias'
 RATE = 'trainer.optimizer_config.learning_rate'
 
 
@@ -28,6 +29,8 @@ def test_experiments_that_are_the_same():
   assert find('trainer.seed=3') == []
   # A pooling that nothing reads: there is one block.
   assert find(f'{LAYOUT}=B6', f'{LAYOUT}=B6,{POOLING}=max') == []
+  assert find(f'{LAYOUT}=B6', f'{LAYOUT}=B6,{BIAS}=proportional') == []
+  assert len(find('', f'{BIAS}=proportional')) == 1
 
 
 def test_a_setting_that_only_one_has():

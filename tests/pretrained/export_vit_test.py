@@ -107,6 +107,10 @@ def test_a_funnel_becomes_the_plain_vit_of_its_weights(
     pytest.param(
         'hf_vit', 'hugging_face', {'layout': 'B1(h8, a2)-1(h16, a2)'},
         ['different hidden_size: 8, 16'], marks=pytest.mark.long),
+    pytest.param(
+        'hf_vit', 'hugging_face', {'layout': 'B1-1', 'pooling': 'conv'},
+        ['-1(', 'pooling=conv', 'a plain ViT has no place for'],
+        marks=pytest.mark.long),
     ('hf_vit', 'hugging_face', {'final_norm': 'none'}, ['final_norm']),
     ('hf_vit', 'hugging_face', {'representation_size': 8}, ['--nohead']),
     ('hf_clip', 'timm', {}, [
@@ -121,11 +125,10 @@ def test_a_funnel_becomes_the_plain_vit_of_its_weights(
 ])
 def test_what_no_library_has(name, kind, changed, words):
   source = published.read(str(published_models.folder(name)))
-  layout = changed.pop('layout', None)
-  if layout:
+  if 'layout' in changed:
     params = importing.load(source).params
     task = params.task.replace(
-        model={'backbone': {'funnel_vit': {'layout': layout}}})
+        model={'backbone': {'funnel_vit': changed}})
     trained = trained_model.TrainedModel(
         params.replace(task=task), None, name, 0, False)
     with pytest.raises(errors.UserError) as error:

@@ -109,6 +109,10 @@ def test_models_whose_weights_fit_nothing_else(trained):
   with pytest.raises(ValueError, match=(
       r'run/ckpt-1 is B1\(17\)-2\(9, h128.*\), whose blocks have different')):
     layout_search.candidates(other(funnel_vit={'layout': 'B1-2(9, h128)'}))
+  with pytest.raises(ValueError, match=(
+      r'run/ckpt-1 is B1\(17\)-1\(9\)-1\(5\) with pooling=weighted, whose '
+      'pools have learned .* Name a checkpoint with pooling mean or max')):
+    layout_search.candidates(other(funnel_vit={'pooling': 'weighted'}))
   with pytest.raises(ValueError, match='has the backbone vit, which has no la'):
     layout_search.candidates(other(type='vit'))
 

@@ -29,6 +29,10 @@ SMALL = (
 VARIANTS = {
     'B1-1': '',
     'B1-1-1, max': 'task.model.backbone.funnel_vit.pooling=max',
+    'B1-1-1, conv': (
+        'task.model.backbone.funnel_vit.pooling=conv,'
+        'task.model.backbone.funnel_vit.attention_bias=proportional'),
+    'B1-1(s3), weighted': 'task.model.backbone.funnel_vit.pooling=weighted',
     'B1-1, grid': 'task.model.backbone.funnel_vit.pool_axes=grid',
     'B2, gap': 'task.model.backbone.funnel_vit.pooler=gap',
     'B1-1(h128), widths': '',

@@ -39,6 +39,7 @@ TABLE: dict[type, dict[str, rules.Rule]] = {
         'pooling': rules.choice(specs.POOLINGS),
         'pool_axes': rules.choice(layout.POOL_AXES),
         'pool_query_only': rules.flag(),
+        'attention_bias': rules.choice(specs.ATTENTION_BIASES),
         'pooler': rules.choice(specs.POOLERS),
         'representation_size': _REPRESENTATION_SIZE,
         'projection_size': rules.whole(

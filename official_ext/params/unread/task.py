@@ -159,7 +159,7 @@ TABLE: tuple[reasons.Rule, ...] = (
     reasons.where(
         _has_one_block, f'nothing is pooled: {_FUNNEL_VIT}.layout has one '
         'block', *(f'{_FUNNEL_VIT}.{name}' for name in (
-            'pooling', 'pool_axes', 'pool_query_only'))),
+            'pooling', 'pool_axes', 'pool_query_only', 'attention_bias'))),
     *(reasons.where(
         condition, f'every block of {_FUNNEL_VIT}.layout has its own',
         f'{_FUNNEL_VIT}.{name}') for condition, name in (
