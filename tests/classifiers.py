@@ -7,6 +7,7 @@ import tf_keras
 
 from official_ext import registry_imports  # noqa: F401
 from official_ext.checkpoints import metadata
+from official_ext.checkpoints import sources
 from official_ext.checkpoints import variable_names
 from official_ext.params import experiment
 
@@ -50,3 +51,21 @@ def save(folder, model, params=None):
       backbone=model.backbone, **items)
   return tf.train.CheckpointManager(
       checkpoint, str(folder), max_to_keep=1).save()
+
+
+class Arrays(sources.Source):
+  """A source that is no checkpoint."""
+
+  def __init__(self, arrays, description=None):
+    self.path = 'memory'
+    self.description = description or {}
+    self.arrays = arrays
+    self.num_read = 0
+
+  @property
+  def shapes(self):
+    return {name: value.shape for name, value in self.arrays.items()}
+
+  def read(self, name):
+    self.num_read += 1
+    return self.arrays[name]

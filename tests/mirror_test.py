@@ -88,6 +88,7 @@ THROUGH = {
 # Tests of what several modules of a room do together.
 TOGETHER = {
     'analysis/commands_test.py', 'analysis/report_page_test.py',
+    'checkpoints/learned_pools_test.py',
     'data_prep/conversion_faults_test.py',
     'data_prep/conversion_fuzz_test.py', 'data_prep/conversion_lists_test.py',
     'modeling/fast_path_test.py', 'modeling/published_parts_test.py',

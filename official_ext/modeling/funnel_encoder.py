@@ -124,12 +124,17 @@ class FunnelEncoder(tf_keras.layers.Layer):
     self._dropout = random_masks.Dropout(self._options.dropout_rate)
     num_layers = sum(block.num_layers for block in self._blocks)
     self._encoder_layers = []
-    for index, block in enumerate(self._blocks):
-      for is_first in [True] + [False] * (block.num_layers - 1):
+    key_sizes = [None] * num_layers
+    if self._options.attention_bias == 'proportional':
+      key_sizes = token_windows.key_sizes(
+          self._blocks, self._options.num_prefix_tokens,
+          self._options.pool_query_only)
+    for block in self._blocks:
+      for _ in range(block.num_layers):
+        index = len(self._encoder_layers)
         self._encoder_layers.append(
-            self._transformer_layer(block, len(self._encoder_layers) + 1,
-                                    num_layers,
-                                    self._key_sizes(index, is_first)))
+            self._transformer_layer(
+                block, index + 1, num_layers, key_sizes[index]))
     # Only where two blocks differ in hidden size: with equal widths there must
     # be no variable that ViT lacks.
     self._projections = {}
@@ -165,19 +170,6 @@ class FunnelEncoder(tf_keras.layers.Layer):
         before.patch_shape, after.pool_window,
         self._options.num_prefix_tokens, self._options.norm_epsilon,
         self._kernel_regularizer, name=f'pool_before_layer_{position}')
-
-  def _key_sizes(self, index: int, is_first: bool) -> list[int] | None:
-    """Counts the patches of the keys of a layer, the first of its block or not.
-
-    Returns:
-      The counts, if attention is to know them.
-    """
-    if self._options.attention_bias == 'none':
-      return None
-    if index and is_first and self._options.pool_query_only:
-      index -= 1
-    return [1] * self._options.num_prefix_tokens + (
-        token_windows.sizes(self._blocks)[index])
 
   def _transformer_layer(self, block: layout_lib.ResolvedBlock, position: int,
                          num_layers: int, key_sizes: Sequence[int] | None

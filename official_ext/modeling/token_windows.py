@@ -79,6 +79,30 @@ def sizes(blocks: Sequence[layout_lib.ResolvedBlock]) -> list[list[int]]:
   return result
 
 
+def key_sizes(blocks: Sequence[layout_lib.ResolvedBlock],
+              num_prefix_tokens: int,
+              pool_query_only: bool) -> list[list[int]]:
+  """Counts the patches that the keys of every layer stand for.
+
+  Args:
+    blocks: as `layout.resolve` returns them.
+    num_prefix_tokens: tokens before the patches, which count as one.
+    pool_query_only: whether the keys of the first layer after a pool are the
+      unpooled tokens.
+
+  Returns:
+    For every layer, for every key: how many.
+  """
+  of_blocks = [[1] * num_prefix_tokens + tokens for tokens in sizes(blocks)]
+  result = []
+  for index, block in enumerate(blocks):
+    layers = [of_blocks[index]] * block.num_layers
+    if index and pool_query_only:
+      layers[0] = of_blocks[index - 1]
+    result += layers
+  return result
+
+
 def owners(tokens: Sequence[Sequence[int]],
            grid: tuple[int, int]) -> np.ndarray:
   """Returns the token that every patch belongs to.

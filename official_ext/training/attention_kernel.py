@@ -6,8 +6,10 @@ from absl import logging
 from official.core import config_definitions as cfg
 import tensorflow as tf
 
+from official_ext.modeling import attention
 from official_ext.modeling import fused_attention
 from official_ext.modeling import specs
+from official_ext.modeling import token_windows
 
 _SETTING = 'task.model.backbone.funnel_vit.fast_path.attention'
 
@@ -55,7 +57,19 @@ def _reason_against(params: cfg.ExperimentConfig, spec: specs.ModelSpec
       ).transformer.attention_dropout_rate
   reasons = [fused_attention.reason_against_hardware()]
   reasons += [
-      fused_attention.reason_against_layers(
-          dtype, block.hidden_size // block.num_heads, bool(dropout_rate))
-      for block in spec.blocks]
+      fused_attention.reason_against_layers(dtype, size, bool(dropout_rate))
+      for size in _head_sizes(spec)]
   return next(filter(None, reasons), None)
+
+
+def _head_sizes(spec: specs.ModelSpec) -> list[int]:
+  """Returns the sizes of the heads of every layer, those with a bias wider."""
+  sizes = [block.hidden_size // block.num_heads
+           for block in spec.blocks for _ in range(block.num_layers)]
+  if spec.attention_bias == 'none':
+    return sizes
+  return [
+      attention.fused_head_size(size, attention.proportional_bias(keys))
+      for size, keys in zip(sizes, token_windows.key_sizes(
+          spec.blocks, spec.num_prefix_tokens, spec.pool_query_only),
+                            strict=True)]

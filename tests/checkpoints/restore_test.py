@@ -12,10 +12,8 @@ import tensorflow as tf
 import tf_keras
 import tolerances
 
-from official_ext.checkpoints import metadata
 from official_ext.checkpoints import position_embedding
 from official_ext.checkpoints import restore
-from official_ext.checkpoints import sources
 from official_ext.params import experiment
 
 
@@ -271,92 +269,9 @@ def test_what_is_computed_otherwise_is_told(saved):
       'activation=gelu_tanh, unless it is meant.',)
 
 
-@pytest.mark.parametrize('pooling, variable', [
-    ('conv', 'kernel'), ('weighted', 'projection')])
-def test_a_learned_pooling_begins_as_the_mean_that_it_is_loaded_from(
-    pretrained, saved, pooling, variable):
-  model = task_factory.get_task(
-      classifiers.load_params(pooling=pooling).task).build_model()
-  report = restore.load(model, str(saved))
-  pool = f'encoder/pool_before_layer_2/{variable}:0'
-  assert report.initial == (f'{pool} (the mean of a window)',)
-  assert len(report.loaded) == len(model.variables) - 1
-  images = models.random_images(2)
-  np.testing.assert_array_equal(
-      model(images, training=False), pretrained[0](images, training=False))
-
-
-def test_what_pools_have_learned_is_kept_or_told(pretrained):
-  trained, params = classifiers.build(5, pooling='conv')
-  source = Arrays(classifiers.arrays(trained), metadata.describe(params))
-  same, _ = classifiers.build(6, pooling='conv')
-  plan = restore.make_plan(same, source)
-  restore.apply(plan, same, source)
-  assert not plan.initial and not plan.dropped
-  for name, value in classifiers.arrays(same).items():
-    np.testing.assert_array_equal(value, source.arrays[name], err_msg=name)
-  # In the mean it would be lost.
-  with pytest.raises(restore.LoadError, match=(
-      'memory has pools of pooling=conv, and this model has those of '
-      'pooling=mean. Set task.model.backbone.funnel_vit.pooling=conv.$')):
-    restore.make_plan(pretrained[0], source)
-  # A plain ViT has no pools, whatever they are.
-  plain, _ = classifiers.build(7, layout='B2')
-  plan = restore.make_plan(plain, source)
-  assert plan.dropped == ('pool_1 (this model has no pools)',)
-  assert not plan.problems and not plan.initial
-
-
-@pytest.mark.long
-@pytest.mark.parametrize('settings, dropped, initial, problem', [
-    (dict(layout='B2-1'), ('pool_2 (this model has 1 pool)',), (), ''),
-    (dict(layout='B1-1-1', size=24), (), (), ''),
-    (dict(layout='B1-1-1', pooling='weighted'), (), (),
-     'pools of pooling=conv, and this model has those of pooling=weighted'),
-    (dict(layout='B1-1-1', pool_axes='grid'), (), (),
-     r'pool_before_layer_2/kernel:0 is \(2, 64\) there and \(1, 2, 64\) here, '
-     'of another stride, width or pool_axes'),
-    (dict(layout='B1-2(s4)'), (), (),
-     r'is \(2, 64\) there and \(4, 64\) here, of another stride'),
-    (dict(layout='B1-1-1-1'), (), (), 'has 3 layers'),
-])
-def test_learned_pools_in_other_layouts(settings, dropped, initial, problem):
-  trained, params = classifiers.build(5, layout='B1-1-1', pooling='conv')
-  source = Arrays(classifiers.arrays(trained), metadata.describe(params))
-  model, _ = classifiers.build(6, **{'pooling': 'conv', **settings})
-  if problem:
-    with pytest.raises(restore.LoadError, match=problem):
-      restore.apply(restore.make_plan(model, source), model, source)
-    return
-  plan = restore.make_plan(model, source)
-  restore.apply(plan, model, source)
-  assert (plan.dropped, plan.initial) == (dropped, initial)
-  np.testing.assert_array_equal(
-      classifiers.arrays(model)['pool_1/kernel'],
-      source.arrays['pool_1/kernel'])
-
-
-class Arrays(sources.Source):
-  """A source that is no checkpoint."""
-
-  def __init__(self, arrays, description=None):
-    self.path = 'memory'
-    self.description = description or {}
-    self.arrays = arrays
-    self.num_read = 0
-
-  @property
-  def shapes(self):
-    return {name: value.shape for name, value in self.arrays.items()}
-
-  def read(self, name):
-    self.num_read += 1
-    return self.arrays[name]
-
-
 def test_any_source_of_arrays_is_loaded_by_the_same_plan():
   pretrained, _ = classifiers.build(1, layout='B2', size=16)
-  source = Arrays(classifiers.arrays(pretrained))
+  source = classifiers.Arrays(classifiers.arrays(pretrained))
   model, _ = classifiers.build(2, layout='B1-1', size=24)
   before = classifiers.arrays(model)
   plan = restore.make_plan(model, source, 'backbone')
@@ -389,7 +304,7 @@ def test_a_plan_with_problems_is_not_carried_out(pretrained):
   del arrays['norm/gamma']
   model, _ = classifiers.build(2)
   before = classifiers.arrays(model)
-  source = Arrays(arrays, {'grid': [4, 4]})
+  source = classifiers.Arrays(arrays, {'grid': [4, 4]})
   plan = restore.make_plan(model, source)
   assert plan.problems == (
       'encoder/layer_2/self_attention/query/bias:0 is (4, 8) there and (4, 16) '
@@ -404,7 +319,7 @@ def test_a_plan_with_problems_is_not_carried_out(pretrained):
 
 
 def test_an_array_that_cannot_be_read_leaves_the_model_unchanged(pretrained):
-  class Damaged(Arrays):
+  class Damaged(classifiers.Arrays):
 
     def read(self, name):
       if name == 'head/bias':

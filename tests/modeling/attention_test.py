@@ -6,6 +6,8 @@ import tensorflow as tf
 import tolerances
 
 from official_ext.modeling import attention
+from official_ext.modeling import fused_attention
+from official_ext.modeling import hardware
 
 pytestmark = pytest.mark.numerics
 
@@ -21,10 +23,6 @@ def test_attention_by_hand():
   tolerances.assert_close(found[0, 0, :, 0], [7, 7.6], length=2)
 
 
-def no_dropout(weights):
-  return weights
-
-
 def test_a_key_that_stands_for_three_patches_counts_three_times():
   query = tf.constant([[[[0.], [2.]]]])
   key = tf.constant([[[[0.], [np.log(3.)]]]])
@@ -32,7 +30,7 @@ def test_a_key_that_stands_for_three_patches_counts_three_times():
   bias = attention.proportional_bias([3, 1])
   assert bias.dtype == np.float32
   # Weights 3 * 1 : 1, then 3 * 1 : 9.
-  found = attention.choose()(query, key, value, drop=no_dropout, bias=bias)
+  found = attention.choose('plain')(query, key, value, bias=bias)
   tolerances.assert_close(found[0, 0, :, 0], [5, 7], length=2)
   tolerances.assert_close(
       attention.weights(query, key, bias=bias)[0, 0],
@@ -49,49 +47,85 @@ def test_equal_keys_need_no_bias():
       attention.weights(query, key), length=8)
 
 
-@pytest.mark.parametrize('head_size, widened', [(64, 72), (16, 24), (5, 8)])
-def test_a_bias_in_a_channel_is_the_bias_that_is_added(head_size, widened):
-  num_keys = 7
-  bias = attention.proportional_bias([1, 4, 4, 4, 4, 4, 3])
-  shape = [2, 3, 5, head_size]
-  heads = [tf.random.normal(shape[:2] + [length, head_size])
-           for length in (5, num_keys, num_keys)]
+def random_heads(head_size, num_keys=7, dtype=tf.float32):
+  return [tf.cast(tf.random.normal([2, 3, length, head_size]), dtype)
+          for length in (5, num_keys, num_keys)]
 
-  def fused(query, key, value):
-    """What an implementation computes that takes no bias, and scales by 1."""
-    scores = tf.matmul(query, key, transpose_b=True)
-    return tf.matmul(tf.nn.softmax(scores), value)[..., :head_size]
 
-  with tf.GradientTape(persistent=True) as tape:
+def with_gradients(attend, heads):
+  with tf.GradientTape() as tape:
     tape.watch(heads)
-    plain = attention.plain(*heads, drop=no_dropout, bias=bias)
-    carried = attention.with_bias_channels(*heads, bias)
-    assert [one.shape[-1] for one in carried] == [widened] * 3
-    found = fused(*carried)
-    losses = [tf.reduce_sum(tf.sin(outputs)) for outputs in (plain, found)]
-  assert found.shape == shape
+    context = attend(*heads)
+    loss = tf.reduce_sum(tf.sin(context))
+  return [context, *tape.gradient(loss, heads)]
+
+
+BIAS = attention.proportional_bias([1, 4, 4, 4, 4, 4, 3])
+
+
+@pytest.mark.parametrize('head_size, widened', [(64, 72), (5, 8)])
+def test_a_bias_in_a_channel_is_the_bias_that_is_added(head_size, widened):
+  heads = random_heads(head_size)
+
+  def carried(*heads):
+    wide = attention.with_bias_channels(*heads, BIAS)
+    assert [one.shape[-1] for one in wide] == [widened] * 3
+    context = attention.plain(*wide)
+    np.testing.assert_array_equal(
+        context[..., head_size:], tf.zeros_like(context[..., head_size:]))
+    return context[..., :head_size]
+
+  found = with_gradients(carried, heads)
+  expected = with_gradients(
+      lambda *heads: attention.plain(*heads, bias=BIAS), heads)
+  assert found[0].shape == (2, 3, 5, head_size)
   # Without the bias the answer is another one.
-  assert np.abs(plain - attention.plain(*heads, drop=no_dropout)).max() > 0.01
-  tolerances.assert_close(found, plain, length=head_size)
-  for ours, theirs in zip(*(tape.gradient(loss, heads) for loss in losses)):
-    tolerances.assert_close(
-        ours, theirs, depth=2, length=head_size, scale=np.abs(theirs).max())
+  assert np.abs(expected[0] - attention.plain(*heads)).max() > 0.01
+  for ours, theirs in zip(found, expected, strict=True):
+    tolerances.assert_close(ours, theirs, depth=3, length=head_size)
 
 
 def test_a_bias_in_a_channel_of_bfloat16():
-  bias = attention.proportional_bias([1, 4, 3])
-  query, key, value = (
-      tf.cast(tf.random.normal([1, 1, 3, 64]), tf.bfloat16) for _ in range(3))
-  wide_query, wide_key, wide_value = attention.with_bias_channels(
-      query, key, value, bias)
-  # A scale of 1 / 8 is exact, and so is a 1.
-  np.testing.assert_array_equal(wide_query[..., :64], query / 8)
-  np.testing.assert_array_equal(wide_key[..., :64], key)
-  np.testing.assert_array_equal(wide_query[0, 0, 0, 64:], [1] + [0] * 7)
-  np.testing.assert_array_equal(
-      wide_key[0, 0, :, 64], tf.cast(bias, tf.bfloat16))
-  np.testing.assert_array_equal(wide_key[..., 65:], tf.zeros([1, 1, 3, 7]))
-  np.testing.assert_array_equal(wide_value[..., 64:], tf.zeros([1, 1, 3, 8]))
+  heads = random_heads(64, dtype=tf.bfloat16)
+  query, key, value = attention.with_bias_channels(*heads, BIAS)
+  np.testing.assert_array_equal(query[..., :64], tf.cast(
+      tf.cast(heads[0], tf.float32) * np.sqrt(72 / 64), tf.bfloat16))
+  np.testing.assert_array_equal(key[..., :64], heads[1])
+  np.testing.assert_array_equal(value[..., :64], heads[2])
+  np.testing.assert_array_equal(query[1, 2, 3, 64:], [1] + [0] * 7)
+  np.testing.assert_array_equal(key[1, 2, :, 64], tf.cast(
+      np.sqrt(72) * np.log([1, 4, 4, 4, 4, 4, 3]), tf.bfloat16))
+  for heads in (key[..., 65:], value[..., 64:]):
+    np.testing.assert_array_equal(heads, tf.zeros_like(heads))
+
+
+def test_the_kernel_is_given_the_bias_in_a_channel(monkeypatch):
+  called = []
+
+  def kernel(query, key, value):
+    called.append(query.shape[-1])
+    return attention.plain(query, key, value)
+
+  monkeypatch.setattr(fused_attention, 'attend', kernel)
+  monkeypatch.setattr(fused_attention, 'is_compiled_by_xla', lambda: True)
+  # In float32, so that nothing but the order of sums differs.
+  monkeypatch.setattr(fused_attention, 'ELEMENT_TYPES', {tf.float32: 'F32'})
+  attend = attention.choose('fused')
+  with hardware.assume_gpu():
+    heads = random_heads(64)
+    for bias in (BIAS, None):
+      tolerances.assert_close(
+          attend(*heads, training=True, bias=bias),
+          attention.plain(*heads, bias=bias), length=64)
+    assert called == [72, 64]
+    # Heads that are as large as the kernel takes have no room for a channel.
+    heads = random_heads(128)
+    attend(*heads, training=True)
+    with pytest.raises(ValueError, match="is 'fused', but .* theirs have 136"):
+      attend(*heads, training=True, bias=BIAS)
+    np.testing.assert_array_equal(
+        attention.choose('auto')(*heads, bias=BIAS),
+        attention.plain(*heads, bias=BIAS))
 
 
 def test_heads_are_split_and_joined():

@@ -88,27 +88,6 @@ def test_additions_agree_with_numpy(
       pool_query_only=pool_query_only)
 
 
-def test_patches_of_the_keys():
-  blocks = blocks_of('B1-2-1', (3, 5), num_prefix_tokens=3)
-  counted = [[1] * 3 + sizes for sizes in (
-      [1] * 15, [2] * 7 + [1], [4] * 3 + [3])]
-  # Of the longer sequence where the keys are those.
-  for pool_query_only, blocks_of_keys in (
-      (True, [0, 0, 1, 1]), (False, [0, 1, 1, 2])):
-    encoder = funnel_encoder.FunnelEncoder(blocks, options_lib.EncoderOptions(
-        attention_bias='proportional', pool_query_only=pool_query_only,
-        num_registers=2))
-    encoder.build(tf.TensorShape([None, 16, 8]))
-    sizes = [layer.get_config()['key_sizes']
-             for layer in encoder._encoder_layers]
-    assert sizes == [tuple(counted[block]) for block in blocks_of_keys]
-  encoder = funnel_encoder.FunnelEncoder(blocks, options_lib.EncoderOptions(
-      num_registers=2))
-  encoder.build(tf.TensorShape([None, 16, 8]))
-  assert {layer.get_config()['key_sizes']
-          for layer in encoder._encoder_layers} == {None}
-
-
 def test_equal_sizes_without_a_class_token_have_no_bias():
   blocks = blocks_of('B1-1', (2, 2), num_prefix_tokens=0)
   tokens = tf.random.normal([2, 4, 8])

@@ -41,6 +41,17 @@ def test_sizes_are_those_of_the_footprints(layout):
       for tokens in footprints_of(*layout)]
 
 
+def test_sizes_of_keys():
+  blocks = resolve('B1-2-1', (3, 5), 'sequence')
+  first, second, third = ([1, 1] + sizes for sizes in (
+      [1] * 15, [2] * 7 + [1], [4] * 3 + [3]))
+  # Of the longer sequence where the keys are unpooled.
+  assert token_windows.key_sizes(blocks, 2, True) == [
+      first, first, second, second]
+  assert token_windows.key_sizes(blocks, 2, False) == [
+      first, second, second, third]
+
+
 def test_windows():
   assert token_windows.windows((5,), (2,)) == [[0, 1], [2, 3], [4]]
   assert token_windows.windows((5,), (4,)) == [[0, 1, 2, 3], [4]]

@@ -10,6 +10,7 @@ from official_ext.training import attention_kernel
 
 FAST_PATH = 'task.model.backbone.funnel_vit.fast_path'
 TRANSFORMER = 'task.model.backbone.funnel_vit.transformer'
+BIAS = 'task.model.backbone.funnel_vit.attention_bias'
 ON_A_GPU = {'runtime.num_gpus': 1, 'runtime.enable_xla': 'true',
             'runtime.mixed_precision_dtype': 'bfloat16'}
 
@@ -29,6 +30,11 @@ def load(**settings):
      'attention_dropout_rate'),
     ({f'{TRANSFORMER}.num_heads': 128}, (9, 0), 'theirs have 6'),
     ({f'{FAST_PATH}.attention': 'plain'}, (9, 0), 'plain, as'),
+    # Heads of 64 have room for a bias, and those of 128 have not.
+    ({BIAS: 'proportional'}, (9, 0), 'attention: fused'),
+    ({f'{TRANSFORMER}.num_heads': 6}, (9, 0), 'attention: fused'),
+    ({f'{TRANSFORMER}.num_heads': 6, BIAS: 'proportional'}, (9, 0),
+     'theirs have 136'),
 ], ids=str)
 def test_what_is_taken_is_logged(settings, capability, expected, caplog):
   params = load(**settings)
