@@ -163,8 +163,8 @@ def with_bias_channels(
     Query, key and value of H' = `fused_head_size` channels. Their attention,
     with the scale of H' channels, is in its first H channels that of the heads
     given with the bias; in the others it is 0. In channel H the query has a 1
-    and the key the bias, times the root of H' which the scale divides it by; the
-    query is multiplied by the root of H' / H for the same reason.
+    and the key the bias, times the root of H', which the scale divides it by;
+    the query is multiplied by the root of H' / H for the same reason.
   """
   head_size = query.shape[-1]
   size = fused_head_size(head_size, bias)
