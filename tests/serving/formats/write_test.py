@@ -86,12 +86,25 @@ PUBLISHED = {
         projection_size=8).items()}
 
 
+# Pools that learn, with short windows, and what keys stand for.
+LEARNED = {
+    kind: {f'task.model.backbone.funnel_vit.{name}': value
+           for name, value in settings.items()} for kind, settings in {
+               'conv': dict(pooling='conv', layout='B1-1(s3)',
+                            attention_bias='proportional'),
+               'weighted': dict(pooling='weighted', layout='B1-1(s4)',
+                                pool_axes='grid', pool_query_only=False),
+           }.items()}
+
+
 @pytest.mark.long
 @needs_onnx
-def test_the_parts_of_published_models_are_in_it(digits_dir, tmp_path):
+@pytest.mark.parametrize(
+    'settings', [PUBLISHED, *LEARNED.values()], ids=['published', *LEARNED])
+def test_the_parts_of_other_models_are_in_it(digits_dir, tmp_path, settings):
   for steps in (4, 6):  # Trained, and gone on with.
     short_runs.train(
-        digits_dir, tmp_path / 'run', **PUBLISHED | {
+        digits_dir, tmp_path / 'run', **settings | {
             'trainer.train_steps': steps})
   trained = trained_model.find(str(tmp_path / 'run'))
   assert trained.step == 6
