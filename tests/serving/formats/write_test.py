@@ -88,7 +88,7 @@ PUBLISHED = {
 
 # Pools that learn, with short windows, and what keys stand for.
 LEARNED = {
-    kind: {f'task.model.backbone.funnel_vit.{name}': value
+    kind: {f'{BACKBONE}.{name}': value
            for name, value in settings.items()} for kind, settings in {
                'conv': dict(pooling='conv', layout='B1-1(s3)',
                             attention_bias='proportional'),
