@@ -42,7 +42,7 @@ def records(model_dir):
   """What is in the files of the offline runs, in their order."""
   from wandb.proto import wandb_internal_pb2
   for path in sorted(pathlib.Path(model_dir).glob(
-      'wandb/offline-run-*/*.wandb')):
+      'wandb/*run-*/*.wandb')):
     data, at, record = path.read_bytes(), HEAD.size, b''
     assert data.startswith(b':W&B')
     while at < len(data):
