@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 import dataclasses
+import functools
 import hashlib
 import json
 import os
@@ -20,6 +21,7 @@ from official_ext.modeling import specs
 from official_ext.optimization import runnable
 from official_ext.params import experiment
 from official_ext.params import overrides
+from official_ext.params import tree
 from official_ext.params import yaml_settings
 from official_ext.studies import study_file
 from official_ext.training import modes
@@ -27,6 +29,7 @@ from official_ext.training import modes
 # Under the settings of every study: two trainings of one seed agree to the
 # last bit, and nothing is exported.
 _DEFAULTS = {'trainer': {'deterministic': True, 'export': {'at_end': False}}}
+_NOT_OF_A_ROW = ('trainer.seed', 'trainer.derived')
 # Of the fingerprint, hexadecimal digits.
 _DIGITS = 16
 
@@ -186,22 +189,32 @@ def _plain(value: Any) -> Any:
 
 def _fingerprint(params: cfg.ExperimentConfig, mode: str,
                  folder_of: Mapping[str, str]) -> str:
-  """Returns a text that changes with any setting but the seed."""
-  values = _plain(params)
-  del values['trainer']['seed']
+  """Returns a text that changes with any setting but the seed.
+
+  Of what is left at its default nothing is in it, so that it stays the same in
+  versions that have further settings.
+  """
   # What was derived follows from the rest, and that of the data from the seed.
-  for derived in values['trainer'].pop('derived', ()):
-    *path, name = derived['setting'].split('.')
-    group = values
-    for part in path:
-      group = group[part]
-    group[name] = derived['given']
+  given = {one.setting: one.given for one in params.trainer.derived}
+  values = {}
+  for one in tree.walk(params):
+    value = _plain(given.get(one.path, one.value))
+    if (one.is_chosen and not isinstance(value, dict) and
+        one.path not in _NOT_OF_A_ROW and
+        value != _plain(getattr(_default(type(one.owner)), one.name, None))):
+      values[one.path] = value
   text = json.dumps([mode, values], sort_keys=True)
   for other, path in folder_of.items():
     # Of one seed, and where the study is: neither is a setting of the row.
     text = text.replace(
         json.dumps(path), json.dumps({study_file.RUN_OF: other}))
   return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
+
+
+@functools.cache
+def _default(group: type[hyperparams.Config]) -> hyperparams.Config:
+  """Returns a group with its default values."""
+  return group()
 
 
 def _check(run: Run, checked: set[str]) -> None:

@@ -1,14 +1,17 @@
 """Tests of resolving and checking the trainings of a study."""
 
 import os
+import types
 
 import pytest
 import short_study
 import yaml
 
+from official_ext.configs import backbones
 from official_ext.modeling import costs
 from official_ext.modeling import specs
 from official_ext.params import experiment
+from official_ext.params import tree
 from official_ext.studies import plan as plan_lib
 from official_ext.studies import study_file
 
@@ -73,6 +76,23 @@ def test_the_fingerprint_is_of_the_settings_alone(plan, digits_dir, tmp_path):
       tmp_path, digits_dir,
       params_override='task.losses.label_smoothing=0.25'))
   assert not set(changed.values()) & set(before.values())
+
+
+@pytest.mark.usefixtures('unchecked')
+def test_a_setting_of_a_later_version_does_not_change_the_fingerprint(
+    plan, digits_dir, tmp_path, monkeypatch):
+  def later(params):
+    yield from tree.walk(params)
+    model = params.task.model.backbone.funnel_vit
+    yield tree.Setting(
+        'task.model.backbone.funnel_vit.attention_kind', model,
+        'attention_kind', is_chosen=True, is_set=True)
+
+  monkeypatch.setattr(backbones.FunnelViT, 'attention_kind', 'plain',
+                      raising=False)
+  monkeypatch.setattr(plan_lib, 'tree', types.SimpleNamespace(walk=later))
+  assert fingerprints(short_study.make(tmp_path, digits_dir)) == (
+      fingerprints(plan))
 
 
 @pytest.mark.usefixtures('unchecked')
