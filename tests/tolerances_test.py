@@ -62,7 +62,7 @@ def _erf_gelu(x):
   return 0.5 * x * (1 + np.vectorize(math.erf)(x / math.sqrt(2)))
 
 
-def _without_residual(query, key_value, layer):
+def _without_residual(query, key_value, layer, *_):
   x = numpy_reference.attention(
       numpy_reference.layer_norm(query, layer._attention_layer_norm),
       numpy_reference.layer_norm(key_value, layer._attention_layer_norm),
@@ -73,7 +73,7 @@ def _without_residual(query, key_value, layer):
 @pytest.mark.parametrize('name, wrong', [
     ('gelu', _erf_gelu),
     ('gelu', lambda x: np.maximum(x, 0)),
-    ('attention', lambda query, key_value, layer: 0),
+    ('attention', lambda *_: 0),
     ('transformer_layer', _without_residual),
 ])
 def test_a_wrong_encoder_fails(encoder, monkeypatch, name, wrong):

@@ -11,6 +11,7 @@ import numpy as np
 from official.core import task_factory
 from official.modeling import hyperparams
 from official.vision.modeling import factory
+import proofs
 import pytest
 import tensorflow as tf
 import tf_keras
@@ -127,8 +128,8 @@ def test_models_come_back(tmp_path):
 
 @pytest.mark.long
 @pytest.mark.parametrize('settings', [
-    *SETTINGS.values(), {'pooling': 'max'},
-    {'pooling': 'conv', 'pool_axes': 'grid'}], ids=str)
+    *proofs.choose(list(SETTINGS.values())[::3], SETTINGS.values()),
+    {'pooling': 'max'}, {'pooling': 'conv', 'pool_axes': 'grid'}], ids=str)
 def test_models_of_every_setting_come_back(tmp_path, settings):
   model, _ = classifiers.build(1, **settings)
   check_round_trips(tmp_path, model)

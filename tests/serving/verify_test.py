@@ -7,6 +7,7 @@ import commands
 import pytest
 
 
+@pytest.mark.long
 def test_the_command(repository, trained_dir, export_dir, litert_path,
                      digits_dir, tmp_path):
   folder = tmp_path / 'all'

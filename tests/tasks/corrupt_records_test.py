@@ -162,6 +162,7 @@ def test_behind_what_nothing_can_be_read(files):
     check(files, 4)
 
 
+@pytest.mark.long
 def test_a_training_goes_without(digits_dir, tmp_path, capfd):
   data, model_dir = tmp_path / 'data', tmp_path / 'run'
   data.mkdir()

@@ -155,6 +155,7 @@ def test_what_is_said_of_it():
       f'the model_dir is trained already, and was {said}. Raise that to go on')
 
 
+@pytest.mark.long
 def test_a_training_that_is_stopped_is_exported(
     digits_dir, tmp_path, monkeypatch, capsys):
   # However short it is, its duration is foretold, once.

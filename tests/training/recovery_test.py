@@ -99,6 +99,7 @@ def test_an_update_that_is_far_too_large_is_not_saved(
   assert saved_steps(tmp_path) == [5][:last_good // 5]
 
 
+@pytest.mark.long
 def test_with_recovery_it_finishes(digits_dir, tmp_path, spoil, capfd):
   # The first two after a checkpoint: it goes back to that, and to one before.
   spoil(9, 10)
