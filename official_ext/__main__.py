@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import metadata
 import runpy
 import sys
 
@@ -17,6 +18,9 @@ def run() -> None:
   streams.prepare()
   if len(sys.argv) < 2 or sys.argv[1] in _HELP:
     _print_listing()
+    return
+  if sys.argv[1] == '--version':
+    print(f'funnel-vit {metadata.version("funnel-vit")}')
     return
   with errors.reported(ValueError):
     module = commands.module(sys.argv[1])

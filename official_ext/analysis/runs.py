@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import dataclasses
+import os
 
 from official.core import config_definitions as cfg
 
@@ -15,6 +16,7 @@ from official_ext.analysis import command
 from official_ext.analysis import event_files
 from official_ext.analysis import models as models_lib
 from official_ext.params import experiment
+from official_ext.training import early_stopping
 from official_ext.training import goodput
 
 
@@ -42,8 +44,13 @@ class Run:
 
   @property
   def is_finished(self) -> bool:
-    """Whether its last step was logged."""
-    return (self.history.last_step or 0) >= self.planned_steps
+    """Whether its last step was logged, or it has stopped early."""
+    step, trainer = self.history.last_step or 0, self.params.trainer
+    stopping = early_stopping.EarlyStopping(
+        trainer.early_stopping,
+        os.path.join(self.model_dir, trainer.validation_summary_subdir))
+    return step >= self.planned_steps or bool(
+        stopping.begin(step, trainer.validation_interval))
 
   @property
   def progress(self) -> str:

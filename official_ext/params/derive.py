@@ -230,11 +230,14 @@ def _resolve_steps(trainer: image_classification.TrainerConfig,
       raise ValueError(
           'trainer.train_epochs and trainer.train_steps are both 0: set one.')
     if not steps_per_epoch:
+      fix = 'Set num_examples to the number of training images'
+      if data.num_examples:
+        fix = ('They must be at least one batch: lower global_batch_size to '
+               f'{data.num_examples} or less')
       raise ValueError(
           'steps cannot be derived from epochs: task.train_data.num_examples '
           f'is {data.num_examples} and global_batch_size is '
-          f'{data.global_batch_size}. Set num_examples to the number of '
-          'training images (at least one batch), or trainer.train_steps.')
+          f'{data.global_batch_size}. {fix}, or set trainer.train_steps.')
     trainer.train_steps = round(trainer.train_epochs * steps_per_epoch)
     if not trainer.train_steps:
       raise ValueError(

@@ -1,8 +1,7 @@
 """Classifies image files with an exported model.
 
   python -m official_ext.serving.predict --model=exports/digits digit.png ...
-  python -m official_ext.serving.predict --model=runs/photos photos/new \
-    --output=predictions.csv --grid=predictions.png
+  python -m official_ext.serving.predict --model=runs/photos photos/new
 
 Takes files, folders, patterns and lists of paths (a .txt file, or - for
 standard input), of every form that the conversion takes. Prints the most

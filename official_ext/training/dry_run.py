@@ -96,5 +96,6 @@ def _describe(params: cfg.ExperimentConfig,
     lines.append(
         f'time    {at_most}about {duration}: the first step takes '
         f'{trainer.throughput.compile_seconds:.0f} s, the next took '
-        f'{1 / rate:.3g} s; evaluations and checkpoints besides')
+        f'{1 / rate:.3g} s; start-up, evaluations and '
+        'checkpoints besides')
   return [*lines, f'memory  {memory.measure()}', 'nothing of it is kept']

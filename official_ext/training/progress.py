@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+import json
+import os
 from typing import TextIO
 
+from official.core import config_definitions as cfg
+import tensorflow as tf
 import tqdm
 
 from official_ext.training import memory
 from official_ext.training import throughput as throughput_lib
+
+# Model Garden's exporter writes it beside the best checkpoint.
+_BEST_INFO = 'info.json'
 
 _BAR_FORMAT = (
     '{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} '
@@ -184,6 +191,7 @@ def format_table(
     peak_memory: memory.PeakMemory,
     time: Sequence[tuple[str, str]] = (),
     checkpoint: str | None,
+    best: str | None = None,
     log_dir: str,
 ) -> str:
   """Formats the table that a run ends with.
@@ -197,6 +205,7 @@ def format_table(
     peak_memory: of the run.
     time: labels and texts of where the time went.
     checkpoint: prefix of the newest checkpoint, if there is one.
+    best: of `describe_best`.
     log_dir: folder of the event files.
 
   Returns:
@@ -219,5 +228,30 @@ def format_table(
   lines += [f'{label:12}{text}' for label, text in time]
   lines.append(f'{"peak memory":12}{peak_memory}')
   lines.append(f'{"checkpoint":12}{checkpoint or "none"}')
+  if best:
+    lines.append(f'{"best":12}{best}')
   lines.append(f'{"logs":12}tensorboard --logdir={log_dir}')
   return '\n'.join(lines)
+
+
+def describe_best(model_dir: str, trainer: cfg.TrainerConfig) -> str | None:
+  """Describes the best checkpoint of a training, which others do not take.
+
+  Args:
+    model_dir: of the training.
+    trainer: its settings.
+
+  Returns:
+    Where it is, its step and its metric; None: there is none.
+  """
+  metric = trainer.best_checkpoint_eval_metric
+  folder = os.path.join(model_dir, trainer.best_checkpoint_export_subdir)
+  path = os.path.join(folder, _BEST_INFO)
+  if (not trainer.best_checkpoint_export_subdir or
+      not tf.io.gfile.exists(path)):
+    return None
+  with tf.io.gfile.GFile(path) as file:
+    info = json.load(file)
+  label = 'loss' if metric.endswith('loss') else metric
+  return (f'{folder}, of step {info["best_ckpt_global_step"]:.0f}: {metric} '
+          f'{format_metric(label, info[metric])}')

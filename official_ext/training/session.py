@@ -359,6 +359,7 @@ class Session:
         peak_memory=memory.measure(),
         time=goodput.describe(trainer.time_totals()),
         checkpoint=choose.newest(self.model_dir),
+        best=progress_lib.describe_best(self.model_dir, self.params.trainer),
         log_dir=os.path.normpath(self.model_dir))
     return '\n'.join([table, *self.task.notes(trainer.train_logs)])
 

@@ -41,3 +41,17 @@ def test_folders_that_are_no_trainings_are_errors(digits_dir, tmp_path):
   logged_runs.write_params(tmp_path, digits_dir)
   with pytest.raises(ValueError, match='there are no event files'):
     load(A=str(tmp_path))
+
+
+@pytest.mark.parametrize('accuracies, is_finished', [
+    ([0.5, 0.25, 0.25], True), ([0.5, 0.25, 0.75], False)])
+def test_a_training_that_stopped_early_is_finished(
+    digits_dir, tmp_path, accuracies, is_finished):
+  stopping = 'trainer.early_stopping'
+  path = logged_runs.write_run(
+      tmp_path / 'run', digits_dir, accuracies, **{
+          'trainer.train_steps': 100, 'trainer.validation_interval': 10,
+          f'{stopping}.metric': 'accuracy',
+          f'{stopping}.patience_evaluations': 2})
+  run, = load(A=path)
+  assert run.is_finished == is_finished

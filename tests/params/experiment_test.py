@@ -246,7 +246,10 @@ def test_shipped_files_are_found_by_name_and_by_path(repository):
     ('trainer.train_epochs=0', 'both 0: set one'),
     ('task.train_data.num_examples=0', 'num_examples is 0'),
     ('task.train_data.global_batch_size=1000000,'
-     'task.train_data.num_examples=9', 'at least one batch'),
+     'task.train_data.num_examples=9',
+     'at least one batch: lower global_batch_size to 9 or less'),
+    ('task.train_data.num_examples=0',
+     'num_examples is 0.*Set num_examples to the number'),
     ('task.gradient_accumulation_steps=0', 'is 0, but must be a whole number'),
     ('task.gradient_accumulation_steps=null', 'is null, but must be a whole'),
     ('task.gradient_accumulation_steps=4,'

@@ -35,7 +35,7 @@ def test_what_to_expect_of_a_training(
   assert first == (
       'dry run: 110 steps of 64 images, 4.9 epochs of 1,437 images')
   assert re.match(r'time    about \d\d:\d\d: the first step takes \d+ s, the '
-                  r'next took \S+ s; evaluations', time)
+                  r'next took \S+ s; start-up, evaluations', time)
   assert re.match(r'memory  \d+\.\d\d GiB \(resident\)', memory)
   assert last == 'nothing of it is kept'
   assert int(taken[0].global_step.numpy()) == 2

@@ -1,10 +1,12 @@
 """Tests of what a run shows: plain lines in a pipe, a bar on a terminal."""
 
 import io
+import json
 
 import commands
 import pytest
 
+from official_ext.configs import image_classification
 from official_ext.training import memory
 from official_ext.training import progress as progress_lib
 from official_ext.training import throughput as throughput_lib
@@ -103,6 +105,21 @@ time        steps 82.0 %,
 peak memory 1.23 GiB (resident)
 checkpoint  run/ckpt-7
 logs        tensorboard --logdir=run"""  # noqa: E501
+
+
+def test_the_best_checkpoint_is_named(tmp_path):
+  trainer = image_classification.TrainerConfig(
+      best_checkpoint_export_subdir='best',
+      best_checkpoint_eval_metric='accuracy')
+  assert progress_lib.describe_best(str(tmp_path), trainer) is None
+  (tmp_path / 'best').mkdir()
+  (tmp_path / 'best/info.json').write_text(json.dumps(
+      {'accuracy': 0.5217, 'best_ckpt_global_step': 6.0}))
+  best = progress_lib.describe_best(str(tmp_path), trainer)
+  assert best == f'{tmp_path}/best, of step 6: accuracy 52.17 %'
+  assert f'\nbest        {best}\n' in format_table(best=best)
+  assert progress_lib.describe_best(
+      str(tmp_path), image_classification.TrainerConfig()) is None
 
 
 def test_what_did_not_happen_is_left_open():
