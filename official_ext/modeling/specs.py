@@ -216,6 +216,26 @@ def resolve(config: backbones.FunnelViT,
       attention_bias=config.attention_bias)
 
 
+def kind(spec: ModelSpec) -> str:
+  """Returns what a model is called by its sizes, whatever it was begun from.
+
+  Args:
+    spec: its sizes.
+
+  Returns:
+    The preset that has its widths, heads and patches; else its width.
+  """
+  block = spec.blocks[0]
+  sizes = (block.hidden_size, block.mlp_dim, block.num_heads, spec.patch_size)
+  for name in (spec.model_name, *PRESETS):
+    preset = PRESETS[name]
+    layers = preset['transformer']
+    if sizes == (preset['hidden_size'], layers['mlp_dim'], layers['num_heads'],
+                 preset['patch_size']):
+      return name
+  return f'of width {block.hidden_size}'
+
+
 def has_class_token(config: backbones.FunnelViT) -> bool:
   """Says whether a backbone has a class token, as set or as its pooler needs.
 

@@ -223,7 +223,8 @@ def find_config_file(name: str) -> str:
         f'--config_file={name} is a folder without {SAVED_FILE}. Name that of '
         'a training or of an import, to begin from its model; or a YAML file.')
   raise ValueError(
-      f'--config_file={name} is neither a file nor the name of one shipped: '
+      f'--config_file={name} is neither a file, nor the folder of a training '
+      'or of an import (is it made yet?), nor the name of one shipped: '
       f'{", ".join(shipped) or "none"}.')
 
 

@@ -203,7 +203,7 @@ class ImageClassificationTask(
       return f'backbone {model.backbone.type}'
     num_parameters = costs.count_parameters(spec, model.num_classes)
     multiply_adds = costs.count_multiply_adds(spec, model.num_classes)
-    return (f'Funnel-ViT {spec.model_name}, {spec.layout_with_tokens}: '
+    return (f'Funnel-ViT {specs.kind(spec)}, {spec.layout_with_tokens}: '
             f'{num_parameters / 1e6:.1f} M parameters, '
             f'{multiply_adds / 1e9:.3g} GMACs per image')
 

@@ -70,6 +70,19 @@ def test_the_sizes_of_a_classifier():
   assert specs.of_model(model) is None
 
 
+@pytest.mark.parametrize('settings, kind', [
+    ({}, 'vit-b16'),
+    ({'model_name': 'vit-ti16', 'layout': 'B4-4-4'}, 'vit-ti16'),
+    # As an import says its sizes.
+    ({'hidden_size': 192, 'layout': 'B12', 'transformer': {
+        'mlp_dim': 768, 'num_heads': 3}}, 'vit-ti16'),
+    ({'hidden_size': 192}, 'of width 192'),
+], ids=str)
+def test_a_model_is_called_what_its_sizes_are(settings, kind):
+  config = backbones.FunnelViT(**settings)
+  assert specs.kind(specs.resolve(config, (224, 224))) == kind
+
+
 def test_an_explicit_size_wins_over_the_preset_and_the_layout_over_both():
   spec = resolve(
       model_name='vit-b16', layout='B2-2(m100)', hidden_size=384, patch_size=32,
