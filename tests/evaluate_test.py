@@ -29,6 +29,7 @@ def as_trained(model_dir):
       trainer.validation_loss, *trainer.validation_metrics)}
 
 
+@pytest.mark.long
 def test_a_training_beside_its_export(
     repository, trained_dir, export_dir, tmp_path):
   result = evaluate(

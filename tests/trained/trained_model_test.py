@@ -53,7 +53,8 @@ def test_a_normalisation_that_the_training_did_not_have(trained_dir):
     trained_model.load(params, trained_dir)
 
 
-@pytest.mark.parametrize('checkpoint', ['latest', 'best'])
+@pytest.mark.parametrize('checkpoint', [
+    'latest', pytest.param('best', marks=pytest.mark.long)])
 def test_a_new_model_begins_from_the_ema_as_well(ema_run, checkpoint):
   used = trained_model.find(ema_run[0], trained_model.Selection(checkpoint))
   model = official_ext.create(
@@ -63,7 +64,8 @@ def test_a_new_model_begins_from_the_ema_as_well(ema_run, checkpoint):
     np.testing.assert_array_equal(array, expected[name], err_msg=name)
 
 
-@pytest.mark.parametrize('checkpoint', ['latest', 'best'])
+@pytest.mark.parametrize('checkpoint', [
+    'latest', pytest.param('best', marks=pytest.mark.long)])
 def test_the_ema_is_what_evaluation_used(ema_run, checkpoint):
   model_dir, trainer = ema_run
   params = experiment.load_saved(model_dir)
@@ -92,7 +94,8 @@ def test_the_ema_is_what_evaluation_used(ema_run, checkpoint):
       raw.model.get_weights(), used.model.get_weights(), strict=True)) > 1e-4
 
 
-@pytest.mark.parametrize('checkpoint', ['latest', 'best'])
+@pytest.mark.parametrize('checkpoint', [
+    'latest', pytest.param('best', marks=pytest.mark.long)])
 def test_the_classes_are_named_without_the_data(
     ema_run, checkpoint, tmp_path, monkeypatch):
   model_dir, _ = ema_run

@@ -241,6 +241,7 @@ def test_training_goes_on_where_it_stopped(
       'ckpt-10.index', 'ckpt-20.index', 'damaged-ckpt-15.index']
 
 
+@pytest.mark.long
 def test_a_finished_training_is_evaluated(finished, digits_dir, capfd):
   model_dir, trained = finished
   # Of a start that was killed before it exported it.
