@@ -193,25 +193,29 @@ def test_programs_elsewhere_import_what_make_setup_installs(
   # With another setup.py it is.
   os.utime(venv / '.package', (0, 0))
   assert 'pip install' in setup().stdout
+  # Other tests lend their processes the repository.
+  environment = {name: value for name, value in os.environ.items()
+                 if name != 'PYTHONPATH'}
   elsewhere = subprocess.run(
       [venv / 'bin/python', '-c',
        'import official_ext; official_ext.load; print(official_ext.__file__); '
        'from official_ext.data_prep import images; print(images.__file__)'],
-      cwd=tmp_path, check=False, capture_output=True, text=True)
+      cwd=tmp_path, check=False, capture_output=True, text=True,
+      env=environment)
   assert elsewhere.stdout.splitlines() == [
       f'{repository}/official_ext/__init__.py',
       f'{repository}/official_ext/data_prep/images.py'], elsewhere.stderr
   assert subprocess.run(
       [venv / 'bin/python', '-c', 'import data_prep'], cwd=tmp_path,
-      check=False, capture_output=True).returncode == 1
+      check=False, capture_output=True, env=environment).returncode == 1
   listed = subprocess.run(
       [venv / 'bin/funnel-vit'], cwd=tmp_path, check=False,
-      capture_output=True, text=True)
+      capture_output=True, text=True, env=environment)
   assert listed.stdout == commands.run(
       '-m', 'official_ext', cwd=repository).stdout
   shown = subprocess.run(
       [venv / 'bin/funnel-vit-train', '--help'], cwd=tmp_path, check=False,
-      capture_output=True, text=True)
+      capture_output=True, text=True, env=environment)
   assert '--params_override:' in shown.stdout
 
 

@@ -29,6 +29,7 @@ from official_ext import registry_imports  # noqa: F401
 from official_ext.command_line import library_logs
 from official_ext.params import experiment
 from official_ext.tasks import image_classification
+from official_ext.tasks import label_offset
 from official_ext.tasks import parsing
 from official_ext.training import checkpoint_folder
 from official_ext.training import controller
@@ -67,7 +68,7 @@ class _PlainTask(image_classification.ImageClassificationTask):
         parser_fn=parsing.build_parser(config, params).parse_fn(True),
         postprocess_fn=mix,
     ).read(input_context=input_context)
-    return self._check_labels(dataset, params).prefetch(
+    return label_offset.check(dataset, config, params).prefetch(
         params.prefetch_buffer_size or tf.data.AUTOTUNE)
 
 

@@ -272,6 +272,13 @@ class Controller(orbit.Controller):
     self.eval_summary_manager = self._taken_back(
         self.eval_summary_manager, self._eval_summary_dir)
 
+  def close(self) -> None:
+    """Closes what is logged to; the last thing to do."""
+    for name in ('summary_manager', 'eval_summary_manager'):
+      # Orbit makes them for its trainer and its evaluator, as far as given.
+      if log := getattr(self, name, None):
+        log.close()
+
   def _taken_back(self, log: orbit.utils.SummaryManager,
                   folder: str | None) -> orbit.utils.SummaryManager:
     """Takes back what was logged of later steps; returns what logs them."""

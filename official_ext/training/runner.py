@@ -133,14 +133,18 @@ class Runner(train_lib.OrbitExperimentRunner):
       errors.UserError: if the training has diverged, and may not go back to an
         earlier checkpoint any more.
     """
-    with self.strategy.scope():
-      while True:
-        try:
-          self._run_to_its_end()
-        except divergence.DivergenceError as diverged:
-          self._go_back(diverged)
-        else:
-          return self.trainer.model, {}
+    try:
+      with self.strategy.scope():
+        while True:
+          try:
+            self._run_to_its_end()
+          except divergence.DivergenceError as diverged:
+            self._go_back(diverged)
+          else:
+            return self.trainer.model, {}
+    finally:
+      # What is still held by a graph would keep its files open.
+      self.controller.close()
 
   def _run_to_its_end(self) -> None:
     try:

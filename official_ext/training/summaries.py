@@ -97,6 +97,12 @@ class SummaryManager(orbit.utils.SummaryManager):
       self._tracked.image(self._name, name, image, self.step)
 
 
+  def close(self) -> None:
+    """Closes its files; nothing can be written after that."""
+    for writer in self._summary_writers.values():
+      writer.close()
+
+
 def as_shown(values: Mapping[str, Any]) -> dict[str, Any]:
   """Returns the values that TensorBoard shows.
 

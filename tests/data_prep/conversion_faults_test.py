@@ -80,7 +80,9 @@ def test_killed_at_any_moment_with_workers(repository, folder, tmp_path):
     # The first process alone, or all at once.
     (os.kill if kills % 2 else os.killpg)(process.pid, signal.SIGKILL)
     _, errors = process.communicate(timeout=60)
-    assert 'Traceback' not in errors, errors
+    # A worker whose parent dies before it was told what to do is told of by
+    # Python itself.
+    assert 'Traceback' not in errors or 'in spawn_main' in errors, errors
     if process.returncode == -signal.SIGKILL:
       kills += 1
     else:
