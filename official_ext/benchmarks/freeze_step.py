@@ -4,7 +4,8 @@
 
 Each step is a folder of --output with its program in portable StableHLO.
 `scripts/run_frozen_steps.py`, one file that needs JAX and NumPy alone, times
-them side by side where there is an accelerator.
+them side by side where there is an accelerator. --parity writes attention alone
+in their place, for `run_frozen_steps.py parity`.
 """
 
 from __future__ import annotations
@@ -42,6 +43,13 @@ _VALUES = flags.DEFINE_bool(
     'results of three steps, for run_frozen_steps.py check; for a CPU alone.')
 _PARAMS_OVERRIDE = flags.DEFINE_string(
     'params_override', '', "Further settings, as train.py's.")
+_PARITY = flags.DEFINE_bool(
+    'parity', False, 'Write attention alone, forward and backward, at the '
+    'lengths of the layouts in place of steps: of a GPU in one kernel, of a '
+    'CPU plain.')
+_LONGEST = flags.DEFINE_integer(
+    'longest', None, 'With --parity: leave out what has more tokens.',
+    lower_bound=1)
 _OUTPUT = flags.DEFINE_string('output', None, 'Folder to write to.')
 flags.mark_flag_as_required('output')
 
@@ -57,6 +65,7 @@ def main(argv: Sequence[str]) -> None:
       raise ValueError(
           '--values has a step taken here, and those for a GPU cannot be. Add '
           '--capability= for steps for a CPU.')
+    _check_parity()
     if not _MODES.value or not set(_MODES.value) <= set(settings_lib.MODES):
       raise ValueError(
           f'--modes={",".join(_MODES.value)}: must be '
@@ -71,16 +80,46 @@ def main(argv: Sequence[str]) -> None:
                 image_size=_IMAGE_SIZE.value,
                 params_override=_PARAMS_OVERRIDE.value),
             _LAYOUTS.value, [_BATCH_SIZE.value], [_DTYPE.value], ['on'])]
-    folders = [pathlib.Path(_OUTPUT.value, f'{one.layout}-{one.mode}')
-               for one in settings]
-    for folder in folders:
-      if folder.exists():
-        raise ValueError(f'--output: {folder} exists already. Name another.')
+    if _PARITY.value:
+      _freeze_attention(capability)
+      return
+    folders = [_new_folder(f'{one.layout}-{one.mode}') for one in settings]
     os.makedirs(_OUTPUT.value, exist_ok=True)
     from official_ext.benchmarks import frozen_steps  # pylint: disable=g-import-not-at-top
     for one, folder in zip(settings, folders, strict=True):
       frozen_steps.freeze(one, folder, capability, _VALUES.value)
       print(f'{folder}: {one.circumstances}', flush=True)
+
+
+def _freeze_attention(capability: tuple[int, int] | None) -> None:
+  from official_ext.benchmarks import frozen_attention  # pylint: disable=g-import-not-at-top
+  cases = list(frozen_attention.cases(bool(capability), _LONGEST.value))
+  if not cases:
+    raise ValueError(
+        f'--longest={_LONGEST.value}: the shortest has '
+        f'{min(map(max, frozen_attention.LENGTHS))} tokens.')
+  folders = [_new_folder(case.name) for case in cases]
+  for case, folder in zip(cases, folders, strict=True):
+    frozen_attention.freeze(case, folder, capability)
+  print(f'{_OUTPUT.value}: {len(cases)} times attention', flush=True)
+
+
+def _new_folder(name: str) -> pathlib.Path:
+  folder = pathlib.Path(_OUTPUT.value, name)
+  if folder.exists():
+    raise ValueError(f'--output: {folder} exists already. Name another.')
+  return folder
+
+
+def _check_parity() -> None:
+  """Refuses flags that would be without effect."""
+  of_steps = ('layouts', 'model_name', 'image_size', 'batch_size', 'dtype',
+              'modes', 'values', 'params_override')
+  for name in of_steps if _PARITY.value else ('longest',):
+    if flags.FLAGS[name].present:
+      raise ValueError(
+          f'--{name} is for steps, and --parity writes none.' if _PARITY.value
+          else f'--{name} is for --parity.')
 
 
 def _parse_capability(text: str) -> tuple[int, int] | None:
