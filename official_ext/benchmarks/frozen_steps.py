@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from official_ext.benchmarks import measure
 from official_ext.benchmarks import settings as settings_lib
 from official_ext.benchmarks import step_process
 from official_ext.modeling import hardware
@@ -55,6 +56,7 @@ def freeze(settings: settings_lib.Settings, folder: pathlib.Path,
       'layout': settings.layout, 'mode': settings.mode,
       'circumstances': settings.circumstances,
       'batch_size': settings.batch_size,
+      'multiply_adds': measure.begin([settings])[0].multiply_adds,
       'platform': 'gpu' if capability else 'cpu',
       'versions': {'tensorflow': tf.__version__},
       'state': [_describe(variable) for variable in state]}

@@ -1,0 +1,133 @@
+#!/usr/bin/env bash
+# Measures this project on one GPU, in one command within eight minutes: whether
+# attention in one kernel is exact, steps of Model Garden's vit and of ours,
+# plain and fused, PyTorch's, and how fast the card multiplies.
+#
+#   scripts/measure_gpu.sh --freeze  write the programs; needs TensorFlow, no GPU
+#   scripts/measure_gpu.sh OUTPUT    measure; writes CSV files (default: $OUT,
+#                                    or gpu_figures)
+#
+# Programs that are not in FROZEN=frozen_gpu yet are written first, which takes
+# minutes more. PYTHON=python3 has JAX, and PyTorch with timm (without, the rows
+# of PyTorch are left out, and it is said); TENSORFLOW_PYTHON=.venv/bin/python
+# has this project. CAPABILITY=9.0 is that of the GPU. What a part of it fails
+# with is in OUTPUT/PART.log; the other parts are measured, and the exit status
+# is 1. SECONDS_LIMIT=470 ends it. TINY=1 takes a small model on a CPU, to try
+# the script.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+PYTHON=${PYTHON:-python3}
+TENSORFLOW_PYTHON=${TENSORFLOW_PYTHON:-.venv/bin/python}
+FROZEN=${FROZEN:-frozen_gpu}
+SECONDS_LIMIT=${SECONDS_LIMIT:-470}
+# Of the images of a step, by their size.
+sizes=(224:256 384:64)
+layouts=B12,B6-6,B4-4-4
+model=vit-b16
+capability=${CAPABILITY-9.0}
+parity=()
+timing=(--rounds=3 --steps=8)
+peak=()
+if [[ -n "${TINY:-}" ]]; then
+  export JAX_PLATFORMS=cpu
+  sizes=(32:2 64:2)
+  layouts=B2,B1-1
+  model=vit-ti16
+  capability=
+  parity=(--longest=50)
+  timing=(--rounds=2 --steps=1 --compile_threads=2)
+  peak=(--tokens=64 --peak=64 --products=2 --rounds=1)
+fi
+
+only_freeze=false
+output=${OUT:-gpu_figures}
+case "${1:-}" in
+  -h | --help) sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' scripts/measure_gpu.sh
+     exit 0 ;;
+  --freeze) only_freeze=true ;;
+  -*) echo "error: unknown argument $1: use --freeze, or name a folder." >&2
+      exit 2 ;;
+  ?*) output=$1 ;;
+esac
+
+freeze() {
+  "$TENSORFLOW_PYTHON" -m official_ext.benchmarks.freeze_step \
+    --capability="$capability" "$@"
+}
+
+if [[ ! -e "$FROZEN/complete" ]]; then
+  if [[ -e "$FROZEN" ]]; then
+    echo "error: $FROZEN is incomplete. Remove it, or name another: FROZEN=..." \
+      >&2
+    exit 1
+  fi
+  mkdir -p "$FROZEN"
+  freeze --parity "${parity[@]}" --output="$FROZEN/attention"
+  for size in "${sizes[@]}"; do
+    for attention in auto plain; do
+      freeze --layouts="$layouts" --model_name="$model" \
+        --image_size="${size%:*}" --batch_size="${size#*:}" --modes=train,eval \
+        --params_override="task.model.backbone.funnel_vit.fast_path.attention=$attention" \
+        --output="$FROZEN/${size%:*}/$attention"
+    done
+    # Model Garden's is the same in both.
+    rm -r "$FROZEN/${size%:*}/plain/vit-"*
+  done
+  touch "$FROZEN/complete"
+fi
+if "$only_freeze"; then
+  exit 0
+fi
+
+mkdir -p "$output"
+SECONDS=0
+failed=()
+# Runs a part of the whole, whatever became of the others.
+part() {
+  local name=$1 left=$((SECONDS_LIMIT - SECONDS))
+  shift
+  echo "== $name, $SECONDS s"
+  if ((left <= 0)) || ! timeout "$left" "$@" 2>&1 | tee "$output/$name.log"; then
+    failed+=("$name")
+  fi
+}
+# Model Garden's first: the others are compared with it.
+steps() {
+  local size=$1 mode=$2
+  part "${mode}_$size" "$PYTHON" scripts/run_frozen_steps.py time \
+    "$FROZEN/$size/auto/vit-$mode" "$FROZEN/$size/"*/B*-"$mode" \
+    "${timing[@]}" --output_csv="$output/${mode}_$size.csv"
+}
+
+if command -v nvidia-smi > /dev/null; then
+  nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv \
+    | tee "$output/machine.csv"
+fi
+part parity "$PYTHON" scripts/run_frozen_steps.py parity "$FROZEN"/attention/* \
+  --output_csv="$output/parity.csv"
+part peak "$PYTHON" scripts/measure_matmul_peak.py "${peak[@]}" \
+  --output_csv="$output/peak.csv"
+for size in "${sizes[@]}"; do
+  steps "${size%:*}" train
+done
+missing=()
+if "$PYTHON" -c 'import timm, torch' 2> /dev/null; then
+  part peers "$PYTHON" official_ext/benchmarks/torch_peers.py \
+    --sizes="$(IFS=,; echo "${sizes[*]}")" --layouts="$layouts" \
+    --model_name="$model" "${timing[@]:0:2}" --output_csv="$output/peers.csv"
+else
+  missing+=("peers: $PYTHON has no PyTorch, or no timm")
+fi
+for size in "${sizes[@]}"; do
+  steps "${size%:*}" eval
+done
+
+echo "wrote $output in $SECONDS s"
+for one in "${missing[@]}"; do
+  echo "not measured: $one"
+done
+if ((${#failed[@]})); then
+  echo "failed, or no time was left: ${failed[*]}" >&2
+  exit 1
+fi
