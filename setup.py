@@ -53,6 +53,8 @@ EXTRAS_REQUIRE = {
     # The client alone, which logs to a server.
     'mlflow': ['mlflow-skinny>=3.1'],
     'onnx': ['onnx>=1.16', 'onnxruntime>=1.17', 'tf2onnx>=1.16'],
+    # What else there is, timed in the same run.
+    'peers': ['timm>=1.0', 'torch>=2.4'],
     # Published ViTs: their files, and the hub that has them.
     'pretrained': ['huggingface_hub>=1.0', 'safetensors>=0.8'],
     'wandb': ['wandb>=0.30'],

@@ -31,7 +31,7 @@ timing=(--rounds=3 --steps=8)
 peak=()
 if [[ -n "${TINY:-}" ]]; then
   export JAX_PLATFORMS=cpu
-  sizes=(32:2 64:2)
+  sizes=(32:2)
   layouts=B2,B1-1
   model=vit-ti16
   capability=

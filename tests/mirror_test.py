@@ -29,6 +29,7 @@ THROUGH = {
         'official_ext.analysis.shared_flags'],
     'benchmarks/csv_file_test.py': ['official_ext.benchmarks.machine'],
     'benchmarks/safety_cost_test.py': ['official_ext.benchmarks.safety_rows'],
+    'benchmarks/torch_peers_test.py': ['official_ext.benchmarks.peer_step'],
     'benchmarks/serving_test.py': ['official_ext.benchmarks.serving_rows'],
     'command_line/commands_test.py': ['official_ext.__main__'],
     'command_line/streams_test.py': ['data_prep.command_process'],

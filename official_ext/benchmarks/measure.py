@@ -90,7 +90,7 @@ def begin(settings: Sequence[settings_lib.Settings]) -> list[report.Row]:
   for override in {one.params_override for one in settings}:
     experiment.load('funnel_vit_imagenet', params_override=override)
   for one in settings:
-    is_garden = one.layout == settings_lib.MODEL_GARDEN
+    is_garden = one.layout == settings_lib.MODEL_GARDEN and not one.peer
     if one.model_name not in specs.vit_specs.VIT_SPECS:
       raise ValueError(
           f'--model_name={one.model_name}: must be a preset of the baseline, '
@@ -99,7 +99,7 @@ def begin(settings: Sequence[settings_lib.Settings]) -> list[report.Row]:
         'funnel_vit_imagenet',
         params_override=step_process.experiment_override(one))
     config = params.task.model.backbone.funnel_vit
-    if is_garden:
+    if one.layout == settings_lib.MODEL_GARDEN:
       # The same sizes as a layout of one block.
       config = type(config)(model_name=one.model_name)
     spec = specs.resolve(config, (one.image_size, one.image_size))
@@ -109,7 +109,7 @@ def begin(settings: Sequence[settings_lib.Settings]) -> list[report.Row]:
         layout_with_tokens=spec.layout_with_tokens,
         parameters=costs.count_parameters(spec, num_classes),
         multiply_adds=costs.count_multiply_adds(
-            spec, num_classes, not is_garden and
+            spec, num_classes, one.layout != settings_lib.MODEL_GARDEN and
             config.fast_path.class_token_only),
         saved_activations=costs.count_saved_activations(spec),
         baseline=None if is_garden else baseline)
@@ -149,6 +149,8 @@ def run(rows: Sequence[report.Row], plan: Plan, stream: TextIO,
       if plan.activations:
         for row in group:
           with _turn(row, bar, 'compiled memory'):
+            if row.settings.peer:
+              continue  # XLA does not compile it.
             # The compiled program is the same, whether XLA is on or off.
             found = activations.measure(row.settings.replace(xla=True))
             row.activations_mib = found.mib

@@ -51,6 +51,10 @@ class Row:
 
   @property
   def name(self) -> str:
+    if self.settings.peer == settings_lib.TIMM:
+      return "timm's ViT, PyTorch"
+    if self.settings.peer:
+      return f'timm with {self.settings.layout}, PyTorch'
     if self.settings.layout == settings_lib.MODEL_GARDEN:
       return "Model Garden's vit"
     return self.layout_with_tokens
@@ -108,6 +112,7 @@ def columns(row: Row) -> Mapping[str, object]:
   comparison = compare(row)
   return {
       'layout': row.settings.layout,
+      'peer': row.settings.peer,
       'tokens': row.layout_with_tokens,
       'model_name': row.settings.model_name,
       'image_size': row.settings.image_size,
@@ -177,8 +182,9 @@ def _effect_of_pooling(rows: Sequence[Row]) -> list[str]:
       row.settings.layout != settings_lib.MODEL_GARDEN)), None)
   lines = []
   for row in rows:
-    if whole is None or '-' not in row.settings.layout or not (
-        whole.times_ms and row.times_ms):
+    if whole is None or row.settings.peer or (
+        '-' not in row.settings.layout) or not (
+            whole.times_ms and row.times_ms):
       continue
     against = compare(row, whole)
     lines.append(
@@ -199,7 +205,8 @@ def format_fastest(rows: Sequence[Row]) -> str:
       fastest[work] = row
   lines = ['each where it runs fastest:']
   for work, row in fastest.items():
-    baseline = fastest.get(work.replace(layout=settings_lib.MODEL_GARDEN))
+    baseline = fastest.get(
+        work.replace(layout=settings_lib.MODEL_GARDEN, peer=''))
     ratio = f', {baseline.median_ms / row.median_ms:.2f}x' if (
         baseline and baseline is not row) else ''
     lines.append(f'  {row.name}: {_ms(row.median_ms)} ms '

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import dataclasses
+import importlib.util
 import itertools
 import re
 from typing import Any
@@ -12,6 +13,11 @@ from official_ext.modeling import layout as layout_lib
 
 # The layout that stands for Model Garden's own ViT, built by its own factory.
 MODEL_GARDEN = 'vit'
+
+# Models of another library beside them: timm's ViT in PyTorch, and the same
+# with the pooling of each layout.
+TIMM, TIMM_POOLED = 'timm', 'timm_pooled'
+PEERS = (TIMM, TIMM_POOLED)
 
 MODES = ('train', 'eval')
 DTYPES = ('float32', 'bfloat16')
@@ -35,6 +41,7 @@ class Settings:
       limit.
     dump_dir: folder for what XLA writes about its buffers; '' for none. Only
       the gradients are then computed, without the optimizer's update.
+    peer: one of PEERS, which PyTorch runs; '' for this project.
   """
   layout: str
   model_name: str = 'vit-b16'
@@ -47,6 +54,7 @@ class Settings:
   tpu: str = ''
   memory_limit_gib: float = 0.0
   dump_dir: str = ''
+  peer: str = ''
 
   @property
   def arithmetic(self) -> str:
@@ -103,6 +111,47 @@ def combine(common: Settings, layouts: str, batch_sizes: Sequence[int],
       for batch_size, dtype, is_on, layout in itertools.product(
           dict.fromkeys(batch_sizes), dict.fromkeys(dtypes),
           dict.fromkeys(xla), [MODEL_GARDEN, *dict.fromkeys(names)])]
+
+
+def with_peers(settings: Sequence[Settings],
+               peers: Sequence[str]) -> list[Settings]:
+  """Adds rows of PyTorch to each group of the same circumstances.
+
+  Args:
+    settings: what `combine` returned.
+    peers: of PEERS; `timm_pooled` of every layout of several blocks.
+
+  Raises:
+    ValueError: if a peer is not known, or its libraries are not there.
+  """
+  if not set(peers) <= set(PEERS):
+    raise ValueError(
+        f'--peers={",".join(peers)}: must be {" or ".join(PEERS)}, or both '
+        'with a comma between them.')
+  if peers and any(one.tpu for one in settings):
+    raise ValueError(
+        f'--peers={",".join(peers)} are for GPUs and CPUs. Leave out --tpu.')
+  for layout in {one.layout for one in settings if TIMM_POOLED in peers}:
+    if '-' in layout and not re.fullmatch(r'B\d+(-\d+)+', layout):
+      raise ValueError(
+          f"--peers={TIMM_POOLED}: timm's layers have one size, so {layout} "
+          'cannot be. Name layouts such as B4-4-4.')
+  for library in ('torch', 'timm') if peers else ():
+    if importlib.util.find_spec(library) is None:
+      raise ValueError(
+          f'--peers={",".join(peers)} needs {library}, which is not '
+          "installed. Install the extra 'peers': pip install "
+          "'funnel-vit[peers]'.")
+  result = []
+  for _, group in itertools.groupby(settings, lambda one: one.circumstances):
+    group = list(group)
+    result += group
+    for peer in dict.fromkeys(peers):
+      result += [
+          one.replace(peer=peer) for one in group
+          if (one.layout == MODEL_GARDEN if peer == TIMM
+              else '-' in one.layout)]
+  return result
 
 
 def split_layouts(text: str) -> list[str]:

@@ -32,7 +32,8 @@ IMAGES, LABELS = 'benchmark_images', 'benchmark_labels'
 # Of what a process may allocate.
 _CLOSE_TO_LIMIT = 0.4
 _OUT_OF_MEMORY = (
-    'RESOURCE_EXHAUSTED', 'Out of memory', 'OOM when allocating', 'bad_alloc')
+    'RESOURCE_EXHAUSTED', 'Out of memory', 'CUDA out of memory',
+    'OOM when allocating', 'bad_alloc')
 # The last lines of what a process wrote before it died.
 _LAST_LINES = 15
 
@@ -166,9 +167,13 @@ def run(settings: settings_lib.Settings,
 
 def _obey(settings: settings_lib.Settings,
           connection: connection_lib.Connection) -> None:
-  from official_ext.training import memory  # pylint: disable=g-import-not-at-top
-  run_step, count = build_step(settings)
-  connection.send(_device_name())
+  if settings.peer:
+    from official_ext.benchmarks import peer_step  # pylint: disable=g-import-not-at-top
+    run_step, count, device_name, measure_peak = peer_step.build(settings)
+  else:
+    run_step, count = build_step(settings)
+    device_name, measure_peak = _device_name(), _measure_peak
+  connection.send(device_name)
   while True:
     command = connection.recv()
     if 'steps' in command:
@@ -183,8 +188,13 @@ def _obey(settings: settings_lib.Settings,
             f'{count() - before}.')
       connection.send(times)
     else:
-      peak = memory.measure()
-      connection.send({'peak_gib': peak.gib, 'peak_of': peak.kind})
+      connection.send(measure_peak())
+
+
+def _measure_peak() -> dict[str, Any]:
+  from official_ext.training import memory  # pylint: disable=g-import-not-at-top
+  peak = memory.measure()
+  return {'peak_gib': peak.gib, 'peak_of': peak.kind}
 
 
 def build_step(settings: settings_lib.Settings

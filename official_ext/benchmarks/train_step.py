@@ -63,6 +63,10 @@ _MEMORY_LIMIT_GIB = flags.DEFINE_float(
     lower_bound=0.0)
 flags.register_validator(
     'memory_limit_gib', math.isfinite, 'must be a finite number')
+_PEERS = flags.DEFINE_list(
+    'peers', [], "Rows of PyTorch too: timm, its ViT, or timm_pooled, the same "
+    'with the pooling of each layout, or both; XLA stands for torch.compile. '
+    "Needs the extra 'peers'.")
 _PARAMS_OVERRIDE = flags.DEFINE_string(
     'params_override', '', "Further settings, as train.py's.")
 _TPU = flags.DEFINE_string('tpu', '', "The TPU's address, such as 'local'.")
@@ -78,13 +82,14 @@ def main(argv: Sequence[str]) -> None:
   library_logs.silence()
   from official_ext.benchmarks import measure  # pylint: disable=g-import-not-at-top
   with errors.reported(ValueError, step_process.WorkerError):
-    settings = settings_lib.combine(
+    settings = settings_lib.with_peers(settings_lib.combine(
         settings_lib.Settings(
             layout='', model_name=_MODEL_NAME.value,
             image_size=_IMAGE_SIZE.value, mode=_MODE.value,
             params_override=_PARAMS_OVERRIDE.value, tpu=_TPU.value,
             memory_limit_gib=_MEMORY_LIMIT_GIB.value),
-        _LAYOUTS.value, _BATCH_SIZE.value, _DTYPE.value, _XLA.value)
+        _LAYOUTS.value, _BATCH_SIZE.value, _DTYPE.value, _XLA.value),
+                                       _PEERS.value)
     if _FIND_BATCH.value and len(set(_BATCH_SIZE.value)) > 1:
       raise ValueError(
           '--find_batch begins at one --batch_size; several were given.')

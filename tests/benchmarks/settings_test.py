@@ -1,5 +1,7 @@
 """Tests of the settings of a benchmark process."""
 
+import importlib.util
+
 import pytest
 
 from official_ext.benchmarks import settings as settings_lib
@@ -35,3 +37,31 @@ def test_bad_flags(flag, message):
   with pytest.raises(ValueError, match=message):
     settings_lib.combine(
         settings_lib.Settings(layout=''), **{**GOOD, **flag})
+
+
+def peers_of(layouts, peers, monkeypatch, found=True, **common):
+  monkeypatch.setattr(importlib.util, 'find_spec', lambda name: found)
+  return settings_lib.with_peers(
+      settings_lib.combine(
+          settings_lib.Settings(layout='', **common), layouts, [8, 16],
+          ['float32'], ['on']), peers)
+
+
+def test_peers_are_in_the_group_that_they_are_compared_in(monkeypatch):
+  found = peers_of('B12,B4-4-4', ['timm', 'timm_pooled'], monkeypatch)
+  assert [(one.layout, one.peer, one.batch_size) for one in found[:5]] == [
+      ('vit', '', 8), ('B12', '', 8), ('B4-4-4', '', 8), ('vit', 'timm', 8),
+      ('B4-4-4', 'timm_pooled', 8)]
+  assert [one.batch_size for one in found] == [8] * 5 + [16] * 5
+  assert len(peers_of('B12,B4-4-4', [], monkeypatch, None)) == 6
+
+
+@pytest.mark.parametrize('layouts, peers, changes, message', [
+    ('B12', ['keras'], {}, '--peers=keras: must be timm or timm_pooled'),
+    ('B12', ['timm'], {'found': None}, r'needs torch.*funnel-vit\[peers\]'),
+    ('B12', ['timm'], {'tpu': 'local'}, 'Leave out --tpu'),
+    ('B6-6(50)', ['timm_pooled'], {}, r'B6-6\(50\) cannot be'),
+], ids=str)
+def test_peers_that_cannot_be(layouts, peers, changes, message, monkeypatch):
+  with pytest.raises(ValueError, match=message):
+    peers_of(layouts, peers, monkeypatch, **changes)
