@@ -31,6 +31,9 @@ _LAYOUTS = flags.DEFINE_string(
     'the others are compared with.')
 _FORMATS = flags.DEFINE_list(
     'formats', [names.SAVED_MODEL], f'Any of {", ".join(names.FORMATS)}.')
+_XLA = flags.DEFINE_list(
+    'xla', ['off'], 'Whether XLA compiles the models of SavedModels: off, on, '
+    'or both.')
 _BATCH_SIZES = flag_types.define_positive_integers(
     'batch_sizes', [1, 16], 'Images in a call.')
 _IMAGE_SIZE = flags.DEFINE_integer(
@@ -47,6 +50,11 @@ def main(argv: Sequence[str]) -> None:
   if unknown or not _FORMATS.value:
     raise app.UsageError(
         f'--formats={",".join(_FORMATS.value)}: use {", ".join(names.FORMATS)}')
+  if not _XLA.value or not set(_XLA.value) <= {'off', 'on'}:
+    raise app.UsageError(
+        f'--xla={",".join(_XLA.value)}: use off, on, or both')
+  if 'on' in _XLA.value and names.SAVED_MODEL not in _FORMATS.value:
+    raise app.UsageError('--xla=on is for --formats=saved_model')
   library_logs.silence()
   # pylint: disable=g-import-not-at-top
   import tensorflow as tf
@@ -58,11 +66,12 @@ def main(argv: Sequence[str]) -> None:
   with errors.reported(), library_logs.without_prints(), (
       tempfile.TemporaryDirectory()) as folder:
     rows = []
-    for export_format in _FORMATS.value:
+    for export_format, xla in _exports():
       for layout in settings.split_layouts(_LAYOUTS.value):
         path = export(
-            _MODEL_NAME.value, layout, _IMAGE_SIZE.value,
-            export_format, os.path.join(folder, export_format, layout))
+            _MODEL_NAME.value, layout, _IMAGE_SIZE.value, export_format,
+            os.path.join(folder, f'{export_format}_{xla}', layout),
+            xla == 'on')
         runner, = loading.load_all(path, _NUM_THREADS.value)
         rows.append(serving_rows.Row(layout, runner, _IMAGE_SIZE.value))
     serving_rows.measure(rows, _BATCH_SIZES.value, _ROUNDS.value)
@@ -72,8 +81,15 @@ def main(argv: Sequence[str]) -> None:
   print(serving_rows.format_table(rows, _BATCH_SIZES.value))
 
 
+def _exports() -> list[tuple[str, str]]:
+  """Returns each format with XLA off or on, which only a SavedModel knows."""
+  return [(export_format, xla) for export_format in _FORMATS.value
+          for xla in (dict.fromkeys(_XLA.value)
+                      if export_format == names.SAVED_MODEL else ['off'])]
+
+
 def export(model_name: str, layout: str, image_size: int, export_format: str,
-           folder: str) -> str:
+           folder: str, xla: bool = False) -> str:
   """Exports an untrained model in a process of its own.
 
   Converters do not give their memory back.
@@ -84,6 +100,7 @@ def export(model_name: str, layout: str, image_size: int, export_format: str,
     image_size: px.
     export_format: one of names.FORMATS.
     folder: where to.
+    xla: whether XLA compiles the model of a SavedModel.
 
   Returns:
     The path of the export.
@@ -97,14 +114,14 @@ def export(model_name: str, layout: str, image_size: int, export_format: str,
     try:
       return pool.submit(
           _export, model_name, layout, image_size, export_format,
-          folder).result()
+          folder, xla).result()
     except (ValueError, OSError, process.BrokenProcessPool) as error:
       raise ValueError(
           f'{export_format} of {layout}: {errors.message(error)}') from error
 
 
 def _export(model_name: str, layout: str, image_size: int, export_format: str,
-            folder: str) -> str:
+            folder: str, xla: bool) -> str:
   """Exports the model in this process; see `export`."""
   flags.FLAGS.mark_as_parsed()
   library_logs.silence()
@@ -124,7 +141,8 @@ def _export(model_name: str, layout: str, image_size: int, export_format: str,
     trained = trained_model.TrainedModel(
         params, task_factory.get_task(params.task).build_model(),
         checkpoint='untrained', step=None, is_ema=False)
-    return write.export(trained, export_format, folder)
+    return write.export(
+        trained, export_format, folder, write.Options(xla=xla))
 
 
 if __name__ == '__main__':

@@ -53,6 +53,9 @@ _VERSION = flags.DEFINE_integer(
 _TOP_K = flags.DEFINE_integer(
     'top_k', 5, 'How many of the most probable classes a SavedModel names.',
     lower_bound=1)
+_XLA = flags.DEFINE_bool(
+    'xla', False, 'Whether XLA compiles the model of a SavedModel where it is '
+    'served, for a server with a GPU: once for each size of a request.')
 _PRECISION = flags.DEFINE_enum(
     'precision', names.FLOAT32, names.PRECISIONS, 'Of a tflite file.')
 _CALIBRATION_IMAGES = flags.DEFINE_integer(
@@ -82,7 +85,7 @@ def main(argv: Sequence[str]) -> None:
       version=_VERSION.value, top_k=_TOP_K.value, precision=_PRECISION.value,
       calibration=calibration.Calibration(
           _CALIBRATION_IMAGES.value, _CALIBRATION_DATA.value),
-      overwrite=_OVERWRITE.value)
+      overwrite=_OVERWRITE.value, xla=_XLA.value)
   with errors.reported(), library_logs.without_prints():
     write.prepare(_FORMAT.value, _EXPORT_DIR.value, options)
     trained = trained_model.find(
@@ -102,6 +105,7 @@ def _check_flags() -> None:
         'with --config_file, give the prefix of a checkpoint')
   formats = {
       'version': (names.SAVED_MODEL,), 'top_k': (names.SAVED_MODEL,),
+      'xla': (names.SAVED_MODEL,),
       'overwrite': (names.LITERT, names.ONNX), 'precision': (names.LITERT,),
       'calibration_images': (names.LITERT,),
       'calibration_data': (names.LITERT,)}

@@ -61,6 +61,7 @@ def test_the_command(repository):
 @pytest.mark.parametrize(('flag', 'message'), [
     ('--formats=torch', 'use saved_model, tflite, onnx'),
     ('--batch_sizes=0', 'positive integers'),
+    ('--xla=yes', '--xla=yes: use off, on, or both'),
     pytest.param('--layouts=7', "layout '7'", marks=pytest.mark.long),
     pytest.param('--model_name=vit-x', 'vit-x', marks=pytest.mark.long),
 ])

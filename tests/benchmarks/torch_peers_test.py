@@ -10,6 +10,7 @@ pytest.importorskip('timm')
 from official_ext.benchmarks import peer_step  # noqa: E402
 from official_ext.benchmarks import settings as settings_lib  # noqa: E402
 from official_ext.benchmarks import torch_peers  # noqa: E402
+
 # pylint: enable=g-import-not-at-top,wrong-import-position
 
 

@@ -14,6 +14,8 @@ from official_ext.serving.runtimes import loading
      '--precision is for --format=tflite'),
     (['--model_dir=a', '--format=onnx', '--version=1'],
      '--version is for --format=saved_model, not onnx'),
+    (['--model_dir=a', '--format=onnx', '--xla'],
+     '--xla is for --format=saved_model, not onnx'),
     (['--model_dir=a', '--format=tflite', '--calibration_images=1'],
      '--calibration_images is for --precision=int8'),
     (['--model_dir=nowhere'], 'there is no params.yaml in nowhere'),

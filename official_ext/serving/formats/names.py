@@ -35,5 +35,7 @@ TOP_PROBS = 'top_probs'
 # Among the assets of a SavedModel.
 CLASS_NAMES_FILE = 'class_names.txt'
 DESCRIPTION_FILE = 'model.json'
+# In the description of a SavedModel that XLA compiles.
+XLA_KEY = 'xla'
 # Of the description, in the metadata of a LiteRT or ONNX file.
 DESCRIPTION_KEY = 'funnel_vit'

@@ -25,7 +25,8 @@ _WARMUP_BATCH_SIZES = (1, 8)
 
 
 def write(trained: trained_model.TrainedModel, export_dir: str,
-          version: int | None = None, top_k: int = 5) -> str:
+          version: int | None = None, top_k: int = 5,
+          xla: bool = False) -> str:
   """Exports a model as a SavedModel.
 
   Args:
@@ -33,6 +34,7 @@ def write(trained: trained_model.TrainedModel, export_dir: str,
     export_dir: folder of the versions; made if missing.
     version: number of the version; None: one more than the largest.
     top_k: how many of the most probable classes an answer names.
+    xla: whether XLA compiles the model where it is served.
 
   Returns:
     The folder of the new version.
@@ -45,8 +47,10 @@ def write(trained: trained_model.TrainedModel, export_dir: str,
   module = signatures.ServingModule(
       params, trained.model,
       classes or class_names.numbered(params.task.model.num_classes),
-      top_k, exif_orientation.of_model(trained.data))
+      top_k, exif_orientation.of_model(trained.data), xla)
   described = description.describe(trained)
+  if xla:
+    described[names.XLA_KEY] = True
   # So that an export, too, knows its grid when it is fine-tuned from.
   setattr(module, metadata.CHECKPOINT_ITEM,
           metadata.CheckpointMetadata(described['model']))

@@ -39,7 +39,8 @@ class ServingModule(export_base.ExportModule):
 
   def __init__(self, params: cfg.ExperimentConfig, keras_model: tf_keras.Model,
                class_names: Sequence[str], top_k: int = 5,
-               orientations: str = exif_orientation.IGNORE):
+               orientations: str = exif_orientation.IGNORE,
+               xla: bool = False):
     """Initialises the module.
 
     Args:
@@ -49,9 +50,11 @@ class ServingModule(export_base.ExportModule):
       top_k: K, at most C.
       orientations: exif_orientation.APPLY turns photographs as their EXIF data
         say, as those of the training data were.
+      xla: whether XLA compiles the model, for each size of a request that
+        there is; decoding and resizing stay TensorFlow's.
     """
     # Traced once, for whichever signature calls it.
-    @tf.function
+    @tf.function(jit_compile=True if xla else None)
     def classify(images):
       return keras_model(images, training=False)
 

@@ -34,6 +34,7 @@ class Options:
     precision: of a LiteRT file, one of names.PRECISIONS.
     calibration: what int8 learns the ranges of the activations from.
     overwrite: whether to replace a LiteRT or ONNX file.
+    xla: whether XLA compiles the model of a SavedModel where it is served.
   """
   version: int | None = None
   top_k: int = 5
@@ -41,6 +42,7 @@ class Options:
   calibration: calibration_lib.Calibration = dataclasses.field(
       default_factory=calibration_lib.Calibration)
   overwrite: bool = False
+  xla: bool = False
 
 
 def prepare(export_format: str, export_dir: str,
@@ -89,7 +91,7 @@ def export(trained: trained_model.TrainedModel, export_format: str,
   prepare(export_format, export_dir, options)
   if export_format == names.SAVED_MODEL:
     return saved_model.write(
-        trained, export_dir, options.version, options.top_k)
+        trained, export_dir, options.version, options.top_k, options.xla)
   metadata = description.as_json(
       description.describe(trained) |
       {'precision': options.precision, 'input': INPUT_DESCRIPTION})

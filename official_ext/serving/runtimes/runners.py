@@ -41,6 +41,8 @@ class SavedModelRunner:
         tf.io.gfile.stat(os.path.join(folder, name)).length
         for folder, _, files in tf.io.gfile.walk(self.path) for name in files)
     self.description = description.read(self.path)
+    if self.description.get(names.XLA_KEY):
+      self.name = 'SavedModel, XLA'
     # Kept: the signature does not keep its model alive.
     self._loaded = tf.saved_model.load(self.path)
     self._serve = self._loaded.signatures[names.DEFAULT_SIGNATURE]

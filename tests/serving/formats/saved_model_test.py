@@ -25,6 +25,7 @@ from official_ext.serving.formats import description
 from official_ext.serving.formats import names as names_lib
 from official_ext.serving.formats import write
 from official_ext.serving.runtimes import classifier as classifier_lib
+from official_ext.serving.runtimes import loading
 from official_ext.trained import trained_model
 
 
@@ -73,6 +74,23 @@ def test_a_failed_export_shows_no_version(trained_dir, tmp_path, monkeypatch):
   assert not os.listdir(tmp_path)
   with pytest.raises(ValueError, match='holds no SavedModel'):
     classifier_lib.find_version(str(tmp_path))
+
+
+@pytest.mark.long
+def test_a_model_that_xla_compiles_answers_as_one_that_it_does_not(
+    trained_dir, tmp_path):
+  plain, compiled = (
+      loading.load_all(export(
+          trained_dir, str(tmp_path / str(xla)), xla=xla), num_threads=1)[0]
+      for xla in (False, True))
+  assert (plain.name, compiled.name) == ('SavedModel', 'SavedModel, XLA')
+  assert {**plain.description, 'xla': True} == compiled.description
+  image = tf.io.encode_png(tf.random.stateless_uniform(
+      [8, 8, 3], (1, 2), 0, 256, tf.int32).numpy().astype(np.uint8)).numpy()
+  for batch_size in (1, 3):
+    np.testing.assert_allclose(
+        compiled.logits([image] * batch_size),
+        plain.logits([image] * batch_size), rtol=0, atol=1e-4)
 
 
 def test_no_checkpoint_no_export(trained_dir, tmp_path):

@@ -95,6 +95,31 @@ def test_classes_are_ranked_by_their_logits(digits_dir):
   assert output['top_probs'].numpy().tolist() == [[1, 0, 0, 0]]
 
 
+@pytest.mark.parametrize('xla', [False, True])
+def test_xla_compiles_the_model_if_asked_for(digits_dir, xla):
+  inputs = tf_keras.Input([16, 16, 3])
+  model = tf_keras.Model(inputs, tf_keras.layers.Lambda(
+      lambda images: tf.stack([images[:, 0, 0, 0], images[:, 1, 1, 1]], 1))(
+          inputs))
+  module = signatures.ServingModule(
+      short_runs.parameters(digits_dir), model, ['a', 'b'], xla=xla)
+  function = module.get_inference_signatures({'image_tensor': 'pixels'})[
+      'pixels']
+  compiled = [one for one in function.graph.as_graph_def().library.function
+              if one.attr['_XlaMustCompile'].b]
+  assert bool(compiled) == xla
+  # Decoding and resizing, which XLA knows nothing of, are not in it.
+  assert not any('Resize' in node.op
+                 for one in compiled for node in one.node_def)
+  pixels = np.full([2, 8, 8, 3], [[[[0, 100, 200]]], [[[255, 50, 1]]]],
+                   np.uint8)
+  expected = np.stack([
+      module.preprocess_tensor(image)[0, 0, :2] for image in pixels])
+  np.testing.assert_allclose(
+      function(image_tensor=tf.constant(pixels))['logits'], expected,
+      rtol=1e-5)
+
+
 # Several images a test: the first answer after a new seed takes a second.
 def test_served_as_evaluated(trained, serve, tmp_path):
   encoded = list(IMAGES.values())
