@@ -28,6 +28,8 @@ model=vit-b16
 capability=${CAPABILITY-9.0}
 parity=()
 timing=(--rounds=3 --steps=8)
+# XLA measures kernels one at a time, and all else of compiling in threads.
+threads=8
 peak=()
 if [[ -n "${TINY:-}" ]]; then
   export JAX_PLATFORMS=cpu
@@ -36,7 +38,8 @@ if [[ -n "${TINY:-}" ]]; then
   model=vit-ti16
   capability=
   parity=(--longest=50)
-  timing=(--rounds=2 --steps=1 --compile_threads=2)
+  timing=(--rounds=2 --steps=1)
+  threads=2
   peak=(--tokens=64 --peak=64 --products=2 --rounds=1)
 fi
 
@@ -97,7 +100,16 @@ steps() {
   local size=$1 mode=$2
   part "${mode}_$size" "$PYTHON" scripts/run_frozen_steps.py time \
     "$FROZEN/$size/auto/vit-$mode" "$FROZEN/$size/"*/B*-"$mode" \
-    "${timing[@]}" --output_csv="$output/${mode}_$size.csv"
+    "${timing[@]}" --compile_threads="$threads" \
+    --output_csv="$output/${mode}_$size.csv"
+}
+# Of the layouts the last one alone: each compiles for half a minute.
+peers() {
+  local mode=$1
+  part "peers_$mode" "$PYTHON" official_ext/benchmarks/torch_peers.py \
+    --modes="$mode" --sizes="$(IFS=,; echo "${sizes[*]}")" \
+    --layouts="${layouts##*,}" --model_name="$model" "${timing[@]}" \
+    --output_csv="$output/peers_$mode.csv"
 }
 
 if command -v nvidia-smi > /dev/null; then
@@ -105,23 +117,29 @@ if command -v nvidia-smi > /dev/null; then
     | tee "$output/machine.csv"
 fi
 part parity "$PYTHON" scripts/run_frozen_steps.py parity "$FROZEN"/attention/* \
-  --output_csv="$output/parity.csv"
+  --compile_threads="$threads" --output_csv="$output/parity.csv"
 part peak "$PYTHON" scripts/measure_matmul_peak.py "${peak[@]}" \
   --output_csv="$output/peak.csv"
 for size in "${sizes[@]}"; do
   steps "${size%:*}" train
 done
 missing=()
+has_peers=false
 if "$PYTHON" -c 'import timm, torch' 2> /dev/null; then
-  part peers "$PYTHON" official_ext/benchmarks/torch_peers.py \
-    --sizes="$(IFS=,; echo "${sizes[*]}")" --layouts="$layouts" \
-    --model_name="$model" "${timing[@]:0:2}" --output_csv="$output/peers.csv"
+  has_peers=true
 else
   missing+=("peers: $PYTHON has no PyTorch, or no timm")
+fi
+# The least important last, for which there may be no time.
+if "$has_peers"; then
+  peers train
 fi
 for size in "${sizes[@]}"; do
   steps "${size%:*}" eval
 done
+if "$has_peers"; then
+  peers eval
+fi
 
 echo "wrote $output in $SECONDS s"
 for one in "${missing[@]}"; do
