@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from official_ext.benchmarks import frozen_steps
+from official_ext.benchmarks import measure
 from official_ext.benchmarks import settings as settings_lib
 from official_ext.modeling import fused_attention
 
@@ -25,6 +26,8 @@ def test_a_step_for_a_gpu(tmp_path):
   for target in (fused_attention.FORWARD_TARGET,
                  fused_attention.BACKWARD_TARGET):
     assert target.encode() in program
+  assert description['multiply_adds'] == measure.begin(
+      [settings_lib.Settings(layout='B1-1', **SMALL)])[0].multiply_adds
   kinds = [one['kind'] for one in description['state']]
   assert kinds.count('benchmark_images') == kinds.count('benchmark_labels') == 1
   # Of every weight Adam keeps two means.

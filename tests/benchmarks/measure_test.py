@@ -29,6 +29,20 @@ def test_costs_are_of_what_is_computed():
   assert round(off[0].multiply_adds / 1e9, 2) == 17.56
 
 
+def test_peers_stand_beside_model_gardens_vit():
+  rows = measure.begin([
+      settings_lib.Settings(layout=layout, peer=peer) for layout, peer in (
+          ('vit', ''), ('B4-4-4', ''), ('vit', 'timm'),
+          ('B4-4-4', 'timm_pooled'))])
+  assert [row.name for row in rows] == [
+      "Model Garden's vit", 'B4(197)-4(99)-4(50)', "timm's ViT, PyTorch",
+      'timm with B4-4-4, PyTorch']
+  # timm's ViT computes all tokens of its last layer too.
+  assert [round(row.multiply_adds / 1e9, 2) for row in rows] == [
+      17.56, 10.13, 17.56, 10.13]
+  assert [row.baseline for row in rows] == [None, *rows[:1] * 3]
+
+
 @pytest.mark.parametrize('settings, match', [
     (dict(layout='B0'), 'num_layers is 0'),
     (dict(layout='B12', model_name='vit-x'), "Model Garden's vit: vit-ti16"),

@@ -1,0 +1,93 @@
+"""Tests of the script that measures a GPU, with a stand-in for Python."""
+
+import os
+import subprocess
+
+import pytest
+
+SCRIPT = 'scripts/measure_gpu.sh'
+# Notes what it is asked for; fails where it is told to.
+STAND_IN = """#!/bin/bash
+echo "$*" >> "$CALLS"
+[[ -z "$FAILS" || "$*" != *"$FAILS"* ]]
+"""
+
+
+@pytest.fixture(name='measure')
+def _measure(tmp_path, repository):
+  def measure(*arguments, fails='', is_frozen=True, **environment):
+    python, calls = tmp_path / 'python', tmp_path / 'calls'
+    python.write_text(STAND_IN)
+    python.chmod(0o755)
+    frozen = tmp_path / 'frozen'
+    if is_frozen:
+      for name in ('attention/a', '32/auto/vit-train', '32/auto/B2-train',
+                   '32/plain/B2-train', '32/auto/vit-eval', '32/auto/B2-eval'):
+        (frozen / name).mkdir(parents=True, exist_ok=True)
+      (frozen / 'complete').touch()
+    done = subprocess.run(
+        ['bash', SCRIPT, *(arguments or [str(tmp_path / 'figures')])],
+        cwd=repository, capture_output=True, text=True, check=False, env={
+            **os.environ, 'TINY': '1', 'PYTHON': str(python),
+            'TENSORFLOW_PYTHON': str(python), 'FROZEN': str(frozen),
+            'CALLS': str(calls), 'FAILS': fails, **environment})
+    return done, calls.read_text().splitlines() if calls.exists() else []
+  return measure
+
+
+def parts(calls):
+  """Returns which program is asked for what, as they come."""
+  words = [call.split() for call in calls if not call.startswith('-c')]
+  return [(os.path.basename(one[0]), one[-1].rpartition('/')[2])
+          for one in words]
+
+
+def test_every_part_is_measured_into_a_file_of_its_own(measure, tmp_path):
+  done, calls = measure()
+  assert done.returncode == 0, done.stderr
+  assert parts(calls) == [
+      ('run_frozen_steps.py', 'parity.csv'),
+      ('measure_matmul_peak.py', 'peak.csv'),
+      ('run_frozen_steps.py', 'train_32.csv'),
+      ('torch_peers.py', 'peers_train.csv'),
+      ('run_frozen_steps.py', 'eval_32.csv'),
+      ('torch_peers.py', 'peers_eval.csv')]
+  frozen = tmp_path / 'frozen/32'
+  assert calls[2].split()[2:5] == [  # Model Garden's first, then all others.
+      str(frozen / name)
+      for name in ('auto/vit-train', 'auto/B2-train', 'plain/B2-train')]
+
+
+def test_what_fails_is_named_and_the_rest_is_measured(measure):
+  done, calls = measure(fails='matmul_peak')
+  assert done.returncode == 1
+  assert 'failed, or no time was left: peak' in done.stderr
+  assert len(parts(calls)) == 6
+
+
+def test_without_pytorch_its_rows_are_left_out_and_it_is_said(measure):
+  done, calls = measure(fails='import timm')
+  assert done.returncode == 0
+  assert 'not measured: peers' in done.stdout
+  assert len(parts(calls)) == 4
+
+
+def test_the_time_is_limited(measure):
+  done, calls = measure(SECONDS_LIMIT='0')
+  assert done.returncode == 1
+  assert 'no time was left: parity peak train_32' in done.stderr
+  assert not parts(calls)
+
+
+def test_programs_are_written_where_there_are_none(measure, tmp_path):
+  (tmp_path / 'frozen').mkdir()
+  done, calls = measure('--freeze', is_frozen=False)
+  assert done.returncode == 1 and not calls
+  assert 'frozen is incomplete. Remove it' in done.stderr
+  (tmp_path / 'frozen').rmdir()
+  # Nothing is written by the stand-in that could be removed.
+  done, calls = measure('--freeze', is_frozen=False)
+  assert ['--parity' in call for call in calls] == [True, False, False]
+  assert [call.rpartition('=')[2].rpartition('/')[2] for call in calls] == [
+      'attention', 'auto', 'plain']
+  assert 'fast_path.attention=plain' in calls[2]
