@@ -151,7 +151,8 @@ def _consumers(image_size: Sequence[int]) -> list[tuple[str, float]]:
   if _TRAIN_STEP_CSV.value:
     return input_report.read_consumers(_TRAIN_STEP_CSV.value, {
         'image_size': str(image_size[0]),
-        'mode': 'train' if _SPLIT.value == 'train' else 'eval'})
+        'mode': 'train' if _SPLIT.value == 'train' else 'eval',
+        'peer': ''})
   return [('the model', _CONSUMES.value)] if _CONSUMES.value else []
 
 
