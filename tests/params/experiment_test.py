@@ -183,21 +183,6 @@ def test_the_files_of_machines_go_with_every_experiment(name, experiment_name):
   assert params.runtime.mixed_precision_dtype == 'bfloat16'
 
 
-def test_gpus_take_an_epoch_at_a_time_in_steps_that_xla_compiles():
-  params = experiment.load('funnel_vit_imagenet', ['gpu'])
-  trainer, task = params.trainer, params.task
-  assert params.runtime.enable_xla
-  assert task.model.backbone.funnel_vit.fast_path.attention == 'auto'
-  # Of 1,281,167 images in batches of 4,096, without a word to the host.
-  assert trainer.steps_per_loop == trainer.summary_interval == 312
-  assert trainer.train_tf_while_loop and trainer.train_tf_function
-  for data in (task.train_data, task.validation_data):
-    assert data.dtype == 'bfloat16'
-    # tf.data tunes it, in any order that is quickest.
-    assert data.prefetch_buffer_size is None
-    assert not data.deterministic
-
-
 def test_shipped_files_are_found_by_name_and_by_path(repository):
   files = experiment.shipped_config_files()
   assert {'runtime/tpu', 'runtime/gpu'} <= set(files)
