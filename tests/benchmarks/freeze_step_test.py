@@ -11,6 +11,9 @@ COMMAND = 'official_ext.benchmarks.freeze_step'
     (['--capability=nine'], '--capability=nine: must be like 9.0'),
     (['--modes=predict'], '--modes=predict: must be train or eval'),
     (['--layouts=B0'], '--layouts: '),
+    (['--parity', '--batch_size=8'], '--batch_size is for steps'),
+    (['--longest=99'], '--longest is for --parity'),
+    (['--parity', '--longest=9'], 'the shortest has 50 tokens'),
 ])
 def test_what_cannot_be_is_refused_before_anything_is_built(
     tmp_path, repository, flags, message):
