@@ -33,6 +33,7 @@ def test_a_gpu_is_asked_for_every_length_in_both_types():
           for case in frozen_attention.cases(True, longest=99)} == {50, 99}
 
 
+@pytest.mark.long
 def test_of_a_gpu_the_kernel_computes_it_and_of_a_cpu_plain_arithmetic(
     tmp_path):
   for capability in (HOPPER, None):
