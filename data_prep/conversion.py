@@ -137,11 +137,16 @@ def convert(inputs: Inputs, output_dir: str, options: plans.Options,
     listener.recognised(data_set, index.totals())
     some = list(itertools.islice(index.left_out(is_lost=False), _SHOWN))
     listener.left_out(some, index.num_left_out(is_lost=False))
-    tasks = plans.make(index, data_set, options, output_dir, shards)
-    identity = _identity(tasks)
+    counts = plans.count_shards(index.totals(), shards)
     earlier = manifests.read(output_dir)
+    differs = manifests.what_differs(
+        earlier, options, shards) if earlier else ''
+    if earlier and counts != manifests.num_shards(earlier):
+      raise ValueError(f'{output_dir} {differs}')
+    tasks = plans.make(index, data_set, options, output_dir, counts)
+    identity = _identity(tasks)
     if earlier:
-      return _check_finished(earlier, identity, tasks, options, data_set,
+      return _check_finished(earlier, identity, tasks, differs, data_set,
                              output_dir, max_corrupt, runner, listener)
     _remove_unfinished(output_dir)
     _check_space(tasks, output_dir)
@@ -316,7 +321,7 @@ def _stamp(tasks: Sequence[plans.ShardTask]) -> str:
 
 
 def _check_finished(earlier: dict[str, Any], identity: str,
-                    tasks: Sequence[plans.ShardTask], options: plans.Options,
+                    tasks: Sequence[plans.ShardTask], differs: str,
                     data_set: sources.DataSet, output_dir: str,
                     max_corrupt: int, runner: Runner, listener: Listener
                     ) -> Conversion:
@@ -325,10 +330,7 @@ def _check_finished(earlier: dict[str, Any], identity: str,
   if earlier['identity'] != identity or classes != [
       (item.name, item.synset) for item in data_set.classes]:
     storage.remove(os.path.join(output_dir, plans.WORK_FOLDER))
-    raise ValueError(
-        f'{output_dir} holds a finished conversion '
-        f'{manifests.what_differs(earlier, options)} Choose another '
-        '--output_dir, or remove it.')
+    raise ValueError(f'{output_dir} {differs}')
   expected = {shard['name']: shard for split in earlier['splits'].values()
               for shard in split['shards']}
   damaged = [task for task in tasks if not _is_as_written(

@@ -13,10 +13,14 @@ import yaml
 from . import conversion
 from . import manifest as manifests
 from . import plan as plans
+from . import records
 from . import sources
 from . import wording
 
 _LINE_SECONDS = 30.0
+# More classes are not listed whole; their numbers are those of the lines of
+# class_names.txt.
+_MAX_CLASSES = 20
 _BAR_FORMAT = (
     '{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} '
     '[{elapsed}{postfix}]')
@@ -133,6 +137,7 @@ def summary(done: conversion.Conversion, output_dir: str, seconds: float
     lines.append(
         f'{split:<12}{content["num_images"]:>12,}'
         f'{len(content["shards"]):>8,}{_bytes(content["num_bytes"]):>12}')
+  lines += ['', *_class_table(manifest), '']
   for what, words in (('reencoded', 're-encoded as JPEG'),
                       ('quarantined', 'corrupt, in no record'),
                       ('left_out', 'left out as stray')):
@@ -167,6 +172,25 @@ def summary(done: conversion.Conversion, output_dir: str, seconds: float
   else:
     lines.append(f'took {tqdm.tqdm.format_interval(seconds)}')
   return '\n'.join(lines)
+
+
+def _class_table(manifest: Mapping[str, Any]) -> list[str]:
+  """Returns a line for each class, by the number that its records have."""
+  splits, classes = list(manifest['splits']), manifest['classes']
+  shown = classes[:_MAX_CLASSES if len(classes) <= _MAX_CLASSES else
+                  _MAX_CLASSES - 1]
+  # Names come last: not all letters are of the same width.
+  lines = ['label' + ''.join(f'{split:>12}' for split in splits) + '  class']
+  for item in shown:
+    counts = ''.join(
+        f'{item["num_images"].get(split, 0):>12,}' for split in splits)
+    lines.append(f'{item["label"]:>5}{counts}  {_printable(item["name"])}')
+  if len(shown) < len(classes):
+    lines.append(
+        f'{"...":>5}  {len(classes) - len(shown):,} more, the last of them '
+        f'{classes[-1]["label"]}, {_printable(classes[-1]["name"])}: a line '
+        f'each in {records.CLASS_NAMES_FILE}, from 0')
+  return lines
 
 
 def _classes_have(classes: Sequence[Mapping[str, Any]]) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 import errno
 import os
+import shlex
 import sqlite3
 import sys
 import time
@@ -89,7 +90,7 @@ _BEAM = flags.DEFINE_multi_string(
 def main(argv: Sequence[str]) -> None:
   if len(argv) > 1:
     raise SystemExit(f'error: unexpected argument {argv[1]!r}; give inputs as '
-                     f'--input={argv[1]}')
+                     f'--input={shlex.quote(argv[1])}')
   paths = tuple(('', path) for path in _INPUT.value) + tuple(
       (split, path) for split, values in _SPLIT_INPUTS.items()
       for path in values.value)
@@ -178,7 +179,7 @@ def _write_experiment(done: conversion.Conversion, output_dir: str) -> str:
   lines = conversion_report.experiment_yaml(done.manifest, folder)
   path = os.path.join(output_dir, EXPERIMENT_FILE)
   storage.write_bytes(path, lines.encode())
-  return f'To train on it, --config_file={path}:\n\n{lines}'
+  return f'To train on it, --config_file={shlex.quote(path)}:\n\n{lines}'
 
 
 if __name__ == '__main__':

@@ -184,27 +184,49 @@ def build(data_set: sources.DataSet, options: plans.Options,
   }
 
 
-def what_differs(manifest: Mapping[str, Any], options: plans.Options) -> str:
+def num_shards(manifest: Mapping[str, Any]) -> dict[str, int]:
+  """Returns the number of shards by split."""
+  return {split: len(content['shards'])
+          for split, content in manifest['splits'].items()}
+
+
+def what_differs(manifest: Mapping[str, Any], options: plans.Options,
+                 shards: Mapping[str, int]) -> str:
   """Says how a finished conversion was made, other than one would be now.
 
   Args:
     manifest: of the finished one.
     options: of the one that would be.
+    shards: number of shards by split, as asked for; 0 leaves it open.
 
   Returns:
-    The end of a sentence after 'a finished conversion', and what follows it.
+    Sentences that begin after the name of the folder.
   """
-  before, now = manifest['options'], dataclasses.asdict(options)
+  before = {**manifest['options'], **_as_flags(num_shards(manifest))}
+  now = {**dataclasses.asdict(options), **_as_flags(
+      {split: count for split, count in shards.items() if count})}
   others = [name for name in now if before.get(name, now[name]) != now[name]]
   changed = ['knew no --exif_orientation'] * ('exif_orientation' not in before)
   if before.get('validation_fraction') and 'held_out_by' not in before:
     changed.append('chose the held out images otherwise')
   former = (f' It is of a version that {" and ".join(changed)}, and stays as '
             'good as it was.' if changed else '')
-  those = ''.join(f'; --{name} was {before[name]}, and is {now[name]}'
-                  for name in others)
-  return ('of other images or with other options '
-          f'({MANIFEST_FILE} has them{those}).{former}')
+  if not others:
+    return (
+        'holds a finished conversion of other images or with other options '
+        f'({MANIFEST_FILE} has them).{former} Choose another --output_dir, or '
+        'remove it.')
+  those = ', '.join(f'--{name} was {before[name]} and is {now[name]}'
+                    for name in others)
+  typed = ' '.join(f'--{name}={before[name]}' for name in others)
+  return (
+      f'holds a finished conversion with other options: {those}.{former} '
+      f'Type {typed} for what is there, or choose another --output_dir, or '
+      'remove it.')
+
+
+def _as_flags(counts: Mapping[str, int]) -> dict[str, int]:
+  return {f'num_{split}_shards': count for split, count in counts.items()}
 
 
 def _hold_out(options: plans.Options) -> dict[str, str]:

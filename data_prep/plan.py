@@ -152,26 +152,21 @@ def num_shards(split: str, num_images: int, num_bytes: int) -> int:
   return min(shards, num_images)
 
 
-def make(index: image_index.ImageIndex, data_set: sources.DataSet,
-         options: Options, output_dir: str, shards: Mapping[str, int]
-         ) -> list[ShardTask]:
-  """Deals the images out to shards and writes the plan files.
+def count_shards(totals: Mapping[str, tuple[int, int]],
+                 shards: Mapping[str, int]) -> dict[str, int]:
+  """Decides how many shards each split gets.
 
   Args:
-    index: every image, with split and label, shuffled.
-    data_set: what they are.
-    options: of the conversion.
-    output_dir: folder of the shards.
-    shards: number of shards by split; 0 leaves it to `num_shards`.
+    totals: number of images and of bytes by split.
+    shards: number of shards by split, as asked for; 0 leaves it to
+      `num_shards`.
 
   Returns:
-    The shards, split by split.
+    The number by split.
 
   Raises:
-    ValueError: if a split has fewer images than shards, or the folder holds
-      shards of another count.
+    ValueError: if a split has fewer images than shards.
   """
-  totals = index.totals()
   counts = {}
   for split, (num_images, num_bytes) in totals.items():
     counts[split] = shards.get(split, 0) or num_shards(
@@ -181,11 +176,32 @@ def make(index: image_index.ImageIndex, data_set: sources.DataSet,
           f'{wording.counted(num_images, f"{split} image")} cannot be dealt '
           f'out to {counts[split]} shards. Set --num_{split}_shards to at most '
           f'{num_images}.')
+  return counts
+
+
+def make(index: image_index.ImageIndex, data_set: sources.DataSet,
+         options: Options, output_dir: str, counts: Mapping[str, int]
+         ) -> list[ShardTask]:
+  """Deals the images out to shards and writes the plan files.
+
+  Args:
+    index: every image, with split and label, shuffled.
+    data_set: what they are.
+    options: of the conversion.
+    output_dir: folder of the shards.
+    counts: number of shards by split.
+
+  Returns:
+    The shards, split by split.
+
+  Raises:
+    ValueError: if the folder holds shards of another count.
+  """
   for split in records.SPLITS:
     records.check_no_other_count(output_dir, split, counts.get(split, 0))
   storage.make_folder(os.path.join(output_dir, WORK_FOLDER))
   tasks = []
-  for split, (num_images, _) in totals.items():
+  for split, (num_images, _) in index.totals().items():
     dealt = _deal(index.ordered(split), num_images, counts[split])
     for number, images in enumerate(dealt):
       plan = ShardPlan(

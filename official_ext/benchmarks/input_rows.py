@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 import dataclasses
+import shlex
 import sys
 import time
 from typing import Any
@@ -139,8 +140,8 @@ class Source:
       raise ValueError(
           f'--data_dir={data_dir} holds no {split} shards ({pattern}). Make '
           'them with python -m official_ext.data_prep.imagenet_to_tfrecord '
-          f'--input=IMAGES --output_dir={data_dir}, or name the folder that '
-          'holds them.') from error
+          f'--input=IMAGES --output_dir={shlex.quote(data_dir)}, or name the '
+          'folder that holds them.') from error
     config = task.replace(data_dir=data_dir, **{name: dict(
         input_path=input_path, tfds_name='', global_batch_size=batch_size)})
     preflight.check_records(config, [name])

@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 import contextlib
 import os
+import shlex
 import signal
 import sys
 import tempfile
@@ -185,8 +186,8 @@ def _export(folder: str) -> str:
     if tf.io.gfile.exists(os.path.join(_MODEL.value, _OF_IMPORT)):
       raise errors.UserError(
           f'{_MODEL.value} holds an imported ViT, which is not trained here '
-          'yet. Fine-tune it with '
-          f'--config_file={os.path.join(_MODEL.value, _OF_IMPORT)}, and give '
+          'yet. Fine-tune it with --config_file='
+          f'{shlex.quote(os.path.join(_MODEL.value, _OF_IMPORT))}, and give '
           'the --model_dir of that training.') from error
     # Only here: an export needs none of what these import.
     # pylint: disable=g-import-not-at-top

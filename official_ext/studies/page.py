@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 import os
+import shlex
 
 from official_ext.command_line import tables as tables_lib
 from official_ext.studies import comparisons
@@ -95,8 +96,8 @@ def check(study: study_file.Study, results: results_lib.Results,
     what = f'of the study {name}' if name else 'not there'
     raise ValueError(
         f'{path} is {what}, but --study={study.name} was asked for. Run '
-        f'official_ext.studies.run --study={study.name}, or name its '
-        '--results.')
+        f'official_ext.studies.run --study={shlex.quote(study.name)}, or name '
+        'its --results.')
 
 
 def _lines(study: study_file.Study, results: results_lib.Results

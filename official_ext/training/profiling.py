@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import os
+import shlex
 from typing import Any
 
 from absl import logging
@@ -117,8 +118,8 @@ class Profiler:
     # In this environment the plugin would replace protobuf and others.
     return (f'profile of steps {first} to {last}{fewer} in '
             f'{os.path.dirname(new[-1])}; to open it: tensorboard '
-            f'--logdir={self._model_dir} in an environment of its own, after '
-            'pip install tensorboard tensorboard-plugin-profile')
+            f'--logdir={shlex.quote(self._model_dir)} in an environment of its '
+            'own, after pip install tensorboard tensorboard-plugin-profile')
 
   def end(self) -> None:
     """Warns at the end of the training if nothing was profiled."""

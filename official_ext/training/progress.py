@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 import json
 import os
+import shlex
 from typing import TextIO
 
 from official.core import config_definitions as cfg
@@ -230,7 +231,7 @@ def format_table(
   lines.append(f'{"checkpoint":12}{checkpoint or "none"}')
   if best:
     lines.append(f'{"best":12}{best}')
-  lines.append(f'{"logs":12}tensorboard --logdir={log_dir}')
+  lines.append(f'{"logs":12}tensorboard --logdir={shlex.quote(log_dir)}')
   return '\n'.join(lines)
 
 

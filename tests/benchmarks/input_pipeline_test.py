@@ -67,10 +67,10 @@ def test_a_variant_that_does_not_run_is_a_row(repository, tmp_path):
 
 
 @pytest.mark.parametrize('arguments, message', [
-    (['--data_dir=/nowhere'],
-     'error: --data_dir=/nowhere holds no train shards (train*). Make them '
+    (['--data_dir=/no where'],
+     'error: --data_dir=/no where holds no train shards (train*). Make them '
      'with python -m official_ext.data_prep.imagenet_to_tfrecord '
-     '--input=IMAGES --output_dir=/nowhere, or name the folder that holds '
+     "--input=IMAGES --output_dir='/no where', or name the folder that holds "
      'them.\n'),
     (['--data_dir=/nowhere', '--experiment=retinanet',
       '--params_override='], '--experiment=retinanet does not classify'),

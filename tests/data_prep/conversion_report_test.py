@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from data_prep import class_names
+from data_prep import conversion
 from data_prep import conversion_report
 from data_prep import sources
 
@@ -35,3 +36,42 @@ def test_a_class_called_background_counts():
   reporter.recognised(
       sources.DataSet('a folder per class', tuple(names)), {'train': (2, 10)})
   assert 'a folder per class, 2 classes' in stream.getvalue()
+
+
+def conversion_of(num_classes):
+  """A conversion of one training image per class, two of class 1."""
+  classes = [{'label': label, 'name': f'kind {label}\n', 'synset': '',
+              'num_images': {'train': 1 + (label == 1)}}
+             for label in range(num_classes)]
+  classes[0]['num_images']['validation'] = 1200
+  splits = {'train': num_classes + 1, 'validation': 1200}
+  none = {'count': 0, 'file': ''}
+  manifest = {
+      'splits': {split: {'num_images': count, 'num_bytes': 0, 'shards': []}
+                 for split, count in splits.items()},
+      'classes': classes, 'reencoded': none, 'quarantined': none,
+      'left_out': none}
+  names = tuple(class_names.ImageClass(item['name']) for item in classes)
+  return conversion.Conversion(
+      sources.DataSet('a folder per class', names), manifest, True)
+
+
+def test_classes_are_listed_with_their_numbers():
+  lines = conversion_report.summary(conversion_of(2), 'out', 1).splitlines()
+  first = lines.index('label       train  validation  class')
+  assert lines[first + 1:first + 4] == [
+      r'    0           1       1,200  kind 0\n',
+      r'    1           2           0  kind 1\n', '']
+
+
+@pytest.mark.parametrize('num_classes, num_listed', [(20, 20), (21, 19)])
+def test_of_many_classes_the_first_are_listed(num_classes, num_listed):
+  lines = conversion_report.summary(
+      conversion_of(num_classes), 'out', 1).splitlines()
+  first = lines.index('label       train  validation  class') + 1
+  listed = lines[first:lines.index('', first)]
+  assert [int(line.split()[0]) for line in listed[:num_listed]] == list(
+      range(num_listed))
+  assert listed[num_listed:] == ([] if num_classes == 20 else [
+      r'  ...  2 more, the last of them 20, kind 20\n: a line each in '
+      'class_names.txt, from 0'])

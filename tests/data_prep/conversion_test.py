@@ -130,11 +130,23 @@ def test_a_finished_conversion_that_was_damaged_is_fixed(
   assert conversions.files(tmp_path / 'expected') == expected
 
 
-@pytest.mark.parametrize('how', [
-    dict(seed=1), dict(check='decode'), dict(validation_fraction=0.5)])
-def test_other_options_do_not_overwrite(folder, tmp_path, expected, how):
-  with pytest.raises(ValueError, match='other images or with other options'):
+@pytest.mark.parametrize('how, differences, typed', [
+    (dict(seed=1), '--seed was 0 and is 1', '--seed=0'),
+    (dict(check='decode', jpeg_quality=90), '--check was header and is decode, '
+     '--jpeg_quality was 95 and is 90', '--check=header --jpeg_quality=95'),
+    # Which leaves another number of shards, too.
+    (dict(validation_fraction=0.8), '--validation_fraction was 0.0 and is 0.8',
+     '--validation_fraction=0.0'),
+    (dict(shards={'train': 3}), '--num_train_shards was 16 and is 3',
+     '--num_train_shards=16')])
+def test_other_options_do_not_overwrite(
+    folder, tmp_path, expected, how, differences, typed):
+  with pytest.raises(ValueError) as caught:
     conversions.convert(folder, tmp_path / 'expected', **how)
+  assert str(caught.value) == (
+      f'{tmp_path}/expected holds a finished conversion with other options: '
+      f'{differences}. Type {typed} for what is there, or choose another '
+      '--output_dir, or remove it.')
   assert conversions.files(tmp_path / 'expected') == expected
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shlex
 import signal
 import subprocess
 import sys
@@ -25,7 +26,7 @@ def _folder(tmp_path):
 
 
 def test_convert_and_verify(repository, folder, tmp_path):
-  out = tmp_path / 'out'
+  out = tmp_path / "the cat's data"
   (folder / 'a/.DS_Store').write_bytes(b'x')
   result = commands.run(
       *CONVERT, f'--input={folder}', f'--output_dir={out}',
@@ -43,6 +44,10 @@ def test_convert_and_verify(repository, folder, tmp_path):
       'train_data': {'num_examples': 8},
       'validation_data': {'num_examples': 2}}}
   assert (out / 'experiment.yaml').read_text() in result.stdout
+  said = next(line for line in result.stdout.splitlines()
+              if line.startswith('To train on it, '))
+  assert shlex.split(said.removeprefix('To train on it, ').removesuffix(
+      ':')) == [f'--config_file={out}/experiment.yaml']
   again = commands.run(
       *CONVERT, f'--input={folder}', f'--output_dir={out}',
       '--validation_fraction=0.2', '--num_train_shards=2', cwd=repository)

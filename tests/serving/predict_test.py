@@ -175,13 +175,15 @@ def test_what_is_wrong_is_told_before_the_model_is_read(
 
 
 def test_an_imported_vit_is_to_be_trained_first(repository, tmp_path):
-  path = tmp_path / importing.EXPERIMENT_FILE
-  path.touch()
+  folder = tmp_path / 'a vit'
+  folder.mkdir()
+  (folder / importing.EXPERIMENT_FILE).touch()
   result = commands.run(
-      '-m', 'official_ext.serving.predict', f'--model={tmp_path}', 'README.md',
+      '-m', 'official_ext.serving.predict', f'--model={folder}', 'README.md',
       cwd=repository)
   assert (result.returncode, result.stdout) == (1, '')
   assert result.stderr == (
-      f'error: {tmp_path} holds an imported ViT, which is not trained here '
-      f'yet. Fine-tune it with --config_file={path}, and give the --model_dir '
-      'of that training.\n')
+      f'error: {folder} holds an imported ViT, which is not trained here '
+      f"yet. Fine-tune it with --config_file='{folder}/"
+      f"{importing.EXPERIMENT_FILE}', and give the --model_dir of that "
+      'training.\n')

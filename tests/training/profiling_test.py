@@ -131,7 +131,7 @@ def test_which_steps(loops, num_steps, expected):
 @pytest.mark.long
 def test_a_run_writes_the_profile_of_five_steps(
     digits_dir, tmp_path, timed, warnings, capfd):
-  model_dir = tmp_path / 'run'
+  model_dir = tmp_path / 'a run'
   trainer = run(load(digits_dir), model_dir, 5, 'train_and_eval')
   path, = profiles(model_dir)
   steps, counts = read(path)
@@ -148,7 +148,7 @@ def test_a_run_writes_the_profile_of_five_steps(
            if 'profile of steps' in line)
   assert line == (
       f'step 11/20  profile of steps 7 to 11 in {path.parent}; to open it: '
-      f'tensorboard --logdir={model_dir} in an environment of its own, after '
+      f"tensorboard --logdir='{model_dir}' in an environment of its own, after "
       'pip install tensorboard tensorboard-plugin-profile')
   assert warnings() == []
 

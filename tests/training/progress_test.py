@@ -89,7 +89,7 @@ def format_table(**changes):
       time=[('goodput', '82.0 % of 50 s in 1 start'),
             ('time', 'steps 82.0 %,'), ('', 'other 18.0 %')],
       peak_memory=memory.PeakMemory(1.234, 'resident'),
-      checkpoint='run/ckpt-7', log_dir='run'), **changes})
+      checkpoint='run/ckpt-7', log_dir="the cat's run"), **changes})
 
 
 def test_the_whole_table():
@@ -104,7 +104,7 @@ time        steps 82.0 %,
             other 18.0 %
 peak memory 1.23 GiB (resident)
 checkpoint  run/ckpt-7
-logs        tensorboard --logdir=run"""  # noqa: E501
+logs        tensorboard --logdir='the cat'"'"'s run'"""  # noqa: E501
 
 
 def test_the_best_checkpoint_is_named(tmp_path):
