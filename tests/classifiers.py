@@ -9,6 +9,7 @@ from official_ext import registry_imports  # noqa: F401
 from official_ext.checkpoints import metadata
 from official_ext.checkpoints import sources
 from official_ext.checkpoints import variable_names
+from official_ext.modeling import classifier
 from official_ext.params import experiment
 
 SETTING = 'task.model.backbone.funnel_vit'
@@ -29,6 +30,16 @@ def build(seed, **settings):
   model = task_factory.get_task(params.task).build_model()
   models.randomize(model, seed)
   return model, params
+
+
+def build_dense(maps, seed=1, **settings):
+  """A classifier whose backbone has feature maps, as another task would."""
+  _, params = build(seed, **settings)
+  model = classifier.build(params.task.model.replace(
+      backbone={'funnel_vit': {'feature_maps': maps}}))
+  model.build([None, *params.task.model.input_size])
+  models.randomize(model, seed)
+  return model
 
 
 def arrays(model):

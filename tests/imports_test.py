@@ -40,11 +40,13 @@ ORDER = {
         'fine_tuning',
     ],
     'official_ext.modeling': [
-        'layout', 'gelu', 'specs', 'costs', 'token_ops', 'token_windows',
-        'hardware', 'custom_gradients', 'fused_attention', 'rematerialization',
+        'layout', 'gelu', 'feature_levels', 'specs', 'layer_costs',
+        'feature_costs', 'costs', 'token_ops', 'token_windows', 'hardware',
+        'custom_gradients', 'fused_attention', 'rematerialization',
         'attention', 'options', 'random_masks', 'transformer_layer',
-        'learned_pooling', 'funnel_encoder', 'attention_pooling',
-        'keras_config', 'funnel_vit', 'classifier',
+        'learned_pooling', 'funnel_encoder', 'attention_pooling', 'recovery',
+        'feature_pyramid', 'feature_maps', 'keras_config',
+        'funnel_vit', 'classifier',
     ],
     'official_ext.params.tree': [],
     'official_ext.params.fields': [

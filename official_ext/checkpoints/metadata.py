@@ -18,6 +18,7 @@ import tf_keras
 import official_ext
 from official_ext.checkpoints import object_graph
 from official_ext.checkpoints import preprocessing
+from official_ext.modeling import feature_levels
 from official_ext.modeling import specs
 
 # The name of the metadata in tf.train.Checkpoint, and its key in the file.
@@ -35,7 +36,7 @@ _SPEC_KEYS = (
     'representation_size', 'has_layer_scale', 'activation', 'norm_epsilon',
     'has_class_token', 'class_token_position', 'has_distillation_token',
     'num_registers', 'patch_bias', 'norm_before_layers', 'final_norm',
-    'projection_size', 'attention_bias')
+    'projection_size', 'attention_bias', 'feature_maps')
 # Two checkpoints that differ in any of these are different architectures.
 ARCHITECTURE_KEYS = (
     'backbone', 'layout', 'hidden_sizes', 'mlp_dims', 'num_heads', *_SPEC_KEYS,
@@ -53,6 +54,7 @@ _FORMERLY = {
     'final_norm': 'tokens',
     'projection_size': 0,
     'attention_bias': 'none',
+    'feature_maps': feature_levels.as_dict(feature_levels.NONE),
 }
 _LAYER_SCALE_KEY = '/_layer_scale_attn/'
 
@@ -116,8 +118,9 @@ def describe(params: cfg.ExperimentConfig,
         'mlp_dims': [block.mlp_dim for block in spec.blocks],
         'num_heads': [block.num_heads for block in spec.blocks],
         **{key: getattr(spec, key) for key in _SPEC_KEYS},
-        # As JSON gives it back.
+        # As JSON gives them back.
         'grid': list(spec.grid),
+        'feature_maps': feature_levels.as_dict(spec.feature_maps),
     }
   if data:
     described[DATA_KEY] = dict(data)

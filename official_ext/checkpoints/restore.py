@@ -137,6 +137,8 @@ def make_plan(model: tf_keras.Model, source: sources.Source,
       initial.append(variable.name)
     elif found is None and name and variable_names.is_pool(name):
       initial.append(f'{variable.name} (the mean of a window)')
+    elif found is None and name and variable_names.is_of_feature_maps(name):
+      initial.append(f'{variable.name} (feature maps)')
     elif found is None:
       problems.append(f'{variable.name} {wanted} is not in it')
     elif (name == variable_names.POSITION_EMBEDDING and resampling and
@@ -270,6 +272,11 @@ def _left_over(source: sources.Source, known: set[str], spec: specs.ModelSpec,
     dropped.append(f'{shown} (this model has {len(spec.blocks) - 1 or "no"} '
                    f'{"pool" if len(spec.blocks) == 2 else "pools"})')
     unexpected -= pools
+  maps = set(filter(variable_names.is_of_feature_maps, unexpected))
+  if maps:
+    dropped.append(f'{len(maps)} variables of feature maps (this model has '
+                   f'{"others" if spec.feature_maps.levels else "none"})')
+    unexpected -= maps
   if modules != 'all':
     # What a head was trained behind means nothing without it.
     for part, what, is_here in (

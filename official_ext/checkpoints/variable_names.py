@@ -26,6 +26,13 @@
     map_head/mlp/dense_1/{kernel,bias}          [M, D], [D]
     pre_logits/{kernel,bias}                    [F, D'], [D']
     projection/kernel                           [F, D']
+    feature_maps/recovery/first_norm/{gamma,beta}    [D]
+    feature_maps/recovery/projection/{kernel,bias}   [D', D], [D]
+    feature_maps/recovery/layer_<i>/...         as layer_<i>
+    feature_maps/recovery/norm/{gamma,beta}     [D]
+    feature_maps/level_<l>/norm/{gamma,beta}    [D'], of a block's tokens
+    feature_maps/level_<l>/up_<k>/...           a pyramid's layers, in order
+    feature_maps/level_<l>/out_<k>/...
     head/{kernel,bias}                          [D', C], [C]
 
 A model has those that its settings ask for; `FunnelViT` of `configs.backbones`
@@ -57,6 +64,7 @@ REGISTERS = 'registers'
 NORM_BEFORE_LAYERS = 'norm_before_layers'
 NORM = 'norm'
 MAP_HEAD = 'map_head'
+FEATURE_MAPS = 'feature_maps'
 PROJECTION = 'projection'
 POSITION_EMBEDDING = 'position_embedding'
 PRE_LOGITS = 'pre_logits'
@@ -174,6 +182,11 @@ def layer_number(name: str) -> int | None:
   return int(number) if rest and number.isdigit() else None
 
 
+def is_of_feature_maps(name: str) -> bool:
+  """Says whether a variable is of what makes feature maps."""
+  return name.startswith(f'{FEATURE_MAPS}/')
+
+
 def is_pool(name: str) -> bool:
   """Says whether a variable is of a learned pool."""
   return bool(_POOL.match(name))
@@ -204,15 +217,44 @@ def _of_backbone(children: Children, backbone: Node) -> dict[str, Node]:
   for number, layer in layers.items():
     if number > position:
       named |= _of_features(children, layer)
-  for number, layer in _items(children, encoder.get(_LAYERS)):
-    for name, path in _OF_LAYER.items():
-      named[f'layer_{int(number) + 1}/{name}'] = object_graph.descend(
-          children, layer, path)
+  named |= _of_layers(children, encoder.get(_LAYERS))
   for block, projection in _items(children, encoder.get(_PROJECTIONS)):
     named[f'projection_{block}'] = projection
   for block, pool in _items(children, encoder.get(_POOLS)):
     named[f'pool_{block}'] = pool
   return {name: node for name, node in named.items() if node is not None}
+
+
+def _of_layers(children: Children,
+               layers: Node | None) -> dict[str, Node | None]:
+  """Names the parts of a list of transformer layers."""
+  return {
+      f'layer_{int(number) + 1}/{name}': object_graph.descend(
+          children, layer, path)
+      for number, layer in _items(children, layers)
+      for name, path in _OF_LAYER.items()}
+
+
+def _of_feature_maps(children: Children,
+                     layer: Node) -> dict[str, Node | None]:
+  """Names what makes maps of tokens."""
+  parts = children(layer)
+  named = {}
+  if '_recovery' in parts:
+    recovery = children(parts['_recovery'])
+    named = {f'recovery/{name}': node for name, node in {
+        'first_norm': recovery.get('_first_norm'),
+        'projection': recovery.get('_projection'),
+        'norm': recovery.get('_norm'),
+        **_of_layers(children, recovery.get('_recovery_layers'))}.items()}
+  for level, norm in _items(children, parts['_level_norms']):
+    named[f'level_{level}/norm'] = norm
+  pyramid = children(parts['_pyramid']) if '_pyramid' in parts else {}
+  for kind, edge in (('up', '_up_samplings'), ('out', '_convolutions')):
+    for level, layers in _items(children, pyramid.get(edge)):
+      for number, one in _items(children, layers):
+        named[f'level_{level}/{kind}_{number}'] = one
+  return {f'{FEATURE_MAPS}/{name}': node for name, node in named.items()}
 
 
 def _registers(children: Children, backbone: Node) -> Node | None:
@@ -225,6 +267,8 @@ def _registers(children: Children, backbone: Node) -> Node | None:
 def _of_features(children: Children, layer: Node) -> dict[str, Node]:
   """Names what is after the encoder, which its own variables tell apart."""
   local_names = children(layer)
+  if '_level_norms' in local_names:
+    return _of_feature_maps(children, layer)
   if '_probe' in local_names:
     return {MAP_HEAD: layer} | {
         f'{MAP_HEAD}/{name}': object_graph.descend(children, layer, path)

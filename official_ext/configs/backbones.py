@@ -53,6 +53,31 @@ class FastPath(hyperparams.Config):
 
 
 @dataclasses.dataclass
+class FeatureMaps(hyperparams.Config):
+  """Maps of features for decoders, beside what a classifier reads.
+
+  A step in a map of level l is 2^l px of the image; the maps are endpoints
+  under their levels, as Model Garden's decoders take them.
+
+  Attributes:
+    levels: which there are, such as [4] or [2, 3, 4, 5]; an empty list: none,
+      and nothing is computed for them.
+    source: 'blocks': at the level of the patches the recovered tokens, and
+      above it the tokens of the block that has this level; 'pyramid': every
+      level from the recovered tokens, by a simple feature pyramid (ViTDet,
+      arXiv 2203.16527).
+    recovery_layers: transformer layers after the tokens of the last block are
+      repeated over the patches that they stand for and added to those of the
+      first block (paper, section 3.2).
+    pyramid_filters: channels of the maps of a pyramid.
+  """
+  levels: list[int] = dataclasses.field(default_factory=list)
+  source: str = 'blocks'
+  recovery_layers: int = 2
+  pyramid_filters: int = 256
+
+
+@dataclasses.dataclass
 class FunnelViT(hyperparams.Config):
   """Funnel-ViT (paper, section 3.2). With one block it is Model Garden's ViT.
 
@@ -105,6 +130,7 @@ class FunnelViT(hyperparams.Config):
     final_norm: what the last LayerNorm is applied to: the 'tokens', or, after
       pooling, what the head reads, 'pooled' (MAE, arXiv 2111.06377, in
       fine-tuning); 'none': there is none.
+    feature_maps: what decoders of dense outputs read.
   """
   model_name: str = 'vit-b16'
   layout: str | None = None
@@ -132,6 +158,7 @@ class FunnelViT(hyperparams.Config):
   patch_bias: bool = True
   norm_before_layers: bool = False
   final_norm: str = 'tokens'
+  feature_maps: FeatureMaps = dataclasses.field(default_factory=FeatureMaps)
 
 
 @dataclasses.dataclass

@@ -1,8 +1,9 @@
 """What a layout costs: parameters, multiply-adds and saved activations.
 
 Multiply-adds count the matrix products of one forward pass (patch embedding,
-projections, attention, MLP, head) and what learned pools multiply; LayerNorm,
-softmax, GELU, means and what proportional attention adds are left out.
+projections, attention, MLP, head), what learned pools multiply and what is
+computed for feature maps; LayerNorm, softmax, GELU, means and what proportional
+attention adds are left out.
 All is worked out from the sizes and nothing is allocated, so this serves the
 largest presets too.
 
@@ -13,6 +14,8 @@ from __future__ import annotations
 
 import math
 
+from official_ext.modeling import feature_costs
+from official_ext.modeling import layer_costs
 from official_ext.modeling import layout as layout_lib
 from official_ext.modeling import specs
 
@@ -43,12 +46,8 @@ def count_parameters(spec: specs.ModelSpec, num_classes: int = 0) -> int:
     size = block.hidden_size
     if size != previous_size:
       total += _dense(previous_size, size)
-    layer = 4 * _dense(size, size)  # Query, key, value, output.
-    layer += _dense(size, block.mlp_dim) + _dense(block.mlp_dim, size)
-    layer += 2 * 2 * size  # Two LayerNorms.
-    if spec.has_layer_scale:
-      layer += 2 * size
-    total += block.num_layers * layer
+    total += block.num_layers * layer_costs.count_parameters(
+        block, spec.has_layer_scale)
     previous_size = size
   for _, window, size in _learned_pools(spec):
     # A kernel for every place in the window, or a projection of one token.
@@ -68,7 +67,7 @@ def count_parameters(spec: specs.ModelSpec, num_classes: int = 0) -> int:
     features = spec.projection_size
   if num_classes:
     total += _dense(features, num_classes)
-  return total
+  return total + feature_costs.count_parameters(spec)
 
 
 def count_multiply_adds(spec: specs.ModelSpec, num_classes: int = 0,
@@ -81,7 +80,8 @@ def count_multiply_adds(spec: specs.ModelSpec, num_classes: int = 0,
     last_layer_class_token_only: whether the last layer computes the query,
       attention, output projection and MLP of the class token alone, which is
       all that the head reads. Its keys and values are those of all tokens.
-      With another pooler than 'token' this changes nothing.
+      With another pooler than 'token', or with feature maps, this changes
+      nothing.
 
   Returns:
     The number of multiply-adds.
@@ -96,17 +96,14 @@ def count_multiply_adds(spec: specs.ModelSpec, num_classes: int = 0,
     # The convolution, or the scores and the weighted sum.
     total += (1 if spec.pooling == 'conv' else 2) * patches * size
   class_token_only = (
-      last_layer_class_token_only and spec.pooler == 'token')
+      last_layer_class_token_only and spec.pooler == 'token' and
+      not spec.feature_maps.levels)
   layers = _layers(spec)
   for position, (block, keys) in enumerate(layers, start=1):
-    size = block.hidden_size
     queries = block.num_tokens
     if class_token_only and position == len(layers):
       queries = 1
-    total += 2 * queries * size * size  # Query and output, [T, D] x [D, D].
-    total += 2 * keys * size * size  # Key and value.
-    total += 2 * queries * keys * size  # Scores, and scores x values.
-    total += 2 * queries * size * block.mlp_dim
+    total += layer_costs.count_multiply_adds(block, queries, keys)
   if spec.pooler == 'map':
     size, keys = last.hidden_size, last.num_tokens
     total += 2 * (1 + keys) * size * size  # Query, output; key, value.
@@ -119,6 +116,7 @@ def count_multiply_adds(spec: specs.ModelSpec, num_classes: int = 0,
   if spec.projection_size:
     total += features * spec.projection_size
     features = spec.projection_size
+  total += feature_costs.count_multiply_adds(spec)
   return total + features * num_classes
 
 
@@ -143,7 +141,8 @@ def count_saved_activations(spec: specs.ModelSpec) -> int:
   S is the number of keys, so that of the unpooled tokens in the first layer
   after a pool with `pool_query_only`, and T elsewhere. Left out are the pooled
   tokens before and after LayerNorm (1 % in B4-4-4), the statistics of
-  LayerNorm, and all that follows the last layer.
+  LayerNorm, and all that follows the last layer but feature maps
+  (`feature_costs`).
 
   Args:
     spec: the sizes of the model.
@@ -164,11 +163,8 @@ def count_saved_activations(spec: specs.ModelSpec) -> int:
     if spec.pooling == 'weighted':
       total += patches * (size + 2)
   for block, keys in _layers(spec):
-    queries = block.num_tokens
-    total += 4 * keys * block.hidden_size
-    total += queries * (4 * block.hidden_size + 2 * block.mlp_dim)
-    total += 2 * block.num_heads * queries * keys
-  return total
+    total += layer_costs.count_saved_activations(block, block.num_tokens, keys)
+  return total + feature_costs.count_saved_activations(spec)
 
 
 def _learned_pools(spec: specs.ModelSpec) -> list[tuple[int, int, int]]:

@@ -22,7 +22,6 @@ from official.vision.modeling.layers import nn_layers
 import tensorflow as tf
 import tf_keras
 
-from official_ext.modeling import custom_gradients
 from official_ext.modeling import layout as layout_lib
 from official_ext.modeling import learned_pooling
 from official_ext.modeling import options as options_lib
@@ -189,8 +188,34 @@ class FunnelEncoder(tf_keras.layers.Layer):
   # AutoGraph would translate Python that depends on no tensor, which takes a
   # third of the time to build or trace a model.
   @tf.autograph.experimental.do_not_convert
-  def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-    return self._forward(inputs, training)
+  def call(
+      self, inputs: tf.Tensor, training: bool | None = None,
+      returns_blocks: bool = False,
+  ) -> tf.Tensor | tuple[tf.Tensor, list[tf.Tensor]]:
+    """Runs the encoder.
+
+    Args:
+      inputs: [B, T, D] of the first block, without registers.
+      training: whether dropout acts.
+      returns_blocks: whether the tokens of every block are returned too.
+
+    Returns:
+      The tokens of the last block, [B, T', D']; with `returns_blocks` these and
+      a list of what the last layer of every block returned, [B, T, D] of that
+      block, before any LayerNorm.
+
+    Raises:
+      ValueError: if the tokens of the last block are to be returned, but the
+        options say that the class token alone is computed.
+    """
+    if not returns_blocks:
+      return self._forward(inputs, training)
+    if self._options.class_token_only:
+      raise ValueError(
+          'returns_blocks needs every token of the last block: set '
+          'class_token_only=False.')
+    outputs = []
+    return self._forward(inputs, training, block_outputs=outputs), outputs
 
   def trace(self, inputs: tf.Tensor) -> tuple[list[LayerTrace], tf.Tensor]:
     """Calls the encoder without dropout, and tells what each layer was given.
@@ -213,8 +238,9 @@ class FunnelEncoder(tf_keras.layers.Layer):
 
   def _forward(
       self, inputs: tf.Tensor, training: bool | None,
-      before_layer: Callable[[LayerTrace], None] | None = None) -> tf.Tensor:
-    """Runs all layers and calls a hook before each of them."""
+      before_layer: Callable[[LayerTrace], None] | None = None,
+      block_outputs: list[tf.Tensor] | None = None) -> tf.Tensor:
+    """Runs all layers, calls a hook before each and collects every block's."""
     x = self._embed(inputs, training)  # [B, T, D]
     layers = iter(self._encoder_layers)
     for index, block in enumerate(self._blocks):
@@ -227,7 +253,10 @@ class FunnelEncoder(tf_keras.layers.Layer):
         num_outputs = self._num_outputs(layer, x.shape[1])
         if before_layer:
           before_layer(LayerTrace(layer, x, key_value, pool, num_outputs))
-        x = self._run(layer, x, key_value, num_outputs, training)  # [B, T, D']
+        x = transformer_layer.run(
+            layer, x, key_value, num_outputs, training)  # [B, T, D']
+      if block_outputs is not None:
+        block_outputs.append(x)
     return self._norm(x) if self._options.has_final_norm else x
 
   def _embed(self, tokens: tf.Tensor, training: bool | None) -> tf.Tensor:
@@ -266,21 +295,6 @@ class FunnelEncoder(tf_keras.layers.Layer):
     """Returns how many of the tokens a layer computes."""
     is_last = layer is self._encoder_layers[-1]
     return 1 if is_last and self._options.class_token_only else num_tokens
-
-  def _run(self, layer: transformer_layer.TransformerLayer, query: tf.Tensor,
-           key_value: tf.Tensor | None, num_outputs: int,
-           training: bool | None) -> tf.Tensor:
-    """Runs one layer: [B, T, D], or [B, 1, D] of the class token alone."""
-
-    def run(query, *key_value):
-      return layer(
-          query, *key_value, num_outputs=num_outputs, training=training)
-
-    # The variables must exist before TensorFlow looks for them.
-    if (self._options.gradient_checkpointing and layer.built and
-        not custom_gradients.is_inferring_shapes()):
-      run = tf.recompute_grad(run)
-    return run(query) if key_value is None else run(query, key_value)
 
   def get_config(self) -> dict[str, Any]:
     return {

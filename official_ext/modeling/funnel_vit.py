@@ -21,6 +21,7 @@ import tf_keras
 
 from official_ext.configs import backbones
 from official_ext.modeling import attention_pooling
+from official_ext.modeling import feature_maps
 from official_ext.modeling import funnel_encoder
 from official_ext.modeling import hardware
 from official_ext.modeling import keras_config
@@ -39,7 +40,9 @@ class FunnelViT(tf_keras.Model):
 
   Call with images, [B, height, width, 3]. Returns a dictionary of endpoints:
   `pre_logits` [B, 1, 1, D'], or with the pooler 'none' `encoded_tokens`
-  [B, T', D'], of the last block.
+  [B, T', D'], of the last block. Feature maps, [B, rows, columns, D'], are
+  under their levels, such as '4', beside `pre_logits`; with the pooler 'none'
+  alone.
   """
 
   def __init__(
@@ -78,8 +81,16 @@ class FunnelViT(tf_keras.Model):
       x = TokenLayer(name='distillation')(x)
     if spec.has_class_token:
       x = TokenLayer(name='cls')(x)  # [B, N, D] -> [B, N + 1, D]
-    x = funnel_encoder.FunnelEncoder(
-        spec.blocks, options, kernel_regularizer, name='encoder')(x)
+    encoder = funnel_encoder.FunnelEncoder(
+        spec.blocks, options, kernel_regularizer, name='encoder')
+    maps = {}
+    if spec.feature_maps.levels:
+      x, block_outputs = encoder(x, returns_blocks=True)
+      maps = feature_maps.FeatureMaps(
+          spec, options, kernel_regularizer, name='feature_maps')(
+              x, block_outputs)
+    else:
+      x = encoder(x)
     if spec.pooler != 'none':
       x = _pool_features(x, spec, options, kernel_regularizer)
     if spec.representation_size:
@@ -96,18 +107,20 @@ class FunnelViT(tf_keras.Model):
           kernel_regularizer=kernel_regularizer,
           kernel_initializer=dense_initializer,
           name='projection')(x)
-    # The head reads the endpoint whose key sorts last: keep it the only one.
-    if spec.pooler == 'none':
-      endpoints = {'encoded_tokens': x}
-    else:
+    # The head reads the endpoint whose key sorts last, and digits sort before.
+    if spec.pooler != 'none':
       # [B, D'] -> [B, 1, 1, D']
-      endpoints = {'pre_logits': tf.reshape(x, [-1, 1, 1, x.shape[-1]])}
+      features = {'pre_logits': tf.reshape(x, [-1, 1, 1, x.shape[-1]])}
+    else:
+      features = {} if maps else {'encoded_tokens': x}
+    endpoints = maps | features
     super().__init__(inputs=images, outputs=endpoints, name=name)
     self._spec = spec
     self._options = options
     self._kernel_regularizer = kernel_regularizer
+    # Decoders take every key for a level.
     self._output_specs = {
-        key: value.shape for key, value in endpoints.items()}
+        key: value.shape for key, value in (maps or endpoints).items()}
 
   @property
   def spec(self) -> specs.ModelSpec:
@@ -116,7 +129,7 @@ class FunnelViT(tf_keras.Model):
 
   @property
   def output_specs(self) -> dict[str, tf.TensorShape]:
-    """The shape of every endpoint."""
+    """The shape of every endpoint; where there are maps, of these alone."""
     return self._output_specs
 
   def get_config(self) -> dict[str, Any]:
@@ -254,7 +267,8 @@ def encoder_options(config: backbones.FunnelViT) -> options_lib.EncoderOptions:
       norm_epsilon=transformer.norm_epsilon,
       original_init=config.original_init,
       class_token_only=(
-          config.pooler == 'token' and fast_path.class_token_only),
+          config.pooler == 'token' and fast_path.class_token_only and
+          not config.feature_maps.levels),
       fused_layers=fast_path.fused_layers,
       float32_matmuls=float32_matmuls,
       attention=fast_path.attention,

@@ -15,6 +15,7 @@ from official.vision.modeling.backbones import vit_specs
 
 from official_ext.command_line import errors
 from official_ext.configs import backbones
+from official_ext.modeling import feature_levels
 from official_ext.modeling import gelu
 from official_ext.modeling import layout as layout_lib
 
@@ -68,6 +69,7 @@ class ModelSpec:
     projection_size: width of the projection without bias, 0 for none.
     attention_bias: what is added to the scores of attention, one of
       `ATTENTION_BIASES`.
+    feature_maps: maps for decoders of dense outputs.
   """
   model_name: str
   layout: layout_lib.Layout
@@ -92,6 +94,7 @@ class ModelSpec:
   projection_size: int
   # What was saved before there was a choice says nothing of it.
   attention_bias: str = 'none'
+  feature_maps: feature_levels.FeatureMapsSpec = feature_levels.NONE
 
   @property
   def num_read_tokens(self) -> int:
@@ -121,6 +124,11 @@ class ModelSpec:
     return len(self.blocks) > 1 and self.pooling in LEARNED_POOLINGS
 
   @property
+  def recovers_tokens(self) -> bool:
+    """Whether full-length tokens are recovered, for a feature map."""
+    return feature_levels.has_full_length(self.feature_maps, self.patch_size)
+
+  @property
   def layout_with_tokens(self) -> str:
     """The layout in the paper's notation, such as 'B6(197)-6(99)'."""
     return layout_lib.with_token_counts(self.layout, self.blocks)
@@ -133,8 +141,11 @@ def as_dict(spec: ModelSpec) -> dict[str, Any]:
 
 def from_dict(values: Mapping[str, Any]) -> ModelSpec:
   """Returns the sizes that `as_dict` was given, from JSON too."""
+  feature_maps = values.get('feature_maps', {})
   return ModelSpec(**values | {
       'layout': layout_lib.parse(values['layout']),
+      'feature_maps': feature_levels.FeatureMapsSpec(**feature_maps | {
+          'levels': tuple(feature_maps.get('levels', ()))}),
       'blocks': tuple(map(layout_lib.as_block, values['blocks'])),
       'grid': tuple(values['grid'])})
 
@@ -213,7 +224,9 @@ def resolve(config: backbones.FunnelViT,
       norm_before_layers=config.norm_before_layers,
       final_norm=config.final_norm,
       projection_size=config.projection_size,
-      attention_bias=config.attention_bias)
+      attention_bias=config.attention_bias,
+      feature_maps=feature_levels.resolve(
+          config.feature_maps, layout, blocks, patch_size))
 
 
 def kind(spec: ModelSpec) -> str:

@@ -206,24 +206,40 @@ def of_windows(patches: tf.Tensor, patch_shape: Sequence[int],
   Returns:
     [B, N, D].
   """
-  pooled = pool_patches(patches, patch_shape, pool_window, pooling)
+  return repeat_in_windows(
+      pool_patches(patches, patch_shape, pool_window, pooling), patch_shape,
+      pool_window)
+
+
+def repeat_in_windows(pooled: tf.Tensor, patch_shape: Sequence[int],
+                      pool_window: Sequence[int]) -> tf.Tensor:
+  """Gives every patch token the token that its window was pooled to.
+
+  Args:
+    pooled: [B, N', D], row-major, N' being the product of ceil(side / window)
+      over the sides.
+    patch_shape: the tokens before the pool, `(N,)` or `(H, W)`.
+    pool_window: as many window lengths as `patch_shape` has sides.
+
+  Returns:
+    [B, N, D].
+  """
+  hidden_size = pooled.shape[-1]
   sides = [-(-side // step) for side, step in zip(patch_shape, pool_window)]
   for axis, (side, step) in enumerate(zip(patch_shape, pool_window)):
     # [B, ..., L', ...] -> [B, ..., L', 1, ...] -> [B, ..., L', step, ...]
     spread = tf.reshape(
-        pooled, [-1, *sides[:axis + 1], 1, *sides[axis + 1:],
-                 patches.shape[-1]])
+        pooled, [-1, *sides[:axis + 1], 1, *sides[axis + 1:], hidden_size])
     times = [1] * len(spread.shape)
     times[axis + 2] = step
     sides[axis] *= step
     # [B, ..., L', step, ...] -> [B, ..., L' * step, ...] -> [B, ..., L, ...]
-    spread = tf.reshape(
-        tf.tile(spread, times), [-1, *sides, patches.shape[-1]])
+    spread = tf.reshape(tf.tile(spread, times), [-1, *sides, hidden_size])
     before_axis = (slice(None),) * (axis + 1)
     pooled = spread[(*before_axis, slice(0, side))]
     sides[axis] = side
   # [B, H, W, D] -> [B, N, D]
-  return tf.reshape(pooled, [-1, math.prod(sides), patches.shape[-1]])
+  return tf.reshape(pooled, [-1, math.prod(sides), hidden_size])
 
 
 def insert_tokens(tokens: tf.Tensor, learned: tf.Tensor,

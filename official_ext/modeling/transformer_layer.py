@@ -147,6 +147,11 @@ class TransformerLayer(tf_keras.layers.Layer):
         self._stochastic_depth_rate)
     super().build(input_shape)
 
+  @property
+  def gradient_checkpointing(self) -> bool:
+    """Whether the backward pass is to compute the layer again."""
+    return self._options.gradient_checkpointing
+
   def call(self, query: tf.Tensor, key_value: tf.Tensor | None = None,
            num_outputs: int | None = None,
            training: bool | None = None) -> tf.Tensor:
@@ -296,6 +301,32 @@ class TransformerLayer(tf_keras.layers.Layer):
             self._kernel_regularizer),
         'key_sizes': self._key_sizes,
     }
+
+
+def run(layer: TransformerLayer, query: tf.Tensor,
+        key_value: tf.Tensor | None = None, num_outputs: int | None = None,
+        training: bool | None = None) -> tf.Tensor:
+  """Runs a layer, whose backward pass computes it again if its options say so.
+
+  Args:
+    layer: the layer.
+    query: as `TransformerLayer.call` takes it.
+    key_value: likewise.
+    num_outputs: likewise.
+    training: likewise.
+
+  Returns:
+    What the layer returns.
+  """
+  def call(query, *key_value):
+    return layer(
+        query, *key_value, num_outputs=num_outputs, training=training)
+
+  # The variables must exist before TensorFlow looks for them.
+  if (layer.gradient_checkpointing and layer.built and
+      not custom_gradients.is_inferring_shapes()):
+    call = tf.recompute_grad(call)
+  return call(query) if key_value is None else call(query, key_value)
 
 
 def _build(layer: tf_keras.layers.Layer, shape: tf.TensorShape) -> None:

@@ -144,7 +144,9 @@ TABLE: dict[Kind, tuple[str, ...]] = {
              'transformer.activation', 'transformer.norm_epsilon',
              'layer_scale_init_value', 'projection_size', 'class_token',
              'class_token_position', 'distillation_token', 'num_registers',
-             'patch_bias', 'norm_before_layers', 'final_norm'),
+             'patch_bias', 'norm_before_layers', 'final_norm',
+             'feature_maps.levels', 'feature_maps.source',
+             'feature_maps.recovery_layers', 'feature_maps.pyramid_filters'),
     ),
     Kind.VARIABLES: (
         f'{_MODEL}.add_head_batch_norm',

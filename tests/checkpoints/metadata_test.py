@@ -56,6 +56,8 @@ def test_describes_the_model():
       'final_norm': 'tokens',
       'projection_size': 0,
       'attention_bias': 'none',
+      'feature_maps': {'levels': [], 'source': 'blocks', 'recovery_layers': 0,
+                       'pyramid_filters': 0},
       'num_classes': 1001,
       'input_size': [224, 224, 3],
       'preprocessing': {

@@ -16,6 +16,34 @@ from official_ext.checkpoints import position_embedding
 from official_ext.checkpoints import restore
 from official_ext.params import experiment
 
+MAPS = dict(levels=[2], recovery_layers=1)
+
+
+def test_feature_maps_of_a_classifier_begin_anew(saved, pretrained):
+  model = classifiers.build_dense(MAPS, seed=2, layout='B1-1')
+  before = classifiers.arrays(model)
+  plan = restore.load(model, str(saved))
+  loaded, after = classifiers.arrays(pretrained[0]), classifiers.arrays(model)
+  assert set(after) - set(loaded) == {
+      name for name in after if name.startswith('feature_maps/')}
+  for name, value in after.items():
+    np.testing.assert_array_equal(value, loaded.get(name, before[name]))
+  assert len(plan.initial) == 16 + 2 * 2
+  assert plan.initial[0].endswith(' (feature maps)')
+
+
+@pytest.mark.long
+def test_a_classifier_drops_feature_maps(tmp_path):
+  dense = classifiers.build_dense(MAPS, layout='B1-1')
+  classifiers.save(tmp_path, dense)
+  model, _ = classifiers.build(2)
+  plan = restore.load(model, str(tmp_path))
+  assert plan.dropped == (
+      '20 variables of feature maps (this model has none)',)
+  named = classifiers.arrays(dense)
+  for name, value in classifiers.arrays(model).items():
+    np.testing.assert_array_equal(value, named[name])
+
 
 def assert_same(source, target, but=()):
   sources = {strip(v.name): v for v in source}

@@ -78,6 +78,30 @@ def test_every_variable_of_a_model_has_a_name(settings, more):
   assert named['head/kernel'].shape == (64 if head else width, 10)
 
 
+@pytest.mark.parametrize('maps, more', [
+    (dict(levels=[2, 3], recovery_layers=1), {
+        *(f'recovery/layer_1/{name}' for name in LAYER),
+        'recovery/projection/kernel', 'recovery/projection/bias',
+        'recovery/first_norm/gamma', 'recovery/first_norm/beta',
+        'recovery/norm/gamma', 'recovery/norm/beta',
+        'level_3/norm/gamma', 'level_3/norm/beta'}),
+    (dict(levels=[1, 2], source='pyramid', recovery_layers=0,
+          pyramid_filters=6), {
+        'recovery/projection/kernel', 'recovery/projection/bias',
+        'recovery/first_norm/gamma', 'recovery/first_norm/beta',
+        'level_1/up_0/kernel', 'level_1/up_0/bias',
+        *(f'level_{level}/out_{number}/{name}' for level in (1, 2)
+          for number, names in enumerate(
+              [('kernel',), ('gamma', 'beta')] * 2) for name in names)}),
+])
+def test_the_variables_of_feature_maps_have_names(maps, more):
+  model = classifiers.build_dense(
+      maps, layout='B1-1(s4)-1(s4, h128)', pool_axes='grid')
+  assert set(name_all(model)) == expected(
+      3, 'class_token', 'projection_2/kernel', 'projection_2/bias',
+      *(f'feature_maps/{name}' for name in more))
+
+
 @pytest.mark.parametrize('num_replicas', [1, 2])
 def test_in_mixed_precision_and_on_several_replicas(num_replicas):
   tf_keras.mixed_precision.set_global_policy('mixed_bfloat16')

@@ -48,6 +48,34 @@ def test_agrees_with_numpy(case, pool_query_only, pooling):
       *CASES[case], pooling=pooling, pool_query_only=pool_query_only)
 
 
+@pytest.mark.parametrize('case', ['odd lengths', 'uneven widths'])
+def test_returns_the_tokens_of_every_block(case):
+  text, grid, layout_settings = CASES[case]
+  blocks = blocks_of(text, grid, **layout_settings)
+  encoder = funnel_encoder.FunnelEncoder(blocks, options_lib.EncoderOptions())
+  tokens = np.random.default_rng(1).normal(
+      size=(2, blocks[0].num_tokens, 8)).astype(np.float32)
+  encoder(tokens)
+  models.randomize(encoder)
+  encoded, outputs = encoder(tokens, returns_blocks=True)
+  np.testing.assert_array_equal(encoded, encoder(tokens))
+  assert len(outputs) == len(blocks)
+  positions = encoder._pos_embed.pos_embedding.numpy()[0]
+  for number, found in enumerate(outputs):
+    for image, output in zip(tokens.astype(np.float64), found):
+      tolerances.assert_close(output, numpy_reference.run_blocks(
+          image + positions, encoder, blocks[:number + 1], pooling='mean',
+          pool_query_only=True, num_prefix_tokens=1), depth=12, length=16)
+
+
+def test_blocks_are_not_returned_where_one_token_is_computed():
+  blocks = blocks_of('B1-1', (4, 4))
+  encoder = funnel_encoder.FunnelEncoder(
+      blocks, options_lib.EncoderOptions(class_token_only=True))
+  with pytest.raises(ValueError, match='set class_token_only=False'):
+    encoder(tf.zeros([1, 17, 8]), returns_blocks=True)
+
+
 def check_against_numpy(text, grid, layout_settings, pooling='mean',
                         pool_query_only=True, attention_bias='none'):
   """Compares two images of an encoder with random weights."""

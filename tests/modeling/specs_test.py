@@ -10,6 +10,7 @@ from tf_keras.src.dtensor import lazy_variable
 
 from official_ext.configs import backbones
 from official_ext.modeling import costs
+from official_ext.modeling import feature_levels
 from official_ext.modeling import specs
 
 # Backbone parameters at 224 px. With a 1,000-class head, vit-ti16 to vit-l32
@@ -123,6 +124,18 @@ def test_sizes_come_back_from_json_that_says_less():
   del saved['attention_bias']
   assert specs.from_dict(saved) == dataclasses.replace(
       spec, attention_bias='none')
+
+
+def test_feature_maps_come_back_from_json():
+  spec = resolve(layout='B6-6', feature_maps=backbones.FeatureMaps(
+      levels=[3, 2], source='pyramid'))
+  assert spec.feature_maps == feature_levels.FeatureMapsSpec(
+      (2, 3), 'pyramid', 2, 256)
+  assert spec.recovers_tokens
+  saved = json.loads(json.dumps(specs.as_dict(spec)))
+  assert specs.from_dict(saved) == spec
+  del saved['feature_maps']
+  assert specs.from_dict(saved) == resolve(layout='B6-6')
 
 
 def test_a_grid_need_not_be_square():

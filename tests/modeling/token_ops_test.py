@@ -61,6 +61,18 @@ def test_a_side_shorter_than_its_window():
       sequence(1.5, 3))
 
 
+def test_pooled_tokens_are_repeated_in_their_windows():
+  np.testing.assert_array_equal(
+      token_ops.repeat_in_windows(sequence(1, 2, 3), (5,), (2,)),
+      sequence(1, 1, 2, 2, 3))
+  np.testing.assert_array_equal(
+      token_ops.repeat_in_windows(sequence(1, 2, 3, 4), (3, 3), (2, 2)),
+      sequence(1, 1, 2, 1, 1, 2, 3, 3, 4))
+  np.testing.assert_array_equal(
+      token_ops.repeat_in_windows(sequence(1, 2), (2, 2), (1, 2)),
+      sequence(1, 1, 2, 2))
+
+
 @pytest.mark.parametrize('side', [14, 24])
 @pytest.mark.parametrize('pooling', ['mean', 'max'])
 @pytest.mark.parametrize('window', [(2,), (3,), (4,), (1, 2), (2, 1), (2, 2)])

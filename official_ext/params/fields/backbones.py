@@ -13,6 +13,7 @@ from official.vision.modeling.backbones import spinenet_mobile
 from official.vision.modeling.backbones import vit_specs
 
 from official_ext.configs import backbones
+from official_ext.modeling import feature_levels
 from official_ext.modeling import gelu
 from official_ext.modeling import layout
 from official_ext.modeling import options
@@ -59,6 +60,16 @@ TABLE: dict[type, dict[str, rules.Rule]] = {
         'patch_bias': rules.flag(),
         'norm_before_layers': rules.flag(),
         'final_norm': rules.choice(specs.FINAL_NORMS),
+    },
+    backbones.FeatureMaps: {
+        'levels': rules.several(
+            rules.whole(at_least=1, at_most=feature_levels.MAX_LEVEL),
+            'a list of levels, whole numbers of 1 to '
+            f'{feature_levels.MAX_LEVEL}, or [] for no maps'),
+        'source': rules.choice(feature_levels.SOURCES),
+        'recovery_layers': rules.whole(
+            at_least=0, at_most=1_000, meaning='0: none'),
+        'pyramid_filters': _SIZE,
     },
     backbones.FunnelTransformer: {
         'mlp_dim': _SIZE_OR_PRESET,

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from official.core import config_definitions as cfg
+from official.vision.configs import image_classification
 from official.vision.modeling.backbones import vit_specs
 
+from official_ext.modeling import feature_levels
 from official_ext.modeling import specs
 from official_ext.params import tree
 from official_ext.params.fields import rules
@@ -75,6 +77,20 @@ def _takes_nothing_of_a_preset(params: cfg.ExperimentConfig) -> bool:
       (backbone.hidden_size or _has_own_hidden_sizes(params)) and
       (layers.mlp_dim or _has_own_mlp_dims(params)) and
       (layers.num_heads or _has_own_heads(params)))
+
+
+def _recovers_nothing(params: cfg.ExperimentConfig) -> bool:
+  spec = specs.of_model(params.task.model)
+  return spec is not None and not spec.recovers_tokens
+
+
+def _of_a_classifier(params: cfg.ExperimentConfig,
+                     setting: tree.Setting) -> str | None:
+  """Says that a classifier reads no maps; other tasks may."""
+  del setting
+  if not isinstance(params.task, image_classification.ImageClassificationTask):
+    return None
+  return 'a classifier reads the pooled output alone. Leave it out.'
 
 
 def _fills_patches(params: cfg.ExperimentConfig) -> bool:
@@ -153,6 +169,19 @@ TABLE: tuple[reasons.Rule, ...] = (
     reasons.never('a classifier reads the pooled output alone',
                   f'{_VIT}.output_attention_scores',
                   f'{_VIT}.output_2d_feature_maps'),
+    reasons.Rule((f'{_FUNNEL_VIT}.feature_maps.*',), _of_a_classifier,
+                 is_always=True),
+    reasons.beside(
+        lambda maps: not maps.levels, 'levels is [], so there are no maps',
+        *(f'{_FUNNEL_VIT}.feature_maps.{name}' for name in (
+            'source', 'recovery_layers', 'pyramid_filters'))),
+    reasons.beside(
+        lambda maps: maps.source != feature_levels.PYRAMID,
+        'there is no pyramid: source is not pyramid',
+        f'{_FUNNEL_VIT}.feature_maps.pyramid_filters'),
+    reasons.where(
+        _recovers_nothing, 'no map is of recovered tokens',
+        f'{_FUNNEL_VIT}.feature_maps.recovery_layers'),
     reasons.beside(
         lambda vit: vit.pooler != 'none', 'it is for the pooler none',
         f'{_VIT}.output_encoded_tokens'),
