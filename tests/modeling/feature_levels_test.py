@@ -68,6 +68,22 @@ def test_a_level_without_a_block_is_refused():
     resolve('B6-6', levels=[5])
 
 
+@pytest.mark.parametrize('grid', [(14, 14), (24, 24)])
+def test_layouts_of_the_paper_without_a_grid_say_so(grid):
+  for text in PAPER:
+    for pool_axes in layout_lib.POOL_AXES:
+      if pool_axes == 'grid' and text not in (
+          'B12', 'B6-6', 'B6(h1024)-6(h1024)'):
+        assert resolve(text, grid, pool_axes, levels=[5]).levels == (5,)
+        continue
+      with pytest.raises(ValueError, match=(
+          'has no block whose tokens form a grid of 32 px, for level 5'
+          )) as refused:
+        resolve(text, grid, pool_axes, levels=[5])
+      assert ('pools along the sequence leave no grid' in str(refused.value)
+              ) == (pool_axes == 'sequence' and text != 'B12')
+
+
 @pytest.mark.parametrize('settings, message', [
     (dict(levels=[4, 4]), r'is \[4, 4\], but must name a level once'),
     (dict(levels=[0]), r'is \[0\], but levels are 1 to 10'),

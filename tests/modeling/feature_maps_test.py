@@ -1,5 +1,7 @@
 """Tests of feature maps of whole backbones: NumPy, decoders, no change else."""
 
+import math
+
 import backbone_reference
 import models
 import numpy as np
@@ -17,6 +19,7 @@ from official_ext.configs import backbones
 from official_ext.modeling import classifier  # noqa: F401
 from official_ext.modeling import costs
 from official_ext.modeling import feature_maps
+from official_ext.modeling import funnel_vit
 from official_ext.modeling import specs
 from official_ext.modeling import token_windows
 
@@ -223,20 +226,64 @@ def test_a_level_without_a_block_is_refused():
     models.build_backbone(SIZE, layout='B1-1', feature_maps=dict(levels=[3]))
 
 
-@pytest.mark.parametrize('image_size', [(224, 224), (384, 384)])
+# The strides of the paper's layouts, and whether the last block's tokens are
+# squares of 32 px where pools are on the grid.
+PAPER = {
+    'B12': ([], False),
+    'B6-6': ([2], False),
+    'B4-4-4': ([2, 2], True),
+    'B6-6(s4)': ([4], True),
+    'B6-6-4': ([2, 2], True),
+    'B6(h1024)-6(h1024)': ([2], False),
+    'B6(m4096)-6(m4096)': ([2], False),
+    'B6-6-4(m1536)': ([2, 2], True),
+    'B6-6-2(m1536)': ([2, 2], True),
+    'B6(m4096)-6-2(m1536)': ([2, 2], True),
+}
+
+
+def patch_owners(strides, side, pool_axes):
+  """The token of the last block that each patch of side x side went into."""
+  row, column = np.divmod(np.arange(side * side), side)
+  if pool_axes == 'sequence':
+    # Windows begin at multiples of the stride, so that ends do not matter.
+    return np.arange(side * side) // math.prod(strides)
+  # Columns by two, then rows by two; both with a stride of 4.
+  column_step = 2 if strides else 1
+  row_step = 2 if sum(strides) == 4 else 1
+  return (row // row_step) * -(-side // column_step) + column // column_step
+
+
+@pytest.mark.long
+@pytest.mark.parametrize('side', [14, 24], ids=['224 px', '384 px'])
 @pytest.mark.parametrize('pool_axes', ['sequence', 'grid'])
-def test_shapes_of_the_layouts_of_the_paper(image_size, pool_axes):
-  for layout in ('B12', 'B6-6', 'B4-4-4', 'B6-6(s4)', 'B6-6-4(m1536)',
-                 'B6(h1024)-6(h1024)', 'B6(m4096)-6-2(m1536)'):
-    spec = specs.resolve(backbones.FunnelViT(
-        layout=layout, pool_axes=pool_axes,
-        feature_maps=backbones.FeatureMaps(
-            levels=[2, 3, 4, 5], source='pyramid')), image_size)
-    assert spec.recovers_tokens
-    # Two layers of the first block and the pyramid.
-    assert costs.count_multiply_adds(spec) > 1.1 * costs.count_multiply_adds(
-        specs.resolve(backbones.FunnelViT(
-            layout=layout, pool_axes=pool_axes), image_size))
+@pytest.mark.parametrize('layout', PAPER)
+def test_maps_of_the_layouts_of_the_paper(layout, pool_axes, side):
+  strides, has_grid = PAPER[layout]
+  levels = [4, 5] if has_grid and pool_axes == 'grid' else [4]
+  config = backbones.FunnelViT(
+      layout=layout, pool_axes=pool_axes, feature_maps=backbones.FeatureMaps(
+          levels=levels, recovery_layers=0))
+  spec = specs.resolve(config, (16 * side, 16 * side))
+  layer = feature_maps.FeatureMaps(spec, funnel_vit.encoder_options(config))
+  tokens = [np.random.default_rng(index).normal(size=(
+      2, block.num_tokens, block.hidden_size)).astype(np.float32)
+            for index, block in enumerate(spec.blocks)]
+  encoded = np.random.default_rng(9).normal(
+      size=tokens[-1].shape).astype(np.float32)
+  layer(encoded, tokens)
+  models.randomize(layer)
+  maps = layer(encoded, tokens)
+  assert list(maps) == [str(level) for level in levels]
+  expected = encoded[:, 1:][:, patch_owners(strides, side, pool_axes)]
+  if strides:
+    expected = expected + numpy_reference.layer_norm(
+        tokens[0][:, 1:].astype(np.float64), layer._recovery._first_norm)
+  tolerances.assert_close(
+      maps['4'], expected.reshape(2, side, side, -1), depth=2, length=1_024)
+  if '5' in levels:
+    np.testing.assert_array_equal(
+        maps['5'], encoded[:, 1:].reshape(2, side // 2, side // 2, -1))
 
 
 @pytest.mark.long
