@@ -30,8 +30,10 @@ experiment's. `runtime/tpu` and `runtime/gpu` hold the machine, and go with any
 of them. `fine_tuning/` is for images of one's own
 ([fine-tuning](../docs/fine_tuning.md)). `optimizers/` holds the settings of tensorflow-addons' optimizers on
 the digits; their table is in [addons](../docs/addons.md). `cifar10/small` is a
-small ViT for CIFAR-10, on which [studies](../docs/studies.md) are built; the
-files in `studies/` are of several trainings, and no `--config_file`.
+small ViT for CIFAR-10, on which [studies](../docs/studies.md) are built;
+`cifar10/strong` and `tiny_imagenet/strong` are [recipes](../docs/training.md)
+for small images from scratch; the files in `studies/` are of several trainings,
+and no `--config_file`.
 
 Table 3 fine-tunes the checkpoints of table 2 (`task.init_checkpoint`), so run
 `table2/b12` and `table2/b6-6_mean` first. Top-1 and top-5 are in per cent, on
@@ -46,7 +48,8 @@ reached.
 |---|---|---|---|---|---|
 """  # noqa: E501
 # What is in no table of the paper.
-NO_ROWS = ('cifar10/', 'fine_tuning/', 'optimizers/', 'runtime/')
+NO_ROWS = ('cifar10/', 'fine_tuning/', 'optimizers/', 'runtime/',
+           'tiny_imagenet/')
 REQUIRED = {'title', 'experiment', 'hardware', 'reached'}
 OPTIONAL = {'paper', 'paper_says', 'flags', 'hours', 'versions', 'note'}
 PAPER = ('train_top_1', 'train_top_5', 'top_1', 'top_5', 'memory_g',

@@ -133,7 +133,7 @@ def _misspelt_value(generator, fields):
       one for one in _values(fields) if isinstance(one.value, str) and
       one.name in ('type', 'activation', 'kernel_initializer', 'dtype',
                    'tf_resize_method', 'resize_mode', 'file_type', 'pooling',
-                   'attention_bias', 'pooler',
+                   'attention_bias', 'position_embedding', 'pooler',
                    'model_name', 'distribution_strategy', 'stem_type',
                    'init_checkpoint_modules', 'best_checkpoint_metric_comp')])
   return _as_either(generator, 'misspelt value', one.path,

@@ -36,7 +36,7 @@ _SPEC_KEYS = (
     'representation_size', 'has_layer_scale', 'activation', 'norm_epsilon',
     'has_class_token', 'class_token_position', 'has_distillation_token',
     'num_registers', 'patch_bias', 'norm_before_layers', 'final_norm',
-    'projection_size', 'attention_bias', 'feature_maps')
+    'projection_size', 'attention_bias', 'feature_maps', 'position_embedding')
 # Two checkpoints that differ in any of these are different architectures.
 ARCHITECTURE_KEYS = (
     'backbone', 'layout', 'hidden_sizes', 'mlp_dims', 'num_heads', *_SPEC_KEYS,
@@ -55,6 +55,7 @@ _FORMERLY = {
     'projection_size': 0,
     'attention_bias': 'none',
     'feature_maps': feature_levels.as_dict(feature_levels.NONE),
+    'position_embedding': 'learned',
 }
 _LAYER_SCALE_KEY = '/_layer_scale_attn/'
 

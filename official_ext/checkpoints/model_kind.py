@@ -48,6 +48,7 @@ def differences(source: sources.Source, spec: specs.ModelSpec,
   """
   found = [*_of_tokens(source, spec, takes_head),
            *_of_parts(source, spec),
+           *_of_positions(source, spec),
            *_of_pools(source, spec),
            *_of_features(source, spec, takes_head)]
   positions = _has_token_positions(source, spec, grid)
@@ -152,6 +153,15 @@ def _of_parts(source: sources.Source,
   if there != here:
     yield Difference(f'{_a(there)} final LayerNorm', 'one' if here else 'none',
                      (f'final_norm={"tokens" if there else "none"}',))
+
+
+def _of_positions(source: sources.Source,
+                  spec: specs.ModelSpec) -> Iterator[Difference]:
+  """Compares whether positions are learned; computed ones can be further."""
+  there = source.description.get('position_embedding', 'learned')
+  if spec.position_embedding != there == 'learned':
+    yield Difference('a learned position embedding', 'fixed positions',
+                     ('position_embedding=learned',))
 
 
 def _of_pools(source: sources.Source,

@@ -139,6 +139,9 @@ def make_plan(model: tf_keras.Model, source: sources.Source,
       initial.append(f'{variable.name} (the mean of a window)')
     elif found is None and name and variable_names.is_of_feature_maps(name):
       initial.append(f'{variable.name} (feature maps)')
+    elif (name == variable_names.POSITION_EMBEDDING and
+          spec.position_embedding == 'sin_cos'):
+      initial.append(f'{variable.name} (sines and cosines)')
     elif found is None:
       problems.append(f'{variable.name} {wanted} is not in it')
     elif (name == variable_names.POSITION_EMBEDDING and resampling and

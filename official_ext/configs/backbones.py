@@ -92,6 +92,9 @@ class FunnelViT(hyperparams.Config):
       does; 'grid' pools rectangles of patches.
     pool_query_only: whether the first layer after a pool takes its keys and
       values from the unpooled tokens.
+    position_embedding: 'learned', or 'sin_cos': fixed sines and cosines of the
+      place of a patch in the grid (MoCo v3, arXiv 2104.02057; arXiv
+      2205.01580).
     attention_bias: 'proportional': a key counts in attention as many times as
       it stands for patches (ToMe, arXiv 2210.09461); 'none': once.
     pooler: what the head reads: 'token' the class token, 'gap' the mean of the
@@ -137,6 +140,7 @@ class FunnelViT(hyperparams.Config):
   pooling: str = 'mean'
   pool_axes: str = 'sequence'
   pool_query_only: bool = True
+  position_embedding: str = 'learned'
   attention_bias: str = 'none'
   pooler: str = 'token'
   representation_size: int = 0

@@ -13,7 +13,6 @@ from official.core import config_definitions as cfg
 from official.core import exp_factory
 from official.modeling import hyperparams
 from official.modeling import optimization
-from official.vision.configs import common
 from official.vision.configs import image_classification
 
 from official_ext.configs import backbones
@@ -260,7 +259,7 @@ def _sgd(learning_rate: float) -> OptimizationConfig:
   })
 
 
-def _register(
+def register(
     build: Callable[[], cfg.ExperimentConfig],
 ) -> Callable[[], cfg.ExperimentConfig]:
   """Registers an experiment under the name of its function."""
@@ -282,19 +281,19 @@ def _imagenet_pretraining(layout: str) -> cfg.ExperimentConfig:
               weight_decay=0.3, learning_rate=0.003, warmup_steps=10_000)))
 
 
-@_register
+@register
 def funnel_vit_imagenet() -> cfg.ExperimentConfig:
   """Pretrains Funnel-ViT-B/16 with three blocks, mean pooling."""
   return _imagenet_pretraining('B4-4-4')
 
 
-@_register
+@register
 def vit_imagenet() -> cfg.ExperimentConfig:
   """Pretrains the paper's baseline, one block, which is ViT-B/16."""
   return _imagenet_pretraining('B12')
 
 
-@_register
+@register
 def funnel_vit_imagenet_finetune() -> cfg.ExperimentConfig:
   """Fine-tunes at 384 px with SGD (paper, section 5.1), 20,000 steps."""
   return cfg.ExperimentConfig(
@@ -330,19 +329,19 @@ def _cifar_finetuning(name: str, num_classes: int) -> cfg.ExperimentConfig:
           train_steps=10_000, optimizer_config=_sgd(learning_rate=0.003)))
 
 
-@_register
+@register
 def funnel_vit_cifar10_finetune() -> cfg.ExperimentConfig:
   """Fine-tunes on CIFAR-10, which the paper names as future work."""
   return _cifar_finetuning('cifar10', 10)
 
 
-@_register
+@register
 def funnel_vit_cifar100_finetune() -> cfg.ExperimentConfig:
   """Fine-tunes on CIFAR-100, which the paper names as future work."""
   return _cifar_finetuning('cifar100', 100)
 
 
-@_register
+@register
 def funnel_vit_digits() -> cfg.ExperimentConfig:
   """Trains a small Funnel-ViT on scikit-learn's digits, in minutes.
 
@@ -367,7 +366,7 @@ def funnel_vit_digits() -> cfg.ExperimentConfig:
               is_training=True,
               num_examples=DIGITS_TRAIN_EXAMPLES,
               global_batch_size=64,
-              mixup_and_cutmix=common.MixupAndCutmix(
+              mixup_and_cutmix=preprocessing.MixupAndCutmix(
                   mixup_alpha=0.8, cutmix_alpha=1.0, label_smoothing=0.1),
               **data),
           validation_data=DataConfig(

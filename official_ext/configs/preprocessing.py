@@ -1,7 +1,9 @@
 """How images become the input of a model: what a published ViT brings along."""
 
 import dataclasses
+from typing import Optional
 
+from official.vision.configs import common
 from official.vision.configs import image_classification
 from official.vision.ops import preprocess_ops
 
@@ -13,6 +15,18 @@ CROP_THEN_RESIZE = 'crop_then_resize'
 RESIZE_THEN_CROP = 'resize_then_crop'
 SQUASH_THEN_CROP = 'squash_then_crop'
 RESIZE_MODES = (CROP_THEN_RESIZE, RESIZE_THEN_CROP, SQUASH_THEN_CROP)
+
+
+@dataclasses.dataclass
+class MixupAndCutmix(common.MixupAndCutmix):
+  """Model Garden's settings of what mixes images.
+
+  Attributes:
+    exact_labels: whether the labels of cut images are mixed as their pixels
+      are; or else by the whole of the rectangle, of which a part may lie
+      outside of the image, as in Model Garden.
+  """
+  exact_labels: bool = False
 
 
 @dataclasses.dataclass
@@ -35,11 +49,13 @@ class DataConfig(image_classification.DataConfig):
       short side, and takes the middle, as torchvision and timm do.
       'squash_then_crop' resizes both sides so, whatever their ratio, and takes
       the middle; with a fraction of 1 that is Hugging Face's ViT.
+    mixup_and_cutmix: what mixes the images of a batch.
   """
   mean_rgb: list[float] | None = None
   stddev_rgb: list[float] | None = None
   resize_antialias: bool | None = None
   resize_mode: str = CROP_THEN_RESIZE
+  mixup_and_cutmix: Optional[MixupAndCutmix] = None  # noqa: UP045
 
 
 def mean_rgb(trained: DataConfig) -> list[float]:

@@ -37,8 +37,10 @@ def count_parameters(spec: specs.ModelSpec, num_classes: int = 0) -> int:
   total = _dense(patch_inputs, first.hidden_size)
   if not spec.patch_bias:
     total -= first.hidden_size
-  num_positions = num_patches(spec) + spec.num_prefix_positions
-  total += (num_positions + spec.num_prefix_tokens) * first.hidden_size
+  total += spec.num_prefix_tokens * first.hidden_size
+  if spec.position_embedding == 'learned':
+    num_positions = num_patches(spec) + spec.num_prefix_positions
+    total += num_positions * first.hidden_size
   if spec.norm_before_layers:
     total += 2 * first.hidden_size
   previous_size = first.hidden_size

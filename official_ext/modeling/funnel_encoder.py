@@ -26,6 +26,7 @@ from official_ext.modeling import layout as layout_lib
 from official_ext.modeling import learned_pooling
 from official_ext.modeling import options as options_lib
 from official_ext.modeling import random_masks
+from official_ext.modeling import sin_cos_positions
 from official_ext.modeling import token_ops
 from official_ext.modeling import token_windows
 from official_ext.modeling import transformer_layer
@@ -85,6 +86,7 @@ class FunnelEncoder(tf_keras.layers.Layer):
       blocks: Sequence[layout_lib.ResolvedBlock | Mapping[str, Any]],
       options: options_lib.EncoderOptions | Mapping[str, Any] | None = None,
       kernel_regularizer: tf_keras.regularizers.Regularizer | None = None,
+      sin_cos_grid: Sequence[int] | None = None,
       **kwargs,
   ):
     """Initialises the encoder.
@@ -93,6 +95,8 @@ class FunnelEncoder(tf_keras.layers.Layer):
       blocks: the blocks of a layout, as `layout.resolve` returns them.
       options: how to compute; a mapping comes from `get_config`.
       kernel_regularizer: regulariser of every kernel.
+      sin_cos_grid: (rows, columns) of the patches whose positions are fixed
+        sines and cosines; None: they are learned.
       **kwargs: of `tf_keras.layers.Layer`.
     """
     super().__init__(**kwargs)
@@ -101,6 +105,7 @@ class FunnelEncoder(tf_keras.layers.Layer):
     self._blocks = tuple(layout_lib.as_block(block) for block in blocks)
     self._options = options
     self._kernel_regularizer = tf_keras.regularizers.get(kernel_regularizer)
+    self._sin_cos_grid = sin_cos_grid and tuple(sin_cos_grid)
 
   def build(self, input_shape: tf.TensorShape):
     num_tokens, hidden_size = input_shape[1:]
@@ -111,9 +116,7 @@ class FunnelEncoder(tf_keras.layers.Layer):
           f'the encoder was laid out for {expected} tokens of size '
           f'{first.hidden_size}, but its input has {num_tokens} of size '
           f'{hidden_size}. Resolve the layout for this image size.')
-    self._pos_embed = vit.AddPositionEmbs(
-        posemb_init=tf_keras.initializers.RandomNormal(stddev=0.02),
-        name='posembed_input')
+    self._pos_embed = self._positions('posembed_input')
     if self._options.num_registers:
       self._registers = self.add_weight(
           'registers', (1, self._options.num_registers, hidden_size),
@@ -155,6 +158,12 @@ class FunnelEncoder(tf_keras.layers.Layer):
     if self._options.has_final_norm:
       self._norm = self._new_norm()
     super().build(input_shape)
+
+  def _positions(self, name: str) -> vit.AddPositionEmbs:
+    if self._sin_cos_grid:
+      return sin_cos_positions.SinCosPositions(self._sin_cos_grid, name=name)
+    return vit.AddPositionEmbs(
+        posemb_init=tf_keras.initializers.RandomNormal(stddev=0.02), name=name)
 
   def _new_norm(
       self, name: str | None = None) -> tf_keras.layers.LayerNormalization:
@@ -303,4 +312,5 @@ class FunnelEncoder(tf_keras.layers.Layer):
         'options': dataclasses.asdict(self._options),
         'kernel_regularizer': tf_keras.regularizers.serialize(
             self._kernel_regularizer),
+        'sin_cos_grid': self._sin_cos_grid,
     }

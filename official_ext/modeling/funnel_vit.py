@@ -82,7 +82,9 @@ class FunnelViT(tf_keras.Model):
     if spec.has_class_token:
       x = TokenLayer(name='cls')(x)  # [B, N, D] -> [B, N + 1, D]
     encoder = funnel_encoder.FunnelEncoder(
-        spec.blocks, options, kernel_regularizer, name='encoder')
+        spec.blocks, options, kernel_regularizer,
+        spec.grid if spec.position_embedding == 'sin_cos' else None,
+        name='encoder')
     maps = {}
     if spec.feature_maps.levels:
       x, block_outputs = encoder(x, returns_blocks=True)

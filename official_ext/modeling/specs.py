@@ -37,6 +37,7 @@ PLAIN_POOLINGS = ('mean', 'max')
 LEARNED_POOLINGS = ('conv', 'weighted')
 POOLINGS = (*PLAIN_POOLINGS, *LEARNED_POOLINGS)
 ATTENTION_BIASES = ('none', 'proportional')
+POSITION_EMBEDDINGS = ('learned', 'sin_cos')
 FINAL_NORMS = ('tokens', 'pooled', 'none')
 
 
@@ -70,6 +71,8 @@ class ModelSpec:
     attention_bias: what is added to the scores of attention, one of
       `ATTENTION_BIASES`.
     feature_maps: maps for decoders of dense outputs.
+    position_embedding: whether positions are learned, one of
+      `POSITION_EMBEDDINGS`.
   """
   model_name: str
   layout: layout_lib.Layout
@@ -95,6 +98,7 @@ class ModelSpec:
   # What was saved before there was a choice says nothing of it.
   attention_bias: str = 'none'
   feature_maps: feature_levels.FeatureMapsSpec = feature_levels.NONE
+  position_embedding: str = 'learned'
 
   @property
   def num_read_tokens(self) -> int:
@@ -202,6 +206,13 @@ def resolve(config: backbones.FunnelViT,
           int(has_class_token(config)) + int(config.distillation_token) +
           config.num_registers),
       pool_axes=config.pool_axes)
+  width = blocks[0].hidden_size
+  if config.position_embedding == 'sin_cos' and (width % 4 or width < 8):
+    raise ValueError(
+        'position_embedding is sin_cos, which takes a quarter of the channels '
+        'for each of sine and cosine of row and column, but the hidden size '
+        f'is {width}. Use a multiple of 4 from 8, or '
+        'position_embedding=learned.')
   return ModelSpec(
       model_name=config.model_name,
       layout=layout,
@@ -226,7 +237,8 @@ def resolve(config: backbones.FunnelViT,
       projection_size=config.projection_size,
       attention_bias=config.attention_bias,
       feature_maps=feature_levels.resolve(
-          config.feature_maps, layout, blocks, patch_size))
+          config.feature_maps, layout, blocks, patch_size),
+      position_embedding=config.position_embedding)
 
 
 def kind(spec: ModelSpec) -> str:
@@ -300,6 +312,8 @@ def _check(config: backbones.FunnelViT) -> None:
   errors.check_choice('pooling', config.pooling, POOLINGS)
   errors.check_choice(
       'attention_bias', config.attention_bias, ATTENTION_BIASES)
+  errors.check_choice('position_embedding', config.position_embedding,
+                      POSITION_EMBEDDINGS)
   errors.check_choice('final_norm', config.final_norm, FINAL_NORMS)
   _check_pooler(config)
   errors.check_choice(

@@ -138,8 +138,8 @@ TABLE: dict[Kind, tuple[str, ...]] = {
     Kind.ARCHITECTURE: (
         f'{_MODEL}.num_classes', f'{_MODEL}.backbone.type',
         *_of(_BACKBONE, 'model_name', 'layout', 'pooling', 'pool_axes',
-             'pool_query_only', 'attention_bias', 'pooler',
-             'representation_size', 'hidden_size', 'patch_size',
+             'pool_query_only', 'position_embedding', 'attention_bias',
+             'pooler', 'representation_size', 'hidden_size', 'patch_size',
              'transformer.mlp_dim', 'transformer.num_heads',
              'transformer.activation', 'transformer.norm_epsilon',
              'layer_scale_init_value', 'projection_size', 'class_token',

@@ -18,6 +18,7 @@ import tensorflow as tf
 from official_ext.command_line import errors
 from official_ext.configs import image_classification as configs
 from official_ext.params import input_files
+from official_ext.tasks import augmentation
 from official_ext.tasks import exact_evaluation
 from official_ext.tasks import image_parser
 from official_ext.tasks import label_mapping
@@ -142,11 +143,14 @@ def read(task: configs.ImageClassificationTask, data: configs.DataConfig,
 def mixing(task: configs.ImageClassificationTask,
            data: configs.DataConfig) -> augment.MixupAndCutmix | None:
   """Builds what mixes the images of a batch, if something does."""
-  if not data.mixup_and_cutmix:
+  config = data.mixup_and_cutmix
+  if not config:
     return None
-  return augment.MixupAndCutmix(
+  mixing_class = (augmentation.MixupAndCutmix if config.exact_labels
+                  else augment.MixupAndCutmix)
+  return mixing_class(
       num_classes=task.model.num_classes,
-      **{name: getattr(data.mixup_and_cutmix, name) for name in (
+      **{name: getattr(config, name) for name in (
           'mixup_alpha', 'cutmix_alpha', 'prob', 'switch_prob',
           'label_smoothing')})
 

@@ -58,6 +58,7 @@ def test_describes_the_model():
       'attention_bias': 'none',
       'feature_maps': {'levels': [], 'source': 'blocks', 'recovery_layers': 0,
                        'pyramid_filters': 0},
+      'position_embedding': 'learned',
       'num_classes': 1001,
       'input_size': [224, 224, 3],
       'preprocessing': {
@@ -132,6 +133,8 @@ def test_restoring_keeps_the_metadata_of_this_run(tmp_path):
      'norm_epsilon is 1e-06 there and 1e-05 here'),
     ('task.model.backbone.funnel_vit.attention_bias=proportional',
      'attention_bias is none there and proportional here'),
+    ('task.model.backbone.funnel_vit.position_embedding=sin_cos',
+     'position_embedding is learned there and sin_cos here'),
     ('task.model.backbone.funnel_vit.pooling=weighted',
      'pooling is mean there and weighted here'),
     ('task.model.backbone.funnel_vit.num_registers=4',
@@ -152,7 +155,7 @@ def test_metadata_from_before_layer_scale_was_in_it(tmp_path, init_value):
   setting = 'task.model.backbone.funnel_vit.layer_scale_init_value='
   former = describe()
   for key in ('has_layer_scale', 'activation', 'norm_epsilon',
-              'attention_bias'):
+              'attention_bias', 'position_embedding'):
     del former[key]
   path = tf.train.Checkpoint(
       model=models.build_backbone(

@@ -14,6 +14,7 @@ import tolerances
 
 from official_ext.checkpoints import position_embedding
 from official_ext.checkpoints import restore
+from official_ext.modeling import sin_cos_positions
 from official_ext.params import experiment
 
 MAPS = dict(levels=[2], recovery_layers=1)
@@ -362,3 +363,26 @@ def test_an_array_that_cannot_be_read_leaves_the_model_unchanged(pretrained):
   assert source.num_read == len(source.arrays) - 1
   for name, value in classifiers.arrays(model).items():
     np.testing.assert_array_equal(value, before[name])
+
+
+def test_fixed_positions_are_those_of_the_new_grid(tmp_path):
+  fixed = dict(pooler='gap', position_embedding='sin_cos')
+  pretrained, params = classifiers.build(1, size=16, **fixed)
+  classifiers.save(tmp_path, pretrained, params)
+  task = task_factory.get_task(classifiers.load_params(size=24, **fixed).task)
+  model = task.build_model()
+  report = restore.load(model, str(tmp_path))
+  assert report.initial == (f'{POSITION} (sines and cosines)',)
+  assert not report.resampled
+  position, = [one for one in model.variables if one.name == POSITION]
+  np.testing.assert_array_equal(
+      position[0], sin_cos_positions.of_grid((6, 6), 64))
+  # They may be learned from there on, and not the other way round.
+  learned, params = classifiers.build(2, size=16, pooler='gap')
+  report = restore.load(learned, str(tmp_path))
+  assert_same(pretrained.variables, learned.variables)
+  classifiers.save(tmp_path / 'learned', learned, params)
+  with pytest.raises(restore.LoadError, match=(
+      'has a learned position embedding, and this model has fixed positions. '
+      'Set .*position_embedding=learned')):
+    restore.load(model, str(tmp_path / 'learned'))

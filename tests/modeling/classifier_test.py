@@ -29,6 +29,7 @@ SETTINGS = {
     'pooling': {'pooling': 'weighted'},
     'pool_axes': {'pool_axes': 'grid'},
     'pool_query_only': {'pool_query_only': False},
+    'position_embedding': {'position_embedding': 'sin_cos'},
     'attention_bias': {'attention_bias': 'proportional'},
     'pooler': {'pooler': 'map'},
     'representation_size': {'representation_size': 8},

@@ -61,8 +61,6 @@ CASES = (
     (f'{TRAIN}.aug_policy=autoaug', 'the former name of aug_type', None),
     (f'{TRAIN}.decoder.simple_decoder.regenerate_source_id=true',
      'nothing in Model Garden', None),
-    (f'{TRAIN}.aug_type.randaug.magnitude_std=0.5', 'does not hand it on',
-     None),
     (f'{TRAIN}.aug_type.autoaug.cutout_const=9', "aug_type.type is 'randaug'",
      f'{TRAIN}.aug_type.type=autoaug,{AUTOAUG}.augmentation_name=vit'),
     (f'{VALIDATION}.color_jitter=0.5', 'only training reads it', None),
@@ -124,6 +122,8 @@ CASES = (
        f'{MIXING}.prob=0.5') for name, value in (
            ('mixup_alpha', 0.3), ('cutmix_alpha', 0.3), ('switch_prob', 0.3))),
     (f'{MIXING}.prob=0.0', 'prob is 0, so no image is mixed', None),
+    (f'{MIXING}.exact_labels=true', 'nothing is cut',
+     f'{MIXING}.cutmix_alpha=1'),
     (f'{MIXING}.switch_prob=0.2', 'one of mixup_alpha and cutmix_alpha is 0',
      f'{MIXING}.mixup_alpha=0.8'),
     (f'{ERASING}.min_area=0.1', 'probability is 0, so nothing is erased',
@@ -224,8 +224,6 @@ WHERE = {
     'task.evaluation.precision_and_recall_thresholds=[0.5]':
         'task.losses.soft_labels=false',
     'task.evaluation.top_k=3': f'{TRAIN}.is_multilabel=true',
-    f'{TRAIN}.aug_type.randaug.magnitude_std=0.5':
-        f'{TRAIN}.aug_type.type=randaug',
     f'{TRAIN}.aug_type.autoaug.cutout_const=9':
         f'{TRAIN}.aug_type.type=randaug',
     f'{TRAIN}.file_type=tfrecord_compressed': f'{TRAIN}.tfds_name=mnist',
@@ -238,6 +236,7 @@ WHERE = {
     **{f'{MIXING}.{name}={value}': f'{MIXING}.prob=0' for name, value in (
         ('mixup_alpha', 0.3), ('cutmix_alpha', 0.3), ('switch_prob', 0.3))},
     f'{MIXING}.switch_prob=0.2': f'{MIXING}.mixup_alpha=0',
+    f'{MIXING}.exact_labels=true': f'{MIXING}.cutmix_alpha=0',
     f'{ERASING}.min_area=0.1': f'{ERASING}.probability=0',
     f'{RANDAUG}.magnitude=3':
         f'{TRAIN}.aug_type.type=randaug,{RANDAUG}.prob_to_apply=0',

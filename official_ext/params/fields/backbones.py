@@ -40,6 +40,7 @@ TABLE: dict[type, dict[str, rules.Rule]] = {
         'pooling': rules.choice(specs.POOLINGS),
         'pool_axes': rules.choice(layout.POOL_AXES),
         'pool_query_only': rules.flag(),
+        'position_embedding': rules.choice(specs.POSITION_EMBEDDINGS),
         'attention_bias': rules.choice(specs.ATTENTION_BIASES),
         'pooler': rules.choice(specs.POOLERS),
         'representation_size': _REPRESENTATION_SIZE,

@@ -275,6 +275,7 @@ TABLE: dict[type, dict[str, rules.Rule]] = {
         'max_area': rules.number(above=0, at_most=1),
         'min_aspect': rules.number(above=0, at_most=1),
     },
+    preprocessing.MixupAndCutmix: {'exact_labels': rules.flag()},
     common.MixupAndCutmix: {
         'mixup_alpha': rules.number(at_least=0, at_most=_MAX_BETA),
         'cutmix_alpha': rules.number(at_least=0, at_most=_MAX_BETA),

@@ -31,8 +31,6 @@ TABLE: tuple[reasons.Rule, ...] = (
         *_data('decoder.*', 'weights')),
     reasons.never('it is the former name of aug_type, which is read in its '
                   'place', *_data('aug_policy', 'randaug_magnitude')),
-    reasons.never("Model Garden's image classification does not hand it on",
-                  *_data('aug_type.randaug.magnitude_std')),
     reasons.where(
         reasons.everywhere, 'it is read of task.train_data, for evaluation too',
         *_data('image_field_key', 'label_field_key', 'is_multilabel',
@@ -106,7 +104,11 @@ TABLE: tuple[reasons.Rule, ...] = (
         lambda mixing: not mixing.prob, 'prob is 0, so no image is mixed, and '
         f'labels are smoothed alone. Set {_MIXING}=null for neither', *(
             f'{_MIXING}.{name}' for name in (
-                'prob', 'mixup_alpha', 'cutmix_alpha', 'switch_prob'))),
+                'prob', 'mixup_alpha', 'cutmix_alpha', 'switch_prob',
+              'exact_labels'))),
+    reasons.beside(
+        lambda mixing: not mixing.cutmix_alpha, 'cutmix_alpha is 0, so nothing '
+        'is cut', f'{_MIXING}.exact_labels'),
     reasons.beside(
         lambda mixing: not (mixing.mixup_alpha and mixing.cutmix_alpha),
         'one of mixup_alpha and cutmix_alpha is 0, so there is no switch '
