@@ -61,6 +61,16 @@ SETTINGS = {
     'patch_bias': {'patch_bias': False},
     'norm_before_layers': {'norm_before_layers': True},
     'final_norm': {'final_norm': 'pooled', 'pooler': 'token_and_mean'},
+    'feature_maps.levels': {
+        'feature_maps.levels': [2], 'feature_maps.recovery_layers': 1},
+    'feature_maps.source': {
+        'feature_maps.source': 'pyramid', 'feature_maps.levels': [3, 4],
+        'feature_maps.recovery_layers': 0, 'feature_maps.pyramid_filters': 8},
+    'feature_maps.recovery_layers': {
+        'feature_maps.recovery_layers': 0, 'feature_maps.levels': [2]},
+    'feature_maps.pyramid_filters': {
+        'feature_maps.pyramid_filters': 8, 'feature_maps.levels': [2],
+        'feature_maps.source': 'pyramid', 'feature_maps.recovery_layers': 0},
 }
 # As many of them at once as go together.
 TOGETHER = (
