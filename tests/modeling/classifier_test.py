@@ -61,16 +61,6 @@ SETTINGS = {
     'patch_bias': {'patch_bias': False},
     'norm_before_layers': {'norm_before_layers': True},
     'final_norm': {'final_norm': 'pooled', 'pooler': 'token_and_mean'},
-    'feature_maps.levels': {
-        'feature_maps.levels': [2], 'feature_maps.recovery_layers': 1},
-    'feature_maps.source': {
-        'feature_maps.source': 'pyramid', 'feature_maps.levels': [3, 4],
-        'feature_maps.recovery_layers': 0, 'feature_maps.pyramid_filters': 8},
-    'feature_maps.recovery_layers': {
-        'feature_maps.recovery_layers': 0, 'feature_maps.levels': [2]},
-    'feature_maps.pyramid_filters': {
-        'feature_maps.pyramid_filters': 8, 'feature_maps.levels': [2],
-        'feature_maps.source': 'pyramid', 'feature_maps.recovery_layers': 0},
 }
 # As many of them at once as go together.
 TOGETHER = (
@@ -121,7 +111,10 @@ def check_round_trips(folder, *models_to_save):
 
 
 def test_every_setting_is_tried():
-  assert list(SETTINGS) == list(fields(backbones.FunnelViT()))
+  # A classifier has no maps of features.
+  assert list(SETTINGS) == [
+      name for name in fields(backbones.FunnelViT())
+      if not name.startswith('feature_maps.')]
   for name, settings in SETTINGS.items():
     value = backbones.FunnelViT()
     for part in name.split('.'):
