@@ -106,7 +106,8 @@ def convert(inputs: Inputs, output_dir: str, options: plans.Options,
     inputs: what to convert.
     output_dir: folder of the shards; made if missing.
     options: what decides their bytes; an empty `exif_orientation` is 'ignore'
-      of ImageNet and 'apply' of other images.
+      of ImageNet and 'apply' of other images, and an empty `held_out_by` is
+      what a finished conversion in the folder has, else 'class'.
     shards: number of shards by split; 0 for as many as fit the size.
     max_corrupt: corrupt images up to which the conversion counts.
     runner: converts the shards.
@@ -131,14 +132,14 @@ def convert(inputs: Inputs, output_dir: str, options: plans.Options,
     index.shuffle(options.seed)
     _check_duplicates(index)
     _check_links(index)
+    earlier = manifests.read(output_dir)
+    options = _with_defaults(options, data_set, earlier)
     if options.validation_fraction:
-      _hold_out(index, options.validation_fraction)
-    options = _with_defaults(options, data_set)
+      _hold_out(index, options)
     listener.recognised(data_set, index.totals())
     some = list(itertools.islice(index.left_out(is_lost=False), _SHOWN))
     listener.left_out(some, index.num_left_out(is_lost=False))
     counts = plans.count_shards(index.totals(), shards)
-    earlier = manifests.read(output_dir)
     differs = manifests.what_differs(
         earlier, options, shards) if earlier else ''
     if earlier and counts != manifests.num_shards(earlier):
@@ -285,27 +286,38 @@ def _check_links(index: image_index.ImageIndex) -> None:
             'would be there twice. Remove one of them.')
 
 
-def _hold_out(index: image_index.ImageIndex, fraction: float) -> None:
+def _hold_out(index: image_index.ImageIndex, options: plans.Options) -> None:
+  fraction = options.validation_fraction
   if 'validation' in index.totals():
     raise ValueError(
         f'--validation_fraction={fraction:g}, but there are validation images '
         'already. Leave it out.')
-  index.hold_out(lambda image: hold_out.is_held_out(image, fraction))
-  if set(index.totals()) < {'train', 'validation'}:
+  index.digest(hold_out.digest_of)
+  index.hold_out(hold_out.choose(index, fraction, options.held_out_by))
+  if set(index.totals()) >= {'train', 'validation'}:
+    return
+  if options.held_out_by == hold_out.CLASS:
     raise ValueError(
-        f'--validation_fraction={fraction:g} leaves no images for training or '
-        'for validation. Choose another.')
+        f'--validation_fraction={fraction:g}, but no class has two different '
+        'images: none can be held out. Leave it out.')
+  raise ValueError(
+      f'--validation_fraction={fraction:g} leaves no images for training or '
+      'for validation. Choose another.')
 
 
-def _with_defaults(options: plans.Options, data_set: sources.DataSet
-                   ) -> plans.Options:
-  """Fills in what depends on the data set."""
-  if options.exif_orientation:
-    return options
+def _with_defaults(options: plans.Options, data_set: sources.DataSet,
+                   earlier: Mapping[str, Any] | None) -> plans.Options:
+  """Fills in what depends on the data set, and on a finished conversion."""
+  held_out_by = options.held_out_by
+  if options.validation_fraction and not held_out_by:
+    # One finished by a version before there was a choice stays as it is.
+    known = manifests.held_out_by(earlier) if earlier else ''
+    held_out_by = known if known in hold_out.METHODS else hold_out.CLASS
   # Those who train on ImageNet take its pixels as they are stored.
+  orientation = options.exif_orientation or (
+      images.IGNORE if data_set.is_imagenet else images.APPLY)
   return dataclasses.replace(
-      options, exif_orientation=(images.IGNORE if data_set.is_imagenet
-                                 else images.APPLY))
+      options, held_out_by=held_out_by, exif_orientation=orientation)
 
 
 def _identity(tasks: Sequence[plans.ShardTask]) -> str:

@@ -7,10 +7,11 @@ is gone when the process is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 import concurrent.futures
 import dataclasses
 import hashlib
+import itertools
 import os
 import sqlite3
 
@@ -30,6 +31,9 @@ CREATE TABLE images (
   folder INTEGER, name BLOB, place INTEGER, offset INTEGER, size INTEGER,
   modified INTEGER, file_id TEXT, split TEXT, label INTEGER, key BLOB,
   UNIQUE (folder, name));
+-- Of images that may be held out.
+CREATE TABLE digests (image INTEGER, digest BLOB);
+CREATE INDEX by_digest ON digests (digest);
 CREATE TABLE left_out (path BLOB, reason TEXT, is_lost INTEGER);
 CREATE TABLE duplicates (
   folder INTEGER, name BLOB, place INTEGER, other INTEGER);
@@ -231,24 +235,38 @@ class ImageIndex:
     return [os.fsdecode(place) for place, in self._database.execute(
         'SELECT path FROM places ORDER BY path')]
 
-  def hold_out(self, is_chosen: Callable[[Image], bool]) -> None:
-    """Moves images from 'train' to 'validation'.
+  def digest(self, function: Callable[[Image], bytes | None]) -> None:
+    """Gives the images of 'train' a digest each, by which they are held out.
 
     Args:
-      is_chosen: says of an image whether it is moved; called in several
-        threads, since on a store each reading takes long.
+      function: returns the digest of an image; None: it gets none. Called in
+        several threads, since on a store each reading takes long.
     """
     rows = self._database.execute(
         'SELECT images.rowid, name, path, offset, size, label, modified '
         "FROM images JOIN places ON places.id = place WHERE split = 'train'")
-    chosen = []
     with concurrent.futures.ThreadPoolExecutor(_READERS) as executor:
       while batch := rows.fetchmany(_BATCH):
         numbers, images = zip(*((row[0], _image(*row[1:])) for row in batch))
-        chosen += [(number,) for number, is_one in zip(
-            numbers, executor.map(is_chosen, images)) if is_one]
-    self._database.executemany(
-        "UPDATE images SET split = 'validation' WHERE rowid = ?", chosen)
+        self._database.executemany(
+            'INSERT INTO digests VALUES (?, ?)',
+            zip(numbers, executor.map(function, images)))
+
+  def digests(self) -> Iterator[tuple[bytes, dict[int, int]]]:
+    """Yields the digests in their order, each with its images by label."""
+    rows = self._database.execute("""
+        SELECT digest, label, count(*) FROM images
+        JOIN digests ON images.rowid = image
+        WHERE digest IS NOT NULL GROUP BY digest, label ORDER BY digest""")
+    for digest, of_digest in itertools.groupby(rows, lambda row: row[0]):
+      yield digest, {label: count for _, label, count in of_digest}
+
+  def hold_out(self, digests: Iterable[bytes]) -> None:
+    """Moves the images of digests from 'train' to 'validation'."""
+    self._database.executemany("""
+        UPDATE images SET split = 'validation' WHERE rowid IN (
+          SELECT image FROM digests WHERE digest = ?)""",
+        ((digest,) for digest in digests))
 
   def totals(self) -> dict[str, tuple[int, int]]:
     """Returns the number of images and of bytes by split."""

@@ -22,6 +22,7 @@ from . import beam_pipeline
 from . import command_process
 from . import conversion
 from . import conversion_report
+from . import hold_out
 from . import images
 from . import plan as plans
 from . import process_pool
@@ -63,6 +64,12 @@ _VALIDATION_FRACTION = flags.DEFINE_float(
     'validation_fraction', 0.0, 'Part of the images that is held out for '
     'validation, where there are no validation images; which, the size and '
     'the middle of their files alone decide.', lower_bound=0.0, upper_bound=0.9)
+_HELD_OUT_BY = flags.DEFINE_enum(
+    'held_out_by', None, hold_out.METHODS,
+    'class: --validation_fraction is that of each class, to an image; content: '
+    'it is so on average, and what is held out stays so when images are added '
+    'to its class. By default class, or that of a finished conversion in the '
+    '--output_dir.')
 _CHECK = flags.DEFINE_enum(
     'check', 'header', images.CHECKS,
     'header: read the structure of each JPEG; decode: decode its pixels too.')
@@ -99,6 +106,10 @@ def main(argv: Sequence[str]) -> None:
                      'archive. --help lists the flags.')
   if not _OUTPUT_DIR.value:
     raise SystemExit('error: --output_dir must be given')
+  if _HELD_OUT_BY.value and not _VALIDATION_FRACTION.value:
+    raise SystemExit(
+        f'error: --held_out_by={_HELD_OUT_BY.value}, but nothing is held out. '
+        'Add --validation_fraction=0.1, or leave it out.')
   try:
     is_finished = _convert(paths)
   except BrokenPipeError:
@@ -131,7 +142,7 @@ def _convert(paths: tuple[tuple[str, str], ...]) -> bool:
         output_dir,
         plans.Options(_SEED.value, _CHECK.value, _JPEG_QUALITY.value,
                       _VALIDATION_FRACTION.value,
-                      _EXIF_ORIENTATION.value or ''),
+                      _EXIF_ORIENTATION.value or '', _HELD_OUT_BY.value or ''),
         {split: number.value for split, number in _SHARDS.items()},
         _MAX_CORRUPT.value, lambda tasks: _run(tasks, reporter), reporter)
   finally:

@@ -165,7 +165,7 @@ def build(data_set: sources.DataSet, options: plans.Options,
       'format_version': FORMAT_VERSION,
       'data_set': data_set.form,
       'inputs': list(inputs),
-      'options': {**dataclasses.asdict(options), **_hold_out(options)},
+      'options': _as_written(options),
       'identity': identity,
       'software': {
           'Pillow': PIL.__version__,
@@ -203,7 +203,7 @@ def what_differs(manifest: Mapping[str, Any], options: plans.Options,
     Sentences that begin after the name of the folder.
   """
   before = {**manifest['options'], **_as_flags(num_shards(manifest))}
-  now = {**dataclasses.asdict(options), **_as_flags(
+  now = {**_as_written(options), **_as_flags(
       {split: count for split, count in shards.items() if count})}
   others = [name for name in now if before.get(name, now[name]) != now[name]]
   changed = ['knew no --exif_orientation'] * ('exif_orientation' not in before)
@@ -229,9 +229,24 @@ def _as_flags(counts: Mapping[str, int]) -> dict[str, int]:
   return {f'num_{split}_shards': count for split, count in counts.items()}
 
 
-def _hold_out(options: plans.Options) -> dict[str, str]:
-  """Tells a held out part from those that label and rank once chose."""
-  return {'held_out_by': 'content'} if options.validation_fraction else {}
+def held_out_by(manifest: Mapping[str, Any]) -> str:
+  """Says how a finished conversion chose what it held out.
+
+  Args:
+    manifest: of it.
+
+  Returns:
+    One of `hold_out.METHODS`; empty: it held out nothing, or label and rank
+    chose, in an earlier version.
+  """
+  return str(manifest['options'].get('held_out_by', ''))
+
+
+def _as_written(options: plans.Options) -> dict[str, Any]:
+  written = dataclasses.asdict(options)
+  if not options.validation_fraction:
+    del written['held_out_by']
+  return written
 
 
 def write(output_dir: str, manifest: Mapping[str, Any]) -> None:

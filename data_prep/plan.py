@@ -41,12 +41,14 @@ class Options:
     jpeg_quality: of what is re-encoded.
     validation_fraction: of the training images, held out.
     exif_orientation: one of `images.EXIF_ORIENTATIONS`.
+    held_out_by: one of `hold_out.METHODS`; empty: nothing is held out.
   """
   seed: int = 0
   check: str = 'header'
   jpeg_quality: int = images_lib.JPEG_QUALITY
   validation_fraction: float = 0.0
   exif_orientation: str = images_lib.APPLY
+  held_out_by: str = ''
 
 
 @dataclasses.dataclass(frozen=True)
