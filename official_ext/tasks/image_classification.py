@@ -35,6 +35,7 @@ from official_ext.tasks import exif_orientation
 from official_ext.tasks import guessing
 from official_ext.tasks import label_mapping
 from official_ext.tasks import label_offset
+from official_ext.tasks import mean_recall
 from official_ext.tasks import parsing
 from official_ext.tasks import preflight
 from official_ext.tasks import protocol
@@ -211,6 +212,8 @@ class ImageClassificationTask(
       self, training: bool = True) -> list[tf_keras.metrics.Metric]:
     """Builds Model Garden's metrics, with accuracies as `ranking` has them.
 
+    Evaluations of images with one class each have the mean recall too.
+
     Args:
       training: whether they are those of a train step.
 
@@ -219,9 +222,13 @@ class ImageClassificationTask(
     """
     top_k = self.task_config.evaluation.top_k
     ours = {'accuracy': 1, f'top_{top_k}_accuracy': top_k}
-    return [ranking.TopKAccuracy(ours[metric.name], metric.name)
-            if metric.name in ours else metric
-            for metric in super().build_metrics(training)]
+    metrics = [ranking.TopKAccuracy(ours[metric.name], metric.name)
+               if metric.name in ours else metric
+               for metric in super().build_metrics(training)]
+    if not training and not self.task_config.train_data.is_multilabel:
+      metrics.append(
+          mean_recall.MeanRecall(self.task_config.model.num_classes))
+    return metrics
 
   def metrics(self) -> Sequence[tuple[str, str, str]]:
     top_k = self.task_config.evaluation.top_k
@@ -234,7 +241,7 @@ class ImageClassificationTask(
     # With several labels per image, Model Garden's task has many more.
     if self.task_config.train_data.is_multilabel:
       return None
-    return [name for _, _, name in self.metrics()]
+    return [*(name for _, _, name in self.metrics()), mean_recall.NAME]
 
   def initialize(self, model: tf_keras.Model) -> restore.Plan | None:
     """Loads `init_checkpoint` and logs what became of every variable.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+from typing import Any
 
 from absl import logging
 import tensorflow as tf
@@ -22,6 +23,10 @@ from official_ext.training import goodput
 # What Model Garden remembers the best evaluation in.
 BEST_METRICS = 'info.json'
 _BEST_STEP = 'best_ckpt_global_step'
+# What is before it names an evaluation's part, in the name of a metric.
+_NESTED = '|'
+# It stays beside those that are compared now.
+_OF_ANOTHER_METRIC = 'of_another_metric-'
 # Where Model Garden saves the moving averages of the weights.
 _AVERAGES_SUBDIR = 'ema_checkpoints'
 
@@ -81,20 +86,27 @@ def prepare(config: image_classification.TrainerConfig,
     folder = os.path.join(model_dir, config.best_checkpoint_export_subdir)
     best = tidy.tidy(folder, is_needed=False)
     metrics = os.path.join(folder, BEST_METRICS)
-    if tf.io.gfile.exists(metrics) and not (
-        best and _step(metrics) == choose.step(best)):
+    if not tf.io.gfile.exists(metrics):
+      return
+    evaluation = _read(metrics)
+    metric = config.best_checkpoint_eval_metric
+    aside, why = '', ''
+    if not best or evaluation.get(_BEST_STEP) != choose.step(best):
+      aside, why = choose.SET_ASIDE, 'is of no whole checkpoint'
+    # Model Garden would look it up there.
+    elif metric.split(_NESTED)[0] not in evaluation:
+      aside, why = _OF_ANOTHER_METRIC, f'has no {metric}'
+    if why:
       tf.io.gfile.rename(
-          metrics, os.path.join(folder, choose.SET_ASIDE + BEST_METRICS),
-          overwrite=True)
-      logging.warning(
-          '%s is of no whole checkpoint: the best one is looked for anew.',
-          metrics)
+          metrics, os.path.join(folder, aside + BEST_METRICS), overwrite=True)
+      logging.warning('%s %s: the best one is looked for anew.', metrics, why)
 
 
-def _step(metrics: str) -> int | None:
-  """Returns the step of the best evaluation; None if it cannot be read."""
+def _read(metrics: str) -> dict[str, Any]:
+  """Returns the best evaluation; nothing if it cannot be read."""
   try:
     with tf.io.gfile.GFile(metrics, 'rb') as file:
-      return int(json.loads(file.read())[_BEST_STEP])
-  except (ValueError, KeyError, TypeError):
-    return None
+      found = json.loads(file.read())
+  except ValueError:
+    return {}
+  return found if isinstance(found, dict) else {}

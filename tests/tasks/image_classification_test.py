@@ -229,7 +229,7 @@ def test_what_a_run_asks_of_the_task():
       ('top-3', 'top_3_accuracy', 'top_3_accuracy'),
       ('loss', 'training_loss', 'validation_loss')]
   assert task.best_checkpoint_metrics() == [
-      'accuracy', 'top_3_accuracy', 'validation_loss']
+      'accuracy', 'top_3_accuracy', 'validation_loss', 'mean_recall']
   assert task.explain(tf.errors.AbortedError(None, None, '')) is None
 
 

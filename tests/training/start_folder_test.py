@@ -9,7 +9,8 @@ from official_ext.configs import image_classification
 from official_ext.training import start_folder
 
 CONFIG = image_classification.TrainerConfig(
-    best_checkpoint_export_subdir='best')
+    best_checkpoint_export_subdir='best',
+    best_checkpoint_eval_metric='accuracy')
 
 
 @pytest.fixture(name='best')
@@ -40,6 +41,16 @@ def test_an_evaluation_of_another_checkpoint(
   assert (best / 'damaged-info.json').read_text() == evaluation
   assert 'the best one is looked for anew' in caplog.text
   assert (best / 'best_ckpt-20.index').exists()
+
+
+def test_a_best_checkpoint_of_a_metric_that_was_not_measured_then(
+    tmp_path, best, caplog):
+  evaluation = (best / 'info.json').read_text()
+  start_folder.prepare(
+      CONFIG.replace(best_checkpoint_eval_metric='mean_recall'), str(tmp_path))
+  assert not (best / 'info.json').exists()
+  assert (best / 'of_another_metric-info.json').read_text() == evaluation
+  assert 'has no mean_recall: the best one is looked for anew' in caplog.text
 
 
 def test_a_best_checkpoint_that_is_damaged(tmp_path, best):
