@@ -135,7 +135,8 @@ def convert(inputs: Inputs, output_dir: str, options: plans.Options,
     earlier = manifests.read(output_dir)
     options = _with_defaults(options, data_set, earlier)
     if options.validation_fraction:
-      _hold_out(index, options)
+      hold_out.move(
+          index, options.validation_fraction, options.held_out_by)
     listener.recognised(data_set, index.totals())
     some = list(itertools.islice(index.left_out(is_lost=False), _SHOWN))
     listener.left_out(some, index.num_left_out(is_lost=False))
@@ -284,25 +285,6 @@ def _check_links(index: image_index.ImageIndex) -> None:
         raise ValueError(
             f'{other} and {place} are the same, by a symbolic link: its images '
             'would be there twice. Remove one of them.')
-
-
-def _hold_out(index: image_index.ImageIndex, options: plans.Options) -> None:
-  fraction = options.validation_fraction
-  if 'validation' in index.totals():
-    raise ValueError(
-        f'--validation_fraction={fraction:g}, but there are validation images '
-        'already. Leave it out.')
-  index.digest(hold_out.digest_of)
-  index.hold_out(hold_out.choose(index, fraction, options.held_out_by))
-  if set(index.totals()) >= {'train', 'validation'}:
-    return
-  if options.held_out_by == hold_out.CLASS:
-    raise ValueError(
-        f'--validation_fraction={fraction:g}, but no class has two different '
-        'images: none can be held out. Leave it out.')
-  raise ValueError(
-      f'--validation_fraction={fraction:g} leaves no images for training or '
-      'for validation. Choose another.')
 
 
 def _with_defaults(options: plans.Options, data_set: sources.DataSet,

@@ -31,6 +31,35 @@ _SAMPLE_BYTES = 16 * 1024
 _DIGEST_BYTES = 8
 
 
+def move(index: image_index.ImageIndex, fraction: float, method: str) -> None:
+  """Moves images of the training to the validation.
+
+  Args:
+    index: the images, with split and label.
+    fraction: of them that are held out, 0 to 1.
+    method: one of METHODS.
+
+  Raises:
+    ValueError: if there are validation images already, or there would be none
+      of the training or of the validation.
+  """
+  if 'validation' in index.totals():
+    raise ValueError(
+        f'--validation_fraction={fraction:g}, but there are validation images '
+        'already. Leave it out.')
+  index.digest(digest_of)
+  index.hold_out(choose(index, fraction, method))
+  if set(index.totals()) >= {'train', 'validation'}:
+    return
+  if method == CLASS:
+    raise ValueError(
+        f'--validation_fraction={fraction:g}, but no class has two different '
+        'images: none can be held out. Leave it out.')
+  raise ValueError(
+      f'--validation_fraction={fraction:g} leaves no images for training or '
+      'for validation. Choose another.')
+
+
 def digest_of(image: image_index.Image) -> bytes | None:
   """Returns a number that an image's content alone decides.
 
