@@ -36,7 +36,7 @@ ORDER = {
     ],
     'official_ext.configs': [
         'backbones', 'preprocessing', 'small_data', 'outputs',
-        'image_classification',
+        'distillation', 'image_classification',
         'fine_tuning', 'recipes',
     ],
     'official_ext.modeling': [
@@ -57,7 +57,8 @@ ORDER = {
     ],
     'official_ext.params': [
         'change_kinds', 'inexact_resumption', 'input_files', 'yaml_settings',
-        'uneven_classes', 'frozen_backbone', 'derive', 'derived_settings',
+        'uneven_classes', 'distillation', 'frozen_backbone', 'derive',
+        'derived_settings',
         'likely_mistakes', 'consistency', 'overrides', 'without_effect',
         'differences', 'former_settings', 'origins', 'trained_folder',
         'experiment',
@@ -78,7 +79,8 @@ ORDER = {
         'ranking', 'mean_recall', 'exact_evaluation', 'guessing',
         'stateless_random',
         'shard_counts',
-        'record_counts', 'record_order', 'class_weights', 'training_records',
+        'record_counts', 'record_order', 'class_weights', 'distillation',
+        'training_records',
         'label_offset', 'parsing', 'tfds_data', 'preflight', 'bad_records',
         'corrupt_records',
         'protocol', 'image_classification',
@@ -98,7 +100,7 @@ ORDER = {
         'start_folder', 'checkpoint_folder', 'worker_folder', 'folder_lock',
         'settings_history', 'changed_settings', 'new_files', 'new_folders',
         'trackers', 'weights_and_biases', 'mlflow_runs', 'tracking',
-        'training_images', 'confusion_counts', 'checks',
+        'training_images', 'confusion_counts', 'teacher', 'checks',
         'data_position',
         'step_numbers', 'weight_numbers', 'divergence', 'recovery',
         'new_checkpoints', 'summaries',

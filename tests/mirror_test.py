@@ -16,6 +16,7 @@ from scripts import structure
 # Modules without a file of their own, under the test of what they are part of.
 THROUGH = {
     'training/early_stopping_test.py': ['official_ext.configs.small_data'],
+    'tasks/distillation_test.py': ['official_ext.configs.distillation'],
     'training/tracking_test.py': [
         'official_ext.configs.outputs', 'official_ext.training.trackers'],
     'commands_test.py': [

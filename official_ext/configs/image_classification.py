@@ -16,6 +16,7 @@ from official.modeling import optimization
 from official.vision.configs import image_classification
 
 from official_ext.configs import backbones
+from official_ext.configs import distillation as distillation_lib
 from official_ext.configs import outputs
 from official_ext.configs import preprocessing
 from official_ext.configs import small_data
@@ -84,6 +85,7 @@ class ImageClassificationTask(image_classification.ImageClassificationTask):
     class_weights: how much the images of a class count in the training loss,
       by how many they are: one of small_data.CLASS_WEIGHTS.
     class_sampling: how often they come, by the same.
+    distillation: whose answers the training learns from.
   """
   model: image_classification.ImageClassificationModel = dataclasses.field(
       default_factory=lambda: image_classification.ImageClassificationModel(
@@ -99,6 +101,8 @@ class ImageClassificationTask(image_classification.ImageClassificationTask):
   gradient_accumulation_steps: int = 1
   class_weights: str = 'none'
   class_sampling: str = 'none'
+  distillation: distillation_lib.Distillation = dataclasses.field(
+      default_factory=distillation_lib.Distillation)
 
 
 @dataclasses.dataclass

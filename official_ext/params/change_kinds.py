@@ -92,7 +92,7 @@ TABLE: dict[Kind, tuple[str, ...]] = {
     Kind.LENGTH: _of('trainer', 'train_steps', 'train_epochs'),
     Kind.TRAINING: (
         f'{_OPTIMIZATION}.*', 'task.losses.*', 'task.class_weights',
-        'task.class_sampling', 'trainer.warmup_share',
+        'task.class_sampling', 'task.distillation.*', 'trainer.warmup_share',
         'trainer.frozen_backbone_epochs',
         'task.differential_privacy_config',
         'task.differential_privacy_config.*', 'task.freeze_backbone',

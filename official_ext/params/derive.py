@@ -19,6 +19,7 @@ from official_ext.modeling import specs
 from official_ext.optimization import addons
 from official_ext.optimization import layerwise
 from official_ext.optimization import runnable
+from official_ext.params import distillation
 from official_ext.params import frozen_backbone
 from official_ext.params import input_files
 from official_ext.params import uneven_classes
@@ -53,6 +54,7 @@ def resolve(params: cfg.ExperimentConfig) -> None:
   specs.of_model(params.task.model)
   _check_labels_and_losses(params.task)
   uneven_classes.check(params.task)
+  distillation.check(params.task)
   _check_float16(params)
   _check_validation_data(params.task.validation_data)
   _check_data_service(params.task.train_data, params.trainer.seed)
@@ -70,6 +72,7 @@ def _expand_home(params: cfg.ExperimentConfig) -> None:
       (task, ('data_dir', 'class_names_path', 'init_checkpoint')),
       (task.train_data, ('input_path', 'tfds_data_dir')),
       (task.validation_data, ('input_path', 'tfds_data_dir')),
+      (task.distillation, ('teacher',)),
       (params.trainer.export, ('export_dir',))):
     for name in names:
       value = getattr(group, name)

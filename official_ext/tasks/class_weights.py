@@ -147,13 +147,24 @@ def weighted_loss(build_losses: Callable[..., tf.Tensor], labels: tf.Tensor,
                         model_outputs=output[tf.newaxis])
 
   losses = tf.vectorized_map(of_one, (labels, outputs))  # [B]
-  table = tf.constant(weights, losses.dtype)
+  return tf.reduce_mean(losses * of_images(labels, weights))
+
+
+def of_images(labels: tf.Tensor, weights: np.ndarray) -> tf.Tensor:
+  """Returns how much images count.
+
+  Args:
+    labels: as in `weighted_loss`.
+    weights: of the classes, float32 [C].
+
+  Returns:
+    The weight of every image, float32 [B].
+  """
+  table = tf.constant(weights)
   if len(labels.shape) == 1:
-    of_images = tf.gather(table, labels)  # [B]
-  else:
-    shares = tf.cast(labels, losses.dtype)  # [B, C]
-    of_images = tf.linalg.matvec(shares, table) / tf.reduce_sum(shares, -1)
-  return tf.reduce_mean(losses * of_images)
+    return tf.gather(table, labels)  # [B]
+  shares = tf.cast(labels, table.dtype)  # [B, C]
+  return tf.linalg.matvec(shares, table) / tf.reduce_sum(shares, -1)
 
 
 def _count(task: configs.ImageClassificationTask,

@@ -27,7 +27,7 @@ def loss(task: configs.ImageClassificationTask) -> float | None:
   """
   losses = task.losses
   if (task.train_data.is_multilabel or losses.use_binary_cross_entropy or
-      losses.l2_weight_decay):
+      losses.l2_weight_decay or task.distillation.teacher):
     return None
   return losses.loss_weight * math.log(task.model.num_classes)
 

@@ -30,6 +30,7 @@ from official_ext.tasks import bad_records
 from official_ext.tasks import class_names
 from official_ext.tasks import class_weights
 from official_ext.tasks import corrupt_records
+from official_ext.tasks import distillation
 from official_ext.tasks import exact_evaluation
 from official_ext.tasks import exif_orientation
 from official_ext.tasks import guessing
@@ -135,7 +136,11 @@ class ImageClassificationTask(
       described |= class_names.describe(self.task_config, trains)
     if trains and exif_orientation.KEY not in known:
       described |= exif_orientation.describe(self.task_config)
-    return described
+    return self.teacher.described(described) if self.teacher else described
+
+  def begin_training(self, model: tf_keras.Model) -> None:
+    if self.teacher:
+      self.teacher.begin(self.task_config.distillation, model)
 
   def notes(self, train_logs: Mapping[str, float]) -> Sequence[str]:
     found = class_weights.notes(
@@ -163,6 +168,8 @@ class ImageClassificationTask(
     if class_names.come_with_weights(config):
       fix += (' Only the weights below the head are taken with '
               'task.init_checkpoint_modules=all_but_head.')
+    if self.teacher:
+      self.teacher.check_classes(self.class_names())
     for name in names:
       data = getattr(config, name)
       exif_orientation.check_same(
@@ -200,13 +207,14 @@ class ImageClassificationTask(
   def describe(self) -> str:
     model = self.task_config.model
     spec = specs.of_model(model)
+    taught = f'; {self.teacher}' if self.teacher else ''
     if spec is None:
-      return f'backbone {model.backbone.type}'
+      return f'backbone {model.backbone.type}{taught}'
     num_parameters = costs.count_parameters(spec, model.num_classes)
     multiply_adds = costs.count_multiply_adds(spec, model.num_classes)
     return (f'Funnel-ViT {specs.kind(spec)}, {spec.layout_with_tokens}: '
             f'{num_parameters / 1e6:.1f} M parameters, '
-            f'{multiply_adds / 1e9:.3g} GMACs per image')
+            f'{multiply_adds / 1e9:.3g} GMACs per image{taught}')
 
   def build_metrics(
       self, training: bool = True) -> list[tf_keras.metrics.Metric]:
@@ -225,7 +233,9 @@ class ImageClassificationTask(
     metrics = [ranking.TopKAccuracy(ours[metric.name], metric.name)
                if metric.name in ours else metric
                for metric in super().build_metrics(training)]
-    if not training and not self.task_config.train_data.is_multilabel:
+    if training:
+      return metrics + distillation.metrics(self.task_config.distillation)
+    if not self.task_config.train_data.is_multilabel:
       metrics.append(
           mean_recall.MeanRecall(self.task_config.model.num_classes))
     return metrics
@@ -318,7 +328,7 @@ class ImageClassificationTask(
       The mean loss of the batch.
     """
     num_microbatches = self.task_config.gradient_accumulation_steps
-    garden_step = super().train_step
+    garden_step = distillation.taught(super().train_step, self.teacher)
 
     def step(microbatch, collector, index):
       with random_masks.of_microbatch(index):
@@ -333,7 +343,7 @@ class ImageClassificationTask(
 
   def build_losses(self, labels: tf.Tensor, model_outputs: tf.Tensor,
                    aux_losses: Sequence[tf.Tensor] | None = None) -> tf.Tensor:
-    """Builds Model Garden's loss, weighted by class where that is asked for.
+    """Builds Model Garden's loss, by class and by teacher if asked for.
 
     Args:
       labels: as Model Garden's `train_step` makes them.
@@ -343,13 +353,19 @@ class ImageClassificationTask(
     Returns:
       The loss of a training batch, [].
     """
-    if self._class_weights is None:
+    weights, taught = self._class_weights, distillation.current()
+    if weights is None and taught is None:
       return super().build_losses(labels, model_outputs, aux_losses)
-    loss = class_weights.weighted_loss(
-        super().build_losses, labels, model_outputs, self._class_weights)
-    if aux_losses:
-      loss += self.task_config.losses.loss_weight * tf.add_n(aux_losses)
-    return loss
+    factor = self.task_config.losses.loss_weight
+    if weights is None:
+      loss, of_images = super().build_losses(labels, model_outputs), None
+    else:
+      loss = class_weights.weighted_loss(
+          super().build_losses, labels, model_outputs, weights)
+      of_images = class_weights.of_images(labels, weights)
+    if taught:
+      loss = taught.loss(loss, model_outputs, of_images, factor)
+    return loss + factor * tf.add_n(aux_losses) if aux_losses else loss
 
   def targets(self, labels: tf.Tensor) -> tf.Tensor:
     """Returns labels, int32 [B], as the losses take them: [B] or [B, C]."""

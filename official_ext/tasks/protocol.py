@@ -13,8 +13,10 @@ import types
 from typing import Any
 
 from official.core import config_definitions as cfg
+import tf_keras
 
 from official_ext.tasks import class_names
+from official_ext.tasks import distillation
 
 # A validation step returns under this name how many examples it counted.
 NUM_EXAMPLES = 'num_examples'
@@ -33,11 +35,13 @@ class Task(abc.ABC):
       on; every checkpoint carries it.
     seed: of what is random in a train step, so that a run that is resumed goes
       on as one that never stopped; None: it depends on the process.
+    teacher: whose answers the training learns from; None: from labels alone.
   """
   kind: str
   task_config: cfg.TaskConfig
   data_description: Mapping[str, Any] = types.MappingProxyType({})
   seed: int | None = None
+  teacher: distillation.Teacher | None = None
 
   @abc.abstractmethod
   def check_files(self, names: Sequence[str]) -> None:
@@ -128,6 +132,16 @@ class Task(abc.ABC):
     """
     del position, known, num_workers
     return {}
+
+  def begin_training(self, model: tf_keras.Model) -> None:
+    """Makes what a train step needs beside the model and the optimizer.
+
+    It is called once, in the scope of the strategy, before the first step.
+
+    Args:
+      model: the one that is trained.
+    """
+    del model
 
   def notes(self, train_logs: Mapping[str, float]) -> Sequence[str]:
     """Returns lines to add to the table that a run ends with.

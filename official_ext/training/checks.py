@@ -22,6 +22,7 @@ from official_ext.training import new_folders
 from official_ext.training import profiling
 from official_ext.training import slow_folder
 from official_ext.training import start_folder
+from official_ext.training import teacher
 
 # What only an evaluation reads.
 _OF_EVALUATION = ('validation_steps', 'validation_interval',
@@ -83,6 +84,7 @@ def check(params: cfg.ExperimentConfig, task: protocol.Task, mode: str,
       raise ValueError(f'task.init_checkpoint: {error}') from error
   task.check_files(modes.data_sets(mode))
   if modes.trains(mode):
+    task.teacher = teacher.find(params)
     inexact_resumption.warn(params)
     start_folder.check(params.trainer, model_dir)
     folders.make('--model_dir', model_dir)

@@ -93,6 +93,8 @@ class Trainer(base_trainer.Trainer):
     self._model_dir = model_dir
     self._allow_changes = allow_changes
     self._trains = kwargs.get('train', True)
+    if self._trains:
+      task.begin_training(model)
     self.stopwatch = stopwatch or goodput.Stopwatch()
     self._history = history
     self._waiting = waiting
@@ -385,10 +387,7 @@ class Trainer(base_trainer.Trainer):
     return output
 
   def _steps_until_update(self) -> int:
-    """Returns a number of steps on which all workers agree.
-
-    Reading a metric synchronises them.
-    """
+    """Returns a number of steps on which all workers, synchronised, agree."""
     return max(1, round(self._mean_over_workers(
         self.throughput.steps_until_update())))
 

@@ -85,6 +85,7 @@ KNOWN = {
     'trainer.frozen_backbone_epochs': 'params/frozen_backbone.py',
     'task.class_weights': 'tasks/class_weights.py',
     'task.class_sampling': 'tasks/record_order.py',
+    'task.distillation.*': 'tasks/distillation.py',
     'trainer.derived': 'filled in by derive.py',
     'trainer.optimizer_config.ema.*': 'handed to the average as it is',
     'runtime.distribution_strategy': 'the strategy',

@@ -11,6 +11,7 @@ from official.vision.configs import image_classification as garden
 import tensorflow as tf
 import tf_keras
 
+from official_ext.configs import distillation
 from official_ext.configs import image_classification as configs
 from official_ext.configs import preprocessing
 from official_ext.configs import small_data
@@ -35,6 +36,8 @@ _MAX_LAYERS = 100
 _MAX_SHIFT_PX = 10_000
 _MAX_BETA = 1_000
 _MAX_FACTOR = 1_000_000
+# Beyond it, float32 tells no probabilities apart.
+_MAX_TEMPERATURE = 1_000
 
 _RESIZE_METHODS = sorted(
     value for name, value in vars(tf.image.ResizeMethod).items()
@@ -125,6 +128,14 @@ TABLE: dict[type, dict[str, rules.Rule]] = {
         'gradient_accumulation_steps': rules.whole(at_least=1),
         'class_weights': rules.choice(small_data.CLASS_WEIGHTS),
         'class_sampling': rules.choice(small_data.CLASS_WEIGHTS),
+    },
+    distillation.Distillation: {
+        'teacher': rules.text(),
+        'kind': rules.choice(distillation.KINDS),
+        'temperature': rules.number(above=0, at_most=_MAX_TEMPERATURE),
+        'weight': rules.probability(),
+        'representation_weight': rules.number(
+            at_least=0, at_most=_MAX_FACTOR),
     },
     garden.ImageClassificationModel: {
         'num_classes': rules.whole(at_least=1, at_most=2**24),

@@ -135,6 +135,20 @@ TABLE: tuple[reasons.Rule, ...] = (
         'task.evaluation.precision_and_recall_thresholds'),
     reasons.Rule(('task.evaluation.report_per_class_precision_and_recall',),
                  _lacks_for_classes, is_always=True),
+    reasons.where(
+        lambda params: not params.task.distillation.teacher,
+        'there is no task.distillation.teacher', 'task.distillation.kind',
+        'task.distillation.temperature', 'task.distillation.weight',
+        'task.distillation.representation_weight'),
+    reasons.beside(
+        lambda distillation: not distillation.weight,
+        'task.distillation.weight is 0', 'task.distillation.kind'),
+    reasons.beside(
+        lambda distillation: (
+            distillation.kind != 'soft' or not distillation.weight),
+        'the classes that a teacher takes, of kind hard, have no temperature, '
+        'and with weight 0 its probabilities are not learnt',
+        'task.distillation.temperature'),
     # The initial weights.
     reasons.where(
         lambda params: not params.task.init_checkpoint,
