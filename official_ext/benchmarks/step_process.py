@@ -277,12 +277,16 @@ def _step_of_a_replica(settings: settings_lib.Settings) -> tuple[
 
   from official_ext import registry_imports  # noqa: F401
   from official_ext.params import experiment
+  from official_ext.training import teacher
   # pylint: enable=g-import-not-at-top
   params = experiment.load(
       'funnel_vit_imagenet', params_override=experiment_override(settings))
   size, batch_size = settings.image_size, settings.batch_size
   task = task_factory.get_task(params.task)
   model = task.build_model()
+  if settings.mode == 'train':
+    task.teacher = teacher.find(params)
+    task.begin_training(model)
   optimizer = task.create_optimizer(params.trainer.optimizer_config)
   # Slots are made on first use, which must not be inside the compiled step.
   optimizer._create_all_weights(  # pylint: disable=protected-access

@@ -304,10 +304,28 @@ def current() -> Batch | None:
   return _batch.get()
 
 
-def taught(step: TrainStep, teacher: Teacher | None) -> TrainStep:
-  """Returns a train step with a teacher; without one, the step itself."""
-  if teacher is None:
+def taught(step: TrainStep, settings: configs.Distillation,
+           teacher: Teacher | None) -> TrainStep:
+  """Returns a train step with a teacher; without one, the step itself.
+
+  Args:
+    step: Model Garden's.
+    settings: whether there is a teacher.
+    teacher: the teacher, restored.
+
+  Returns:
+    The step.
+
+  Raises:
+    ValueError: if the settings have a teacher, and none was found for them.
+  """
+  if not settings.teacher:
     return step
+  if teacher is None:
+    raise ValueError(
+        f'task.distillation.teacher is {settings.teacher!r}, but the task has '
+        'no teacher. Set its `teacher` to what training.teacher.find returns, '
+        'and call its begin_training.')
 
   def taught_step(inputs, model, optimizer, metrics=None):
     with teacher.of_batch(inputs[0], model) as student:

@@ -328,7 +328,8 @@ class ImageClassificationTask(
       The mean loss of the batch.
     """
     num_microbatches = self.task_config.gradient_accumulation_steps
-    garden_step = distillation.taught(super().train_step, self.teacher)
+    garden_step = distillation.taught(
+        super().train_step, self.task_config.distillation, self.teacher)
 
     def step(microbatch, collector, index):
       with random_masks.of_microbatch(index):

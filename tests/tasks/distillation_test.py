@@ -133,7 +133,8 @@ def whole():
 
 def test_the_loss_of_a_step(whole):
   taught, found = whole
-  by_label = -(taught.labels * np.log(softmax(found['student']))).numpy().sum(-1)
+  by_label = -(taught.labels.numpy() * np.log(
+      softmax(found['student']))).sum(-1)
   parts = {
       'label_loss': 3 * by_label.mean(),
       'teacher_loss': 3 * divergence(
@@ -227,6 +228,10 @@ def test_a_step_without_its_teacher_is_no_step():
   teacher = distillation.Teacher('a', 'a/ckpt-1', task, {}, None)
   with pytest.raises(ValueError, match='call the begin_training of the task'):
     teacher.answer(models.random_images(1))
+  taught = experiment.load(
+      'funnel_vit_digits', params_override=f'{SETTING}.teacher=a').task
+  with pytest.raises(ValueError, match="teacher is 'a', but the task has no t"):
+    distillation.taught(None, taught.distillation, None)
 
 
 def test_classes_of_other_names():

@@ -100,7 +100,7 @@ def _taught(digits_dir, trained_dir, tmp_path_factory):
 
 
 def test_a_training_with_a_teacher(taught, trained_dir):
-  folder, trainer, found = taught
+  _, trainer, found = taught
   logs = trainer.train_logs
   assert logs['training_loss'] == pytest.approx(
       0.5 * logs['label_loss'] + 0.5 * logs['teacher_loss'] +
