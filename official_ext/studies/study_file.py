@@ -18,7 +18,7 @@
 
 Settings are named by their paths or nested, as in a `--config_file`. The value
 `{run_of: ViT}` is the folder of that row's training of the same seed, for
-`task.init_checkpoint`.
+`task.init_checkpoint` or `task.distillation.teacher`.
 """
 
 from __future__ import annotations

@@ -50,8 +50,8 @@ TrainStep = Callable[..., Mapping[str, tf.Tensor]]
 class _WithClassToken:
   """Calls a classifier, and gives the class token beside the logits.
 
-  It makes no variable and no new call of a layer: the same graph of layers is
-  left at one more place.
+  The layers are those of the classifier, in the same order, with no variable
+  beside theirs.
   """
 
   def __init__(self, model: tf_keras.Model):
@@ -175,7 +175,10 @@ class Teacher:
     theirs = self.data.get(class_names.KEY)
     if not names or not theirs:
       return
-    for index, (here, there) in enumerate(zip(names, theirs, strict=True)):
+    # In words, in one Unicode form: otherwise they are the same.
+    here_and_there = [class_names.composed(class_names.readable(one))
+                      for one in (names, theirs)]
+    for index, (here, there) in enumerate(zip(*here_and_there, strict=True)):
       if here != there:
         raise ValueError(
             f'task.distillation.teacher={self.path}: its class {index} is '

@@ -240,6 +240,10 @@ def test_classes_of_other_names():
       'a', 'a/ckpt-1', task, {'class_names': ['cat', 'dog']}, None)
   teacher.check_classes(['cat', 'dog'])
   teacher.check_classes(None)
+  # Two forms of Unicode are the same name.
+  distillation.Teacher('a', 'a/ckpt-1', task, {
+      'class_names': ['caf\u00e9', 'dog']}, None).check_classes(
+          ['cafe\u0301', 'dog'])
   with pytest.raises(ValueError, match="class 1 is 'dog', and that of this tr"):
     teacher.check_classes(['cat', 'fox'])
 
