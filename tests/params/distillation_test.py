@@ -30,3 +30,27 @@ def test_the_home_folder_of_a_teacher(monkeypatch):
   params = experiment.load(
       'funnel_vit_digits', params_override='task.distillation.teacher=~/vit')
   assert params.task.distillation.teacher == '/home/me/vit'
+
+
+@pytest.mark.parametrize('override, setting, reason', [
+    ('kind=hard', 'kind', 'there is no task.distillation.teacher'),
+    ('temperature=2.0', 'temperature', 'there is no task.distillation.teacher'),
+    ('weight=0.3', 'weight', 'there is no task.distillation.teacher'),
+    ('representation_weight=0.3', 'representation_weight',
+     'there is no task.distillation.teacher'),
+    ('teacher=a,task.distillation.kind=hard,task.distillation.temperature=2.0',
+     'temperature', 'of kind hard, have no temperature'),
+    ('teacher=a,task.distillation.weight=0,task.distillation.kind=hard,'
+     'task.distillation.representation_weight=0.1', 'kind', 'weight is 0'),
+    ('teacher=a,task.distillation.temperature=2.0,'
+     'task.distillation.weight=0.3', None, None),
+])
+def test_what_is_set_without_effect(caplog, override, setting, reason):
+  experiment.load(
+      'funnel_vit_digits', params_override=f'task.distillation.{override}')
+  if setting is None:
+    assert not caplog.messages
+  else:
+    text, = caplog.messages
+    assert text.startswith(f'task.distillation.{setting} is ')
+    assert reason in text

@@ -26,7 +26,6 @@ ERASING = f'{TRAIN}.random_erasing'
 RANDAUG = f'{TRAIN}.aug_type.randaug'
 AUTOAUG = f'{TRAIN}.aug_type.autoaug'
 FAST = f'{BACKBONE}.fast_path'
-DISTILLATION = 'task.distillation'
 
 # A setting, why it has no effect in the experiment of the digits (or in WHERE),
 # and in which settings it has; None: in none.
@@ -90,12 +89,6 @@ CASES = (
     (f'{VALIDATION}.random_erasing={{}}', 'only training reads it', None),
     ('task.init_checkpoint_modules=backbone', 'no task.init_checkpoint',
      'task.init_checkpoint=a'),
-    *((f'{DISTILLATION}.{name}={value}', 'no task.distillation.teacher',
-       f'{DISTILLATION}.teacher=a') for name, value in (
-           ('kind', 'hard'), ('temperature', 2.0), ('weight', 0.3),
-           ('representation_weight', 0.1))),
-    (f'{DISTILLATION}.temperature=3.0', 'of kind hard, have no temperature',
-     f'{DISTILLATION}.kind=soft'),
     (f'{NORM}.activation=swish', 'an activation of its own',
      'task.model.backbone.type=resnet'),
     (f'{NORM}.norm_momentum=0.5', 'no batch normalisation',
@@ -235,8 +228,6 @@ WHERE = {
         f'{TRAIN}.aug_type.type=randaug',
     f'{TRAIN}.file_type=tfrecord_compressed': f'{TRAIN}.tfds_name=mnist',
     f'{BACKBONE}.pooling=max': f'{BACKBONE}.layout=B2',
-    f'{DISTILLATION}.temperature=3.0':
-        f'{DISTILLATION}.teacher=a,{DISTILLATION}.kind=hard',
     f'{FAST}.class_token_only=false': f'{BACKBONE}.pooler=gap',
     f'{BACKBONE}.class_token_position=false': f'{BACKBONE}.pooler=gap',
     'runtime.all_reduce_alg=nccl': 'runtime.distribution_strategy=one_device',
