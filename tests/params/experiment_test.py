@@ -329,14 +329,11 @@ def test_model_gardens_own_experiments_stay_what_they_are(name):
           'warmup_share': 0.0, 'frozen_backbone_epochs': 0.0},
       'task': {
           'class_weights': 'none', 'class_sampling': 'none',
-          'distillation': {
-              'teacher': '', 'kind': 'soft', 'temperature': 1.0, 'weight': 0.5,
-              'representation_weight': 0.0},
+          'distillation': configs.distillation_lib.Distillation().as_dict(),
           'data_dir': '', 'init_checkpoint_grid': None,
           'init_checkpoint_resize_method': 'bilinear', 'class_names_path': '',
           'gradient_accumulation_steps': 1,
-          'train_data': data,
-          'validation_data': data}}
+          'train_data': data, 'validation_data': data}}
   expected = hyperparams.ParamsDict(theirs.as_dict())
   expected.override(neutral, is_strict=False)
   assert ours.as_dict() == expected.as_dict()
