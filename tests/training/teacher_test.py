@@ -109,7 +109,9 @@ def test_a_training_with_a_teacher(taught, trained_dir):
   # As it is alone, after the training too.
   alone = trained_model.find(str(trained_dir)).model
   images = tf.random.stateless_normal([6, 16, 16, 3], [1, 2])
-  logits, _ = found.answer(images)
+  # Its variables are those of the strategy.
+  logits, _ = trainer.strategy.run(tf.function(found.answer), [images])
+  logits, = trainer.strategy.experimental_local_results(logits)
   np.testing.assert_allclose(
       logits, alone(images, training=False), atol=1e-5)
   assert np.abs(logits).max() > 1e-3
