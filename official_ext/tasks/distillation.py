@@ -7,8 +7,9 @@ the student, and the temperature T, an image has beside the loss by its label
 
 - of kind soft, T^2 * KL(softmax(t / T) || softmax(s / T)), whose gradient is
   about as large at any temperature (Hinton et al., arXiv 1503.02531),
-- of kind hard, the cross-entropy of s and the class of the largest t (DeiT,
-  arXiv 2012.12877, section 4, here with the class token alone),
+- of kind hard, the cross-entropy of s and the class of the largest t, which is
+  not smoothed (DeiT, arXiv 2012.12877, section 4, here with the class token
+  alone),
 - 1 - cos(class token of the teacher, of the student), after the last layer and
   before what belongs to the head (DistilBERT, arXiv 1910.01108, compares hidden
   states so).
@@ -28,6 +29,7 @@ import dataclasses
 import os
 from typing import Any
 
+from official.vision.configs import image_classification as garden
 import tensorflow as tf
 import tf_keras
 
@@ -42,6 +44,8 @@ KEY = 'teacher'
 LABEL_LOSS = 'label_loss'
 TEACHER_LOSS = 'teacher_loss'
 REPRESENTATION_LOSS = 'representation_loss'
+# Multiply-adds of a training step, in forward passes: one backward has two.
+_PASSES = 3
 
 # Model Garden's: takes a batch, the model, the optimizer and the metrics.
 TrainStep = Callable[..., Mapping[str, tf.Tensor]]
@@ -209,17 +213,29 @@ class Teacher:
           f'{self.checkpoint} to learn from that, with --allow_changes.')
     return {**known, KEY: ours}
 
-  def __str__(self) -> str:
+  def describe(self, student: garden.ImageClassificationModel) -> str:
+    """Says which model teaches, and what it takes of a step.
+
+    Args:
+      student: the configuration of the model that is trained.
+
+    Returns:
+      A phrase.
+    """
     spec = specs.of_model(self.task.model)
     if spec is None:
       return f'teacher {self.checkpoint}: {self.task.model.backbone.type}'
     num_classes = self.task.model.num_classes
     parameters = costs.count_parameters(spec, num_classes)
-    multiply_adds = costs.count_multiply_adds(spec, num_classes)
+    forward = costs.count_multiply_adds(spec, num_classes)
+    share, of_student = '', specs.of_model(student)
+    if of_student:
+      trained = costs.count_multiply_adds(of_student, num_classes)
+      percent = 100 * forward / (forward + _PASSES * trained)
+      share = f', {percent:.0f} % of a step'
     return (f'teacher {self.checkpoint}: {spec.model_name}, '
             f'{spec.layout_with_tokens}: {parameters / 1e6:.1f} M parameters, '
-            f'its forward pass in every step {multiply_adds / 1e9:.3g} GMACs '
-            'per image')
+            f'{forward / 1e9:.3g} GMACs per image{share}')
 
 
 @dataclasses.dataclass

@@ -207,7 +207,7 @@ class ImageClassificationTask(
   def describe(self) -> str:
     model = self.task_config.model
     spec = specs.of_model(model)
-    taught = f'; {self.teacher}' if self.teacher else ''
+    taught = f'; {self.teacher.describe(model)}' if self.teacher else ''
     if spec is None:
       return f'backbone {model.backbone.type}{taught}'
     num_parameters = costs.count_parameters(spec, model.num_classes)

@@ -20,6 +20,7 @@ from official_ext.configs import backbones
 from official_ext.configs import image_classification as configs
 from official_ext.modeling import costs
 from official_ext.modeling import specs
+from official_ext.tasks import distillation
 from official_ext.training import memory
 from official_ext.training import modes
 
@@ -49,13 +50,15 @@ class Need:
 
 
 def check(params: cfg.ExperimentConfig, mode: str,
-          strategy: tf.distribute.Strategy) -> None:
+          strategy: tf.distribute.Strategy,
+          teacher: distillation.Teacher | None = None) -> None:
   """Refuses sizes for which a machine has not the memory.
 
   Args:
     params: the experiment's configuration, resolved.
     mode: one of `modes.MODES`.
     strategy: how the run is distributed.
+    teacher: whose answers a training learns from, if any.
 
   Raises:
     ValueError: naming the setting, what it needs, what there is, and what to
@@ -69,7 +72,7 @@ def check(params: cfg.ExperimentConfig, mode: str,
                else strategy.num_replicas_in_sync)
   for name in modes.data_sets(mode):
     data = getattr(params.task, name)
-    need = of_step(params, name)
+    need = of_step(params, name, teacher)
     path = f'task.{name}.global_batch_size'
     if is_on_host and machine_gib is not None:
       # All replicas of this machine share its memory.
@@ -86,12 +89,14 @@ def check(params: cfg.ExperimentConfig, mode: str,
                     num_local / strategy.num_replicas_in_sync)
 
 
-def of_step(params: cfg.ExperimentConfig, name: str) -> Need:
+def of_step(params: cfg.ExperimentConfig, name: str,
+            teacher: distillation.Teacher | None = None) -> Need:
   """Works out what a step on a data set needs at the least.
 
   Args:
     params: the experiment's configuration, resolved.
     name: 'train_data' or 'validation_data'.
+    teacher: whose answers a training learns from, if any.
 
   Returns:
     The need of a training step, or of a step of an evaluation.
@@ -116,9 +121,16 @@ def of_step(params: cfg.ExperimentConfig, name: str) -> Need:
                 for block in spec.blocks)
   else:
     saved = _SAVED_SHARE * costs.count_saved_activations(spec)
+  # The weights and their gradients; what a teacher computes is let go of.
+  weights = 2 * weights + (_count_weights(teacher.task.model) if teacher else 0)
   return Need(
-      what, 2 * weights * _WEIGHT_BYTES,  # The weights and their gradients.
+      what, weights * _WEIGHT_BYTES,
       image_bytes + saved * value_bytes / task.gradient_accumulation_steps)
+
+
+def _count_weights(model: garden.ImageClassificationModel) -> int:
+  spec = _spec(model)
+  return costs.count_parameters(spec, model.num_classes) if spec else 0
 
 
 def _image_bytes(model: garden.ImageClassificationModel,

@@ -103,7 +103,7 @@ def prepare(params: cfg.ExperimentConfig, mode: str, model_dir: str,
       runnable.check_learning_rates(
           params.trainer.optimizer_config, params.trainer.train_steps)
     task.check_batches(strategy.num_replicas_in_sync)
-    memory_need.check(params, mode, strategy)
+    memory_need.check(params, mode, strategy, task.teacher)
     task.check_records(modes.data_sets(mode), model_dir=model_dir,
                        follows_epochs=any(
                            derived.setting == 'trainer.train_steps'

@@ -12,8 +12,10 @@ import os
 
 from official.core import config_definitions as cfg
 from official.core import task_factory
+import tensorflow as tf
 import tf_keras
 
+from official_ext.checkpoints import choose
 from official_ext.checkpoints import metadata
 from official_ext.checkpoints import object_graph
 from official_ext.checkpoints import preprocessing
@@ -41,7 +43,7 @@ def find(params: cfg.ExperimentConfig) -> distillation.Teacher | None:
   if not path:
     return None
   try:
-    checkpoint = object_graph.find(path)
+    checkpoint = _find(path)
     folder = trained_model.model_dir_of(checkpoint)
     if folder is None:
       raise ValueError(
@@ -62,6 +64,19 @@ def find(params: cfg.ExperimentConfig) -> distillation.Teacher | None:
   return distillation.Teacher(
       path, checkpoint, found.task, metadata.read_data(checkpoint),
       functools.partial(_restore, found, checkpoint))
+
+
+def _find(path: str) -> str:
+  """Finds the checkpoint that a path means."""
+  try:
+    return object_graph.find(path)
+  except ValueError as error:
+    if tf.io.gfile.exists(path) and not choose.saved(path):
+      raise ValueError(
+          'it holds no checkpoint. Give the folder of a training or of an '
+          'import, which official_ext.pretrained.import_vit makes of published '
+          'weights, or a checkpoint in it.') from error
+    raise
 
 
 def _check_same_problem(

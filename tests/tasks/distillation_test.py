@@ -55,8 +55,10 @@ def test_the_angle_between_class_tokens():
 class Taught:
   """A task with a teacher of random weights, and a student of others."""
 
-  def __init__(self, extra='', strategy=None):
+  def __init__(self, extra='', strategy=None, dtype='float32'):
     tf_keras.backend.clear_session()
+    tf_keras.mixed_precision.set_global_policy(
+        dtype if dtype == 'float32' else f'mixed_{dtype}')
     params = experiment.load('funnel_vit_digits', params_override=(
         "task.model.backbone.funnel_vit.layout='B1-1',"
         f'{SETTING}.teacher=teacher,{SETTING}.weight=0.25,'
@@ -72,6 +74,9 @@ class Taught:
       self.task.begin_training(self.model)
       self.metrics = self.task.build_metrics(training=True)
       self.optimizer = tf_keras.optimizers.legacy.SGD(0.5)
+      if dtype == 'float16':
+        self.optimizer = tf_keras.mixed_precision.LossScaleOptimizer(
+            self.optimizer, initial_scale=2.0**10)
     self.images = models.random_images(12)
     self.labels = tf.nn.softmax(tf.random.stateless_normal([12, 10], [1, 2]))
 
@@ -83,11 +88,15 @@ class Taught:
     models.randomize(self.teacher, seed=5)
     return self.teacher
 
-  def step(self):
-    """Takes a step; returns its loss, the parts and the weights after it."""
+  def step(self, compiled=lambda step: step):
+    """Takes a step; returns its loss, the parts and the weights after it.
+
+    Args:
+      compiled: how it is run; as it is, operation by operation.
+    """
     size = 12 // self.strategy.num_replicas_in_sync
 
-    @tf.function
+    @compiled
     def replica_step(images, labels):
       replica = tf.distribute.get_replica_context().replica_id_in_sync_group
       begin = replica * size
@@ -177,19 +186,41 @@ def test_only_the_student_is_saved(whole):
   assert len(taught.optimizer.variables()) == 1  # Its step.
 
 
-@pytest.mark.parametrize('strategy', [
-    None, pytest.param(2, marks=pytest.mark.long)])
-def test_microbatches_and_replicas_are_one_batch(whole, strategy):
-  _, found = whole
-  loss, parts, after = Taught(
-      ',task.gradient_accumulation_steps=3',
-      strategy and models.mirrored(strategy)).step()
-  assert loss == pytest.approx(found['loss'], rel=1e-4)
+def assert_same_step(outcome, found, dtype='float32'):
+  loss, parts, after = outcome
+  rtol = {'float32': 1e-4, 'bfloat16': 5e-2, 'float16': 1e-2}[dtype]
+  assert loss == pytest.approx(found['loss'], rel=rtol)
   for name, value in found['parts'].items():
-    assert parts[name] == pytest.approx(value, rel=1e-4), name
+    assert parts[name] == pytest.approx(value, rel=rtol), name
   for got, wanted in zip(after, found['after'], strict=True):
-    tolerances.assert_close(got, wanted, depth=2, length=128,
+    tolerances.assert_close(got, wanted, depth=2, length=128, dtype=dtype,
                             scale=max(1e-2, np.abs(wanted).max()))
+
+
+@pytest.mark.long
+def test_microbatches_compiled_by_xla_are_one_batch(whole):
+  taught = Taught(',task.gradient_accumulation_steps=3')
+  assert_same_step(
+      taught.step(tf.function(jit_compile=True)), whole[1])
+
+
+@pytest.mark.long
+def test_two_replicas_are_one_batch(whole):
+  assert_same_step(
+      Taught(strategy=models.mirrored(2)).step(tf.function), whole[1])
+
+
+@pytest.mark.long
+@pytest.mark.parametrize('dtype', ['bfloat16', 'float16'])
+def test_mixed_precision(whole, dtype):
+  taught = Taught(dtype=dtype)
+  images = taught.images
+  logits, token = taught.task.teacher.answer(images)
+  assert logits.dtype == token.dtype == tf.float32
+  assert taught.teacher.layers[-1].compute_dtype == dtype
+  tolerances.assert_close(
+      logits, whole[1]['teacher'], depth=2, length=128, dtype=dtype)
+  assert_same_step(taught.step(), whole[1], dtype)
 
 
 def test_images_count_for_the_teacher_as_for_the_labels(whole):
@@ -263,8 +294,12 @@ def test_the_teacher_is_the_same_to_the_end():
 
 
 def test_what_a_teacher_costs_is_said():
-  task = experiment.load('funnel_vit_digits', params_override=(
+  config = experiment.load('funnel_vit_digits', params_override=(
       "task.model.backbone.funnel_vit.layout='B2'")).task
-  assert str(distillation.Teacher('a', 'a/ckpt-1', task, {}, None)) == (
-      'teacher a/ckpt-1: vit-nano4, B2(17): 0.1 M parameters, its forward pass '
-      'in every step 0.00179 GMACs per image')
+  task = task_factory.get_task(config)
+  task.teacher = distillation.Teacher('a', 'a/ckpt-1', config, {}, None)
+  # A student of the same size goes forward once, and twice backward.
+  assert task.describe() == (
+      'Funnel-ViT vit-nano4, B2(17): 0.1 M parameters, 0.00179 GMACs per '
+      'image; teacher a/ckpt-1: vit-nano4, B2(17): 0.1 M parameters, 0.00179 '
+      'GMACs per image, 25 % of a step')

@@ -5,6 +5,7 @@ import short_runs
 import tensorflow as tf
 
 from official_ext.params import experiment
+from official_ext.tasks import distillation
 from official_ext.training import memory_need
 from official_ext.training import session
 
@@ -50,7 +51,13 @@ def test_a_training_step_by_hand():
       'task.model.backbone.funnel_vit.gradient_checkpointing=true'),
                               'train_data')
   assert again.image_bytes == 16 * 16 * 3 * 4 + 4 * 2 * 17 * 64
-  evaluation = memory_need.of_step(load(), 'validation_data')
+  # A teacher is held beside them, and has no gradients.
+  teacher = distillation.Teacher(
+      'a', 'a/ckpt-1', load('task.model.num_classes=11').task, {}, None)
+  taught = memory_need.of_step(load(), 'train_data', teacher)
+  assert taught.fixed_bytes == 4 * (2 * weights + weights + 64 + 1)
+  assert taught.image_bytes == need.image_bytes
+  evaluation = memory_need.of_step(load(), 'validation_data', teacher)
   assert evaluation.fixed_bytes == 4 * weights
   assert evaluation.image_bytes == 16 * 16 * 3 * 4 + 4 * 17 * 256
 
