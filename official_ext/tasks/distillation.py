@@ -65,7 +65,9 @@ class _WithClassToken:
       model: Model Garden's ClassificationModel on our backbone.
     """
     backbone = model.backbone
-    tokens = backbone.get_layer('encoder').output  # [B, T, D]
+    # Where there are maps of features, the outputs of the blocks come too.
+    tokens = tf.nest.flatten(
+        backbone.get_layer('encoder').output)[0]  # [B, T, D]
     endpoints = backbone.output
     self._backbone = tf_keras.Model(
         backbone.inputs, (endpoints[max(endpoints)], tokens[:, 0]))
