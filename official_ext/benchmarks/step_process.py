@@ -286,7 +286,8 @@ def _step_of_a_replica(settings: settings_lib.Settings) -> tuple[
   model = task.build_model()
   if settings.mode == 'train':
     task.teacher = teacher.find(params)
-    task.begin_training(model)
+    if task.teacher:
+      task.teacher.begin(params.task.distillation, model)
   optimizer = task.create_optimizer(params.trainer.optimizer_config)
   # Slots are made on first use, which must not be inside the compiled step.
   optimizer._create_all_weights(  # pylint: disable=protected-access

@@ -29,6 +29,7 @@ import dataclasses
 import os
 from typing import Any
 
+import numpy as np
 from official.vision.configs import image_classification as garden
 import tensorflow as tf
 import tf_keras
@@ -38,6 +39,7 @@ from official_ext.configs import image_classification
 from official_ext.modeling import costs
 from official_ext.modeling import specs
 from official_ext.tasks import class_names
+from official_ext.tasks import class_weights
 
 # In what the student's checkpoints say of its data.
 KEY = 'teacher'
@@ -141,7 +143,7 @@ class Teacher:
     if self._classify is None:
       raise ValueError(
           'a train step with task.distillation.teacher needs the teacher: call '
-          'the begin_training of the task before it.')
+          'its `begin` before.')
     found = self._classify(images, training=False)
     logits, token = found if self._student else (found, None)
     return tf.stop_gradient(tf.cast(logits, tf.float32)), (
@@ -257,22 +259,23 @@ class Batch:
   student_token: tf.Tensor | None = None
   losses: dict[str, tf.Tensor] = dataclasses.field(default_factory=dict)
 
-  def loss(self, by_label: tf.Tensor, logits: tf.Tensor,
-           image_weights: tf.Tensor | None, factor: float) -> tf.Tensor:
+  def loss(self, by_label: tf.Tensor, labels: tf.Tensor, logits: tf.Tensor,
+           weights: np.ndarray | None, factor: float) -> tf.Tensor:
     """Returns the loss of the batch, and keeps its parts.
 
     Args:
-      by_label: the loss by labels, [], which has the factor already.
+      by_label: the loss by labels, [], which has weights and factor already.
+      labels: [B], or [B, C].
       logits: of the student, [B, C].
-      image_weights: how much each image counts, [B]; None: all the same.
+      weights: how much images of the classes count, [C]; None: all the same.
       factor: of the whole loss, `task.losses.loss_weight`.
 
     Returns:
       The loss, [].
     """
     def mean(losses):  # [B] -> []
-      if image_weights is not None:
-        losses *= tf.cast(image_weights, losses.dtype)
+      if weights is not None:
+        losses *= class_weights.of_images(labels, weights)
       return factor * tf.reduce_mean(losses)
 
     settings = self.settings
@@ -346,7 +349,7 @@ def taught(step: TrainStep, settings: configs.Distillation,
     raise ValueError(
         f'task.distillation.teacher is {settings.teacher!r}, but the task has '
         'no teacher. Set its `teacher` to what training.teacher.find returns, '
-        'and call its begin_training.')
+        'and call the `begin` of that.')
 
   def taught_step(inputs, model, optimizer, metrics=None):
     with teacher.of_batch(inputs[0], model) as student:

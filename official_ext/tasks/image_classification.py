@@ -138,10 +138,6 @@ class ImageClassificationTask(
       described |= exif_orientation.describe(self.task_config)
     return self.teacher.described(described) if self.teacher else described
 
-  def begin_training(self, model: tf_keras.Model) -> None:
-    if self.teacher:
-      self.teacher.begin(self.task_config.distillation, model)
-
   def notes(self, train_logs: Mapping[str, float]) -> Sequence[str]:
     found = class_weights.notes(
         self._class_weights, self.task_config.class_weights)
@@ -359,13 +355,12 @@ class ImageClassificationTask(
       return super().build_losses(labels, model_outputs, aux_losses)
     factor = self.task_config.losses.loss_weight
     if weights is None:
-      loss, of_images = super().build_losses(labels, model_outputs), None
+      loss = super().build_losses(labels, model_outputs)
     else:
       loss = class_weights.weighted_loss(
           super().build_losses, labels, model_outputs, weights)
-      of_images = class_weights.of_images(labels, weights)
     if taught:
-      loss = taught.loss(loss, model_outputs, of_images, factor)
+      loss = taught.loss(loss, labels, model_outputs, weights, factor)
     return loss + factor * tf.add_n(aux_losses) if aux_losses else loss
 
   def targets(self, labels: tf.Tensor) -> tf.Tensor:

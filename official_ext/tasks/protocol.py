@@ -13,7 +13,6 @@ import types
 from typing import Any
 
 from official.core import config_definitions as cfg
-import tf_keras
 
 from official_ext.tasks import class_names
 from official_ext.tasks import distillation
@@ -132,16 +131,6 @@ class Task(abc.ABC):
     """
     del position, known, num_workers
     return {}
-
-  def begin_training(self, model: tf_keras.Model) -> None:
-    """Makes what a train step needs beside the model and the optimizer.
-
-    It is called once, in the scope of the strategy, before the first step.
-
-    Args:
-      model: the one that is trained.
-    """
-    del model
 
   def notes(self, train_logs: Mapping[str, float]) -> Sequence[str]:
     """Returns lines to add to the table that a run ends with.

@@ -93,8 +93,8 @@ class Trainer(base_trainer.Trainer):
     self._model_dir = model_dir
     self._allow_changes = allow_changes
     self._trains = kwargs.get('train', True)
-    if self._trains:
-      task.begin_training(model)
+    if self._trains and task.teacher:
+      task.teacher.begin(task.task_config.distillation, model)
     self.stopwatch = stopwatch or goodput.Stopwatch()
     self._history = history
     self._waiting = waiting

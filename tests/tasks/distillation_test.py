@@ -71,7 +71,7 @@ class Taught:
       models.randomize(self.model)
       self.task.teacher = distillation.Teacher(
           'teacher', 'teacher/ckpt-3', params.task, {}, self._restore)
-      self.task.begin_training(self.model)
+      self.task.teacher.begin(params.task.distillation, self.model)
       self.metrics = self.task.build_metrics(training=True)
       self.optimizer = tf_keras.optimizers.legacy.SGD(0.5)
       if dtype == 'float16':
@@ -251,13 +251,13 @@ def test_an_evaluation_knows_no_teacher(whole):
   expected = -np.log(softmax(logits.numpy())[np.arange(12), labels]).mean()
   assert float(found) == pytest.approx(3 * expected, rel=1e-4)
   assert [one.name for one in taught.task.build_metrics(training=False)] == [
-      'accuracy', 'top_5_accuracy']
+      'accuracy', 'top_5_accuracy', 'mean_recall']
 
 
 def test_a_step_without_its_teacher_is_no_step():
   task = experiment.load('funnel_vit_digits').task
   teacher = distillation.Teacher('a', 'a/ckpt-1', task, {}, None)
-  with pytest.raises(ValueError, match='call the begin_training of the task'):
+  with pytest.raises(ValueError, match='call its `begin` before'):
     teacher.answer(models.random_images(1))
   taught = experiment.load(
       'funnel_vit_digits', params_override=f'{SETTING}.teacher=a').task
