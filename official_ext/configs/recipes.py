@@ -107,9 +107,9 @@ def _strong(layout: str) -> cfg.ExperimentConfig:
 def _deit(layout: str) -> cfg.ExperimentConfig:
   """Returns DeiT without distillation, arXiv 2012.12877, table 9.
 
-  DeiT-S reaches 79.8 % there. Beside it, no image is resized by bicubic
-  interpolation, and RandAugment is Model Garden's, in which some operations
-  become milder as the magnitude grows.
+  DeiT-S reaches 79.8 % there. Other than there, images are resized by bilinear
+  interpolation, and RandAugment is Model Garden's: its magnitude does not vary
+  from image to image, and some operations become milder as it grows.
   """
   return cfg.ExperimentConfig(
       task=_task(
@@ -122,8 +122,7 @@ def _deit(layout: str) -> cfg.ExperimentConfig:
               repeated_augment=3,
               aug_type=common.Augmentation(
                   type='randaug',
-                  randaug=common.RandAugment(
-                      num_layers=2, magnitude=9, magnitude_std=0.5)),
+                  randaug=common.RandAugment(num_layers=2, magnitude=9)),
               random_erasing=common.RandomErasing(probability=0.25),
               mixup_and_cutmix=preprocessing.MixupAndCutmix(
                   mixup_alpha=0.8, cutmix_alpha=1.0, label_smoothing=0.1,

@@ -1,4 +1,4 @@
-"""Model Garden's augmentation, where it does otherwise than its settings say.
+"""Images mixed as Model Garden mixes them, but for labels that are wrong.
 
 Legend: B batch, H, W sides of the images.
 """
@@ -7,38 +7,6 @@ from __future__ import annotations
 
 from official.vision.ops import augment
 import tensorflow as tf
-
-_MAX_MAGNITUDE = 10.0
-
-
-class RandAugment(augment.RandAugment):
-  """RandAugment (arXiv 1909.13719) whose magnitude varies.
-
-  Model Garden's adds to it a number whose standard deviation is 1, whatever
-  its `magnitude_std`. Here it is what it says; each operation draws its own,
-  as in timm.
-  """
-
-  def __init__(self, magnitude_std: float, **settings):
-    """Initialises it.
-
-    Args:
-      magnitude_std: standard deviation of the magnitude, above 0.
-      **settings: of Model Garden's.
-    """
-    super().__init__(**settings)
-    self._magnitude_std = magnitude_std
-
-  @property
-  def magnitude(self) -> tf.Tensor:
-    """A new magnitude from 0 to 10, float32 [], whenever it is asked for."""
-    return tf.clip_by_value(
-        tf.random.normal([], self._magnitude, self._magnitude_std),
-        0, _MAX_MAGNITUDE)
-
-  @magnitude.setter
-  def magnitude(self, value: float) -> None:
-    self._magnitude = value
 
 
 class MixupAndCutmix(augment.MixupAndCutmix):

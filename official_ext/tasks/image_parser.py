@@ -16,12 +16,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from official.vision.configs import common
 from official.vision.dataloaders import classification_input
 from official.vision.ops import preprocess_ops
 import tensorflow as tf
 
-from official_ext.tasks import augmentation
 from official_ext.tasks import image_files
 from official_ext.tasks import normalization as normalization_lib
 from official_ext.tasks import resizing as resizing_lib
@@ -52,13 +50,6 @@ class Parser(classification_input.Parser):
         output_size=list(resizing.size),
         **{**settings, 'aug_crop': False, 'color_jitter': 0.0,
            'random_erasing': None, 'dtype': 'float32'})
-    self._vary_magnitude(settings.get('aug_type'))
-
-  def _vary_magnitude(self, config: common.Augmentation | None) -> None:
-    """Takes RandAugment with a magnitude that varies, if so configured."""
-    if config and config.type == 'randaug' and config.randaug.magnitude_std:
-      self._augmenter = self._of_size._augmenter = (
-          augmentation.RandAugment(**config.randaug.as_dict()))
 
   def decode(self, encoded: tf.Tensor) -> tf.Tensor:
     """Decodes a whole image, as Pillow does where it resizes as Pillow does.

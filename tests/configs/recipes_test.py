@@ -72,11 +72,10 @@ def test_deit(name):
   assert trainer.optimizer_config.ema.average_decay == 0.99996
   mixing = data.mixup_and_cutmix
   assert (mixing.mixup_alpha, mixing.cutmix_alpha, mixing.prob,
-          mixing.switch_prob, mixing.label_smoothing) == (
-              0.8, 1.0, 1.0, 0.5, 0.1)
+          mixing.switch_prob, mixing.label_smoothing, mixing.exact_labels) == (
+              0.8, 1.0, 1.0, 0.5, 0.1, True)
   augmentation = data.aug_type.get()
-  assert (augmentation.num_layers, augmentation.magnitude,
-          augmentation.magnitude_std) == (2, 9, 0.5)
+  assert (augmentation.num_layers, augmentation.magnitude) == (2, 9)
   assert data.random_erasing.probability == 0.25
   assert data.repeated_augment == 3
   backbone = params.task.model.backbone.funnel_vit

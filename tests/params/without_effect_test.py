@@ -61,6 +61,8 @@ CASES = (
     (f'{TRAIN}.aug_policy=autoaug', 'the former name of aug_type', None),
     (f'{TRAIN}.decoder.simple_decoder.regenerate_source_id=true',
      'nothing in Model Garden', None),
+    (f'{TRAIN}.aug_type.randaug.magnitude_std=0.5', 'does not hand it on',
+     None),
     (f'{TRAIN}.aug_type.autoaug.cutout_const=9', "aug_type.type is 'randaug'",
      f'{TRAIN}.aug_type.type=autoaug,{AUTOAUG}.augmentation_name=vit'),
     (f'{VALIDATION}.color_jitter=0.5', 'only training reads it', None),
@@ -200,7 +202,7 @@ CASES = (
     (f'{VIT}.output_encoded_tokens=false', 'it is for the pooler none',
      f'{VIT}.pooler=none'),
     # What every block of a layout has of its own.
-    (f'{BACKBONE}.transformer.mlp_dim=99', 'every block of .*layout has its ow',
+    (f'{BACKBONE}.transformer.mlp_dim=9', 'every block of .*layout has its ow',
      f"{BACKBONE}.layout='B1(m128)-1'"),
     (f'{BACKBONE}.hidden_size=128', 'every block of .*layout has its own',
      f"{BACKBONE}.layout='B1(h128)-1'"),
@@ -224,6 +226,8 @@ WHERE = {
     'task.evaluation.precision_and_recall_thresholds=[0.5]':
         'task.losses.soft_labels=false',
     'task.evaluation.top_k=3': f'{TRAIN}.is_multilabel=true',
+    f'{TRAIN}.aug_type.randaug.magnitude_std=0.5':
+        f'{TRAIN}.aug_type.type=randaug',
     f'{TRAIN}.aug_type.autoaug.cutout_const=9':
         f'{TRAIN}.aug_type.type=randaug',
     f'{TRAIN}.file_type=tfrecord_compressed': f'{TRAIN}.tfds_name=mnist',
@@ -235,8 +239,8 @@ WHERE = {
     'trainer.export.export_dir=a': 'trainer.export.at_end=false',
     **{f'{MIXING}.{name}={value}': f'{MIXING}.prob=0' for name, value in (
         ('mixup_alpha', 0.3), ('cutmix_alpha', 0.3), ('switch_prob', 0.3))},
-    f'{MIXING}.switch_prob=0.2': f'{MIXING}.mixup_alpha=0',
     f'{MIXING}.exact_labels=true': f'{MIXING}.cutmix_alpha=0',
+    f'{MIXING}.switch_prob=0.2': f'{MIXING}.mixup_alpha=0',
     f'{ERASING}.min_area=0.1': f'{ERASING}.probability=0',
     f'{RANDAUG}.magnitude=3':
         f'{TRAIN}.aug_type.type=randaug,{RANDAUG}.prob_to_apply=0',
@@ -260,9 +264,8 @@ WHERE = {
         f'{OPTIMIZER}.radam_lookahead.sync_period=1400',
     f'{OPTIMIZER}.lars.classic_momentum=false':
         f'{OPTIMIZER}.type=lars,{OPTIMIZER}.lars.momentum=0',
-    f'{RATE}.exponential.staircase=true':
-        f'{RATE}.type=exponential,{RATE}.exponential.decay_rate=1,'
-        f'{RATE}.exponential.decay_steps=5',
+    f'{RATE}.exponential.staircase=true': f'{RATE}.type=exponential,'
+        f'{RATE}.exponential.decay_rate=1,{RATE}.exponential.decay_steps=5',
     f'{RATE}.exponential.decay_rate=0.9':
         f'{RATE}.type=exponential,{RATE}.exponential.staircase=true,'
         f'{RATE}.exponential.decay_steps=1400',
@@ -283,8 +286,7 @@ WHERE = {
         'transformer.num_heads=3', 'transformer.num_layers=24',
         'transformer_partition_dims=[1,1,1,1]', 'output_attention_scores=true',
         'output_2d_feature_maps=true', 'output_encoded_tokens=false')},
-    f'{BACKBONE}.transformer.mlp_dim=99':
-        f"{BACKBONE}.layout='B1(m128)-1(m64)'",
+    f'{BACKBONE}.transformer.mlp_dim=9': f"{BACKBONE}.layout='B1(m8)-1(m4)'",
     f'{BACKBONE}.hidden_size=128': f"{BACKBONE}.layout='B1(h128)-1(h64)'",
     f'{BACKBONE}.transformer.num_heads=2':
         f"{BACKBONE}.layout='B1(h128)-1(a4)'",
@@ -292,7 +294,6 @@ WHERE = {
         f"{BACKBONE}.layout='B1(h128)-1(h64)',{BACKBONE}.patch_size=4,"
         f'{BACKBONE}.transformer.mlp_dim=9',
 }
-
 
 
 @pytest.fixture(name='find', scope='module')

@@ -31,6 +31,8 @@ TABLE: tuple[reasons.Rule, ...] = (
         *_data('decoder.*', 'weights')),
     reasons.never('it is the former name of aug_type, which is read in its '
                   'place', *_data('aug_policy', 'randaug_magnitude')),
+    reasons.never("Model Garden's image classification does not hand it on",
+                  *_data('aug_type.randaug.magnitude_std')),
     reasons.where(
         reasons.everywhere, 'it is read of task.train_data, for evaluation too',
         *_data('image_field_key', 'label_field_key', 'is_multilabel',
