@@ -19,6 +19,7 @@ from PIL import TiffImagePlugin
 
 from . import color_profile
 from . import exif_orientation
+from . import image_faults
 from . import jpeg_structure
 from . import png_structure
 from . import rgb_pixels
@@ -36,22 +37,11 @@ MIN_SIDE_PX = 2
 # errors grow beyond those of a lower quality from here on.
 JPEG_QUALITY = 95
 
+# Lossless, hierarchical, arithmetic coded or of 12 bits.
+_RARE_JPEG = 'JPEG of a rare kind'
+
 # What Pillow may try; its other plugins run on fewer files and more faults.
 _PILLOW_FORMATS = ('JPEG', 'PNG', 'GIF', 'BMP', 'WEBP')
-# What often stands in the place of an image, by position and signature.
-_NOT_READ = (
-    (4, b'ftyp', 'HEIC, AVIF or a video; save it as JPEG or PNG'),
-    (4, b'JXL ', 'JPEG XL; save it as JPEG or PNG'),
-    (0, b'\xff\x0a', 'JPEG XL; save it as JPEG or PNG'),
-    (4, b'jP  ', 'JPEG 2000; save it as JPEG or PNG'),
-    (0, b'8BPS', 'Photoshop; save it as JPEG or PNG'),
-    (0, b'<!DOCTYPE html', 'a web page, such as the error of a download'),
-    (0, b'<html', 'a web page, such as the error of a download'),
-    (0, b'<?xml', 'XML'),
-    (0, b'version https://git-lfs', 'a pointer of Git LFS; fetch the file by '
-     'git lfs pull'),
-)
-_LONGEST_SIGNATURE = 64  # With what blanks may stand before it.
 
 
 class CorruptImageError(ValueError):
@@ -92,24 +82,6 @@ def looks_like_image(start: bytes) -> bool:
   return _form(start) is not None
 
 
-def what_it_is(start: bytes) -> str:
-  """Says of a file of no form that is read what it is.
-
-  Args:
-    start: the first 64 bytes or more.
-
-  Returns:
-    A few words, with what to do where that is known.
-  """
-  if not start:
-    return 'zero bytes'
-  stripped = start[:_LONGEST_SIGNATURE].lstrip().lower()
-  for position, signature, name in _NOT_READ:
-    if stripped.startswith(signature.lower(), position):
-      return f'not an image that is read: {name}'
-  return f'not an image: begins with {start[:4].hex(" ")}'
-
-
 def check(data: bytes, how: str = 'header', jpeg_quality: int = JPEG_QUALITY,
           orientations: str = APPLY) -> CheckedImage:
   """Makes sure that the training pipeline can decode an image.
@@ -130,7 +102,7 @@ def check(data: bytes, how: str = 'header', jpeg_quality: int = JPEG_QUALITY,
   """
   form = _form(data)
   if form is None:
-    raise CorruptImageError(what_it_is(data))
+    raise CorruptImageError(image_faults.of_no_form(data))
   if form != 'JPEG':
     return _reencode(
         data, form, jpeg_quality, exif_orientation.of_file(data, form)
@@ -138,13 +110,13 @@ def check(data: bytes, how: str = 'header', jpeg_quality: int = JPEG_QUALITY,
   try:
     structure = jpeg_structure.parse(data)
   except jpeg_structure.InvalidJpegError as error:
-    raise CorruptImageError(f'JPEG: {error}') from None
+    raise CorruptImageError(image_faults.of_form('JPEG', str(error))) from None
   _check_pixels(structure.width, structure.height)
   orientation = (exif_orientation.of_exif(structure.exif)
                  if orientations == APPLY else exif_orientation.UPRIGHT)
   if not structure.supported or orientation != exif_orientation.UPRIGHT:
     return _reencode(
-        data, 'JPEG' if structure.supported else 'JPEG of a rare kind',
+        data, 'JPEG' if structure.supported else _RARE_JPEG,
         jpeg_quality, orientation)
   if how == 'decode':
     _decode(data, 'JPEG', _read_scaled_down)
@@ -168,7 +140,7 @@ def decode(data: bytes, orientations: str = APPLY) -> np.ndarray:
   """
   form = _form(data)
   if form is None:
-    raise CorruptImageError(what_it_is(data))
+    raise CorruptImageError(image_faults.of_no_form(data))
   image, _ = _decode_upright(
       data, form, exif_orientation.of_file(data, form)
       if orientations == APPLY else exif_orientation.UPRIGHT)
@@ -231,11 +203,12 @@ def _form(data: bytes) -> str | None:
 def _check_pixels(width: int, height: int) -> None:
   if width * height > MAX_PIXELS:
     raise CorruptImageError(
-        f'{width} x {height} px: TensorFlow decodes at most {MAX_PIXELS} px')
+        f'{image_faults.NOT_SUPPORTED}: {width} x {height} px, of which '
+        f'TensorFlow decodes at most {MAX_PIXELS}')
   if min(width, height) < MIN_SIDE_PX:
     raise CorruptImageError(
-        f'{width} x {height} px: the pipeline crops sides of at least '
-        f'{MIN_SIDE_PX} px')
+        f'{image_faults.NOT_SUPPORTED}: {width} x {height} px; the pipeline '
+        f'crops sides of at least {MIN_SIDE_PX} px')
 
 
 def _reencode(data: bytes, form: str, jpeg_quality: int, orientation: int
@@ -256,7 +229,8 @@ def _decode_upright(data: bytes, form: str, orientation: int
     try:
       png_structure.check(data)
     except png_structure.InvalidPngError as error:
-      raise CorruptImageError(f'PNG: {error}') from None
+      raise CorruptImageError(
+          image_faults.of_form('PNG', str(error))) from None
   if form == 'TIFF':
     # Pillow turns TIFF by itself.
     data = exif_orientation.upright_tiff(data)
@@ -270,8 +244,9 @@ def _encode(image: Image.Image, was: str, jpeg_quality: int) -> CheckedImage:
   encoded = io.BytesIO()
   if max(image.size) > jpeg_structure.MAX_SIDE_PX:
     raise CorruptImageError(
-        f'{was}: {image.width} x {image.height} px do not fit a JPEG, whose '
-        f'sides are at most {jpeg_structure.MAX_SIDE_PX} px')
+        f'{was}: {image_faults.NOT_SUPPORTED}: {image.width} x {image.height} '
+        'px do not fit a JPEG, whose sides are at most '
+        f'{jpeg_structure.MAX_SIDE_PX} px')
   image.save(encoded, format='JPEG', quality=jpeg_quality, subsampling=0)
   return CheckedImage(encoded.getvalue(), image.width, image.height, was)
 
@@ -307,13 +282,19 @@ def _decode(data: bytes, form: str,
   # SyntaxError, struct.error, zlib.error, IndexError and others.
   except Exception as error:  # pylint: disable=broad-except
     reason = str(error) or type(error).__name__
-    if isinstance(error, Image.DecompressionBombError):
-      # Pillow's limit is ours.
-      reason = f'TensorFlow decodes at most {MAX_PIXELS} px'
     if isinstance(error, Image.UnidentifiedImageError):
       # Its message holds an address, which differs from run to run.
       reason = 'cannot be identified'
-    raise CorruptImageError(f'{form}: {reason}') from error
+    if isinstance(error, Image.DecompressionBombError):
+      # Pillow's limit is ours.
+      reason = (f'{image_faults.NOT_SUPPORTED}: TensorFlow decodes at most '
+                f'{MAX_PIXELS} px')
+    elif form == _RARE_JPEG or isinstance(
+        error, image_faults.NotSupportedError):
+      reason = f'{image_faults.NOT_SUPPORTED}: {reason}'
+      reason += '; save it as JPEG or PNG' * (form == _RARE_JPEG)
+    raise CorruptImageError(image_faults.of_form(
+        form, reason, image_faults.is_cut(form, data))) from error
 
 
 def _read_rgb(image: Image.Image, data: bytes) -> tuple[Image.Image, bytes]:

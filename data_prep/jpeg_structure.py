@@ -218,8 +218,8 @@ class _Parser:
           f'frame of {width} x {height} px and {count} components')
     if max(height, width) > MAX_SIDE_PX:
       raise InvalidJpegError(
-          f'frame of {width} x {height} px; libjpeg decodes sides of at most '
-          f'{MAX_SIDE_PX} px')
+          f'not supported: {width} x {height} px; libjpeg decodes sides of '
+          f'at most {MAX_SIDE_PX} px')
     supported = (marker not in _OTHER_FRAMES and precision == 8 and
                  count in (1, 3, 4))
     self._structure = Structure(width, height, count, supported)
@@ -235,7 +235,8 @@ class _Parser:
     max_down = max(item.down for item in self._components.values())
     for component in self._components.values():
       if max_across % component.across or max_down % component.down:
-        raise InvalidJpegError('fractional sampling, which libjpeg lacks')
+        raise InvalidJpegError(
+            'not supported: fractional sampling, which libjpeg lacks')
 
   def _read_scan_header(self, start: int, end: int) -> None:
     if not self._structure:

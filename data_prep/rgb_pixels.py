@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from . import exif_orientation
+from . import image_faults
 from . import tiff_kinds
 
 _DEEP = ('I;16', 'I;16B', 'I;16L', 'I;16N')
@@ -33,14 +34,15 @@ def convert(image: Image.Image, data: bytes) -> Image.Image:
     The image in mode RGB, as it is stored: not turned.
 
   Raises:
-    ValueError: if it is not known what its pixels mean; saying why.
+    image_faults.NotSupportedError: if it is not known what its pixels mean;
+      saying why.
     Exception: whatever Pillow raises on a damaged file.
   """
   depth, is_inverted, is_unnamed = 16, False, False
   if image.format == 'TIFF':
     fault = tiff_kinds.fault(image)
     if fault:
-      raise ValueError(fault)
+      raise image_faults.NotSupportedError(fault)
     depth = tiff_kinds.bits_per_sample(image)
     is_inverted = tiff_kinds.is_white_zero(image)
     is_unnamed = tiff_kinds.has_unnamed_sample(image)
@@ -49,7 +51,8 @@ def convert(image: Image.Image, data: bytes) -> Image.Image:
   covered = image.tile[0][1] if image.format == 'GIF' and image.tile else None
   image.load()
   if image.mode in ('I', 'F'):
-    raise ValueError(f'pixels of mode {image.mode}, whose range is not known')
+    raise image_faults.NotSupportedError(
+        f'pixels of mode {image.mode}, whose range is not known')
   if image.format == 'PNG' and data[25] in (_GRAY, _RGB):
     return _of_png(image, data)
   if image.mode in _DEEP:
@@ -61,7 +64,8 @@ def convert(image: Image.Image, data: bytes) -> Image.Image:
     return image.convert('RGB')
   pixels = np.array(image.convert('RGBA'))
   if is_unnamed and pixels[..., 3].min() < 255:
-    raise ValueError('a fourth sample that is not said to be alpha')
+    raise image_faults.NotSupportedError(
+        'a fourth sample that is not said to be alpha')
   if covered:
     # Of a frame smaller than its canvas, the rest is see-through.
     left, top, right, bottom = covered
@@ -96,7 +100,8 @@ def _of_png(image: Image.Image, data: bytes) -> Image.Image:
       return image.convert('RGB')
     if depth == 16:
       # Of which Pillow keeps 8, and so cannot tell the color from others.
-      raise ValueError('a transparent color of 16 bits per channel')
+      raise image_faults.NotSupportedError(
+          'a transparent color of 16 bits per channel')
     pixels = np.asarray(image.convert('RGBA')).copy()
     transparent = list(key[1:6:2])
     pixels[(pixels[..., :3] == transparent).all(-1), 3] = 0

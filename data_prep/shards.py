@@ -17,6 +17,7 @@ import numpy as np
 
 from . import cifar
 from . import exif_orientation
+from . import image_faults
 from . import image_index
 from . import images
 from . import plan as plans
@@ -183,7 +184,8 @@ def _check(image: image_index.Image, plan: plans.ShardPlan
   data = storage.read_range(image.file, image.offset, image.size)
   if len(data) != image.size:
     raise images.CorruptImageError(
-        f'{len(data)} of {image.size} bytes are there: it became shorter')
+        f'{image_faults.TRUNCATED}: {len(data)} of {image.size} bytes are '
+        'there; it became shorter')
   if plan.is_pixels:
     pixels = np.frombuffer(data, np.uint8).reshape(cifar.SHAPE)
     return images.encode_pixels(

@@ -17,6 +17,7 @@ from typing import Any
 from official.vision.dataloaders import classification_input
 import tensorflow as tf
 
+from . import images
 from . import manifest as manifests
 from . import records
 from . import shards as shards_lib
@@ -183,7 +184,13 @@ def _first_fault(dataset: tf.data.Dataset, parse) -> str:
   try:
     for serialized in dataset:
       # One operation after the other: the message is of that which failed.
-      parse.python_function(serialized)
+      try:
+        parse.python_function(serialized)
+      except tf.errors.OpError:
+        fault = _image_fault(serialized)
+        if fault:
+          return f'record {number} cannot be read: {fault}'
+        raise
       number += 1
   except tf.errors.OpError as error:
     reason = _TRUNCATED.sub(
@@ -191,6 +198,19 @@ def _first_fault(dataset: tf.data.Dataset, parse) -> str:
         error.message.splitlines()[0].split(' [Op:')[0])
     return (f'record {number} cannot be read: '
             f'{reason.rsplit("}} ", maxsplit=1)[-1]}')
+  return ''
+
+
+def _image_fault(serialized: tf.Tensor) -> str:
+  """Says why the conversion would not take the image of a record, or ''."""
+  try:
+    record = tf.io.parse_single_example(serialized, {
+        'image/encoded': tf.io.FixedLenFeature((), tf.string)})
+    images.check(record['image/encoded'].numpy(), 'decode')
+  except tf.errors.OpError:
+    return ''  # It is no record of an image.
+  except images.CorruptImageError as error:
+    return str(error)
   return ''
 
 

@@ -151,6 +151,12 @@ def _predicted(kind: image_kinds.Kind, server: PixelServer) -> str:
     encoded = file_forms.as_served(kind.data)
   except ValueError as error:
     return f'refused: {error}'
+  try:
+    server.pixels(encoded)
+  except tf.errors.InvalidArgumentError:
+    # It then says what the conversion says, where that has a reason.
+    fault = file_forms.fault(encoded)
+    return f'refused: {fault}' if fault else _refused(kind, server)
   return _served(dataclasses.replace(kind, data=encoded), server)
 
 

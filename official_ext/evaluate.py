@@ -45,7 +45,8 @@ _EMA = flags.DEFINE_bool(
 _TOP_K = flags.DEFINE_integer(
     'top_k', None,
     'How many of the most probable classes count beside the first; by default '
-    "as the model's training has it, or 5.", lower_bound=1)
+    "as the model's training has it, or 5. Less than there are classes: among "
+    'all of them the right one always is.', lower_bound=1)
 _NUM_IMAGES = flags.DEFINE_integer(
     'num_images', None, 'How many images to take; by default all.',
     lower_bound=1)
@@ -100,6 +101,7 @@ def _evaluate(models: Sequence, source) -> list[str]:
   baseline = others[0] if others else None
   comparison = results_lib.compare(model, baseline) if baseline else None
   print(summary.as_text(model, baseline, comparison))
+  print(summary.about_top_k(model, _TOP_K.value), end='')
   return files.write(
       _OUTPUT.value, model, baseline, comparison, source.pattern)
 

@@ -14,11 +14,11 @@ ORDER = {
     'data_prep': [
         'command_process', 'storage', 'tfrecord_file', 'records',
         'wording', 'class_names', 'digits_to_tfrecord', 'jpeg_structure',
-        'png_structure', 'exif_orientation', 'color_profile', 'tiff_kinds',
-        'rgb_pixels', 'images', 'cifar', 'containers', 'image_index',
-        'hold_out', 'scan', 'imagenet_labels', 'folder_tree', 'sources',
-        'plan', 'shards', 'process_pool', 'beam_pipeline', 'manifest',
-        'conversion', 'conversion_report', 'imagenet_to_tfrecord',
+        'png_structure', 'exif_orientation', 'color_profile', 'image_faults',
+        'tiff_kinds', 'rgb_pixels', 'images', 'cifar', 'containers',
+        'image_index', 'hold_out', 'scan', 'imagenet_labels', 'folder_tree',
+        'sources', 'plan', 'shards', 'process_pool', 'beam_pipeline',
+        'manifest', 'conversion', 'conversion_report', 'imagenet_to_tfrecord',
         'benchmark_conversion', 'verification', 'verify_tfrecords',
     ],
     'official_ext.legacy_keras': [],
@@ -180,7 +180,8 @@ ORDER = {
 # What reads images that nobody converted takes the forms, and of a folder the
 # files, that the conversion takes.
 KNOW_DATA_PREP = {
-    'official_ext.tasks.file_forms': ['data_prep.images'],
+    'official_ext.tasks.file_forms': [
+        'data_prep.image_faults', 'data_prep.images'],
     'official_ext.serving.image_paths': [
         'data_prep.containers', 'data_prep.scan'],
 }

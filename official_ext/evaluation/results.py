@@ -28,7 +28,7 @@ class Results:
     model: the model.
     outcomes: what it answered.
     mistakes: the worst, the worst first.
-    accuracies: top-k, by k.
+    accuracies: top-k, by k, less than C.
     cross_entropy: the mean over the images.
     classes: precision, recall and F1 of every class.
     confusion: int [C, C], images by label and prediction.
@@ -61,7 +61,8 @@ def of_evaluation(evaluation: run.Evaluation) -> Results:
   outcomes = evaluation.outcomes
   names = evaluation.model.class_names
   total = len(outcomes.labels)
-  ks = sorted({1, outcomes.top_classes.shape[1]})
+  # Among all classes the right one always is, which says nothing.
+  ks = sorted({1, min(outcomes.top_classes.shape[1], max(1, len(names) - 1))})
   return Results(
       evaluation.model, outcomes, evaluation.mistakes,
       {k: intervals.proportion(int(outcomes.is_right(k).sum()), total)

@@ -69,6 +69,23 @@ def as_text(results: results_lib.Results,
   return '\n'.join(lines)
 
 
+def about_top_k(results: results_lib.Results, asked: int | None) -> str:
+  """Says why another accuracy is given than was asked for.
+
+  Args:
+    results: of the model.
+    asked: top-k that was typed; None: none was.
+
+  Returns:
+    A line with an empty one before it; '' where there is nothing to say.
+  """
+  num_classes = len(results.model.class_names)
+  if not asked or asked < num_classes:
+    return ''
+  return (f'\n--top_k={asked} would always be right of {num_classes} classes: '
+          f'top-{max(results.accuracies)} is given\n')
+
+
 def as_json(results: results_lib.Results) -> dict[str, Any]:
   """Returns the figures of a model as values that JSON can hold.
 

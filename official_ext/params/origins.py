@@ -84,7 +84,17 @@ def _lines(settings: Mapping[str, Any], origin: Callable[[str], str],
       yield f'{indent}{name}:'
       yield from _lines(value, origin, f'{path}{name}.')
       continue
-    text = yaml.safe_dump(
-        value, default_flow_style=True, width=float('inf'), allow_unicode=True)
-    text = text.removesuffix('...\n').rstrip()
-    yield f'{indent}{name}: {text}  # {origin(path + name)}'
+    note = f'  # {origin(path + name)}'
+    if value and isinstance(value, Sequence) and all(
+        isinstance(one, Mapping) for one in value):
+      # What was derived: dozens of settings, which no line can hold.
+      yield f'{indent}{name}:{note}'
+      yield from (f'{indent}- {_on_one_line(one)}' for one in value)
+      continue
+    yield f'{indent}{name}: {_on_one_line(value)}{note}'
+
+
+def _on_one_line(value: Any) -> str:
+  text = yaml.safe_dump(
+      value, default_flow_style=True, width=float('inf'), allow_unicode=True)
+  return text.removesuffix('...\n').rstrip()

@@ -70,9 +70,7 @@ def classify(classifier: classifier_lib.Classifier,
     for image, one in zip(some, read):
       found = next(answers) if isinstance(one, bytes) else one
       if isinstance(found, Exception):
-        # TensorFlow names the file as well.
-        reason = errors.message(found).removeprefix(f'{image.name}; ')
-        yield Result(image.name, error=reason)
+        yield Result(image.name, error=_reason(image, one, found))
         continue
       thumbnail = _thumbnail(one) if num_drawn > 0 else None
       num_drawn -= thumbnail is not None
@@ -85,6 +83,15 @@ def _read(image: image_paths.ImageFile) -> bytes | Exception:
     return file_forms.as_served(image.read())
   except (OSError, ValueError, tf.errors.OpError) as error:
     return error
+
+
+def _reason(image: image_paths.ImageFile, read: bytes | Exception,
+            error: Exception) -> str:
+  """Says why a file has no prediction, as the conversion would."""
+  # A graph that serves tells no more than that it cannot decode it.
+  fault = file_forms.fault(read) if isinstance(read, bytes) else ''
+  # TensorFlow names the file as well.
+  return fault or errors.message(error).removeprefix(f'{image.name}; ')
 
 
 def _thumbnail(encoded: bytes) -> np.ndarray | None:

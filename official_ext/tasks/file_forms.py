@@ -15,6 +15,7 @@ import io
 import numpy as np
 from PIL import Image
 
+from official_ext.data_prep import image_faults
 from official_ext.data_prep import images as image_forms
 
 # How much of a file `looks_like_image` and `what_it_is` need.
@@ -80,6 +81,22 @@ def as_served(encoded: bytes) -> bytes:
   return encoded if is_served(encoded) else image_forms.as_png(encoded)
 
 
+def fault(encoded: bytes) -> str:
+  """Says why the conversion would not take a file.
+
+  Args:
+    encoded: the bytes of a file of any kind.
+
+  Returns:
+    The reason that it would give; '' if it would take it.
+  """
+  try:
+    image_forms.check(encoded, 'decode')
+  except ValueError as error:
+    return str(error)
+  return ''
+
+
 def looks_like_image(start: bytes) -> bool:
   """Says whether a file is of a form that the conversion takes.
 
@@ -101,7 +118,7 @@ def what_it_is(start: bytes) -> str:
   Returns:
     A few words, with what to do.
   """
-  return image_forms.what_it_is(start)
+  return image_faults.of_no_form(start)
 
 
 def thumbnail(encoded: bytes, side_px: int) -> np.ndarray:

@@ -33,7 +33,9 @@ _SIDE = 224
 # Of the two lines below an image.
 _CAPTION_HEIGHT = 32
 _FONT_SIZE = 12
-_GAP = 8
+# Wide enough to tell images apart, of whatever color their edges are.
+_GAP = 16
+_FRAME = (160, 160, 160)
 # Labels that were smoothed say of every class a little.
 _LEAST_SHARE = 0.05
 _MAX_CLASSES = 2
@@ -140,6 +142,9 @@ def picture(batch: Batch, task: protocol.Task) -> Image.Image:
   for index, (image, label) in enumerate(zip(pixels, batch.labels)):
     row, column = divmod(index, num_columns)
     x, y = _GAP + column * cell[0], _GAP + row * cell[1]
+    # Of one px, outside of the image: a white one has an edge too.
+    draw.rectangle((x - 1, y - 1, x + scale * width, y + scale * height),
+                   outline=_FRAME)
     grid.paste(Image.fromarray(image).resize(
         (scale * width, scale * height), Image.Resampling.NEAREST), (x, y))
     draw.multiline_text(

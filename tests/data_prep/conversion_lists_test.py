@@ -21,7 +21,7 @@ def test_corrupt_images_are_listed_and_counted(folder, tmp_path):
   assert not done.is_finished and not (out / 'manifest.json').exists()
   expected = {
       'in/c/link.jpg': 'cannot be read: No such file or directory',
-      'a/000.jpg': 'zero bytes',
+      'a/000.jpg': 'empty: zero bytes',
       'b/001.jpg': 'not an image: begins with 6e 6f 20 69'}
   assert {row['file']: row['reason'] for row in conversions.listed(
       out, 'quarantined.jsonl')} == expected

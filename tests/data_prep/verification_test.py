@@ -209,6 +209,20 @@ def test_records_of_one_pixel_would_be_found(converted):
              for fault in verify(converted)[0])
 
 
+@pytest.mark.parametrize('cut, reason', [
+    (slice(-50), 'JPEG: truncated: no end-of-image marker'),
+    (slice(0), 'empty: zero bytes'),
+    (slice(9, None), 'not an image: begins with ')])
+def test_a_broken_image_has_the_reason_of_the_conversion(
+    converted, cut, reason):
+  def change(items):
+    value = items[1].features.feature['image/encoded'].bytes_list.value
+    value[0] = value[0][cut]
+  rewrite(converted, SHARD, change)
+  fault = next(fault for fault in verify(converted)[0] if 'record' in fault)
+  assert fault.startswith(f'{SHARD}: record 1 cannot be read: {reason}')
+
+
 def test_a_truncated_shard_says_where_it_ends(converted):
   path = converted / SHARD
   sizes = [len(record) + 16 for record in tf.data.TFRecordDataset(

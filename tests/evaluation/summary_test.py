@@ -54,6 +54,20 @@ def test_the_table(by_hand):
                        'eel for dog (1)')
 
 
+@pytest.mark.parametrize('top_k, shown', [(1, {1}), (2, {1, 2}), (3, {1, 2})])
+def test_of_all_classes_none_is_always_right(by_hand, top_k, shown):
+  found = by_hand(top_k=top_k)
+  assert set(found.accuracies) == shown
+  assert found.accuracies[max(shown)].value == {1: 0.6, 2: 0.8}[max(shown)]
+  # The images' most probable classes are still all that were asked for.
+  assert found.outcomes.top_classes.shape == (5, top_k)
+  assert 'top-3' not in summary.as_text(found)
+  assert summary.about_top_k(found, None) == ''
+  assert summary.about_top_k(found, top_k) == (
+      '' if top_k < 3 else '\n--top_k=3 would always be right of 3 classes: '
+      'top-2 is given\n')
+
+
 def test_a_baseline_beside_it(by_hand):
   model = by_hand()
   baseline = by_hand('runs/b', np.roll(np.eye(3)[[0, 0, 0, 1, 1]] * 0.9 + 0.03,

@@ -17,6 +17,8 @@ def origins_of(text):
   """Returns the comments by the paths of their settings."""
   found, path = {}, []
   for line in text.splitlines():
+    if line.lstrip().startswith('- '):
+      continue
     name, _, rest = line.strip().partition(':')
     path[(len(line) - len(line.lstrip())) // 2:] = [name]
     if rest:
@@ -50,6 +52,20 @@ def test_every_setting_has_its_origin(tmp_path):
           f'{VIT}.transformer.norm_epsilon': 'experiment funnel_vit_digits',
           'trainer.train_steps': 'derived; --params_override leaves it open',
           'task.train_data.tf_data_service_address': '--tf_data_service'}
+
+
+def test_every_derived_setting_has_a_line():
+  params, text = written('funnel_vit_digits')
+  lines = text.splitlines()
+  first = lines.index('  derived:  # experiment funnel_vit_digits') + 1
+  for line, one in zip(
+      lines[first:], params.trainer.derived, strict=False):
+    assert yaml.safe_load(line) == [one.as_dict()]
+  assert lines[first] == (
+      "  - {given: '', setting: task.train_data.input_path, value: "
+      'data/digits/train*}')
+  assert len(params.trainer.derived) > 10
+  assert max(map(len, lines)) < 160
 
 
 def test_a_value_that_was_scaled():

@@ -71,7 +71,7 @@ def test_a_folder_as_a_table_and_a_picture(
       photos, cwd=repository)
   assert result.returncode == 1
   assert result.stderr.splitlines() == [
-      f'error: {photos}/1.jpg: zero bytes',
+      f'error: {photos}/1.jpg: empty: zero bytes',
       f'wrote {grid}: 3 of 4 images',
       'error: 1 of 4 files were not classified; see above.']
   assert result.stdout == f'wrote {table}\n'
@@ -84,7 +84,7 @@ def test_a_folder_as_a_table_and_a_picture(
   rows = list(csv.DictReader(table.open()))
   assert [row['image'] for row in rows] == [
       f'{photos}/{name}' for name in ('0.png', '1.jpg', '2.webp', '3.tiff')]
-  assert rows.pop(1)['error'] == 'zero bytes'
+  assert rows.pop(1)['error'] == 'empty: zero bytes'
   for row, classes in zip(rows, expected, strict=True):
     assert row['error'] == ''
     for rank, (name, probability) in enumerate(classes, 1):

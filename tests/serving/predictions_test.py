@@ -28,6 +28,15 @@ class ByLength:
         for image in images]
 
 
+class Refusing:
+  """Refuses every image, as a graph does one with too many pixels."""
+
+  def classify_all(self, images, top_k):
+    del top_k
+    return [ValueError('the image claims more pixels than are decoded')
+            for _ in images]
+
+
 def files(*contents):
   return [image_paths.ImageFile(f'{index}', lambda found=found: found)
           for index, found in enumerate(contents)]
@@ -47,7 +56,7 @@ def test_files_in_batches_in_their_order():
   assert [result.image for result in found] == [str(i) for i in range(8)]
   assert [result.error for result in found] == [
       '', 'not an image: begins with 74 65 78 74', '', 'no such file', '',
-      'refused', '', '']
+      'JPEG: truncated: no end-of-image marker', '', '']
   assert [[one.number for one in result.predictions] for result in found] == [
       [len(image)] * 2 if image else [] for image in (
           images[0], None, images[1], None, images[2], None, *images[3:])]
@@ -59,10 +68,16 @@ def test_files_in_batches_in_their_order():
       found[2].thumbnail, np.broadcast_to([1, 7, 9], [8, 8, 3]), atol=2)
 
 
+def test_what_the_conversion_would_take_has_the_reason_of_the_model():
+  whole = records_for_tests.encode('JPEG', (8, 8), (1, 7, 9))
+  found, = predictions.classify(Refusing(), files(whole), 1, 3)
+  assert found.error == 'the image claims more pixels than are decoded'
+
+
 def test_nothing_that_can_be_read():
   classifier = ByLength()
   found, = predictions.classify(classifier, files(b''), 1, 3)
-  assert found.error == 'zero bytes' and not classifier.batches
+  assert found.error == 'empty: zero bytes' and not classifier.batches
 
 
 def test_a_name_with_control_characters_stays_on_its_line():

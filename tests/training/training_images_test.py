@@ -95,16 +95,21 @@ def test_the_pixels_of_a_picture(height, width, scale):
   found = np.asarray(training_images.picture(
       training_images.Batch(images, np.arange(5.0)), task()))
   # Three columns and two rows, of which the last cell is white.
-  cell_height = scale * height + 40
-  cell_width = max(224, scale * width) + 8
-  assert found.shape == (2 * cell_height + 8, 3 * cell_width + 8, 3)
+  cell_height = scale * height + 32 + 16
+  cell_width = max(224, scale * width) + 16
+  assert found.shape == (2 * cell_height + 16, 3 * cell_width + 16, 3)
   for index, image in enumerate(pixels):
-    y, x = 8 + index // 3 * cell_height, 8 + index % 3 * cell_width
+    y, x = 16 + index // 3 * cell_height, 16 + index % 3 * cell_width
     np.testing.assert_array_equal(
         found[y:y + scale * height:scale, x:x + scale * width:scale], image)
-    below = found[y + scale * height:y + cell_height - 8, x:x + 224]
+    # A frame around it, and white as far as to the next.
+    frame = found[y - 1:y + scale * height + 1, x - 1:x + scale * width + 1]
+    for edge in (frame[0], frame[-1], frame[:, 0], frame[:, -1]):
+      assert (edge == 160).all()
+    assert (found[y:y + scale * height, x - 15:x - 1] == 255).all()
+    below = found[y + scale * height + 1:y + cell_height - 16, x:x + 224]
     assert (below < 128).any()
-  assert (found[8 + cell_height:, 8 + 2 * cell_width:] == 255).all()
+  assert (found[16 + cell_height:, 16 + 2 * cell_width:] == 255).all()
 
 
 NAMES = ['cat', 'dog', 'a very long name of a class', 'owl']
