@@ -55,7 +55,7 @@ def run(params: cfg.ExperimentConfig, mode: str | None,
   tracking.check(params.trainer.logging, begins=True)
   with tempfile.TemporaryDirectory() as folder, open(
       os.devnull, 'w', encoding='utf-8') as sink:
-    run_ = session.prepare(_shortened(params), mode, folder)
+    run_ = session.prepare(_shortened(params, mode), mode, folder)
     print(f'taking {_NUM_STEPS} steps, the first of which compiles',
           file=sys.stderr, flush=True)
     # Of a folder that will be gone, and of two steps.
@@ -65,15 +65,18 @@ def run(params: cfg.ExperimentConfig, mode: str | None,
   return '\n'.join([run_.task.describe(), *_describe(params, trainer)])
 
 
-def _shortened(params: cfg.ExperimentConfig) -> cfg.ExperimentConfig:
+def _shortened(params: cfg.ExperimentConfig,
+               mode: str) -> cfg.ExperimentConfig:
   """Returns the configuration of the first steps, with a short evaluation."""
   export = params.trainer.export.replace(
       at_end=False, at_best=False, export_dir='')
+  # Of a mode that does not evaluate, it would be a setting without effect.
+  evaluation = {'validation_steps': 1} if modes.evaluates(mode) else {}
   # The derived decay and warm-up stay those of the whole training.
   return params.replace(trainer=params.trainer.replace(
       train_steps=_NUM_STEPS, steps_per_loop=_NUM_STEPS,
       summary_interval=_NUM_STEPS, checkpoint_interval=_NUM_STEPS,
-      validation_interval=_NUM_STEPS, validation_steps=1, export=export,
+      validation_interval=_NUM_STEPS, export=export, **evaluation,
       logging=params.trainer.logging.replace(
           training_images=0, wandb='', mlflow=''),
       # Whoever stops it wants nothing saved.
