@@ -319,7 +319,7 @@ def _steps(row: Result, _: Result) -> Cell:
   run = row.run
   # The space does not let a line end.
   return Cell(f'{_integer(run.history.last_step)} of\xa0{run.planned_steps}',
-              note='' if run.is_finished else 'not finished')
+              note=run.shortfall)
 
 
 def _without_minus_zero(text: str) -> str:

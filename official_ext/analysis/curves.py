@@ -166,7 +166,7 @@ def _add_legend(figure: figure_lib.Figure, runs: Sequence[runs_lib.Run],
   length = _NAME_LENGTHS[num_columns]
   labels = []
   for run in runs:
-    label = run.name if run.is_finished else f'{run.name}: {run.progress}'
+    label = f'{run.name}: {run.progress}' if run.shortfall else run.name
     # Matplotlib reads formulas between dollars.
     labels.append(textwrap.fill(label, length).replace('$', r'\$'))
   longest = max(len(line) for label in labels for line in label.split('\n'))

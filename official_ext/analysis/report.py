@@ -306,7 +306,8 @@ def _deltas(results: Sequence[comparison.Result]) -> str:
   return ('Beside the values stand the differences to the first row: of '
           'accuracies in percentage points, of GMACs and memory in per cent, '
           'of speeds how many times as fast, all before rounding. A training '
-          'that is not finished is compared as far as it got.')
+          'that is not finished, or stopped early, is compared as far as it '
+          'got.')
 
 
 def _with_unit(heading: str, column: comparison.Column) -> str:

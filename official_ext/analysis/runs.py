@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import dataclasses
+import functools
 import os
 
 from official.core import config_definitions as cfg
@@ -42,23 +43,37 @@ class Run:
     """How many steps it is to take."""
     return self.params.trainer.train_steps
 
-  @property
-  def is_finished(self) -> bool:
-    """Whether its last step was logged, or it has stopped early."""
+  @functools.cached_property
+  def is_stopped_early(self) -> bool:
+    """Whether it is over before its last step."""
     step, trainer = self.history.last_step or 0, self.params.trainer
     stopping = early_stopping.EarlyStopping(
         trainer.early_stopping,
         os.path.join(self.model_dir, trainer.validation_summary_subdir))
-    return step >= self.planned_steps or bool(
+    return step < self.planned_steps and bool(
         stopping.begin(step, trainer.validation_interval))
 
   @property
+  def is_finished(self) -> bool:
+    """Whether its last step was logged, or it has stopped early."""
+    return (self.history.last_step or 0) >= self.planned_steps or (
+        self.is_stopped_early)
+
+  @property
+  def shortfall(self) -> str:
+    """Why its last step was not logged; empty if it was."""
+    if self.is_stopped_early:
+      return 'stopped early'
+    return '' if self.is_finished else 'not finished'
+
+  @property
   def progress(self) -> str:
-    """The step that was logged last, and of how many."""
+    """The step that was logged last, of how many, and whether it is over."""
     step = self.history.last_step
     if step is None:
       return 'nothing logged yet'
-    return f'step {step} of {self.planned_steps}'
+    early = f', {self.shortfall}' if self.is_stopped_early else ''
+    return f'step {step} of {self.planned_steps}{early}'
 
 
 def load(models: Sequence[command.ModelArgument]) -> list[Run]:

@@ -60,12 +60,15 @@ def _logged(run: plan_lib.Run, history: event_files.History,
             has_diverged: bool) -> dict[str, Any]:
   """Returns what stands in the event files of a training."""
   accuracy = history.validation.get(event_tags.ACCURACY)
-  train_steps = run.params.trainer.train_steps if modes.trains(run.mode) else 0
+  last_step = 0
+  if modes.trains(run.mode):
+    last_step = (goodput.stopped_early_at(run.folder) or
+                 run.params.trainer.train_steps)
   if not has_diverged and (
-      accuracy is None or accuracy.last.step != train_steps):
+      accuracy is None or accuracy.last.step != last_step):
     raise ValueError(
         f'{run.folder} is trained, but its event files have no accuracy at '
-        f'step {train_steps}. Were they removed? Remove the folder, and the '
+        f'step {last_step}. Were they removed? Remove the folder, and the '
         'training is run again.')
   loss = history.validation.get(_LOSS)
   rate = history.train.get(event_tags.STEPS_PER_SECOND)

@@ -34,6 +34,8 @@ OTHER = 'other'
 LOST = 'lost to restarts'
 # In the order in which they are shown.
 PHASES = (STEPS, INPUT, COMPILATION, EVALUATION, CHECKPOINTS, START_UP, OTHER)
+# Of an entry in the history: no steps follow, though the training has more.
+_STOPPED_EARLY = 'stopped early'
 # Of a line, beside its label.
 _WIDTH = 67
 
@@ -121,6 +123,10 @@ class History:
     """Notes that a step is reached, and what was measured until then."""
     self._append('reach', step)
 
+  def stop_early(self, step: int) -> None:
+    """Notes that the training is over before its last step."""
+    self._append(_STOPPED_EARLY, step)
+
   def totals(self) -> Totals:
     """Returns where the time went, over all starts and up to now."""
     return total(self._entries)
@@ -182,6 +188,22 @@ def read(model_dir: str) -> Totals | None:
   """
   entries = _read(model_dir)
   return total(entries) if entries else None
+
+
+def stopped_early_at(model_dir: str) -> int | None:
+  """Reads whether a training was over before its last step.
+
+  Args:
+    model_dir: folder of the training.
+
+  Returns:
+    The step that it ended at; None if it was not stopped, or has gone on since.
+  """
+  stretches = _stretches(_read(model_dir))
+  for entry in stretches[-1] if stretches else ():
+    if entry['event'] == _STOPPED_EARLY:
+      return entry['step']
+  return None
 
 
 def total(entries: Sequence[Mapping[str, Any]]) -> Totals:

@@ -223,8 +223,14 @@ class Runner(train_lib.OrbitExperimentRunner):
       self.controller.evaluate_continuously(
           steps=trainer.validation_steps,
           timeout=trainer.continuous_eval_timeout,
-          timeout_fn=lambda: (
-              self.trainer.global_step.numpy() >= trainer.train_steps))
+          timeout_fn=self._is_evaluated_to_its_end)
+
+  def _is_evaluated_to_its_end(self) -> bool:
+    """Says whether the training beside has no checkpoint to come."""
+    end = goodput.stopped_early_at(self._history_dir)
+    if end is None:
+      end = self.params.trainer.train_steps
+    return int(self.trainer.global_step.numpy()) >= end
 
   def _begin_log(self, step: int) -> None:
     """Logs the settings of a training that begins or goes on at a step."""

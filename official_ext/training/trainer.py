@@ -100,9 +100,7 @@ class Trainer(base_trainer.Trainer):
     self._waiting = waiting
     self.images = images
     self.confusion = confusion_counts.create(config)
-    self._has_begun = False
-    self._has_foretold = False
-    self.is_stopped_early = False
+    self._has_begun = self._has_foretold = self.is_stopped_early = False
     self._watch = watch
     self._mean_over_workers = strategies.mean_over_workers(self.strategy)
     self.throughput = throughput.Throughput(
@@ -156,6 +154,8 @@ class Trainer(base_trainer.Trainer):
   def stop_early(self, step: int, reason: str) -> None:
     """Notes and tells that the training is over before its last step."""
     self.is_stopped_early = True
+    if self._history and self._has_begun:
+      self._history.stop_early(step)
     self.progress.interval(step, early_stopping.message(
         self.config.trainer.train_steps - step, reason, self._has_begun))
 

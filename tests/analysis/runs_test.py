@@ -3,7 +3,10 @@
 import logged_runs
 import pytest
 
+from official_ext import figures
 from official_ext.analysis import command
+from official_ext.analysis import comparison
+from official_ext.analysis import curves
 from official_ext.analysis import runs as runs_lib
 
 
@@ -43,15 +46,31 @@ def test_folders_that_are_no_trainings_are_errors(digits_dir, tmp_path):
     load(A=str(tmp_path))
 
 
-@pytest.mark.parametrize('accuracies, is_finished', [
-    ([0.5, 0.25, 0.25], True), ([0.5, 0.25, 0.75], False)])
+@pytest.mark.parametrize('accuracies, train_steps, shortfall, progress', [
+    ([0.5, 0.25, 0.25], 100, 'stopped early', 'step 30 of 100, stopped early'),
+    ([0.5, 0.25, 0.75], 100, 'not finished', 'step 30 of 100'),
+    # Its last evaluation came with its last step.
+    ([0.5, 0.25, 0.25], 30, '', 'step 30 of 30')])
 def test_a_training_that_stopped_early_is_finished(
-    digits_dir, tmp_path, accuracies, is_finished):
+    digits_dir, tmp_path, capsys, accuracies, train_steps, shortfall, progress):
   stopping = 'trainer.early_stopping'
   path = logged_runs.write_run(
       tmp_path / 'run', digits_dir, accuracies, **{
-          'trainer.train_steps': 100, 'trainer.validation_interval': 10,
+          'trainer.train_steps': train_steps,
+          'trainer.validation_interval': 10,
           f'{stopping}.metric': 'accuracy',
           f'{stopping}.patience_evaluations': 2})
   run, = load(A=path)
-  assert run.is_finished == is_finished
+  assert run.is_finished == (shortfall != 'not finished')
+  runs_lib.tell_progress([run])
+  assert capsys.readouterr().out == f'A: {progress}\n'
+  # The table of `compare`, and the legend of the curves.
+  steps, = (column.cell(row, row) for row in [comparison.summarise(run)]
+            for column in comparison.columns([row])
+            if column.heading == 'Steps')
+  assert steps.note == shortfall
+  figure = curves.draw([run])
+  text, = figure.legends[0].get_texts()
+  assert ' '.join(text.get_text().split()) == (
+      f'A: {progress}' if shortfall else 'A')
+  figures.png(figure)

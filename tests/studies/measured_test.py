@@ -9,6 +9,7 @@ import short_study
 
 from official_ext.studies import measured
 from official_ext.studies import plan as plan_lib
+from official_ext.training import goodput
 
 
 @pytest.fixture(name='run', scope='module')
@@ -60,6 +61,20 @@ def test_what_a_training_has_reached(logged):
       'peak_memory_gib': 1.5, 'starts': 1, 'threads': 2,
       'fingerprint': logged.fingerprint}.items():
     assert line[name] == value, name
+
+
+def test_a_training_that_stopped_early_is_finished(logged):
+  params = logged.params.replace(
+      trainer=logged.params.trainer.replace(train_steps=9))
+  longer = dataclasses.replace(logged, params=params)
+  with pytest.raises(ValueError, match='no accuracy at step 9'):
+    measured.line(longer, 2)
+  history = goodput.History(logged.folder, goodput.Stopwatch())
+  history.begin(0)
+  history.stop_early(3)
+  line = measured.line(longer, 2)
+  assert (line['status'], line['step'], line['top_1_percent']) == (
+      'finished', 3, 50.0)
 
 
 def test_of_several_starts_the_cpu_time_is_not_known(logged):

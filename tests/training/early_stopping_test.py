@@ -174,6 +174,13 @@ def test_a_training_that_is_stopped_is_exported(
   assert 'stopped early, 4 steps before the end' in shown
   assert shown.count('step 2/8  the other 6 steps will take about 0') == 1
   assert shown.count('will take about') == 1
+  # An evaluation beside it has nothing to wait for.
+  beside = session.prepare(
+      short_runs.parameters(digits_dir, **settings, **{
+          'trainer.continuous_eval_timeout': 1}),
+      'continuous_eval', str(tmp_path)).execute()
+  assert beside.validation_logs == pytest.approx(
+      trainer.validation_logs, rel=1e-5)
   monkeypatch.setattr(
       export_during_training.TrainingExport, '_export',
       lambda self, subdir, checkpoint: subdir)

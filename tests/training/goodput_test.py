@@ -132,6 +132,22 @@ def test_the_file_holds_what_a_killed_start_did(tmp_path):
   assert again.totals() == goodput.read(str(tmp_path))
 
 
+def test_a_training_that_stopped_early_is_known_until_it_goes_on(tmp_path):
+  folder = str(tmp_path)
+  assert goodput.stopped_early_at(folder) is None
+  history = goodput.History(folder, goodput.Stopwatch(lambda: 0.0))
+  history.begin(0)
+  history.reach(8)
+  assert goodput.stopped_early_at(folder) is None
+  history.stop_early(12)
+  # As the end of a run does.
+  history.reach(12)
+  assert goodput.stopped_early_at(folder) == 12
+  assert goodput.read(folder).num_starts == 1
+  goodput.History(folder, goodput.Stopwatch(lambda: 0.0)).begin(12)
+  assert goodput.stopped_early_at(folder) is None
+
+
 def test_without_a_history_nothing_is_known(tmp_path):
   assert goodput.read(str(tmp_path)) is None
   assert goodput.describe(goodput.total([])) == []
