@@ -4,6 +4,9 @@ Both keep the kernels as we do. They count the parts of a layer differently, may
 put everything below `opt/target/`, `params/` or `params/img/`, and big_vision
 may stack the layers in one array and gives the class token no position. There
 is no config: GELU, epsilon and preprocessing are what the two programs have.
+
+Of "Better plain ViT baselines" (arXiv 2205.01580) big_vision keeps no position
+embedding: it computes sines and cosines, of 14 x 14 patches at 224 px.
 """
 
 from __future__ import annotations
@@ -24,6 +27,8 @@ _EMBEDDING = 'embedding/kernel'
 _HEAD = 'head/kernel'
 _PRE_LOGITS = 'pre_logits/kernel'
 _MAP_HEAD = 'MAPHead_0/'
+# Of models whose file does not say it.
+_IMAGE_SIDE = 224
 _LEFT_OUT = {
     r'(opt/)?state/.*|opt/.*step': 'of the optimizer',
     r'(params/)?(txt/.*|t|b)': 'of the text tower',
@@ -73,23 +78,20 @@ def read(found: arrays.Arrays
   position = next((name for name in (
       'Transformer/posembed_input/pos_embedding', 'pos_embedding')
                    if name in local), None)
-  if position is None:
+  if position is None and names.of_flax:
     raise errors.UserError(
-        f'{found.path} has no pos_embedding: its positions are computed, not '
-        'stored, and so its image size is not known. Take another model.')
+        f'{found.path} has no pos_embedding, which every model of '
+        'vision_transformer has. Get the file again.')
   # big_vision adds the positions before the class token comes.
-  class_token_position = position.startswith('Transformer/')
-  num_patches = local[position][-2] - int(
-      has_class_token and class_token_position)
-  grid = position_embedding.guess_square_grid(num_patches)
-  if grid is None:
-    raise errors.UserError(
-        f'{found.path}: {prefix}{position} is {local[position]}, which is '
-        f'{num_patches} patches and no square. Take a model of square images.')
+  class_token_position = bool(position) and position.startswith('Transformer/')
+  patch_size = kernel[0]
+  grid = (_IMAGE_SIDE // patch_size,) * 2
+  if position:
+    grid = _stored_grid(found, local, position, prefix, int(
+        has_class_token and class_token_position))
   has_map_head = any(name.startswith(_MAP_HEAD) for name in local)
   head = local.get(_HEAD, (0, 0))
   pre_logits = local.get(_PRE_LOGITS, (0, 0))
-  patch_size = kernel[0]
   model = architecture.Architecture(
       kind='.npz of JAX',
       backbone=architecture.backbone(
@@ -100,15 +102,31 @@ def read(found: arrays.Arrays
                   'token' if has_class_token else 'gap'),
           representation_size=pre_logits[-1],
           class_token=has_class_token,
-          class_token_position=class_token_position or not has_class_token),
+          class_token_position=class_token_position or not has_class_token,
+          position_embedding='learned' if position else 'sin_cos'),
       image_size=(grid[0] * patch_size, grid[1] * patch_size),
       num_classes=head[-1],
       preprocessing=architecture.Preprocessing(
-          (0.5,) * 3, (0.5,) * 3, 'bilinear', squashes=True))
+          (0.5,) * 3, (0.5,) * 3, 'bilinear', **(
+              dict(squashes=True) if position else
+              dict(crop_fraction=0.875))))
   left_out = {
       name: reason for name in stored for pattern, reason in _LEFT_OUT.items()
       if re.fullmatch(pattern, name)}
   return model, _entries(model, names, prefix, position), left_out
+
+
+def _stored_grid(found: arrays.Arrays, local: Mapping[str, tuple[int, ...]],
+                 position: str, prefix: str,
+                 num_before: int) -> tuple[int, int]:
+  """Returns the grid of a position embedding that is stored."""
+  num_patches = local[position][-2] - num_before
+  grid = position_embedding.guess_square_grid(num_patches)
+  if grid is None:
+    raise errors.UserError(
+        f'{found.path}: {prefix}{position} is {local[position]}, which is '
+        f'{num_patches} patches and no square. Take a model of square images.')
+  return grid
 
 
 class _LayerNames:
@@ -116,10 +134,11 @@ class _LayerNames:
 
   def __init__(self, local: Mapping[str, tuple[int, ...]], is_stacked: bool):
     self.is_stacked = is_stacked
-    of_flax = any('/MultiHeadDotProductAttention_1/' in name for name in local)
-    self.attention = f'MultiHeadDotProductAttention_{int(of_flax)}/'
-    self.mlp_norm = 'LayerNorm_2/' if of_flax else 'LayerNorm_1/'
-    self.mlp = 'MlpBlock_3/' if of_flax else 'MlpBlock_0/'
+    self.of_flax = any(
+        '/MultiHeadDotProductAttention_1/' in name for name in local)
+    self.attention = f'MultiHeadDotProductAttention_{int(self.of_flax)}/'
+    self.mlp_norm = 'LayerNorm_2/' if self.of_flax else 'LayerNorm_1/'
+    self.mlp = 'MlpBlock_3/' if self.of_flax else 'MlpBlock_0/'
 
   def of(self, number: int, name: str) -> str:
     """Returns the name of an array of a layer, from 0."""
@@ -139,7 +158,7 @@ def _count_layers(local: Mapping[str, tuple[int, ...]]) -> tuple[int, bool]:
 
 
 def _entries(model: architecture.Architecture, names: _LayerNames,
-             prefix: str, position: str) -> list[key_map.Entry]:
+             prefix: str, position: str | None) -> list[key_map.Entry]:
   """Lists where every variable is."""
   num_layers = model.num_layers
   settings = model.backbone
@@ -159,7 +178,8 @@ def _entries(model: architecture.Architecture, names: _LayerNames,
   # no axis of 1 in front.
   if settings.class_token:
     found.append(entry('class_token', 'cls'))
-  found.append(entry('position_embedding', position))
+  if position:
+    found.append(entry('position_embedding', position))
   layer = _of_block(names.attention, names.mlp)
   layer |= {f'{ours}/{local}': f'{theirs}{scale}' for ours, theirs in (
       ('attention_norm', 'LayerNorm_0/'), ('mlp_norm', names.mlp_norm))

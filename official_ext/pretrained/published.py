@@ -48,7 +48,9 @@ class PublishedSource(sources.Source):
       errors.UserError: if an array is missing, or has no place.
     """
     self.path = found.path
-    self.description = {'grid': list(model.grid)}
+    self.description = {
+        'grid': list(model.grid),
+        'position_embedding': model.backbone.position_embedding}
     self.model = model
     self.left_out = dict(left_out)
     self._found = found

@@ -2,11 +2,14 @@
 
 import random
 
+import models
 import numpy as np
 import published_models
 import pytest
 
 from official_ext.command_line import errors
+from official_ext.modeling import sin_cos_positions
+from official_ext.pretrained import importing
 from official_ext.pretrained import published
 
 HEADS = 2
@@ -71,6 +74,30 @@ def test_gap_has_as_many_positions_as_patches(tmp_path):
   assert (settings.pooler, settings.class_token) == ('gap', False)
 
 
+def test_positions_that_are_computed(tmp_path):
+  found = published_models.tensors(
+      published_models.folder('hf_vit') / 'model.safetensors')
+  arrays = published_models.jax_arrays(found, HEADS, 'big_vision')
+  del arrays['cls'], arrays['pos_embedding']
+  np.savez(tmp_path / 'computed.npz', **arrays)
+  arrays['pos_embedding'] = sin_cos_positions.of_grid((2, 2), 8)[None]
+  np.savez(tmp_path / 'stored.npz', **arrays)
+  source = published.read(str(tmp_path / 'computed.npz'))
+  assert source.model.backbone.position_embedding == 'sin_cos'
+  assert source.model.image_size == (224, 224)
+  # Another size has other positions, and they are no weights to be resampled.
+  patch_size = source.model.backbone.patch_size
+  options = importing.Options(image_size=(2 * patch_size,) * 2)
+  computed = importing.load(source, options)
+  assert not computed.plan.resampled
+  stored = importing.load(
+      published.read(str(tmp_path / 'stored.npz')), options)
+  assert stored.model.backbone.spec.position_embedding == 'learned'
+  images = models.random_images(2, options.image_size)
+  np.testing.assert_array_equal(
+      computed.model(images), stored.model(images))
+
+
 def test_bfloat16_as_numpy_saves_it(tmp_path):
   import ml_dtypes  # pylint: disable=g-import-not-at-top
   path = tmp_path / 'a.npz'
@@ -89,7 +116,7 @@ def test_bfloat16_as_numpy_saves_it(tmp_path):
     (lambda arrays: arrays.update(other=np.zeros(1)), ['other']),
     (lambda arrays: arrays.pop('embedding/kernel'), ['embedding/kernel']),
     (lambda arrays: arrays.pop('Transformer/posembed_input/pos_embedding'),
-     ['pos_embedding', 'computed']),
+     ['pos_embedding', 'Get the file again']),
     (lambda arrays: arrays.update({
         'Transformer/posembed_input/pos_embedding': np.zeros([1, 9, 8])}),
      ['(1, 9, 8)', '8 patches']),
