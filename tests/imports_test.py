@@ -37,7 +37,7 @@ ORDER = {
     'official_ext.configs': [
         'backbones', 'preprocessing', 'small_data', 'outputs',
         'distillation', 'image_classification',
-        'fine_tuning', 'recipes',
+        'fine_tuning', 'recipes', 'semantic_segmentation',
     ],
     'official_ext.modeling': [
         'layout', 'gelu', 'feature_levels', 'specs', 'layer_costs',
@@ -83,7 +83,7 @@ ORDER = {
         'training_records',
         'label_offset', 'parsing', 'tfds_data', 'preflight', 'bad_records',
         'corrupt_records',
-        'protocol', 'image_classification',
+        'protocol', 'image_classification', 'semantic_segmentation',
     ],
     'official_ext.registry_imports': [],
     'official_ext.trained': [

@@ -17,6 +17,8 @@ from scripts import structure
 THROUGH = {
     'training/early_stopping_test.py': ['official_ext.configs.small_data'],
     'tasks/distillation_test.py': ['official_ext.configs.distillation'],
+    'tasks/semantic_segmentation_test.py': [
+        'official_ext.configs.semantic_segmentation'],
     'training/tracking_test.py': [
         'official_ext.configs.outputs', 'official_ext.training.trackers'],
     'commands_test.py': [

@@ -81,7 +81,8 @@ def load(model: tf_keras.Model, path: str, modules: str = 'all',
   """Initialises a classifier from a checkpoint.
 
   Args:
-    model: Model Garden's ClassificationModel on our backbone.
+    model: Model Garden's ClassificationModel on our backbone, or another model
+      around it, whose other variables are of a head.
     path: a model_dir, the folder of a best checkpoint, an export, or the
       prefix of a checkpoint.
     modules: one of `image_classification.INIT_CHECKPOINT_MODULES`.
@@ -129,11 +130,12 @@ def make_plan(model: tf_keras.Model, source: sources.Source,
   _check_same_kind(source, spec, modules, source_grid)
   position, resampling = _resampling(source, spec, method, source_grid)
   names = variable_names.of_model(model)
+  of_backbone = {id(variable) for variable in model.backbone.variables}
   steps, loaded, resampled, initial, problems = {}, [], [], [], []
   for variable in model.variables:
     name = names.get(id(variable))
     found, wanted = source.shapes.get(name), tuple(variable.shape)
-    if modules != 'all' and name and _is_head(name):
+    if modules != 'all' and id(variable) not in of_backbone:
       initial.append(variable.name)
     elif found is None and name and variable_names.is_pool(name):
       initial.append(f'{variable.name} (the mean of a window)')
@@ -194,7 +196,7 @@ def apply(plan: Plan, model: tf_keras.Model, source: sources.Source,
   values = {} if is_new else {name: read(name) for name in plan.steps}
   names = variable_names.of_model(model)
   for variable in model.variables:
-    name = names[id(variable)]
+    name = names.get(id(variable))
     if name in plan.steps:
       variable.assign(read(name) if is_new else values[name])
 

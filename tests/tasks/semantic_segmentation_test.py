@@ -1,0 +1,233 @@
+"""Tests of semantic segmentation on records of Model Garden's convention."""
+
+import io
+
+import classifiers
+import numpy as np
+from official.core import task_factory
+from official.core import train_lib
+from PIL import Image
+import pytest
+import tensorflow as tf
+
+from official_ext.checkpoints import restore
+from official_ext.configs import semantic_segmentation as configs
+from official_ext.params import experiment
+from official_ext.tasks import semantic_segmentation
+
+FUNNEL_VIT = 'task.model.backbone.funnel_vit'
+# (height, width) of the images, in a model of 32 x 32 px.
+SIZES = [(32, 32), (20, 32), (32, 12), (45, 64)]
+COLORS = np.array([[40, 40, 40], [220, 30, 30], [30, 220, 30]], np.uint8)
+
+
+def mask_of(height, width):
+  """Background, class 1 at the right, class 2 below, a frame to ignore."""
+  mask = np.zeros((height, width), np.uint8)
+  mask[:, width // 2:] = 1
+  mask[height // 2:] = 2
+  mask[0] = 255
+  return mask
+
+
+def encode(pixels):
+  encoded = io.BytesIO()
+  Image.fromarray(pixels).save(encoded, format='PNG')
+  return encoded.getvalue()
+
+
+def example(mask):
+  def feature(value):
+    if isinstance(value, bytes):
+      return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+    return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
+
+  image = COLORS[np.where(mask < len(COLORS), mask, 0)]
+  return tf.train.Example(features=tf.train.Features(feature={
+      'image/encoded': feature(encode(image)),
+      'image/height': feature(mask.shape[0]),
+      'image/width': feature(mask.shape[1]),
+      'image/segmentation/class/encoded': feature(encode(mask)),
+  })).SerializeToString()
+
+
+@pytest.fixture(scope='module')
+def records(tmp_path_factory):
+  path = str(tmp_path_factory.mktemp('masks') / 'train-00000-of-00001')
+  with tf.io.TFRecordWriter(path) as writer:
+    for size in SIZES:
+      writer.write(example(mask_of(*size)))
+  return path
+
+
+def parameters(records, **settings):
+  """The experiment with a small model, and four classes, of which three are."""
+  data = {
+      f'task.{name}.{setting}': value
+      for name in ('train_data', 'validation_data')
+      for setting, value in {
+          'input_path': records, 'output_size': [32, 32],
+          'global_batch_size': 2, 'aug_scale_min': 1.0, 'aug_scale_max': 1.0,
+          'aug_rand_hflip': False}.items()}
+  settings = data | {
+      'task.model.num_classes': 4,
+      'task.model.input_size': [32, 32, 3],
+      'task.model.head.level': 2,
+      f'{FUNNEL_VIT}.model_name': 'vit-nano4',
+      f'{FUNNEL_VIT}.layout': 'B1-1',
+      f'{FUNNEL_VIT}.feature_maps.levels': [2],
+      f'{FUNNEL_VIT}.feature_maps.recovery_layers': 1,
+      'task.validation_data.groundtruth_padded_size': [64, 64],
+      'task.allow_image_summary': False,
+      **dict.fromkeys((f'trainer.{name}' for name in (
+          'train_steps', 'steps_per_loop', 'summary_interval',
+          'checkpoint_interval', 'validation_interval')), 2),
+  } | settings
+  return experiment.load('funnel_vit_segmentation', params_override=','.join(
+      f'{key}={value!r}' for key, value in settings.items()))
+
+
+def build(records, **settings):
+  params = parameters(records, **settings)
+  task = task_factory.get_task(params.task)
+  assert isinstance(task, semantic_segmentation.SemanticSegmentationTask)
+  return task, task.build_model(), params.task
+
+
+def confusion(logits, masks):
+  """Pixels by mask and prediction, [4, 4], without those to ignore."""
+  predicted, masks = np.argmax(logits, -1).ravel(), masks.astype(int).ravel()
+  counts = np.zeros((4, 4))
+  for label, prediction in zip(masks, predicted, strict=True):
+    if label != 255:
+      counts[label, prediction] += 1
+  return counts
+
+
+@pytest.mark.long
+def test_loss_and_mean_iou_by_value(records):
+  task, model, config = build(records, **{
+      'task.validation_data.resize_eval_groundtruth': True})
+  metrics = task.build_metrics(training=False)
+  total, state = np.zeros((4, 4)), None
+  for images, labels in task.build_inputs(config.validation_data):
+    logs = task.validation_step((images, labels), model, metrics)
+    state = task.aggregate_logs(state, logs)
+    # A prediction for each patch, enlarged.
+    logits = model(images)['logits']
+    assert logits.shape[1:] == (8, 8, 4)
+    logits = tf.image.resize(logits, (32, 32)).numpy()
+    masks = labels['masks'].numpy()
+    total += confusion(logits, masks)
+    probabilities = np.exp(logits - logits.max(-1, keepdims=True))
+    probabilities /= probabilities.sum(-1, keepdims=True)
+    is_valid = masks != 255
+    chosen = np.take_along_axis(
+        probabilities, np.where(is_valid, masks, 0).astype(int), axis=-1)
+    np.testing.assert_allclose(
+        logs['loss'], -np.log(chosen)[is_valid].mean(), rtol=1e-5)
+  # Beside images that are no squares there is nothing to predict.
+  assert 0 < total.sum() < len(SIZES) * 31 * 32
+  union = total.sum(0) + total.sum(1) - np.diag(total)
+  found = task.reduce_aggregated_logs(state)
+  ious = np.diag(total) / np.maximum(union, 1)
+  np.testing.assert_allclose(
+      [found[f'iou/{number}'] for number in range(4)], ious, rtol=1e-6)
+  np.testing.assert_allclose(
+      found['mean_iou'], ious[union > 0].mean(), rtol=1e-6)
+  # The next evaluation begins at none.
+  assert not task.iou_metric.total_cm.numpy().any()
+
+
+def test_a_class_that_is_nowhere_does_not_count(records):
+  task = task_factory.get_task(parameters(records).task)
+  task.build_metrics(training=False)
+  logits = np.zeros((1, 2, 2, 4), np.float32)
+  logits[..., 1] = 1
+  masks = np.array([[0, 1], [1, 255]], np.float32)[np.newaxis, ..., np.newaxis]
+  task.iou_metric._rescale_predictions = False
+  task.iou_metric.update_state(
+      {'masks': masks, 'valid_masks': masks != 255,
+       'image_info': np.zeros((1, 4, 2), np.float32)}, logits)
+  # Class 0: none of 1; class 1: two of 3.
+  state = task.aggregate_logs(None, {'loss': 0.0})
+  np.testing.assert_allclose(
+      task.reduce_aggregated_logs(state)['mean_iou'], (0 + 2 / 3) / 2)
+
+
+@pytest.mark.long
+def test_a_mask_with_a_value_that_is_no_class_is_refused(records):
+  task, _, config = build(records, **{'task.model.num_classes': 2})
+  for data in (config.train_data, config.validation_data):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=(
+        'A mask has the value.*')) as refused:
+      for _ in task.build_inputs(data).take(4):
+        pass
+    assert 'classes are 0 to 1, and 255 is ignored' in str(refused.value)
+
+
+@pytest.mark.long
+def test_the_backbone_begins_from_a_classifier(records, tmp_path):
+  classifier, _ = classifiers.build(seed=3, layout='B2', pool_axes='grid')
+  classifiers.save(tmp_path, classifier)
+  task, model, _ = build(records, **{
+      'task.init_checkpoint': str(tmp_path), f'{FUNNEL_VIT}.pool_axes': 'grid'})
+  head = [variable.numpy() for variable in model.head.variables]
+  report = task.initialize(model)
+  # The embedding of positions is resampled from fewer patches.
+  assert len(report.resampled) == 1 and report.position
+  named = classifiers.arrays(classifier)
+  encoder = model.backbone.get_layer('encoder')
+  np.testing.assert_array_equal(
+      encoder._norm.gamma, named['norm/gamma'])
+  np.testing.assert_array_equal(
+      encoder._encoder_layers[1]._attention_layer._query_dense.kernel,
+      named['layer_2/attention/query/kernel'])
+  for variable, before in zip(model.head.variables, head, strict=True):
+    np.testing.assert_array_equal(variable, before)
+  assert len(report.initial) == len(model.head.variables) + len(
+      model.backbone.get_layer('feature_maps').variables)
+  with pytest.raises(restore.LoadError, match=r'has 2 layers, and B1\(65\)'):
+    task, model, _ = build(records, **{
+        'task.init_checkpoint': str(tmp_path), f'{FUNNEL_VIT}.layout': 'B1'})
+    task.initialize(model)
+
+
+@pytest.mark.parametrize('settings, message', [
+    ({'task.model.head.level': 3},
+     'task.model.head.level is 3, but the maps of the backbone are of levels '
+     f'2. Set {FUNNEL_VIT}.feature_maps.levels, or another head.level.'),
+    ({f'{FUNNEL_VIT}.feature_maps.levels': [], 'task.model.min_level': 2,
+      'task.model.decoder.type': 'fpn'}, 'min_level is 2, but .* levels none'),
+    ({'task.model.input_size': [None, None, 3]}, 'is for one size. Set it to'),
+    ({'task.model.input_size': [30, 32, 3]}, 'which patches of 4 px do not'),
+])
+def test_what_cannot_be_built_is_refused(settings, message):
+  with pytest.raises(ValueError, match=message):
+    build('nowhere', **settings)
+
+
+@pytest.mark.long
+def test_the_experiment_trains_and_evaluates(records, tmp_path):
+  params = parameters(records, **{
+      **dict.fromkeys((f'trainer.{name}' for name in (
+          'train_steps', 'steps_per_loop', 'summary_interval',
+          'checkpoint_interval', 'validation_interval')), 40),
+      'trainer.optimizer_config.learning_rate.polynomial.'
+      'initial_learning_rate': 0.05})
+  strategy = tf.distribute.get_strategy()
+  _, logs = train_lib.run_experiment(
+      distribution_strategy=strategy, task=task_factory.get_task(params.task),
+      mode='train', params=params, model_dir=str(tmp_path),
+      run_post_eval=True, enable_async_checkpointing=False)
+  # At the size of the images. Half of a mask is a guess: 1/2, 1/4 and 1/4.
+  assert logs['mean_iou'] > 0.6
+  assert tf.train.latest_checkpoint(str(tmp_path)).endswith('ckpt-40')
+
+
+def test_the_experiment_is_of_vit_b16_at_512_px():
+  params = experiment.load('funnel_vit_segmentation')
+  assert isinstance(params.task, configs.SemanticSegmentationTask)
+  # 661 batches of 16 are an epoch.
+  assert params.trainer.train_steps == 45 * 661
+  assert params.task.model.backbone.funnel_vit.feature_maps.levels == [4]
