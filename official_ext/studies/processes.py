@@ -55,6 +55,15 @@ def settings_file(run: plan_lib.Run) -> str:
   return f'{run.folder}.yaml'
 
 
+def write_settings(run: plan_lib.Run) -> None:
+  """Writes the file of a training's settings, whole or not at all."""
+  path = settings_file(run)
+  with open(f'{path}.unfinished', 'w', encoding='utf-8') as file:
+    file.write(f'{FINGERPRINT}{run.fingerprint}\n'
+               f'{plan_lib.as_yaml(run.settings)}')
+  os.replace(f'{path}.unfinished', path)
+
+
 def command(plan: plan_lib.Plan, run: plan_lib.Run) -> list[str]:
   """Returns the command that a training is: that of the driver."""
   return [sys.executable, '-m', 'official_ext.train', *plan.experiment_flags,
@@ -208,11 +217,7 @@ class Scheduler:
     self._start(run)
 
   def _start(self, run: plan_lib.Run) -> None:
-    path = settings_file(run)
-    with open(f'{path}.unfinished', 'w', encoding='utf-8') as file:
-      file.write(f'{FINGERPRINT}{run.fingerprint}\n'
-                 f'{plan_lib.as_yaml(run.settings)}')
-    os.replace(f'{path}.unfinished', path)
+    write_settings(run)
     log = f'{run.folder}.log'
     environment = dict(os.environ)
     environment['PYTHONPATH'] = os.pathsep.join(

@@ -25,6 +25,9 @@ _STUDY = flags.DEFINE_string(
 _FOLDER = flags.DEFINE_string(
     'folder', None, 'Of the results and the trainings; by default '
     'runs/studies/ and the name of the study.')
+_REUSE = flags.DEFINE_multi_string(
+    'reuse', [], 'The folder of another study, whose finished trainings of the '
+    'same settings and seeds are copied, not run again.')
 _PARALLEL = flags.DEFINE_integer(
     'parallel', 1, 'Trainings at a time, which share the CPU cores.',
     lower_bound=1)
@@ -49,6 +52,7 @@ def main(argv: Sequence[str]) -> None:
   from official_ext.studies import plan as plan_lib
   from official_ext.studies import processes
   from official_ext.studies import results
+  from official_ext.studies import reused
   from official_ext.studies import study_file
   # pylint: enable=g-import-not-at-top
   # The memory of a GPU is the trainings': this process only reads records.
@@ -67,10 +71,12 @@ def main(argv: Sequence[str]) -> None:
       path = os.path.join(plan.folder, results.FILE)
       results.begin(path, {
           'study': study.name, 'title': study.title, 'command': _command()})
+      def tell(text):
+        print(text, flush=True)
+
+      reused.take(plan, _REUSE.value, tell)
       try:
-        processes.Scheduler(
-            plan, _PARALLEL.value,
-            lambda text: print(text, flush=True)).run()
+        processes.Scheduler(plan, _PARALLEL.value, tell).run()
       except processes.Stopped as stopped:
         print(stopped, file=sys.stderr)
         raise SystemExit(stopped.exit_status) from None
@@ -78,9 +84,10 @@ def main(argv: Sequence[str]) -> None:
 
 
 def _command() -> str:
-  """Returns the command as typed, but for where its results are."""
+  """Returns the command as typed, but for where results are."""
   return shlex.join(['python', '-m', _MODULE, *(
-      word for word in sys.argv[1:] if not word.startswith('--folder='))])
+      word for word in sys.argv[1:]
+      if not word.startswith(('--folder=', '--reuse=')))])
 
 
 if __name__ == '__main__':
