@@ -14,12 +14,15 @@ import os
 import tensorflow as tf
 
 from official_ext.configs import image_classification
+from official_ext.configs import outputs
 from official_ext.params import experiment
 from official_ext.tasks import class_names
 from official_ext.tasks import corrupt_records
 from official_ext.tasks import record_counts
 from official_ext.training import goodput
 from official_ext.training import settings_history
+from official_ext.training import trackers
+from official_ext.training import weights_and_biases
 
 
 @contextlib.contextmanager
@@ -55,7 +58,13 @@ def _paths(model_dir: str,
   return [os.path.join(model_dir, name) for name in (
       class_names.FILE, corrupt_records.FILE, record_counts.FILE,
       experiment.SAVED_FILE, settings_history.FOLDER, goodput.HISTORY_FILE,
-      'train', *filter(None, folders))]
+      'train', *filter(None, folders), *_of_services(config.logging))]
+
+
+def _of_services(config: outputs.LoggingConfig) -> list[str]:
+  """Returns what a start that goes on may write before its first step."""
+  names = [trackers.RUNS_FILE] if config.wandb or config.mlflow else []
+  return names + ([weights_and_biases.FOLDER] if config.wandb else [])
 
 
 def _remove(path: str) -> None:

@@ -235,10 +235,11 @@ class Runner(train_lib.OrbitExperimentRunner):
   def _begin_log(self, step: int) -> None:
     """Logs the settings of a training that begins or goes on at a step."""
     log = self.controller.summary_manager
-    for line in self._tracked.begin(trackers.Training(
-        self._history_dir, self._configuration.as_dict(),
-        summaries.hyperparameters_of(self._configuration), step)):
-      self.trainer.progress.interval(step, line)
+    self._tracked.expect(
+        trackers.Training(
+            self._history_dir, self._configuration.as_dict(),
+            summaries.hyperparameters_of(self._configuration), step),
+        lambda line: self.trainer.progress.interval(log.step, line))
     summaries.write_configuration(self._configuration, log, step)
     images, task = self.trainer.images, self.trainer.task
     if images:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 import contextlib
 from typing import Any
 
@@ -35,6 +35,8 @@ def check(config: outputs.LoggingConfig, begins: bool) -> None:
 
 class Tracking:
   """The services of a training, of which there may be none."""
+  # What begins with the first that is logged, and who hears of it.
+  _expected: tuple[trackers.Training, Callable[[str], None]] | None = None
 
   def __init__(self, config: outputs.LoggingConfig | None = None):
     """Initialises it; nothing is sent.
@@ -53,6 +55,18 @@ class Tracking:
   def is_on(self) -> bool:
     """Whether there is any."""
     return bool(self._trackers)
+
+  def expect(self, training: trackers.Training,
+             tell: Callable[[str], None]) -> None:
+    """Has the runs begin with the first that is logged of the training.
+
+    A start that is refused before its first step so leaves no run.
+
+    Args:
+      training: the training.
+      tell: takes a line for a person for each run that has begun.
+    """
+    self._expected = training, tell
 
   def begin(self, training: trackers.Training) -> list[str]:
     """Begins or resumes the runs.
@@ -79,7 +93,7 @@ class Tracking:
       values: by name.
       step: of the training.
     """
-    if not self._running:
+    if not self._begun():
       return
     numbers = {f'{folder}/{name}': float(tf.convert_to_tensor(value))
                for name, value in values.items()
@@ -90,8 +104,16 @@ class Tracking:
   def image(self, folder: str, name: str, image: Image.Image, step: int
             ) -> None:
     """Logs a picture; the arguments are those of `scalars`."""
-    for one in self._running:
+    for one in self._begun():
       one.image(f'{folder}/{name}', image, step)
+
+  def _begun(self) -> list[trackers.Running]:
+    """Returns what is told, and begins it if it was expected."""
+    if self._expected:
+      (training, tell), self._expected = self._expected, None
+      for line in self.begin(training):
+        tell(line)
+    return self._running
 
   @contextlib.contextmanager
   def ended(self) -> Iterator[None]:

@@ -13,6 +13,8 @@ from official_ext.command_line import errors
 from official_ext.command_line import extras
 from official_ext.training import trackers
 
+# Its own name for its files, in the model_dir.
+FOLDER = 'wandb'
 # The axis of all charts: W&B's own counts calls, and never goes back.
 STEP = 'global_step'
 _MODE = 'WANDB_MODE'

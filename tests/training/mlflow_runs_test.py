@@ -5,8 +5,10 @@ import pytest
 import short_runs
 import yaml
 
+from official_ext.command_line import errors
 from official_ext.training import mlflow_runs
 from official_ext.training import trackers
+from official_ext.training import trainer as trainer_lib
 
 pytestmark = pytest.mark.long
 SETTINGS = {
@@ -61,6 +63,19 @@ def begin(folder, client, known):
   tracker.end(trackers.PREEMPTED, 1.0)
   assert client.get_run(found['run']).info.status == 'KILLED'
   return found
+
+
+def test_a_refused_start_leaves_nothing(
+    digits_dir, tmp_path, monkeypatch, client):
+  def fail(self):
+    raise errors.UserError('out of memory')
+
+  monkeypatch.chdir(tmp_path)
+  monkeypatch.setattr(trainer_lib.Trainer, 'train_loop_begin', fail)
+  with pytest.raises(errors.UserError, match='out of memory'):
+    short_runs.train(digits_dir, tmp_path / 'run', 'train_and_eval', **SETTINGS)
+  assert not (tmp_path / 'run').exists()
+  assert client.get_experiment_by_name('funnel') is None
 
 
 def test_another_run_where_the_known_one_is_not_there(tmp_path, client, caplog):

@@ -48,6 +48,18 @@ def test_a_refused_start_leaves_nothing(digits_dir, tmp_path, monkeypatch):
   assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize('logging, left', [
+    ({}, {'tracked_runs.json', 'wandb'}), ({'mlflow': 'a'}, {'wandb'}),
+    ({'wandb': 'a'}, set()), ({'wandb': 'a', 'mlflow': 'a'}, set())])
+def test_what_services_write_until_the_first_step(tmp_path, logging, left):
+  with pytest.raises(KeyError), new_files.taken_back(
+      str(tmp_path), configs.TrainerConfig(logging=logging), lambda: False):
+    (tmp_path / 'wandb/offline-run-1').mkdir(parents=True)
+    (tmp_path / 'tracked_runs.json').touch()
+    raise KeyError
+  assert set(os.listdir(tmp_path)) == left
+
+
 def test_what_was_there_before_stays(digits_dir, tmp_path, monkeypatch):
   def refuse(*_, **__):
     (tmp_path / 'mine.log').touch()

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import short_runs
 
+from official_ext.command_line import errors
 from official_ext.training import preemption
 from official_ext.training import trackers
 from official_ext.training import tracking
+from official_ext.training import trainer as trainer_lib
 
 INTERVALS = {
     f'trainer.{name}': 2 for name in (
@@ -102,6 +104,33 @@ def begun(folder, tracker):
   found._trackers = [tracker]
   found.begin(trackers.Training(str(folder), {}, {}, 0))
   return found
+
+
+def test_a_start_that_fails_before_its_first_step_begins_no_run(
+    digits_dir, tmp_path, recorded, monkeypatch):
+  def fail(self):
+    raise errors.UserError('out of memory')
+
+  monkeypatch.setattr(trainer_lib.Trainer, 'train_loop_begin', fail)
+  with pytest.raises(errors.UserError, match='out of memory'):
+    short_runs.train(digits_dir, tmp_path / 'run', **INTERVALS)
+  one, = recorded
+  assert one.training is None and one.how is None
+  assert not (tmp_path / 'run').exists()
+
+
+def test_a_run_begins_with_the_first_that_is_logged(tmp_path):
+  found, one, told = tracking.Tracking(), Recorder(), []
+  found._trackers = [one]
+  found.expect(trackers.Training(str(tmp_path), {}, {}, 4), told.append)
+  assert not told and one.training is None
+  for step in (6, 8):
+    found.scalars('train', {'loss': 0.5 * step}, step)
+  with found.ended():
+    pass
+  assert told == ['Recorder: in memory']
+  assert one.training.step == 4
+  assert one.numbers == {'train/loss': {6: 3.0, 8: 4.0}}
 
 
 def test_a_run_goes_on(tmp_path):

@@ -8,7 +8,9 @@ import event_files
 import pytest
 import short_runs
 
+from official_ext.command_line import errors
 from official_ext.training import trackers
+from official_ext.training import trainer as trainer_lib
 from official_ext.training import weights_and_biases
 
 pytestmark = pytest.mark.long
@@ -102,6 +104,18 @@ def test_a_training_offline_and_resumed(digits_dir, tmp_path, monkeypatch):
   exits = [record.exit.exit_code for record in records(tmp_path)
            if record.HasField('exit')]
   assert exits == [0, 0]
+
+
+def test_a_refused_start_leaves_nothing(digits_dir, tmp_path, monkeypatch):
+  def fail(self):
+    raise errors.UserError('out of memory')
+
+  monkeypatch.chdir(tmp_path)
+  monkeypatch.setenv('WANDB_MODE', 'offline')
+  monkeypatch.setattr(trainer_lib.Trainer, 'train_loop_begin', fail)
+  with pytest.raises(errors.UserError, match='out of memory'):
+    short_runs.train(digits_dir, tmp_path / 'run', 'train_and_eval', **SETTINGS)
+  assert not list(tmp_path.iterdir())
 
 
 def test_nobody_is_logged_in(monkeypatch, tmp_path):
