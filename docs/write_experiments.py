@@ -32,8 +32,10 @@ of them. `fine_tuning/` is for images of one's own
 the digits; their table is in [addons](../docs/addons.md). `cifar10/small` is a
 small ViT for CIFAR-10, on which [studies](../docs/studies.md) are built;
 `cifar10/strong` and `tiny_imagenet/strong` are [recipes](../docs/training.md)
-for small images from scratch; the files in `studies/` are of several trainings,
-and no `--config_file`.
+for small images from scratch; `imagenet21k/` holds layouts at B and L size, some
+at the cost of full length
+([ImageNet-21k](../docs/training.md#imagenet-21k)); the files in `studies/` are
+of several trainings, and no `--config_file`.
 
 Table 3 fine-tunes the checkpoints of table 2 (`task.init_checkpoint`), so run
 `table2/b12` and `table2/b6-6_mean` first. Top-1 and top-5 are in per cent, on

@@ -22,6 +22,10 @@ MACHINES = (
     scaling_arithmetic.Machine(
         'TPU v3-32', num_chips=16, replicas_per_chip=2, peak_tflops=123.0,
         memory_gib=32.0, link_gb_per_s=340e3 / 1024, num_host_cpus=4 * 48),
+    # Its two cores are one device.
+    scaling_arithmetic.Machine(
+        'TPU v4-32', num_chips=16, replicas_per_chip=1, peak_tflops=275.0,
+        memory_gib=32.0, link_gb_per_s=1.1e6 / 4096, num_host_cpus=4 * 240),
     scaling_arithmetic.Machine(
         'TPU v5e-16', num_chips=16, replicas_per_chip=1, peak_tflops=197.0,
         memory_gib=16 * _GB_IN_GIB, link_gb_per_s=51.2e3 / 256,
@@ -36,6 +40,9 @@ MACHINES = (
         num_host_cpus=2 * 96),
 )
 
+MACHINES_OF_21K = [machine for machine in MACHINES if machine.name in (
+    'TPU v4-32', 'TPU v5e-16', '8 A100 80 GB')]
+
 # What the activations are measured with: bfloat16, 224 px.
 MEASURED = OUTPUT.parent / 'figures' / 'train_step_bfloat16.csv'
 LAYOUTS = ('B12', 'B6-6', 'B4-4-4')
@@ -46,6 +53,12 @@ PAPER_STEPS_PER_S = {'B12': 2.0, 'B6-6': 2.6, 'B4-4-4': 3.2}
 
 ASSUMPTIONS = scaling_arithmetic.Assumptions()
 TRAIN_STEPS = 93_600
+
+IMAGENET21K = ('b12', 'b4-4-4', 'b8-8', 'b6-8-8', 'l24', 'l8-8-8', 'l16-16',
+               'l15-12-12')
+# The temporary memory that was measured, over the count of saved values: 1.33
+# to 1.39 of the three layouts above.
+TIMES_IDEAL = 1.4
 
 HEAD = """\
 # How far a step scales
@@ -77,6 +90,16 @@ The largest batch of a replica that fits at once:
 
 """
 
+HEAD_21K = """
+## ImageNet-21k
+
+`funnel_vit_imagenet21k` with the files of `experiments/imagenet21k`: 21,841
+classes, {epochs} epochs of {images:.1f} million images, {steps:,} steps. The
+activations are {times_ideal} times the values of a plain backward pass, which
+is about what was measured of the layouts above.
+
+"""
+
 SOURCES = """
 ## What goes in
 
@@ -86,14 +109,17 @@ way, of each | CPUs of the hosts |
 """
 
 NOTES = """
-- TPU: Google Cloud's pages *TPU v3* and *TPU v5e*
-  (cloud.google.com/tpu/docs/v3, /v5e), peak and memory of a chip. The links are
-  their all-reduce bandwidth of a Pod (340 TB/s, 51.2 TB/s) over its chips
-  (1,024, 256); a small slice is no torus, so it may get half of that.
+- TPU: Google Cloud's pages *TPU v3*, *TPU v4* and *TPU v5e*
+  (cloud.google.com/tpu/docs/v3, /v4, /v5e), peak and memory of a chip. The
+  links are their all-reduce bandwidth of a Pod (340 TB/s, 1.1 PB/s, 51.2 TB/s)
+  over its chips (1,024, 4,096, 256); a small slice is no torus, so it may get
+  half of that.
 - v3-32 are 32 cores on 16 chips, and TensorFlow runs a replica on each core;
-  v5e has one core per chip.
-- Hosts of 4 chips: 112 vCPUs for v5e (the same page); for v3 those of
-  Kubernetes Engine's machine type ct3p-hightpu-4t, 48.
+  v4-32 are 32 cores on 16 chips too, but the two of a chip are one device; v5e
+  has one core per chip.
+- Hosts of 4 chips: 112 vCPUs for v5e (the same page); for v3 and v4 those of
+  Kubernetes Engine's machine types ct3p-hightpu-4t and ct4p-hightpu-4t, 48 and
+  240.
 - A100: NVIDIA's data sheet *A100 80GB* (312 TFLOP/s, 80 GB, NVLink of 600 GB/s
   in both directions together). The host is Google Cloud's a2-ultragpu-8g, 96
   vCPUs; two of them are joined by 100 Gbit/s.
@@ -145,11 +171,27 @@ def models():
   return result
 
 
-def row(machine, model):
+def models_of_imagenet21k():
+  """Returns the layouts of experiments/imagenet21k, and their training."""
+  result = []
+  for name in IMAGENET21K:
+    params = experiment.load('funnel_vit_imagenet21k', [f'imagenet21k/{name}'])
+    model = params.task.model
+    spec = specs.of_model(model)
+    result.append(scaling_arithmetic.Model(
+        f'{name[0].upper()}, {spec.layout}',
+        costs.count_parameters(spec, model.num_classes),
+        costs.count_multiply_adds(
+            spec, model.num_classes, last_layer_class_token_only=True),
+        TIMES_IDEAL * 2 * costs.count_saved_activations(spec) / 2**20))
+  return result, params
+
+
+def row(machine, model, train_steps=TRAIN_STEPS):
   """Returns a row of the table."""
   found = scaling_arithmetic.estimate(machine, model, ASSUMPTIONS)
   images_per_s = 1e3 * ASSUMPTIONS.batch_size / found.step_ms
-  hours = TRAIN_STEPS * found.step_ms / 1e3 / 3600
+  hours = train_steps * found.step_ms / 1e3 / 3600
   room_gib = scaling_arithmetic.room_gib(machine, ASSUMPTIONS.usable_memory)
   limit = found.limit
   if found.num_microbatches is None:
@@ -204,13 +246,23 @@ def page():
         ASSUMPTIONS.batch_size * PAPER_STEPS_PER_S[model.name] / peak)
   saved = [2 * costs.count_saved_activations(spec) / 2**20
           for spec, _ in resolved]
+  of_21k, params = models_of_imagenet21k()
+  trainer = params.trainer
   return (
       HEAD.format(batch_size=ASSUMPTIONS.batch_size,
                   parameters=all_models[0].num_parameters / 1e6) +
       TABLE_HEAD +
       ''.join(row(machine, model)
               for machine in MACHINES for model in all_models) +
-      COLUMNS + largest_batches(all_models) + SOURCES +
+      COLUMNS + largest_batches(all_models) +
+      HEAD_21K.format(
+          epochs=round(trainer.train_epochs), steps=trainer.train_steps,
+          images=params.task.train_data.num_examples / 1e6,
+          times_ideal=TIMES_IDEAL) +
+      TABLE_HEAD.replace('300 epochs', f'{trainer.train_epochs:.0f} epochs') +
+      ''.join(row(machine, model, trainer.train_steps)
+              for machine in MACHINES_OF_21K for model in of_21k) +
+      SOURCES +
       ''.join(map(machine_row, MACHINES)) +
       NOTES.format(
           multiply_adds=listed(

@@ -79,7 +79,8 @@ ROWS = {
 def test_every_file_is_a_row_and_every_row_a_file():
   files = experiment.shipped_config_files()
   assert set(ROWS) == {
-      name for name in files if not name.startswith(write_experiments.NO_ROWS)}
+      name for name in files if not name.startswith(
+          (*write_experiments.NO_ROWS, 'imagenet21k/'))}
 
 
 @pytest.mark.addons

@@ -37,7 +37,7 @@ ORDER = {
     'official_ext.configs': [
         'backbones', 'preprocessing', 'small_data', 'outputs',
         'distillation', 'image_classification',
-        'fine_tuning', 'recipes', 'semantic_segmentation',
+        'fine_tuning', 'recipes', 'imagenet21k', 'semantic_segmentation',
     ],
     'official_ext.modeling': [
         'layout', 'gelu', 'feature_levels', 'specs', 'layer_costs',
