@@ -97,8 +97,9 @@ def read_finished(output_dir: str) -> dict[str, Any]:
         f'{output_dir} holds a conversion that is not finished. Run it again '
         'until it says so.')
   raise ValueError(
-      f'{output_dir} holds no {MANIFEST_FILE}. Give the --output_dir of a '
-      'conversion by data_prep.imagenet_to_tfrecord.')
+      f'{output_dir} holds no {MANIFEST_FILE}, which alone says how many '
+      'records each shard had. Give the --output_dir of a conversion by '
+      'data_prep.imagenet_to_tfrecord.')
 
 
 def write_lists(output_dir: str, results: shards_lib.Results,

@@ -56,24 +56,28 @@ def test_the_conversion(repository, tmp_path):
 def test_every_command(repository, tmp_path):
   data, model_dir = tmp_path / '\u03b4, 1', tmp_path / '\u03c4 2'
   names = convert(repository, tmp_path / 'in', data, **ASCII)
-  run(repository, '-m', 'data_prep.verify_tfrecords', data, **ASCII)
+  exports = model_dir / 'export/last'
   train = ('-m', 'official_ext.train', '--experiment=funnel_vit_digits',
            f'--model_dir={model_dir}', f'--config_file={data}/experiment.yaml',
            '--params_override='
            f'task.model.backbone.funnel_vit.layout={short_runs.LAYOUT},'
            'trainer.train_steps=2,task.train_data.global_batch_size=8,'
            'trainer.optimizer_config.warmup.linear.warmup_steps=1')
-  run(repository, *train, '--mode=train_and_eval', **ASCII)
+  # The export is the second: a training ends with its own.
+  done = commands.run_in_turn(
+      ('-m', 'data_prep.verify_tfrecords', data),
+      (*train, '--mode=train_and_eval'),
+      ('-m', 'official_ext.serving.export', f'--model_dir={model_dir}',
+       f'--export_dir={exports}'),
+      ('-m', 'official_ext.serving.verify', exports, '--batch_sizes='),
+      cwd=repository, **ASCII)
+  assert done.returncode == 0, done.stderr
+  assert 'Traceback' not in done.stderr
   assert (model_dir / 'class_names.txt').read_bytes() == names
   checkpoint = tf.train.latest_checkpoint(str(model_dir))
   assert metadata.read_data(checkpoint)['class_names'] == NAMES
-  exports = model_dir / 'export/last'
   assert (exports / '1/assets/class_names.txt').read_bytes() == names
-  run(repository, '-m', 'official_ext.serving.export',
-      f'--model_dir={model_dir}', f'--export_dir={exports}', **ASCII)
   assert (exports / '2/assets/class_names.txt').read_bytes() == names
-  run(repository, '-m', 'official_ext.serving.verify', exports,
-      '--batch_sizes=', **ASCII)
   image = tmp_path / 'in/val' / NAMES[-1] / '000.jpg'
   for environment in (ASCII, ASCII | {'PYTHONIOENCODING': 'ascii'}):
     printed = run(repository, '-m', 'official_ext.serving.predict',

@@ -6,6 +6,7 @@ as the order of imports, the end by a signal or the environment of a start.
 """
 
 import contextlib
+import json
 import logging as python_logging
 import os
 import runpy
@@ -34,6 +35,37 @@ def run_alone(*arguments, cwd, timeout=300, **environment):
       [sys.executable, *map(str, arguments)], cwd=cwd, timeout=timeout,
       capture_output=True, text=True, check=False,
       env={**os.environ, 'CUDA_VISIBLE_DEVICES': '-1', **environment})
+
+
+def run_in_turn(*several, cwd, timeout=600, **environment):
+  """Does as `run_alone` for several commands; they share a new process.
+
+  It imports TensorFlow once, and ends with the first command that fails.
+  """
+  # Not as ASCII: the new Python decodes what it is called with.
+  text = json.dumps([list(map(str, one)) for one in several],
+                    ensure_ascii=False)
+  return run_alone(
+      '-c', _IN_TURN, text, cwd=cwd, timeout=timeout,
+      PYTHONPATH=os.path.dirname(__file__), **environment)
+
+
+_IN_TURN = """
+import json, os, sys
+sys.path.insert(0, os.getcwd())
+import commands
+sys.exit(commands.in_turn(json.loads(sys.argv[1])))
+"""
+
+
+def in_turn(several):
+  """Runs commands in this process; returns the first status that is not 0."""
+  for arguments in several:
+    with _own_state(arguments, os.getcwd(), {}):
+      status = _exit_status(arguments)
+    if status:
+      return status
+  return 0
 
 
 def run(*arguments, cwd, **environment):

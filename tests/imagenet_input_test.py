@@ -63,7 +63,8 @@ def our_inputs(overrides):
   return task.build_inputs(params.task.validation_data)
 
 
-@pytest.mark.parametrize('split, count', [('train', 1000), ('validation', 5)])
+@pytest.mark.parametrize('split, count', [
+    pytest.param('train', 1000, marks=pytest.mark.long), ('validation', 5)])
 def test_tfds_and_the_shards_give_every_image_the_same_label(
     converted, tfds_dir, split, count):
   raw = tfds.load('imagenet2012', split=split, data_dir=tfds_dir,

@@ -4,10 +4,12 @@ import re
 
 import commands
 import image_trees
+import pytest
 
 COMMAND = ('-m', 'data_prep.benchmark_conversion')
 
 
+@pytest.mark.long
 def test_the_command(repository, tmp_path):
   files = image_trees.class_folders(tmp_path / 'in', {'cat': 2, 'dog': 1})
   megabytes = 4 * sum(map(len, files.values())) / 1e6

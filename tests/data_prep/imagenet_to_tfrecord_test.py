@@ -124,9 +124,9 @@ def wait_for(condition, seconds=60):
     time.sleep(0.01)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize('how', [
-    signal.SIGINT, pytest.param(signal.SIGKILL, marks=pytest.mark.long),
-    pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
+    signal.SIGINT, signal.SIGKILL, signal.SIGTERM])
 def test_an_interrupted_run_leaves_no_process_and_resumes(
     repository, tmp_path, how):
   slow_images(tmp_path / 'in')

@@ -117,6 +117,7 @@ def test_models_whose_weights_fit_nothing_else(trained):
     layout_search.candidates(other(type='vit'))
 
 
+@pytest.mark.long
 def test_every_layout_is_what_its_own_model_says(trained):
   batches = list(validation_data.read_records(trained, None, 50))
   wanted = [one for one in layout_search.candidates(trained, [2, 3])

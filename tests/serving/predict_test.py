@@ -140,6 +140,7 @@ def test_an_interrupted_call_keeps_what_it_has(
   assert found == list(map(str, paths[:2]))
 
 
+@pytest.mark.long
 def test_a_training_that_is_exported_is_not_exported_again(
     repository, trained_dir, tmp_path, monkeypatch):
   run_dir = tmp_path / 'run'

@@ -159,6 +159,7 @@ def test_an_operation_without_counterpart_is_refused_by_name(draw, name):
     _draw(draw)
 
 
+@pytest.mark.long
 def test_a_training_goes_on_with_the_same_images(tmp_path):
   image = tf.io.encode_jpeg(
       tf.cast(np.arange(3600).reshape(30, 40, 3) % 256, tf.uint8)).numpy()

@@ -66,6 +66,7 @@ def _recorded(monkeypatch):
   return found
 
 
+@pytest.mark.long
 def test_they_get_what_tensorboard_has(digits_dir, tmp_path, recorded, capsys):
   trainer = short_runs.train(digits_dir, tmp_path, 'train_and_eval', **{
       **INTERVALS, 'trainer.logging.training_images': 3,
