@@ -57,7 +57,10 @@ class Row:
       return f'timm with {self.settings.layout}, PyTorch'
     if self.settings.layout == settings_lib.MODEL_GARDEN:
       return "Model Garden's vit"
-    return self.layout_with_tokens
+    names = [self.layout_with_tokens, self.settings.pooling]
+    if self.settings.attention_bias != 'none':
+      names.append(self.settings.attention_bias)
+    return ', '.join(filter(None, names))
 
   @property
   def median_ms(self) -> float | None:
@@ -113,6 +116,8 @@ def columns(row: Row) -> Mapping[str, object]:
   return {
       'layout': row.settings.layout,
       'peer': row.settings.peer,
+      'pooling': row.settings.pooling,
+      'attention_bias': row.settings.attention_bias,
       'tokens': row.layout_with_tokens,
       'model_name': row.settings.model_name,
       'image_size': row.settings.image_size,

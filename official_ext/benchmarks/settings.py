@@ -42,6 +42,8 @@ class Settings:
     dump_dir: folder for what XLA writes about its buffers; '' for none. Only
       the gradients are then computed, without the optimizer's update.
     peer: one of PEERS, which PyTorch runs; '' for this project.
+    pooling: how the layout pools; '' for what the settings say.
+    attention_bias: what is added to its scores; '' for what the settings say.
   """
   layout: str
   model_name: str = 'vit-b16'
@@ -55,6 +57,8 @@ class Settings:
   memory_limit_gib: float = 0.0
   dump_dir: str = ''
   peer: str = ''
+  pooling: str = ''
+  attention_bias: str = ''
 
   @property
   def arithmetic(self) -> str:
@@ -72,7 +76,9 @@ class Settings:
 
 
 def combine(common: Settings, layouts: str, batch_sizes: Sequence[int],
-            dtypes: Sequence[str], xla: Sequence[str]) -> list[Settings]:
+            dtypes: Sequence[str], xla: Sequence[str],
+            poolings: Sequence[str] = (),
+            attention_biases: Sequence[str] = ()) -> list[Settings]:
   """Combines all that the flags of a benchmark name.
 
   Args:
@@ -81,6 +87,9 @@ def combine(common: Settings, layouts: str, batch_sizes: Sequence[int],
     batch_sizes: images per replica, each at least 1.
     dtypes: of DTYPES.
     xla: 'off' and 'on'.
+    poolings: each of every layout of several blocks; none: what the settings
+      say.
+    attention_biases: likewise.
 
   Returns:
     The combinations; in each group of the same circumstances Model Garden's
@@ -105,12 +114,19 @@ def combine(common: Settings, layouts: str, batch_sizes: Sequence[int],
       raise ValueError(
           f'--{name}={",".join(values)}: must be {" or ".join(allowed)}, or '
           'both with a comma between them.')
+  models = [(MODEL_GARDEN, '', '')]
+  for name in dict.fromkeys(names):
+    models += itertools.product(
+        [name], (dict.fromkeys(poolings) if '-' in name else ()) or [''],
+        (dict.fromkeys(attention_biases) if '-' in name else ()) or [''])
   return [
-      common.replace(layout=layout, batch_size=batch_size, dtype=dtype,
-                     xla=is_on == 'on')
-      for batch_size, dtype, is_on, layout in itertools.product(
+      common.replace(
+          layout=layout, pooling=pooling, attention_bias=attention_bias,
+          batch_size=batch_size, dtype=dtype, xla=is_on == 'on')
+      for batch_size, dtype, is_on, (layout, pooling, attention_bias)
+      in itertools.product(
           dict.fromkeys(batch_sizes), dict.fromkeys(dtypes),
-          dict.fromkeys(xla), [MODEL_GARDEN, *dict.fromkeys(names)])]
+          dict.fromkeys(xla), models)]
 
 
 def with_peers(settings: Sequence[Settings],
@@ -147,10 +163,10 @@ def with_peers(settings: Sequence[Settings],
     group = list(group)
     result += group
     for peer in dict.fromkeys(peers):
-      result += [
-          one.replace(peer=peer) for one in group
-          if (one.layout == MODEL_GARDEN if peer == TIMM
-              else '-' in one.layout)]
+      result += dict.fromkeys(
+          one.replace(peer=peer, pooling='', attention_bias='')
+          for one in group if (one.layout == MODEL_GARDEN if peer == TIMM
+                               else '-' in one.layout))
   return result
 
 

@@ -353,6 +353,8 @@ def experiment_override(settings: settings_lib.Settings) -> str:
     values += [
         f"{backbone}.funnel_vit.model_name='{settings.model_name}'",
         f"{backbone}.funnel_vit.layout='{settings.layout}'",
+        *(f"{backbone}.funnel_vit.{name}='{getattr(settings, name)}'"
+          for name in ('pooling', 'attention_bias') if getattr(settings, name)),
     ]
   return ','.join(filter(None, [*values, settings.params_override]))
 

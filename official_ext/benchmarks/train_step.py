@@ -31,6 +31,12 @@ _LAYOUTS = flags.DEFINE_string(
     'layouts', 'B12,B6-6,B4-4-4',
     "Layouts, separated by commas outside of parentheses; Model Garden's own "
     'vit is always in the run.')
+_POOLING = flags.DEFINE_list(
+    'pooling', [], 'How each layout of several blocks pools, several side by '
+    'side; by default what the settings say.')
+_ATTENTION_BIAS = flags.DEFINE_list(
+    'attention_bias', [], 'Likewise what is added to its scores: none, '
+    'proportional, or both.')
 _MODEL_NAME = flags.DEFINE_string('model_name', 'vit-b16', 'The preset.')
 _IMAGE_SIZE = flags.DEFINE_integer(
     'image_size', 224, 'Side of the images, px.', lower_bound=1)
@@ -88,8 +94,8 @@ def main(argv: Sequence[str]) -> None:
             image_size=_IMAGE_SIZE.value, mode=_MODE.value,
             params_override=_PARAMS_OVERRIDE.value, tpu=_TPU.value,
             memory_limit_gib=_MEMORY_LIMIT_GIB.value),
-        _LAYOUTS.value, _BATCH_SIZE.value, _DTYPE.value, _XLA.value),
-                                       _PEERS.value)
+        _LAYOUTS.value, _BATCH_SIZE.value, _DTYPE.value, _XLA.value,
+        _POOLING.value, _ATTENTION_BIAS.value), _PEERS.value)
     if _FIND_BATCH.value and len(set(_BATCH_SIZE.value)) > 1:
       raise ValueError(
           '--find_batch begins at one --batch_size; several were given.')

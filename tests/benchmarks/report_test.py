@@ -78,6 +78,14 @@ def written(rows):
       [report.columns(row) for row in rows], {})).rows
 
 
+def test_kinds_of_pooling_are_named():
+  assert [row('B6-6', [1.], pooling=pooling, attention_bias=bias).name
+          for pooling, bias in (
+              ('', ''), ('conv', 'none'), ('mean', 'proportional'))] == [
+                  'B6(197)-6(99)', 'B6(197)-6(99), conv',
+                  'B6(197)-6(99), mean, proportional']
+
+
 def test_out_of_memory_is_a_row(rows, tmp_path):
   for without in range(3):
     measured = [dataclasses.replace(one, baseline=None) for one in rows]

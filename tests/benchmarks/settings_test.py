@@ -26,6 +26,17 @@ def test_every_combination_has_its_baseline():
   assert len({one.circumstances for one in found}) == 8
 
 
+def test_poolings_side_by_side():
+  found = settings_lib.combine(
+      settings_lib.Settings(layout=''), 'B2,B1-1', [8], ['float32'], ['off'],
+      ['mean', 'conv', 'mean'], ['none', 'proportional'])
+  assert [(one.layout, one.pooling, one.attention_bias) for one in found] == [
+      ('vit', '', ''), ('B2', '', ''), ('B1-1', 'mean', 'none'),
+      ('B1-1', 'mean', 'proportional'), ('B1-1', 'conv', 'none'),
+      ('B1-1', 'conv', 'proportional')]
+  assert len({one.circumstances for one in found}) == 1
+
+
 @pytest.mark.parametrize('flag, message', [
     ({'layouts': 'vit,B12'}, 'without being named'),
     ({'layouts': 'B12,,B6-6'}, 'name layouts such as'),
@@ -45,6 +56,15 @@ def peers_of(layouts, peers, monkeypatch, found=True, **common):
       settings_lib.combine(
           settings_lib.Settings(layout='', **common), layouts, [8, 16],
           ['float32'], ['on']), peers)
+
+
+def test_a_peer_of_several_poolings_is_one_row(monkeypatch):
+  monkeypatch.setattr(importlib.util, 'find_spec', lambda name: True)
+  found = settings_lib.with_peers(settings_lib.combine(
+      settings_lib.Settings(layout=''), 'B1-1', [8], ['float32'], ['off'],
+      ['mean', 'conv']), ['timm_pooled'])
+  assert [(one.peer, one.pooling) for one in found] == [
+      ('', ''), ('', 'mean'), ('', 'conv'), ('timm_pooled', '')]
 
 
 def test_peers_are_in_the_group_that_they_are_compared_in(monkeypatch):
