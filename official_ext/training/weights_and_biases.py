@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 import os
+import shlex
 import types
 from typing import Any
 
@@ -105,7 +106,8 @@ class WeightsAndBiases(trackers.Tracker):
     self._run.finish(exit_code=0 if how == trackers.FINISHED else 1)
 
   def where(self):
-    return self._run.url or f'{self._run.settings.sync_dir} (wandb sync)'
+    return self._run.url or (
+        f'wandb sync {shlex.quote(self._run.settings.sync_dir)}')
 
 
 def _is_offline() -> bool:

@@ -3,6 +3,7 @@
 import json
 import pathlib
 import struct
+import types
 
 import event_files
 import pytest
@@ -104,6 +105,13 @@ def test_a_training_offline_and_resumed(digits_dir, tmp_path, monkeypatch):
   exits = [record.exit.exit_code for record in records(tmp_path)
            if record.HasField('exit')]
   assert exits == [0, 0]
+
+
+def test_an_offline_run_is_sent_by_a_command_that_can_be_copied():
+  tracker = weights_and_biases.WeightsAndBiases('funnel')
+  settings = types.SimpleNamespace(sync_dir='/a run/wandb/offline-1')
+  tracker._run = types.SimpleNamespace(url=None, settings=settings)
+  assert tracker.where() == "wandb sync '/a run/wandb/offline-1'"
 
 
 def test_a_refused_start_leaves_nothing(digits_dir, tmp_path, monkeypatch):
