@@ -83,7 +83,9 @@ class Taught:
   def _restore(self):
     task = task_factory.get_task(experiment.load(
         'funnel_vit_digits', params_override=(
-            "task.model.backbone.funnel_vit.layout='B2'")).task)
+            "task.model.backbone.funnel_vit.layout='B2',"
+            # An evaluation drops nothing.
+            'task.model.dropout_rate=0.5')).task)
     self.teacher = task.build_model()
     models.randomize(self.teacher, seed=5)
     return self.teacher
