@@ -61,6 +61,9 @@ EXTRAS_REQUIRE = {
     'dev': [
         'ai-edge-litert>=1.0', 'apache-beam>=2.60', 'huggingface_hub>=1.0',
         'hypothesis>=6.80',
+        # Compiles and runs frozen steps; what is taken of its inside is younger
+        # than its last release for Python 3.10.
+        'jax>=0.10,<0.12; python_version >= "3.11"',
         # TFDS 4.9 imports it to build a data set, but does not ask for it.
         'importlib-resources>=5.0', 'mlflow-skinny>=3.1',
         'onnx>=1.16', 'onnxruntime>=1.17', 'tf2onnx>=1.16',

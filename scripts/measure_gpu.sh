@@ -10,10 +10,11 @@
 # Programs that are not in FROZEN=frozen_gpu yet are written first, which takes
 # minutes more. PYTHON=python3 has JAX, and PyTorch with timm (without, the rows
 # of PyTorch are left out, and it is said); TENSORFLOW_PYTHON=.venv/bin/python
-# has this project. CAPABILITY=9.0 is that of the GPU. What a part of it fails
-# with is in OUTPUT/PART.log; the other parts are measured, and the exit status
-# is 1. SECONDS_LIMIT=470 ends it. TINY=1 takes a small model on a CPU, to try
-# the script.
+# has this project. CAPABILITY=9.0 is that of the GPU. Whatever a part of it
+# fails with, the others are measured, and the exit status is 1; what all of them
+# say is in OUTPUT/measure.log too. SECONDS_LIMIT=470 ends it: what matters least
+# comes last. TINY=1 takes a small model on a CPU, whose attention is always
+# plain, to try the script.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -21,20 +22,21 @@ PYTHON=${PYTHON:-python3}
 TENSORFLOW_PYTHON=${TENSORFLOW_PYTHON:-.venv/bin/python}
 FROZEN=${FROZEN:-frozen_gpu}
 SECONDS_LIMIT=${SECONDS_LIMIT:-470}
-# Of the images of a step, by their size.
-sizes=(224:256 384:64)
-layouts=B12,B6-6,B4-4-4
+# Side of the images, px; images of a step; layouts.
+sizes=(224:256:B12,B6-6,B4-4-4 384:64:B12,B4-4-4)
+pooled_layout=B4-4-4
 model=vit-b16
 capability=${CAPABILITY-9.0}
 parity=()
 timing=(--rounds=3 --steps=8)
 # XLA measures kernels one at a time, and all else of compiling in threads.
-threads=8
+threads=12
 peak=()
 if [[ -n "${TINY:-}" ]]; then
+  echo "TINY: a CPU has no kernel of attention. All programs attend plainly."
   export JAX_PLATFORMS=cpu
-  sizes=(32:2)
-  layouts=B2,B1-1
+  sizes=(32:2:B2,B1-1 48:2:B1-1)
+  pooled_layout=B6-6
   model=vit-ti16
   capability=
   parity=(--longest=50)
@@ -67,15 +69,16 @@ if [[ ! -e "$FROZEN/complete" ]]; then
   fi
   mkdir -p "$FROZEN"
   freeze --parity "${parity[@]}" --output="$FROZEN/attention"
-  for size in "${sizes[@]}"; do
+  for one in "${sizes[@]}"; do
+    IFS=: read -r size batch layouts <<< "$one"
     for attention in auto plain; do
       freeze --layouts="$layouts" --model_name="$model" \
-        --image_size="${size%:*}" --batch_size="${size#*:}" --modes=train,eval \
+        --image_size="$size" --batch_size="$batch" --modes=train,eval \
         --params_override="task.model.backbone.funnel_vit.fast_path.attention=$attention" \
-        --output="$FROZEN/${size%:*}/$attention"
+        --output="$FROZEN/$size/$attention"
     done
     # Model Garden's is the same in both.
-    rm -r "$FROZEN/${size%:*}/plain/vit-"*
+    rm -r "$FROZEN/$size/plain/vit-"*
   done
   touch "$FROZEN/complete"
 fi
@@ -83,69 +86,73 @@ if "$only_freeze"; then
   exit 0
 fi
 
+if [[ -z "${TINY:-}" ]] && ! command -v nvidia-smi > /dev/null; then
+  echo "error: without nvidia-smi there is no NVIDIA GPU. TINY=1 tries this on a" \
+    "CPU." >&2
+  exit 1
+fi
+
 mkdir -p "$output"
+log=$output/measure.log
 SECONDS=0
 failed=()
 # Runs a part of the whole, whatever became of the others.
 part() {
   local name=$1 left=$((SECONDS_LIMIT - SECONDS))
   shift
-  echo "== $name, $SECONDS s"
-  if ((left <= 0)) || ! timeout "$left" "$@" 2>&1 | tee "$output/$name.log"; then
+  echo "== $name, $SECONDS s" | tee -a "$log"
+  if ((left <= 0)) || ! timeout "$left" "$@" 2>&1 | tee -a "$log"; then
     failed+=("$name")
   fi
 }
-# Model Garden's first: the others are compared with it.
+# Of each size Model Garden's first: the others are compared with it.
 steps() {
-  local size=$1 mode=$2
-  part "${mode}_$size" "$PYTHON" scripts/run_frozen_steps.py time \
-    "$FROZEN/$size/auto/vit-$mode" "$FROZEN/$size/"*/B*-"$mode" \
-    "${timing[@]}" --compile_threads="$threads" \
-    --output_csv="$output/${mode}_$size.csv"
+  local mode=$1 one size folders=()
+  for one in "${sizes[@]}"; do
+    size=${one%%:*}
+    folders+=("$FROZEN/$size/auto/vit-$mode" "$FROZEN/$size/"*/B*-"$mode")
+  done
+  part "$mode" "$PYTHON" scripts/run_frozen_steps.py time "${folders[@]}" \
+    "${timing[@]}" --compile_threads="$threads" --output_csv="$output/$mode.csv"
 }
-# Of the layouts the last one alone: each compiles for half a minute.
+# One layout alone: each compiles for half a minute.
 peers() {
-  local mode=$1
+  local mode=$1 one size batch pairs=()
+  for one in "${sizes[@]}"; do
+    IFS=: read -r size batch _ <<< "$one"
+    pairs+=("$size:$batch")
+  done
   part "peers_$mode" "$PYTHON" official_ext/benchmarks/torch_peers.py \
-    --modes="$mode" --sizes="$(IFS=,; echo "${sizes[*]}")" \
-    --layouts="${layouts##*,}" --model_name="$model" "${timing[@]}" \
+    --modes="$mode" --sizes="$(IFS=,; echo "${pairs[*]}")" \
+    --layouts="$pooled_layout" --model_name="$model" "${timing[@]}" \
     --output_csv="$output/peers_$mode.csv"
 }
 
+date > "$log"
 if command -v nvidia-smi > /dev/null; then
-  nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv \
-    | tee "$output/machine.csv"
+  nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv 2>&1 \
+    | tee -a "$log" || true
 fi
-part parity "$PYTHON" scripts/run_frozen_steps.py parity "$FROZEN"/attention/* \
+part parity "$PYTHON" scripts/check_frozen_attention.py "$FROZEN"/attention/* \
   --compile_threads="$threads" --output_csv="$output/parity.csv"
 part peak "$PYTHON" scripts/measure_matmul_peak.py "${peak[@]}" \
   --output_csv="$output/peak.csv"
-for size in "${sizes[@]}"; do
-  steps "${size%:*}" train
-done
-missing=()
 has_peers=false
 if "$PYTHON" -c 'import timm, torch' 2> /dev/null; then
   has_peers=true
-else
-  missing+=("peers: $PYTHON has no PyTorch, or no timm")
 fi
-# The least important last, for which there may be no time.
-if "$has_peers"; then
-  peers train
-fi
-for size in "${sizes[@]}"; do
-  steps "${size%:*}" eval
+for mode in train eval; do
+  steps "$mode"
+  if "$has_peers"; then
+    peers "$mode"
+  fi
 done
-if "$has_peers"; then
-  peers eval
-fi
 
-echo "wrote $output in $SECONDS s"
-for one in "${missing[@]}"; do
-  echo "not measured: $one"
-done
+echo "wrote $output in $SECONDS s" | tee -a "$log"
+if ! "$has_peers"; then
+  echo "not measured: peers: $PYTHON has no PyTorch, or no timm" | tee -a "$log"
+fi
 if ((${#failed[@]})); then
-  echo "failed, or no time was left: ${failed[*]}" >&2
+  echo "failed, or no time was left: ${failed[*]}" | tee -a "$log" >&2
   exit 1
 fi

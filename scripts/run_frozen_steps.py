@@ -1,16 +1,19 @@
 """Times steps that `official_ext.benchmarks.freeze_step` wrote, side by side.
 
   python run_frozen_steps.py time frozen/*
+  python run_frozen_steps.py memory frozen/*
   python run_frozen_steps.py check frozen/*
-  python run_frozen_steps.py parity attention/*
 
 It needs JAX and NumPy alone: neither TensorFlow nor this project. `time` runs
 all steps in turns, so that a slow moment meets all of them, on variables drawn
-at random; `check` takes three steps from the variables that were written with
---values, and compares their results with TensorFlow's; `parity` compares
-attention that was written with --parity with float32 arithmetic of NumPy.
+at random; `memory` compiles them, and says what they would take; `check` takes
+three steps from the variables that were written with --values, and compares
+their results with TensorFlow's. What --parity wrote is for
+`check_frozen_attention.py`.
 
-What fails is said and left out, and the exit status is 1 then.
+What fails is said and left out, and the exit status is 1 then. Of a GPU's
+programs a machine without one can do `memory` alone: what a CPU's compiler
+would take, cuDNN's kernels compiled as calls that are never made.
 
 JAX has no public way to compile a program that it did not make itself: what
 this takes of its inside is as in JAX 0.10 and 0.11.
@@ -19,7 +22,7 @@ this takes of its inside is as in JAX 0.10 and 0.11.
 import argparse
 from concurrent import futures
 import csv
-import functools
+import ctypes
 import json
 import os
 import pathlib
@@ -32,7 +35,6 @@ import jax
 from jax._src import compiler
 from jax._src.interpreters import mlir
 from jax._src.lib import _jax
-import jax.numpy as jnp
 from jaxlib.mlir import ir
 import ml_dtypes
 import numpy as np
@@ -42,30 +44,33 @@ jax.config.update('jax_enable_x64', True)
 
 _ALIAS = re.compile(
     r'parameter_number = (\d+) : i64\}, output_index = array<i64: (\d+)>')
+# Forward and backward.
+_KERNELS = ('__cudnn$fmhaSoftmax', '__cudnn$fmhaSoftmaxBackward')
 # Logits of random weights nearly cancel out in the sum that is compared.
 _TOLERANCE = 1e-4
-_COLUMNS = ('step', 'circumstances', 'ms', 'ms_min', 'ms_max',
-            'images_per_second', 'speed_up', 'tflops', 'temporary_gib',
-            'arguments_gib', 'compile_seconds')
-_PARITY_COLUMNS = ('attention', 'result', 'error', 'plain_error', 'passed')
-# How often the error of plain arithmetic in the same type the kernel's may be.
-_TIMES_PLAIN = 2
+_MEMORY_COLUMNS = ('step', 'circumstances', 'fused_calls', 'temporary_gib',
+                   'arguments_gib', 'compile_seconds')
+_COLUMNS = (*_MEMORY_COLUMNS, 'ms', 'ms_min', 'ms_max', 'images_per_second',
+            'speed_up', 'tflops')
 
 
 class FrozenStep:
-  """One compiled step and its variables."""
+  """One step and its variables."""
 
-  def __init__(self, folder, device, name=None):
-    self.name = name or folder.name
+  def __init__(self, folder, name):
+    self.name = name
     self.description = json.loads((folder / 'step.json').read_text())
-    self._folder = folder
+    self.folder = folder
+
+  def compile(self, device):
+    """Compiles the step for a device; it can be run then."""
     self._device = device
     with mlir.make_ir_context():
       module = _jax.mlir.deserialize_portable_artifact(
-          (folder / 'step.stablehlo').read_bytes())
+          (self.folder / 'step.stablehlo').read_bytes())
       if not hasattr(module, 'operation'):
         module = ir.Module.parse(module)
-      _remove_copies(module.body)
+      self.fused_calls = _count_kernels(module.body)
       attributes = module.operation.attributes
       alias = (str(attributes['mhlo.input_output_alias'])
                if 'mhlo.input_output_alias' in attributes else '')
@@ -76,8 +81,9 @@ class FrozenStep:
       self._program = compiler.backend_compile_and_load(
           device.client, module, _jax.DeviceList((device,)),
           compiler.get_compile_options(num_replicas=1, num_partitions=1), [])
-      self.compile_seconds = time.perf_counter() - start
-    self._state = None
+      self._compile_seconds = time.perf_counter() - start
+    print(f'compiled {self.name} in {self._compile_seconds:.0f} s',
+          file=sys.stderr, flush=True)
 
   def draw(self):
     """Draws variables: small, and positive where a root is taken of them."""
@@ -96,21 +102,21 @@ class FrozenStep:
         if one['kind'] == 'slot':
           value = abs(value)
         value = value.astype(dtype)
-      state.append(jax.device_put(value, self._device))
-    self._state = state
+      state.append(value)
+    self.take(state)
 
   def load(self):
     """Takes the variables that were written."""
-    values = np.load(self._folder / 'values.npz')
-    self._state = []
+    values, state = np.load(self.folder / 'values.npz'), []
     for index, one in enumerate(self.description['state']):
       value = values[str(index)]
       if one['dtype'] == 'bfloat16':
         value = value.view(ml_dtypes.bfloat16)
-      self._state.append(jax.device_put(value, self._device))
+      state.append(value)
+    self.take(state)
 
   def take(self, values):
-    """Takes these in place of variables."""
+    """Takes these for what the step reads."""
     self._state = [jax.device_put(value, self._device) for value in values]
 
   def run(self, num_steps):
@@ -131,88 +137,84 @@ class FrozenStep:
         results.append(output)
     return results
 
-  def memory_gib(self):
-    """Returns what the program holds besides, and its variables, in GiB."""
+  def compiled(self):
+    """Returns what compiling it told: _MEMORY_COLUMNS, by name."""
     stats = self._program.get_compiled_memory_stats()
-    return [size / 2**30 for size in (
-        stats.temp_size_in_bytes, stats.argument_size_in_bytes)]
+    # Besides its variables, and they alone.
+    return dict(zip(_MEMORY_COLUMNS, (
+        self.name, self.description['circumstances'], self.fused_calls,
+        stats.temp_size_in_bytes / 2**30, stats.argument_size_in_bytes / 2**30,
+        self._compile_seconds)))
 
 
-def _remove_copies(block):
-  """Takes out `mhlo.copy`, which some compilers do not know."""
-  for operation in list(block.operations):
-    for region in operation.operation.regions:
-      for inner in region.blocks:
-        _remove_copies(inner)
-    if operation.operation.name == 'mhlo.copy':
-      operation.operation.results[0].replace_all_uses_with(
-          operation.operation.operands[0])
-      operation.operation.erase()
+def _count_kernels(block):
+  """Returns how often a block calls cuDNN's kernels of attention."""
+  num_calls = 0
+  for view in block.operations:
+    operation = view.operation
+    for region in operation.regions:
+      num_calls += sum(_count_kernels(inner) for inner in region.blocks)
+    if operation.name == 'stablehlo.custom_call':
+      num_calls += ir.StringAttr(
+          operation.attributes['call_target_name']).value in _KERNELS
+  return num_calls
 
 
-def _compile(folders, device, num_threads):
-  """Compiles steps at once; yields each in order, or what it failed with."""
-  names = _names(folders)
+def each(function, steps, num_threads):
+  """Calls a function with steps, some at once.
+
+  Args:
+    function: what is called.
+    steps: each is an argument.
+    num_threads: how many at once.
+
+  Yields:
+    The steps in order, each with the result; one that failed is left out, and
+    said: the others are measured, whatever it failed with.
+  """
   with futures.ThreadPoolExecutor(num_threads) as pool:
-    compiled = [pool.submit(FrozenStep, folder, device, name)
-                for folder, name in zip(folders, names)]
-    for name, one in zip(names, compiled):
-      # Whatever it fails with, the others are measured.
+    results = [pool.submit(function, step) for step in steps]
+    for step, result in zip(steps, results):
       try:
-        step = one.result()
-        print(f'compiled {step.name} in {step.compile_seconds:.0f} s',
-              file=sys.stderr, flush=True)
-        yield step
+        yield step, result.result()
       except Exception as error:  # pylint: disable=broad-except
-        yield _failed(name, error)
+        print(f'error: {step.name} failed: {str(error)[:2_000]}',
+              file=sys.stderr, flush=True)
 
 
-def _names(folders):
-  """Returns what is shown of folders: what they do not share."""
-  if len(folders) == 1:
-    return [folders[0].name]
-  shared = os.path.commonpath([folder.absolute() for folder in folders])
-  return [str(folder.absolute().relative_to(shared)) for folder in folders]
+def _time(steps, device, arguments):
 
+  def warm_up(step):
+    step.draw()
+    step.run(3)
 
-def _failed(name, error):
-  print(f'error: {name} failed: {str(error)[:2_000]}', file=sys.stderr,
-        flush=True)
-
-
-def _time(folders, device, arguments):
-  steps = []
-  for step in _compile(folders, device, arguments.compile_threads):
-    if step is None:
-      continue
-    try:
-      step.draw()
-      step.run(3)
-      steps.append(step)
-    except Exception as error:  # pylint: disable=broad-except
-      _failed(step.name, error)
-  times = [[] for _ in steps]
+  ready = _compile(steps, device, arguments)
+  ready = [step for step, _ in each(warm_up, ready, 1)]
+  times = {step: [] for step in ready}
+  # What is compared with: the first of each circumstances, if it runs.
+  first = {}
+  for step in steps:
+    first.setdefault(step.description['circumstances'], step)
   rows = []
-  for _ in range(arguments.rounds if steps else 0):
-    for step, of_step in zip(steps, times):
+  for _ in range(arguments.rounds if ready else 0):
+    for step, of_step in times.items():
       start = time.perf_counter()
       step.run(arguments.steps)
       of_step.append(1e3 * (time.perf_counter() - start) / arguments.steps)
-    rows = [_row(step, of_step, times[0])
-            for step, of_step in zip(steps, times)]
+    rows = [
+        _row(step, of_step, times.get(first[step.description['circumstances']]))
+        for step, of_step in times.items()]
     # Each round, for whoever has no time for the next.
-    _write(arguments.output_csv, _COLUMNS, rows, device)
-  print(f'{"":24}{"ms":>10}{"min":>10}{"max":>10}{"images/s":>12}'
-        f'{"speed-up":>10}{"TFLOP/s":>10}{"temporary, GiB":>16}'
-        f'{"arguments, GiB":>16}')
-  for row in rows:
-    print(f'{row["step"]:24}{row["ms"]:10.2f}{row["ms_min"]:10.2f}'
-          f'{row["ms_max"]:10.2f}{row["images_per_second"]:12,.1f}'
-          f'{row["speed_up"]:10.2f}{row["tflops"] or 0:10.4g}'
-          f'{row["temporary_gib"]:16.3f}{row["arguments_gib"]:16.3f}')
-  print(f'{device.device_kind}; JAX {jax.__version__}')
-  if len(steps) < len(folders):
-    sys.exit(f'{len(folders) - len(steps)} of {len(folders)} steps failed')
+    write(arguments.output_csv, _COLUMNS, rows, device)
+  _print(rows, ('ms', 'ms_min', 'ms_max', 'images_per_second', 'speed_up',
+                'tflops', 'temporary_gib', 'arguments_gib', 'fused_calls'))
+  return len(ready)
+
+
+def _compile(steps, device, arguments):
+  """Compiles steps; returns those that could be."""
+  return [step for step, _ in each(
+      lambda step: step.compile(device), steps, arguments.compile_threads)]
 
 
 def _row(step, times, first_times):
@@ -223,15 +225,51 @@ def _row(step, times, first_times):
   # optimizer, do not count.
   passes = 3 if description['mode'] == 'train' else 1
   multiply_adds = description.get('multiply_adds')
-  tflops = multiply_adds and (
-      2 * passes * multiply_adds * images_per_second / 1e12)
-  return dict(zip(_COLUMNS, (
-      step.name, description['circumstances'], median, min(times), max(times),
-      images_per_second, statistics.median(first_times) / median, tflops,
-      *step.memory_gib(), step.compile_seconds)))
+  return step.compiled() | {
+      'ms': median, 'ms_min': min(times), 'ms_max': max(times),
+      'images_per_second': images_per_second,
+      'speed_up': first_times and statistics.median(first_times) / median,
+      'tflops': multiply_adds and (
+          2 * passes * multiply_adds * images_per_second / 1e12)}
 
 
-def _write(path, columns, rows, device):
+def _memory(steps, device, arguments):
+  if device.platform == 'cpu':
+    _declare_kernels()
+  ready = _compile(steps, device, arguments)
+  rows = [step.compiled() for step in ready]
+  write(arguments.output_csv, _MEMORY_COLUMNS, rows, device)
+  _print(rows, _MEMORY_COLUMNS[2:])
+  return len(ready)
+
+
+def _declare_kernels():
+  """Has a CPU's compiler take calls of the kernels, which it has not."""
+  new_capsule = ctypes.pythonapi.PyCapsule_New
+  new_capsule.restype = ctypes.py_object
+  new_capsule.argtypes = (ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
+  # Any address will do.
+  address = ctypes.cast(ctypes.pythonapi.PyErr_BadArgument, ctypes.c_void_p)
+  for kernel in _KERNELS:
+    jax.ffi.register_ffi_target(
+        kernel, new_capsule(address.value, b'xla._CUSTOM_CALL_TARGET', None),
+        platform='cpu', api_version=0)
+
+
+def _print(rows, columns):
+  """Prints columns of rows, and the circumstances once for all they are of."""
+  circumstances = None
+  for row in rows:
+    if row['circumstances'] != circumstances:
+      circumstances = row['circumstances']
+      print(f'{circumstances}\n{"":24}' +
+            ''.join(f'{column:>19}' for column in columns))
+    print(f'{row["step"]:24}' + ''.join(
+        f'{"" if row[column] is None else format(row[column], ",.5g"):>19}'
+        for column in columns))
+
+
+def write(path, columns, rows, device):
   """Writes a table, under lines that say whence it is."""
   if not path:
     return
@@ -245,126 +283,68 @@ def _write(path, columns, rows, device):
     writer.writerows(rows)
 
 
-def _check(folders, device):
-  is_equal = True
-  for folder in folders:
-    step = FrozenStep(folder, device)
-    if 'results' not in step.description:
-      sys.exit(f'{folder} has no values. Write it with --values.')
+def _check(steps, device, arguments):
+  num_equal = 0
+  for step in _compile(steps, device, arguments):
     step.load()
+    is_equal = True
     for expected in step.description['results']:
       found = step.run(1)
       apart = abs(found - expected) / abs(expected)
       is_equal &= apart <= _TOLERANCE
       print(f'{step.name}: {found:.7g} here, {expected:.7g} by TensorFlow, '
-            f'{apart:.1e} apart')
-  if not is_equal:
-    sys.exit(f'more than {_TOLERANCE:g} apart')
+            f'{apart:.1e} apart{"" if is_equal else "  FAILED"}')
+    num_equal += is_equal
+  return num_equal
 
 
-def _parity(folders, device, arguments):
-  rows, num_failed = [], 0
-  print(f'{"":34}{"result":>8}{"error":>10}{"plain":>10}')
-  for folder, step in zip(
-      folders, _compile(folders, device, arguments.compile_threads)):
-    try:
-      of_step = _compare(step) if step else []
-    except Exception as error:  # pylint: disable=broad-except
-      _failed(folder.name, error)
-      of_step = []
-    num_failed += not of_step or not all(row['passed'] for row in of_step)
-    rows += of_step
-    for row in of_step:
-      print(f'{row["attention"]:34}{row["result"]:>8}{row["error"]:10.1e}'
-            f'{row["plain_error"]:10.1e}{"" if row["passed"] else "  FAILED"}',
-            flush=True)
-    _write(arguments.output_csv, _PARITY_COLUMNS, rows, device)
-  print('the largest difference from float32 over the largest value; plain: of '
-        f'plain arithmetic in the same type\n{device.device_kind}; JAX '
-        f'{jax.__version__}')
-  if num_failed:
-    sys.exit(f'{num_failed} of {len(folders)} failed')
+def read(folders, device=None):
+  """Reads steps, called what their folders do not share.
+
+  Args:
+    folders: of the steps.
+    device: what they are to run on; None: on nothing.
+  """
+  shared = os.path.commonpath([folder.absolute() for folder in folders])
+  steps = []
+  for folder in folders:
+    if not (folder / 'step.json').exists():
+      sys.exit(f'{folder} is no frozen step: it has no step.json.')
+    name = str(folder.absolute().relative_to(shared))
+    steps.append(FrozenStep(folder, folder.name if name == '.' else name))
+    if (device and device.platform == 'cpu' and
+        steps[-1].description['platform'] == 'gpu'):
+      sys.exit(f'{folder} is for a GPU, and JAX sees none here. Write it with '
+               '--capability= for a CPU.')
+  return steps
 
 
-def _compare(step):
-  """Compares attention, forward and backward, with float32 arithmetic."""
-  generator = np.random.default_rng(0)
-  operands = [
-      generator.standard_normal(one['shape']).astype(jnp.dtype(one['dtype']))
-      for one in step.description['state']]
-  bias = step.description['bias']
-  bias = None if bias is None else np.array(bias, np.float32)
-  step.take(operands)
-  found = step.step()
-  plain = jax.jit(functools.partial(_plain, bias=bias))(*operands)
-  exact = _exact(*(one.astype(np.float32) for one in operands), bias)
-  rows = []
-  for name, *results, expected in zip(
-      step.description['results'], found, plain, exact):
-    error, plain_error = (
-        np.abs(np.asarray(one).astype(np.float32) - expected).max() /
-        np.abs(expected).max() for one in results)
-    # No result is nearer than the rounding of its type.
-    allowed = max(_TIMES_PLAIN * plain_error,
-                  float(jnp.finfo(results[0].dtype).eps) / 2)
-    rows.append(dict(zip(_PARITY_COLUMNS, (
-        step.name, name, float(error), float(plain_error),
-        bool(error <= allowed)))))
-  return rows
-
-
-def _plain(query, key, value, upstream, bias):
-  """Attention and its gradients, in the type of its operands."""
-  def attend(query, key, value):
-    query = query * jnp.asarray(query.shape[-1] ** -0.5, query.dtype)
-    scores = jnp.matmul(query, key.swapaxes(2, 3))
-    if bias is not None:
-      scores = scores + jnp.asarray(bias, scores.dtype)
-    return jnp.matmul(jax.nn.softmax(scores), value)
-
-  context, backward = jax.vjp(attend, query, key, value)
-  return [context, *backward(upstream)]
-
-
-def _exact(query, key, value, upstream, bias):
-  """The same in NumPy's float32: a GPU's may be TensorFloat-32."""
-  scale = query.shape[-1] ** -0.5
-  scores = np.float32(scale) * (query @ key.swapaxes(2, 3))
-  if bias is not None:
-    scores += bias
-  weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
-  weights /= weights.sum(axis=-1, keepdims=True)
-  of_weights = upstream @ value.swapaxes(2, 3)
-  of_scores = np.float32(scale) * weights * (
-      of_weights - (weights * of_weights).sum(axis=-1, keepdims=True))
-  return (weights @ value, of_scores @ key, of_scores.swapaxes(2, 3) @ query,
-          weights.swapaxes(2, 3) @ upstream)
+def end(num_done, steps, device):
+  """Says on what it was, and ends the process if not all was done."""
+  print(f'{device.device_kind}; JAX {jax.__version__}')
+  if num_done < len(steps):
+    sys.exit(f'{len(steps) - num_done} of {len(steps)} failed')
 
 
 def main():
+  commands = {'time': _time, 'memory': _memory, 'check': _check}
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-  parser.add_argument('command', choices=['time', 'check', 'parity'])
+  parser.add_argument('command', choices=commands)
   parser.add_argument('folders', nargs='+', type=pathlib.Path)
   parser.add_argument('--rounds', type=int, default=5)
   parser.add_argument('--steps', type=int, default=8, help='of a round')
   parser.add_argument('--compile_threads', type=int, default=4)
   parser.add_argument('--output_csv')
   arguments = parser.parse_args()
-  is_parity = arguments.command == 'parity'
-  for folder in arguments.folders:
-    path = folder / 'step.json'
-    if not path.exists():
-      sys.exit(f'{folder} is no frozen step: it has no step.json.')
-    if is_parity != (json.loads(path.read_text()).get('kind') == 'attention'):
-      sys.exit(f'{folder} was written {"without" if is_parity else "with"} '
-               '--parity.')
-  device = jax.devices()[0]
-  if arguments.command == 'check':
-    _check(arguments.folders, device)
-  elif is_parity:
-    _parity(arguments.folders, device, arguments)
-  else:
-    _time(arguments.folders, device, arguments)
+  command, device = arguments.command, jax.devices()[0]
+  steps = read(arguments.folders, None if command == 'memory' else device)
+  for step in steps:
+    if step.description.get('kind') == 'attention':
+      sys.exit(f'{step.folder} is attention alone: check_frozen_attention.py '
+               'takes it.')
+    if command == 'check' and 'results' not in step.description:
+      sys.exit(f'{step.folder} has no values. Write it with --values.')
+  end(commands[command](steps, device, arguments), steps, device)
 
 
 if __name__ == '__main__':

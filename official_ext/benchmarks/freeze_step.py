@@ -5,7 +5,7 @@
 Each step is a folder of --output with its program in portable StableHLO.
 `scripts/run_frozen_steps.py`, one file that needs JAX and NumPy alone, times
 them side by side where there is an accelerator. --parity writes attention alone
-in their place, for `run_frozen_steps.py parity`.
+in their place, for `scripts/check_frozen_attention.py`.
 """
 
 from __future__ import annotations

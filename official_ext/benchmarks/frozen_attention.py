@@ -2,7 +2,7 @@
 
 Each is what a layer of a train step computes, from query, key and value to the
 context and, from the gradient of the context, those of the three.
-`scripts/run_frozen_steps.py parity` runs them on random operands and compares
+`scripts/check_frozen_attention.py` runs them on random operands and compares
 with float32 arithmetic, on the machine that the programs are for.
 
 Legend: B batch, N heads, T query tokens, S key tokens, H head size.
@@ -109,8 +109,7 @@ def freeze(case: Case, folder: pathlib.Path,
       for length in (case.num_query_tokens, case.num_key_tokens))
   with (hardware.assume_gpu(capability) if capability
         else contextlib.nullcontext()):
-    program = step.experimental_get_compiler_ir(query, key, key, query)(
-        stage='stablehlo_serialized')
+    program = frozen_steps.as_stablehlo(step, query, key, key, query)
   folder.mkdir(parents=True, exist_ok=True)
   (folder / frozen_steps.PROGRAM).write_bytes(program)
   (folder / frozen_steps.DESCRIPTION).write_text(json.dumps({

@@ -8,13 +8,16 @@ the machine it is on: `scripts/run_frozen_steps.py`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 import contextlib
 import json
 import pathlib
+import re
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.compiler.mlir.stablehlo import stablehlo
 
 from official_ext.benchmarks import measure
 from official_ext.benchmarks import settings as settings_lib
@@ -24,6 +27,7 @@ from official_ext.modeling import hardware
 # Added to weights that are written with their values.
 _SPREAD = 0.05
 PROGRAM, DESCRIPTION, VALUES = 'step.stablehlo', 'step.json', 'values.npz'
+_MHLO_COPY = re.compile(r'mhlo\.copy (%\w+) : (tensor<[^>]*>)')
 
 
 def freeze(settings: settings_lib.Settings, folder: pathlib.Path,
@@ -43,8 +47,7 @@ def freeze(settings: settings_lib.Settings, folder: pathlib.Path,
   with (hardware.assume_gpu(capability) if capability
         else contextlib.nullcontext()):
     step = step_process.build_function(settings)
-    program = step.function.experimental_get_compiler_ir()(
-        stage='stablehlo_serialized')
+    program = as_stablehlo(step.function)
   concrete = step.function.get_concrete_function()
   # The graph alone knows the hyperparameters of an optimizer.
   variables = {
@@ -73,6 +76,23 @@ def freeze(settings: settings_lib.Settings, folder: pathlib.Path,
         float(tf.nest.flatten(step.function())[0].numpy()) for _ in range(3)]
   (folder / PROGRAM).write_bytes(program)
   (folder / DESCRIPTION).write_text(json.dumps(description, indent=1) + '\n')
+
+
+def as_stablehlo(function: Callable[..., Any],
+                 *args: tf.TensorSpec) -> bytes:
+  """Returns the program of a function, in StableHLO's oldest portable form.
+
+  XLA writes such a form itself, but copies of MHLO stay in it, and JAX 0.11.2
+  does not read the custom calls in it.
+
+  Args:
+    function: a `tf.function(jit_compile=True)`.
+    *args: what it takes.
+  """
+  text = function.experimental_get_compiler_ir(*args)(stage='stablehlo')
+  return stablehlo.serialize_portable_artifact_str(
+      _MHLO_COPY.sub(r'stablehlo.reshape \1 : (\2) -> \2', text),
+      stablehlo.get_minimum_version())
 
 
 def _describe(read: tf.Variable | tf.Tensor) -> dict[str, Any]:

@@ -337,8 +337,6 @@ def experiment_override(settings: settings_lib.Settings) -> str:
   backbone = 'task.model.backbone'
   values = [
       f'task.model.input_size=[{size},{size},3]',
-      # The head alone, as in fine-tuning, for every backbone.
-      f'{backbone}.funnel_vit.representation_size=0',
       # Of no use here, and longer than the training.
       'trainer.optimizer_config.warmup.linear.warmup_steps=1',
   ]
@@ -355,6 +353,8 @@ def experiment_override(settings: settings_lib.Settings) -> str:
         f"{backbone}.funnel_vit.layout='{settings.layout}'",
         *(f"{backbone}.funnel_vit.{name}='{getattr(settings, name)}'"
           for name in ('pooling', 'attention_bias') if getattr(settings, name)),
+        # The head alone, as in fine-tuning and in Model Garden's vit.
+        f'{backbone}.funnel_vit.representation_size=0',
     ]
   return ','.join(filter(None, [*values, settings.params_override]))
 

@@ -1,6 +1,8 @@
 """Tests of attention alone as programs for a GPU."""
 
+import csv
 import json
+import shutil
 import subprocess
 import sys
 
@@ -65,8 +67,17 @@ def test_jax_finds_plain_attention_as_exact_as_its_own(tmp_path, repository):
   for dtype in frozen_attention.DTYPES:
     for has_bias in (False, True):
       freeze(tmp_path, None, dtype=dtype, has_bias=has_bias)
+  # One that is taken for another, so that it is not exact.
+  wrong = tmp_path / 'wrong'
+  shutil.copytree(tmp_path / 'attention-50x99-bfloat16-biased', wrong)
+  description = json.loads((wrong / 'step.json').read_text())
+  (wrong / 'step.json').write_text(json.dumps({**description, 'bias': None}))
   result = subprocess.run(
-      [sys.executable, repository / 'scripts/run_frozen_steps.py', 'parity',
-       *tmp_path.iterdir()], capture_output=True, text=True, check=False)
-  assert result.returncode == 0, result.stdout + result.stderr
-  assert result.stdout.count('attention-50x99-') == 4
+      [sys.executable, repository / 'scripts/check_frozen_attention.py',
+       *tmp_path.iterdir(), f'--output_csv={tmp_path}/parity.csv'],
+      capture_output=True, text=True, check=False)
+  assert result.returncode == 1 and '1 of 5 failed' in result.stderr
+  lines = (tmp_path / 'parity.csv').read_text().splitlines()
+  passed = [row['passed'] == 'True' for row in csv.DictReader(lines[4:])
+            if row['attention'] != 'wrong']
+  assert passed == [True] * 4 * 4

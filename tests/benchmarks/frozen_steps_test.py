@@ -1,5 +1,6 @@
 """Tests of steps as programs: what is written, and that it can be run."""
 
+import csv
 import json
 import subprocess
 import sys
@@ -50,15 +51,57 @@ def test_what_the_variables_hold_is_written(tmp_path):
       np.testing.assert_array_equal(values[str(index)], [1, 2])
 
 
+def run(repository, command, *arguments):
+  return subprocess.run(
+      [sys.executable, repository / 'scripts/run_frozen_steps.py', command,
+       *arguments], capture_output=True, text=True, check=False)
+
+
+def rows_of(path):
+  return list(csv.DictReader(path.read_text().splitlines()[4:]))
+
+
 def test_jax_finds_what_tensorflow_does(tmp_path, repository):
   pytest.importorskip('jax')
-  for mode in settings_lib.MODES:
+  folders = [tmp_path / mode for mode in settings_lib.MODES]
+  for folder in folders:
     frozen_steps.freeze(
-        settings_lib.Settings(layout='B1-1', mode=mode, **SMALL),
-        tmp_path / mode, None, with_values=True)
-  result = subprocess.run(
-      [sys.executable, repository / 'scripts/run_frozen_steps.py', 'check',
-       tmp_path / 'train', tmp_path / 'eval'],
-      capture_output=True, text=True, check=False)
+        settings_lib.Settings(layout='B1-1', mode=folder.name, **SMALL), folder,
+        None, with_values=True)
+  result = run(repository, 'check', *folders)
   assert result.returncode == 0, result.stdout + result.stderr
   assert result.stdout.count('by TensorFlow') == 6
+  path = tmp_path / 'times.csv'
+  run(repository, 'time', *folders, '--rounds=1', '--steps=1',
+      f'--output_csv={path}')
+  multiply_adds = json.loads(
+      (folders[0] / 'step.json').read_text())['multiply_adds']
+  for row, passes in zip(rows_of(path), (3, 1), strict=True):
+    assert (row['fused_calls'], float(row['speed_up'])) == ('0', 1)
+    assert float(row['images_per_second']) == pytest.approx(
+        2_000 / float(row['ms']))
+    assert float(row['tflops']) == pytest.approx(
+        passes * 2 * multiply_adds * 2 / float(row['ms']) / 1e9)
+
+
+def test_a_cpu_knows_what_the_scores_take_that_a_gpu_does_not_save(
+    tmp_path, repository):
+  pytest.importorskip('jax')
+  folders = [tmp_path / attention for attention in ('plain', 'auto')]
+  for folder in folders:
+    frozen_steps.freeze(
+        settings_lib.Settings(
+            layout='B2', dtype='bfloat16', params_override=(
+                'task.model.backbone.funnel_vit.fast_path.attention='
+                f'{folder.name}'), **(SMALL | {'image_size': 224})),
+        folder, (9, 0), with_values=False)
+  result = run(repository, 'memory', *folders,
+               f'--output_csv={tmp_path / "memory.csv"}')
+  assert result.returncode == 0, result.stdout + result.stderr
+  plain, fused = rows_of(tmp_path / 'memory.csv')
+  # The last layer computes the class token alone.
+  assert (plain['fused_calls'], fused['fused_calls']) == ('0', '2')
+  saved = float(plain['temporary_gib']) - float(fused['temporary_gib'])
+  assert saved * 2**30 >= 2 * 3 * 197 * 197 * 2
+  result = run(repository, 'time', *folders)
+  assert 'plain is for a GPU, and JAX sees none here' in result.stderr

@@ -1,12 +1,15 @@
 """Tests of the script that measures a GPU, with a stand-in for Python."""
 
 import os
+import shutil
 import subprocess
 
 import pytest
 
 SCRIPT = 'scripts/measure_gpu.sh'
 # Notes what it is asked for; fails where it is told to.
+STEPS = [f'{name}-{mode}' for mode in ('train', 'eval') for name in (
+    '32/auto/vit', '32/auto/B2', '32/plain/B2', '48/auto/vit', '48/auto/B1-1')]
 STAND_IN = """#!/bin/bash
 echo "$*" >> "$CALLS"
 [[ -z "$FAILS" || "$*" != *"$FAILS"* ]]
@@ -21,8 +24,7 @@ def _measure(tmp_path, repository):
     python.chmod(0o755)
     frozen = tmp_path / 'frozen'
     if is_frozen:
-      for name in ('attention/a', '32/auto/vit-train', '32/auto/B2-train',
-                   '32/plain/B2-train', '32/auto/vit-eval', '32/auto/B2-eval'):
+      for name in ('attention/a', *STEPS):
         (frozen / name).mkdir(parents=True, exist_ok=True)
       (frozen / 'complete').touch()
     done = subprocess.run(
@@ -46,16 +48,21 @@ def test_every_part_is_measured_into_a_file_of_its_own(measure, tmp_path):
   done, calls = measure()
   assert done.returncode == 0, done.stderr
   assert parts(calls) == [
-      ('run_frozen_steps.py', 'parity.csv'),
+      ('check_frozen_attention.py', 'parity.csv'),
       ('measure_matmul_peak.py', 'peak.csv'),
-      ('run_frozen_steps.py', 'train_32.csv'),
+      ('run_frozen_steps.py', 'train.csv'),
       ('torch_peers.py', 'peers_train.csv'),
-      ('run_frozen_steps.py', 'eval_32.csv'),
+      ('run_frozen_steps.py', 'eval.csv'),
       ('torch_peers.py', 'peers_eval.csv')]
-  frozen = tmp_path / 'frozen/32'
-  assert calls[2].split()[2:5] == [  # Model Garden's first, then all others.
-      str(frozen / name)
-      for name in ('auto/vit-train', 'auto/B2-train', 'plain/B2-train')]
+  steps, peers = (
+      next(call for call in calls if f'/{name}.csv' in call)
+      for name in ('train', 'peers_train'))
+  # Of each size Model Garden's first, then all others.
+  assert steps.split()[2:7] == [
+      str(tmp_path / 'frozen' / name) for name in STEPS[:5]]
+  assert '--sizes=32:2,48:2 --layouts=B6-6' in peers
+  assert (tmp_path / 'figures/measure.log').read_text().count('==') == 6
+  assert 'a CPU has no kernel' in done.stdout
 
 
 def test_what_fails_is_named_and_the_rest_is_measured(measure):
@@ -72,10 +79,19 @@ def test_without_pytorch_its_rows_are_left_out_and_it_is_said(measure):
   assert len(parts(calls)) == 4
 
 
+def test_without_a_gpu_it_is_said_how_to_try_it(measure, tmp_path):
+  (tmp_path / 'bin').mkdir()
+  for name in ('bash', 'dirname'):
+    (tmp_path / 'bin' / name).symlink_to(shutil.which(name))
+  done, calls = measure(TINY='', PATH=str(tmp_path / 'bin'))
+  assert done.returncode == 1 and not calls
+  assert 'no NVIDIA GPU. TINY=1 tries' in done.stderr
+
+
 def test_the_time_is_limited(measure):
   done, calls = measure(SECONDS_LIMIT='0')
   assert done.returncode == 1
-  assert 'no time was left: parity peak train_32' in done.stderr
+  assert 'no time was left: parity peak train' in done.stderr
   assert not parts(calls)
 
 
@@ -87,7 +103,7 @@ def test_programs_are_written_where_there_are_none(measure, tmp_path):
   (tmp_path / 'frozen').rmdir()
   # Nothing is written by the stand-in that could be removed.
   done, calls = measure('--freeze', is_frozen=False)
-  assert ['--parity' in call for call in calls] == [True, False, False]
+  assert ['--parity' in call for call in calls] == [True] + [False] * 2
   assert [call.rpartition('=')[2].rpartition('/')[2] for call in calls] == [
       'attention', 'auto', 'plain']
   assert 'fast_path.attention=plain' in calls[2]
