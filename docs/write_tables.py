@@ -140,6 +140,11 @@ def _pooled(row: Row, rows: Sequence[Row]) -> str:
 
 # The columns of a table, by the command that wrote the file or by the view.
 VIEWS: Mapping[str, Sequence[Column]] = {
+    'memory': (
+        ('step', _text('step')),
+        ('calls of the kernel', _text('fused_calls')),
+        ('temporary, GiB', _number('temporary_gib', '{:.1f}')),
+        ('variables, GiB', _number('arguments_gib', '{:.1f}'))),
     'results': (
         ('model', _model),
         ('parameters, M', _number('parameters', '{:.1f}', 1e-6)),

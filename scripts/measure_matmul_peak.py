@@ -70,7 +70,7 @@ def main():
   print(f'{device.device_kind}; JAX {jax.__version__}')
   if arguments.output_csv:
     with open(arguments.output_csv, 'w', newline='', encoding='utf-8') as file:
-      file.write(f'# command: {" ".join(sys.argv)}\n'
+      file.write(f'# command: python {" ".join(sys.argv)}\n'
                  f'# date: {time.strftime("%Y-%m-%d")}\n'
                  f'# machine: {device.device_kind}\n'
                  f'# versions: JAX {jax.__version__}\n')

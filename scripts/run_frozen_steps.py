@@ -274,7 +274,7 @@ def write(path, columns, rows, device):
   if not path:
     return
   with open(path, 'w', newline='', encoding='utf-8') as file:
-    file.write(f'# command: {" ".join(sys.argv)}\n'
+    file.write(f'# command: python {" ".join(sys.argv)}\n'
                f'# date: {time.strftime("%Y-%m-%d")}\n'
                f'# machine: {device.device_kind}\n'
                f'# versions: JAX {jax.__version__}\n')

@@ -296,7 +296,7 @@ def _write(path, rows):
   if not path:
     return
   with open(path, 'w', newline='', encoding='utf-8') as file:
-    file.write(f'# command: {" ".join(sys.argv)}\n'
+    file.write(f'# command: python {" ".join(sys.argv)}\n'
                f'# date: {time.strftime("%Y-%m-%d")}\n'
                f'# machine: {device_name()}\n# versions: {versions()}\n')
     writer = csv.DictWriter(file, _COLUMNS, lineterminator='\n')

@@ -7,6 +7,10 @@ torch = pytest.importorskip('torch')
 pytest.importorskip('timm')
 
 # pylint: disable=g-import-not-at-top,wrong-import-position
+from torch.nn import attention  # noqa: E402
+from torch.utils import flop_counter  # noqa: E402
+
+from official_ext.benchmarks import measure  # noqa: E402
 from official_ext.benchmarks import peer_step  # noqa: E402
 from official_ext.benchmarks import settings as settings_lib  # noqa: E402
 from official_ext.benchmarks import torch_peers  # noqa: E402
@@ -36,6 +40,25 @@ def test_after_a_pool_pooled_queries_look_at_all_tokens():
         lambda module, args, result: lengths.append(result.shape[1]))
   model(torch.randn(1, 3, 64, 64))
   assert lengths == [17] * 6 + [9] * 5 + [1]
+
+
+@pytest.mark.parametrize('peer, layout', [
+    (settings_lib.TIMM, settings_lib.MODEL_GARDEN),
+    (settings_lib.TIMM_POOLED, 'B12'), (settings_lib.TIMM_POOLED, 'B6-6'),
+    (settings_lib.TIMM_POOLED, 'B4-4-4')])
+def test_it_has_the_parameters_and_the_products_of_our_layout(peer, layout):
+  settings = settings_lib.Settings(
+      layout=layout, peer=peer, model_name='vit-ti16')
+  ours, = measure.begin([settings])
+  model = torch_peers.build_model(
+      settings.model_name, settings.image_size,
+      layout if peer == settings_lib.TIMM_POOLED else None).eval()
+  assert sum(one.numel() for one in model.parameters()) == ours.parameters
+  # PyTorch counts the products of this form of attention alone.
+  with attention.sdpa_kernel(attention.SDPBackend.MATH), torch.no_grad(), (
+      flop_counter.FlopCounterMode(display=False)) as counter:
+    model(torch.zeros(1, 3, settings.image_size, settings.image_size))
+  assert counter.get_total_flops() == 2 * ours.multiply_adds
 
 
 @pytest.mark.parametrize('layout, message', [
