@@ -9,6 +9,7 @@ from official.core import train_lib
 from PIL import Image
 import pytest
 import tensorflow as tf
+import tf_keras
 
 from official_ext.checkpoints import restore
 from official_ext.configs import semantic_segmentation as configs
@@ -205,6 +206,34 @@ def test_the_backbone_begins_from_a_classifier(records, tmp_path):
 def test_what_cannot_be_built_is_refused(settings, message):
   with pytest.raises(ValueError, match=message):
     build('nowhere', **settings)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize('settings, side', [
+    # A pyramid of the recovered map, its levels added up by a decoder.
+    ({f'{FUNNEL_VIT}.feature_maps.source': 'pyramid',
+      f'{FUNNEL_VIT}.feature_maps.levels': [1, 2, 3],
+      'task.model.decoder.type': 'fpn', 'task.model.min_level': 1,
+      'task.model.max_level': 3, 'task.model.head.level': 1,
+      'task.model.head.feature_fusion': 'pyramid_fusion'}, 16),
+    # Maps of blocks.
+    ({f'{FUNNEL_VIT}.layout': 'B1-1(s4)',
+      f'{FUNNEL_VIT}.feature_maps.levels': [2, 3],
+      'task.model.decoder.type': 'fpn', 'task.model.min_level': 2,
+      'task.model.max_level': 3}, 8),
+    ({'task.model.decoder.type': 'aspp', 'task.model.decoder.aspp.level': 2},
+     8),
+], ids=['pyramid', 'blocks', 'aspp'])
+def test_decoders_of_model_garden(records, settings, side):
+  task, model, config = build(records, **settings)
+  images, labels = next(iter(task.build_inputs(config.train_data)))
+  assert model(images)['logits'].shape == (2, side, side, 4)
+  logs = task.train_step(
+      (images, labels), model, tf_keras.optimizers.legacy.SGD(0.1),
+      task.build_metrics())
+  assert np.isfinite(logs['loss'])
+  variables = {variable.ref() for variable in model.trainable_variables}
+  assert {one.ref() for one in model.decoder.trainable_variables} <= variables
 
 
 @pytest.mark.long
