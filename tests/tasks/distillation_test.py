@@ -12,7 +12,7 @@ from official_ext.params import experiment
 from official_ext.tasks import distillation
 
 TEACHER = np.array([[2., 0, -1], [0, 1, 3]], np.float32)
-STUDENT = np.array([[1., 1, 0], [-2, 0, 0.5]], np.float32)
+STUDENT = np.array([[0., 1, 0], [-2, 1, 0.5]], np.float32)
 SETTING = 'task.distillation'
 
 
