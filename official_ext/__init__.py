@@ -10,6 +10,7 @@ import importlib
 
 from official_ext import legacy_keras
 from official_ext.command_line import former_names
+from official_ext.command_line import quiet_import
 
 __version__ = '0.1.0'
 
@@ -24,7 +25,8 @@ _IN_PYTHON = ('load', 'create')
 def __getattr__(name: str):
   # By its name alone: all else of this project comes after this file.
   if name in _IN_PYTHON:
-    module = importlib.import_module(f'{__name__}.python_api.{name}')
+    with quiet_import.quiet():
+      module = importlib.import_module(f'{__name__}.python_api.{name}')
     return getattr(module, name)
   raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
 

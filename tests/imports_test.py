@@ -23,8 +23,8 @@ ORDER = {
     ],
     'official_ext.legacy_keras': [],
     'official_ext.command_line': [
-        'former_names', 'flag_types', 'tables', 'commands', 'errors',
-        'extras', 'paths', 'output_files', 'streams', 'flag_errors',
+        'former_names', 'quiet_import', 'flag_types', 'tables', 'commands',
+        'errors', 'extras', 'paths', 'output_files', 'streams', 'flag_errors',
         'library_logs',
     ],
     'official_ext': [],  # Its __init__.
