@@ -57,13 +57,14 @@ class CheckpointSource(Source):
   Trainings, best checkpoints, exports and a backbone alone are all read.
   """
 
-  def __init__(self, path: str, takes_averages: bool = False):
+  def __init__(self, path: str, takes_averages: bool | None = None):
     """Finds the model in a checkpoint.
 
     Args:
       path: whatever `object_graph.find` takes.
-      takes_averages: whether to take the exponential moving averages of the
-        weights, where the training keeps them.
+      takes_averages: of a training that keeps exponential moving averages of
+        the weights, whether to take these; None: what is saved as the model,
+        which of a best checkpoint are the averages, else the weights.
 
     Raises:
       ValueError: if there is no checkpoint, it cannot be read or it holds no
@@ -73,10 +74,18 @@ class CheckpointSource(Source):
     self.path = self._saved.path
     self.description = metadata.read(self.path) or {}
     self._keys = self._find_keys()
-    if takes_averages:
-      averages = self._averages()
-      self._keys = {name: averages.get(key, key)
+    # A best checkpoint is written while the two are exchanged for evaluation.
+    is_exchanged = os.path.basename(self.path).startswith(
+        train_utils.BEST_CHECKPOINT_NAME)
+    if takes_averages is not None and takes_averages != is_exchanged:
+      others = self._others()
+      self._keys = {name: others.get(key, key)
                     for name, key in self._keys.items()}
+
+  @property
+  def has_averages(self) -> bool:
+    """Whether there are exponential moving averages of the weights."""
+    return bool(self._others())
 
   @functools.cached_property
   def shapes(self) -> Mapping[str, tuple[int, ...]]:
@@ -109,14 +118,10 @@ class CheckpointSource(Source):
       keys |= {f'{variable_names.HEAD}/{key}': key for key in others}
     return keys
 
-  def _averages(self) -> dict[str, str]:
-    """Returns the keys of the moving averages, by those of the weights."""
+  def _others(self) -> dict[str, str]:
+    """Returns the keys that averages are exchanged with, by the model's."""
     optimizer = self._saved.descend('optimizer')
-    # A best checkpoint is written while the two are exchanged for evaluation.
-    if optimizer is None or os.path.basename(self.path).startswith(
-        train_utils.BEST_CHECKPOINT_NAME):
-      return {}
-    return self._saved.slots(optimizer, 'average')
+    return {} if optimizer is None else self._saved.slots(optimizer, 'average')
 
   def _backbone(self) -> int:
     """Finds the backbone in all the forms that a checkpoint has."""

@@ -20,6 +20,7 @@ from official_ext.configs import backbones
 from official_ext.modeling import specs
 from official_ext.params import experiment
 from official_ext.python_api import arguments
+from official_ext.python_api import load
 
 # Its settings of the model are those of any other.
 _EXPERIMENT = 'funnel_vit_imagenet_finetune'
@@ -31,6 +32,7 @@ _BACKBONE_SETTINGS = [
 
 def create(model_name: str, layout: str | None = None, *,
            weights: str | os.PathLike | None = None,
+           ema: bool | None = None,
            num_classes: int | None = None,
            image_size: int | Sequence[int] | None = None,
            **backbone: Any) -> tf_keras.Model:
@@ -41,9 +43,10 @@ def create(model_name: str, layout: str | None = None, *,
       `official_ext.layouts.describe`.
     layout: blocks, such as 'B4-4-4'; None: one block of the preset's depth.
     weights: the folder of a training or of an imported model, a checkpoint or
-      an export to begin from, of any layout of the same widths and depth; of a
-      training that keeps moving averages of the weights, those, as
-      `load` takes them; None: random weights.
+      an export to begin from, of any layout of the same widths and depth;
+      None: random weights.
+    ema: of a training: whether to take the exponential moving averages of the
+      weights; None: where it keeps them, as `load` does.
     num_classes: of a new head. None: with weights, their own head is taken;
       else 1000.
     image_size: side of the images, px, or (height, width); the position
@@ -69,8 +72,12 @@ def create(model_name: str, layout: str | None = None, *,
     num_classes = arguments.whole_number('num_classes', num_classes)
   if image_size is not None:
     image_size = arguments.sides(image_size)
+  if weights is None and ema is not None:
+    raise errors.UserError(
+        f'ema={ema} is of weights, and none are given. Leave it out, or give '
+        "weights='runs/digits'.")
   source = None if weights is None else _open(
-      arguments.path('weights', weights))
+      arguments.path('weights', weights), ema)
   height, width = image_size or _known_sides(source)
   policy = tf_keras.mixed_precision.global_policy()
   settings = {
@@ -103,14 +110,23 @@ def _as_yaml(settings: Mapping[str, Any]) -> str:
         'must be a number, a text, or a dictionary of such.') from error
 
 
-def _open(weights: str) -> sources.Source:
+def _open(weights: str, ema: bool | None) -> sources.Source:
   """Finds the arrays of weights, which are read when they are needed."""
+  if ema is not None and load.is_export(weights):
+    raise errors.UserError(
+        f'ema={ema} is for the folder of a training, and {weights} is an '
+        'export, whose weights are chosen. Leave it out.')
   try:
-    return sources.CheckpointSource(weights, takes_averages=True)
+    source = sources.CheckpointSource(weights, takes_averages=ema is not False)
   except ValueError as error:
     raise errors.UserError(
         f'weights: {error} A published ViT is imported first: '
         'official_ext.pretrained.import_vit.') from error
+  if ema and not source.has_averages:
+    raise errors.UserError(
+        f'ema=True, but {source.path} holds no moving averages beside its '
+        'weights. Leave ema out.')
+  return source
 
 
 def _known_sides(source: sources.Source | None) -> Sequence[int]:

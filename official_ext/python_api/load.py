@@ -48,7 +48,7 @@ def load(path: str | os.PathLike, checkpoint: str | None = None,
   if tf.io.gfile.exists(os.path.join(path, experiment.SAVED_FILE)):
     return _trained(path, trained_model.Selection(
         checkpoint or trained_model.LATEST, ema, sides))
-  if _is_export(path):
+  if is_export(path):
     for name, value in (('checkpoint', checkpoint), ('ema', ema),
                         ('image_size', image_size)):
       if value is not None:
@@ -76,7 +76,8 @@ def _trained(model_dir: str, selection: trained_model.Selection
     return funnel.TrainedFunnel(trained_model.find(model_dir, selection))
 
 
-def _is_export(path: str) -> bool:
+def is_export(path: str) -> bool:
+  """Says whether a path is an exported SavedModel, or a folder of versions."""
   return any(
       tf.io.gfile.exists(os.path.join(path, name, versions.MODEL_FILE))
       for name in ('', *map(str, versions.numbers(path))))

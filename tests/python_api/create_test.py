@@ -4,6 +4,7 @@ import classifiers
 import models
 import numpy as np
 import pytest
+import short_runs
 import tf_keras
 
 import official_ext
@@ -24,6 +25,41 @@ def test_sizes_are_as_asked_for():
   assert spec == specs.resolve(backbones.FunnelViT(
       model_name='vit-ti16', layout='B1-1', pooling='max',
       transformer=backbones.FunnelTransformer(mlp_dim=24)), (32, 48))
+
+
+@pytest.mark.parametrize('weights, ema, message', [
+    (None, False, 'ema=False is of weights, and none are given'),
+    ('trained_dir', True, 'holds no moving averages'),
+    ('export_dir', True, 'ema=True is for the folder of a training'),
+    ('export_dir', False, 'ema=False is for the folder of a training')])
+def test_averages_that_are_not_there(request, weights, ema, message):
+  path = weights and request.getfixturevalue(weights)
+  with pytest.raises(ValueError, match=message):
+    official_ext.create('vit-nano4', 'B1-1', weights=path, ema=ema)
+
+
+@pytest.mark.long
+def test_averages_are_those_that_load_takes(digits_dir, tmp_path):
+  short_runs.train(digits_dir, tmp_path, 'train_and_eval', **{
+      'trainer.train_steps': 4, 'trainer.validation_interval': 4,
+      'trainer.best_checkpoint_export_subdir': 'best',
+      'trainer.best_checkpoint_eval_metric': 'accuracy',
+      'trainer.optimizer_config.ema.average_decay': 0.5,
+      'trainer.export.at_end': False})
+  found = {}
+  for ema in (None, True, False):
+    for weights, checkpoint in ((tmp_path, 'latest'), (
+        tmp_path / 'best', 'best')):
+      expected = classifiers.arrays(
+          official_ext.load(tmp_path, checkpoint, ema).model)
+      created = classifiers.arrays(official_ext.create(
+          'vit-nano4', 'B1-1', weights=weights, ema=ema))
+      assert set(created) == set(expected)
+      for name, array in created.items():
+        np.testing.assert_array_equal(array, expected[name], err_msg=name)
+      found[ema, checkpoint] = created['head/kernel']
+  assert np.any(found[True, 'latest'] != found[False, 'latest'])
+  assert np.array_equal(found[None, 'best'], found[True, 'latest'])
 
 
 def test_weights_are_those_of_a_training(funnel, trained_dir, export_dir):
