@@ -215,7 +215,7 @@ def label_of(wanted: Sequence[str], classes: Sequence[ImageClass]) -> int:
     The label of the one class that is called so.
 
   Raises:
-    ValueError: if it is none of them, naming the nearest, or several.
+    ValueError: if it is none of them, naming one that is like it, or several.
   """
   folder = wanted[0]
   labels = [label for label, item in enumerate(classes)
@@ -237,9 +237,9 @@ def label_of(wanted: Sequence[str], classes: Sequence[ImageClass]) -> int:
         f'{alike[0]!a}: the same in another Unicode form. Rename the folder.')
   near = [name for name in names if name.lower() == folder.lower() or (
       is_number(name) and is_number(folder) and int(name) == int(folder))] or (
-          difflib.get_close_matches(folder, names, n=1, cutoff=0) or names)
+          difflib.get_close_matches(folder, names, n=1))
+  nearest = f'; the nearest is {near[0]!r}' if near else ''
   raise ValueError(
       f'the folder {folder!r} is none of the '
       f'{wording.counted(len(names), "class", "classes")} of '
-      f'--class_names; the nearest is {near[0]!r}. Rename the folder, or leave '
-      'it out.')
+      f'--class_names{nearest}. Rename the folder, or leave it out.')

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 import os
+import shlex
 import time
 from typing import Any, TextIO
 
@@ -167,10 +168,10 @@ def summary(done: conversion.Conversion, output_dir: str, seconds: float
     lines.append('note: input files were modified since this was converted; '
                  'their content was not compared. To convert them anew, remove '
                  f'{output_dir}')
-  if done.was_finished:
-    lines.append('Nothing to do: every shard is as the manifest says.')
-  else:
+  if not done.was_finished:
     lines.append(f'took {tqdm.tqdm.format_interval(seconds)}')
+  elif done.is_finished:
+    lines.append('Nothing to do: every shard is as the manifest says.')
   return '\n'.join(lines)
 
 
@@ -214,6 +215,41 @@ def experiment_yaml(manifest: Mapping[str, Any], output_dir: str) -> str:
     if split in splits:
       task[f'{split}_data'] = {'num_examples': splits[split]['num_images']}
   return yaml.safe_dump({'task': task}, sort_keys=False)
+
+
+def commands(manifest: Mapping[str, Any], output_dir: str, settings: str
+             ) -> str:
+  """Returns what can be done with the records, as commands to paste.
+
+  Args:
+    manifest: of the conversion.
+    output_dir: folder of the shards.
+    settings: path of the YAML file of `experiment_yaml`.
+
+  Returns:
+    Several lines: how to check the records, and how to train on them; to
+    evaluate a model, where there are none to train on.
+  """
+  splits = manifest['splits']
+  lines = ['To check it:',
+           '  python -m official_ext.data_prep.verify_tfrecords '
+           f'{shlex.quote(output_dir)}']
+  if 'train' in splits:
+    mode = 'train_and_eval' if 'validation' in splits else 'train'
+    name = os.path.basename(os.path.abspath(output_dir))
+    return '\n'.join([*lines, 'To train on it:', (
+        f'  python -m official_ext.train --experiment=funnel_vit_finetune '
+        f'--mode={mode} --model_dir={shlex.quote(f"runs/{name}")} '
+        f'--config_file={shlex.quote(settings)}')])
+  # Without labels there is nothing to evaluate.
+  unlabelled = manifest.get('num_unlabelled', {})
+  patterns = [os.path.join(output_dir, f'{split}-*') for split in splits
+              if not unlabelled.get(split)]
+  if patterns:
+    lines.append('To evaluate a trained model on it:')
+  return '\n'.join([*lines, *(
+      '  python -m official_ext.evaluate --model=runs/NAME '
+      f'--data={shlex.quote(pattern)}' for pattern in patterns)])
 
 
 def _printable(path: str) -> str:

@@ -97,7 +97,8 @@ _BEAM = flags.DEFINE_multi_string(
 def main(argv: Sequence[str]) -> None:
   if len(argv) > 1:
     raise SystemExit(f'error: unexpected argument {argv[1]!r}; give inputs as '
-                     f'--input={shlex.quote(argv[1])}')
+                     f'--input={shlex.quote(argv[1])}. A path with spaces '
+                     "goes in quotes: --input='my photos'")
   paths = tuple(('', path) for path in _INPUT.value) + tuple(
       (split, path) for split, values in _SPLIT_INPUTS.items()
       for path in values.value)
@@ -184,13 +185,15 @@ def _run(tasks: Sequence[plans.ShardTask],
 
 
 def _write_experiment(done: conversion.Conversion, output_dir: str) -> str:
-  """Writes the lines that an experiment needs; returns what to say."""
+  """Writes the settings that an experiment needs; returns what to say."""
   folder = output_dir if storage.is_remote(output_dir) else os.path.abspath(
       output_dir)
   lines = conversion_report.experiment_yaml(done.manifest, folder)
   path = os.path.join(output_dir, EXPERIMENT_FILE)
   storage.write_bytes(path, lines.encode())
-  return f'To train on it, --config_file={shlex.quote(path)}:\n\n{lines}'
+  advice = conversion_report.commands(done.manifest, output_dir, path)
+  shown = f'\n{path}:\n\n{lines}' if 'train' in done.manifest['splits'] else ''
+  return f'\n{advice}\n{shown}'
 
 
 if __name__ == '__main__':

@@ -224,30 +224,30 @@ class ImageClassificationTask(
     Returns:
       The metrics.
     """
-    top_k = self.task_config.evaluation.top_k
-    ours = {'accuracy': 1, f'top_{top_k}_accuracy': top_k}
-    metrics = [ranking.TopKAccuracy(ours[metric.name], metric.name)
-               if metric.name in ours else metric
-               for metric in super().build_metrics(training)]
+    config = self.task_config
+    metrics = ranking.ranked(super().build_metrics(training),
+                             config.evaluation.top_k, config.model.num_classes)
     if training:
-      return metrics + distillation.metrics(self.task_config.distillation)
-    if not self.task_config.train_data.is_multilabel:
-      metrics.append(
-          mean_recall.MeanRecall(self.task_config.model.num_classes))
+      return metrics + distillation.metrics(config.distillation)
+    if not config.train_data.is_multilabel:
+      metrics.append(mean_recall.MeanRecall(config.model.num_classes))
     return metrics
 
   def metrics(self) -> Sequence[tuple[str, str, str]]:
-    top_k = self.task_config.evaluation.top_k
+    config = self.task_config
     return [
-        ('top-1', 'accuracy', 'accuracy'),
-        (f'top-{top_k}', f'top_{top_k}_accuracy', f'top_{top_k}_accuracy'),
+        *ranking.rows(config.evaluation.top_k, config.model.num_classes),
         ('loss', 'training_loss', 'validation_loss')]
 
   def best_checkpoint_metrics(self) -> Sequence[str] | None:
     # With several labels per image, Model Garden's task has many more.
     if self.task_config.train_data.is_multilabel:
       return None
-    return [*(name for _, _, name in self.metrics()), mean_recall.NAME]
+    # Model Garden's top-k is one where a smaller k is shown.
+    return list(dict.fromkeys([
+        *(name for _, _, name in self.metrics()),
+        f'top_{self.task_config.evaluation.top_k}_accuracy',
+        mean_recall.NAME]))
 
   def initialize(self, model: tf_keras.Model) -> restore.Plan | None:
     """Loads `init_checkpoint` and logs what became of every variable.

@@ -11,6 +11,8 @@ Legend: B images, C classes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 import tf_keras
 
@@ -38,6 +40,55 @@ def is_among_first(logits: tf.Tensor, labels: tf.Tensor, k: int) -> tf.Tensor:
   num_before = tf.reduce_sum(tf.cast(is_before, tf.int32), axis=-1)
   is_number = ~tf.reduce_any(tf.math.is_nan(logits), axis=-1)
   return (num_before < k) & is_number
+
+
+def telling_k(k: int, num_classes: int) -> int:
+  """Returns the k that says something: among all C the label always is.
+
+  Args:
+    k: that is asked for.
+    num_classes: C.
+
+  Returns:
+    k, or C - 1 where that is less, but at least 1.
+  """
+  return min(k, max(1, num_classes - 1))
+
+
+def rows(k: int, num_classes: int) -> list[tuple[str, str, str]]:
+  """Returns the accuracies that are shown.
+
+  Args:
+    k: that is asked for.
+    num_classes: C.
+
+  Returns:
+    Of each a label, the metric of training and that of validation.
+  """
+  return [('top-1', 'accuracy', 'accuracy'), *(
+      (f'top-{found}', *2 * [f'top_{found}_accuracy'])
+      for found in [telling_k(k, num_classes)] if found > 1)]
+
+
+def ranked(metrics: Sequence[tf_keras.metrics.Metric], k: int,
+           num_classes: int) -> list[tf_keras.metrics.Metric]:
+  """Puts accuracies that rank as this module does in the place of Keras'.
+
+  Args:
+    metrics: Model Garden's.
+    k: of its top-k accuracy, which stays one where it is not shown.
+    num_classes: C.
+
+  Returns:
+    The metrics, and the accuracy that is shown in the place of top-k.
+  """
+  ours = {'accuracy': 1, f'top_{k}_accuracy': k}
+  found = [TopKAccuracy(ours[metric.name], metric.name)
+           if metric.name in ours else metric for metric in metrics]
+  shown = telling_k(k, num_classes)
+  if shown not in (1, k) and any(metric.name in ours for metric in metrics):
+    found.append(TopKAccuracy(shown, f'top_{shown}_accuracy'))
+  return found
 
 
 class TopKAccuracy(tf_keras.metrics.Mean):

@@ -159,7 +159,28 @@ def foretell(num_steps: int, steps_per_second: float | None) -> str | None:
 
 def format_metric(label: str, value: float) -> str:
   """Returns a loss as a number, any other metric in percent."""
-  return f'{value:.4f}' if label == 'loss' else f'{100 * value:.2f} %'
+  return f'{value:.4f}' if label.endswith('loss') else f'{100 * value:.2f} %'
+
+
+def with_deciding(metrics: Sequence[tuple[str, str, str]],
+                  trainer: cfg.TrainerConfig) -> list[tuple[str, str, str]]:
+  """Adds the metrics that a training goes by, if they are not shown anyway.
+
+  Args:
+    metrics: a label, the metric of training, that of validation.
+    trainer: the settings of the training.
+
+  Returns:
+    The metrics, and what decides on the best checkpoint and on the early end.
+  """
+  names = []
+  if trainer.best_checkpoint_export_subdir:
+    names.append(trainer.best_checkpoint_eval_metric)
+  if trainer.early_stopping.patience_evaluations:
+    names.append(trainer.early_stopping.metric)
+  shown = {name for _, _, name in metrics}
+  return [*metrics, *((name, name, name) for name in dict.fromkeys(names)
+                      if name and name not in shown)]
 
 
 def format_metrics(logs: Mapping[str, float],
@@ -218,7 +239,8 @@ def format_table(
         format_metric(label, logs[name]) if name in logs else '-'
         for logs, name in ((train_logs, train_name),
                            (validation_logs, validation_name))]
-    lines.append(f'{label:12}{texts[0]:>12}{texts[1]:>12}')
+    lines.append(
+        f'{label:12}{texts[0]:>{24 - max(12, len(label))}}{texts[1]:>12}')
   steps_per_second = throughput.run_steps_per_second
   if steps_per_second:
     images_per_second = throughput.images_per_second(steps_per_second)
@@ -253,6 +275,5 @@ def describe_best(model_dir: str, trainer: cfg.TrainerConfig) -> str | None:
     return None
   with tf.io.gfile.GFile(path) as file:
     info = json.load(file)
-  label = 'loss' if metric.endswith('loss') else metric
   return (f'{folder}, of step {info["best_ckpt_global_step"]:.0f}: {metric} '
-          f'{format_metric(label, info[metric])}')
+          f'{format_metric(metric, info[metric])}')

@@ -354,7 +354,8 @@ class Session:
     table = progress_lib.format_table(
         train_logs=trainer.train_logs,
         validation_logs=trainer.validation_logs,
-        metrics=self.task.metrics(),
+        metrics=progress_lib.with_deciding(
+            self.task.metrics(), self.params.trainer),
         throughput=trainer.throughput,
         peak_memory=memory.measure(),
         time=goodput.describe(trainer.time_totals()),

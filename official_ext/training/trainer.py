@@ -381,7 +381,8 @@ class Trainer(base_trainer.Trainer):
       evaluations.check_count(
           self.validation_logs, self.config.task.validation_data.num_examples)
     text = progress_lib.format_metrics(
-        self.validation_logs, self.task.metrics())
+        self.validation_logs, progress_lib.with_deciding(
+            self.task.metrics(), self.config.trainer))
     self.progress.interval(
         int(self.global_step.numpy()), f'validation: {text}')
     return output

@@ -190,6 +190,8 @@ def test_synsets_are_known_by_the_words_that_the_training_had(tmp_path):
 @pytest.mark.parametrize('folder, listed, reason', [
     ('dgo', 'cat\ndog\n', "'dgo' is none of the 2 classes.*nearest is 'dog'"),
     ('Dog', 'cat\ndog\n', "nearest is 'dog'"),
+    ('zebra', 'cat\nflower\n',
+     '2 classes of --class_names. Rename the folder, or leave it out'),
     ('a', 'A\nbar\n', "nearest is 'A'"),
     (NFD, f'cat\n{NFC}\n', "'cafe\\\\u0301'.*'caf\\\\xe9'.*Unicode form"),
     ('cat', 'cat\n\ndog\n', 'line 2 is blank.*remove it'),

@@ -1,6 +1,8 @@
 """Tests of what a conversion says."""
 
+import dataclasses
 import io
+import shlex
 
 import pytest
 import yaml
@@ -75,3 +77,47 @@ def test_of_many_classes_the_first_are_listed(num_classes, num_listed):
   assert listed[num_listed:] == ([] if num_classes == 20 else [
       r'  ...  2 more, the last of them 20, kind 20\n: a line each in '
       'class_names.txt, from 0'])
+
+
+@pytest.mark.parametrize('was_finished, is_finished, said', [
+    (True, True, True), (True, False, False), (False, True, False)])
+def test_there_is_nothing_to_do_but_where_all_is_well(
+    was_finished, is_finished, said):
+  done = dataclasses.replace(
+      conversion_of(2), was_finished=was_finished, is_finished=is_finished)
+  summary = conversion_report.summary(done, 'out', 1)
+  assert ('Nothing to do' in summary) == said
+  assert ('took 00:01' in summary) != was_finished
+
+
+def commands_of(*splits, **others):
+  """What is said of a conversion, a list of words for each command."""
+  text = conversion_report.commands(
+      {'splits': dict.fromkeys(splits), **others}, 'my data', 'my data/e.yaml')
+  return [shlex.split(line) if line.startswith(' ') else line
+          for line in text.splitlines()]
+
+
+CHECK = ['To check it:', [
+    'python', '-m', 'official_ext.data_prep.verify_tfrecords', 'my data']]
+
+
+@pytest.mark.parametrize('splits, mode', [
+    (['train'], 'train'), (['train', 'validation'], 'train_and_eval')])
+def test_records_to_train_on_are_trained_on(splits, mode):
+  assert commands_of(*splits) == [*CHECK, 'To train on it:', [
+      'python', '-m', 'official_ext.train', '--experiment=funnel_vit_finetune',
+      f'--mode={mode}', '--model_dir=runs/my data',
+      '--config_file=my data/e.yaml']]
+
+
+def test_records_to_test_on_are_evaluated():
+  evaluation = ['python', '-m', 'official_ext.evaluate', '--model=runs/NAME']
+  title = 'To evaluate a trained model on it:'
+  assert commands_of('validation', 'test') == [
+      *CHECK, title, [*evaluation, '--data=my data/validation-*'],
+      [*evaluation, '--data=my data/test-*']]
+  assert commands_of(
+      'validation', 'test', num_unlabelled={'test': 3, 'validation': 0}) == [
+          *CHECK, title, [*evaluation, '--data=my data/validation-*']]
+  assert commands_of('test', num_unlabelled={'test': 3}) == CHECK

@@ -45,9 +45,11 @@ def test_convert_and_verify(repository, folder, tmp_path):
       'validation_data': {'num_examples': 2}}}
   assert (out / 'experiment.yaml').read_text() in result.stdout
   said = next(line for line in result.stdout.splitlines()
-              if line.startswith('To train on it, '))
-  assert shlex.split(said.removeprefix('To train on it, ').removesuffix(
-      ':')) == [f'--config_file={out}/experiment.yaml']
+              if ' official_ext.train ' in line)
+  assert shlex.split(said) == [
+      'python', '-m', 'official_ext.train', '--experiment=funnel_vit_finetune',
+      '--mode=train_and_eval', "--model_dir=runs/the cat's data",
+      f'--config_file={out}/experiment.yaml']
   again = commands.run(
       *CONVERT, f'--input={folder}', f'--output_dir={out}',
       '--validation_fraction=0.2', '--num_train_shards=2', cwd=repository)
@@ -70,6 +72,7 @@ def test_too_many_corrupt_images(repository, folder, tmp_path):
   result = commands.run(*arguments, cwd=repository)
   assert result.returncode == 1
   assert '1 image is corrupt, and --max_corrupt is 0' in result.stderr
+  assert 'To train' not in result.stdout
   assert 'Traceback' not in result.stderr
   result = commands.run(*arguments, '--max_corrupt=1', cwd=repository)
   assert result.returncode == 0
@@ -79,7 +82,9 @@ def test_too_many_corrupt_images(repository, folder, tmp_path):
 @pytest.mark.parametrize('arguments, reason', [
     (['--output_dir=o'], '--input must be given'),
     (['--input=x'], '--output_dir must be given'),
-    (['--input=x', '--output_dir=o', 'y'], 'give inputs as --input=y'),
+    (['--input=x', '--output_dir=o', 'y'],
+     "give inputs as --input=y. A path with spaces goes in quotes: "
+     "--input='my photos'"),
     (['--input=missing', '--output_dir=o'], 'error: missing does not exist'),
     (['--input=x', '--output_dir=o', '--check=all'], 'header'),
     (['--input=x', '--output_dir=o', '--num_workers=0'], 'num_workers'),

@@ -230,6 +230,16 @@ def test_what_a_run_asks_of_the_task():
       ('loss', 'training_loss', 'validation_loss')]
   assert task.best_checkpoint_metrics() == [
       'accuracy', 'top_3_accuracy', 'validation_loss', 'mean_recall']
+  few = task_of(**{'task.model.num_classes': 4})
+  assert few.metrics()[1] == ('top-3', 'top_3_accuracy', 'top_3_accuracy')
+  assert set(few.best_checkpoint_metrics()) == {
+      'accuracy', 'top_3_accuracy', 'top_5_accuracy', 'validation_loss',
+      'mean_recall'}
+  assert {'accuracy', 'top_3_accuracy', 'top_5_accuracy'} <= {
+      metric.name for metric in few.build_metrics()}
+  two = task_of(**{'task.model.num_classes': 2})
+  assert [label for label, _, _ in two.metrics()] == ['top-1', 'loss']
+  assert 'top_5_accuracy' in two.best_checkpoint_metrics()
   assert task.explain(tf.errors.AbortedError(None, None, '')) is None
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import short_runs
 import tensorflow as tf
+import tf_keras
 
 from official_ext.serving import comparison
 from official_ext.tasks import image_classification
@@ -109,3 +110,24 @@ def test_several_labels_per_image_keep_their_metrics(digits_dir):
   for found in metrics(digits_dir, False, is_multilabel=True):
     assert not any(isinstance(metric, ranking.TopKAccuracy)
                    for metric in found.values())
+
+
+@pytest.mark.parametrize('k, num_classes, labels', [
+    (5, 10, ['top-1', 'top-5']), (5, 4, ['top-1', 'top-3']),
+    (5, 5, ['top-1', 'top-4']), (5, 2, ['top-1']), (5, 1, ['top-1']),
+    (1, 10, ['top-1'])])
+def test_an_accuracy_that_is_always_right_is_not_shown(k, num_classes, labels):
+  assert [row[0] for row in ranking.rows(k, num_classes)] == labels
+
+
+def test_the_accuracy_that_is_shown_ranks_among_fewer():
+  first, kept, shown = ranking.ranked(
+      [tf_keras.metrics.Mean('accuracy'),
+       tf_keras.metrics.Mean('top_5_accuracy')], 5, 4)
+  logits = tf.constant([[4., 3, 2, 1]] * 4)
+  for metric in (first, kept, shown):
+    metric.update_state(tf.constant([0, 1, 2, 3]), logits)
+  assert [metric.name for metric in (first, kept, shown)] == [
+      'accuracy', 'top_5_accuracy', 'top_3_accuracy']
+  assert [float(metric.result()) for metric in (first, kept, shown)] == [
+      0.25, 1, 0.75]

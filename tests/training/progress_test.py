@@ -72,6 +72,28 @@ def test_metrics_on_a_line():
           'loss 1.0000  lr 3.00e-03')
 
 
+def test_what_a_training_goes_by_is_shown():
+  trainer = image_classification.TrainerConfig(
+      best_checkpoint_export_subdir='best',
+      best_checkpoint_eval_metric='mean_recall')
+  shown = progress_lib.with_deciding(METRICS, trainer)
+  assert shown == [*METRICS, 3 * ('mean_recall',)]
+  assert progress_lib.format_metrics(
+      {'accuracy': 0.975, 'mean_recall': 0.5}, shown) == (
+          'top-1 97.50 %  mean_recall 50.00 %')
+  trainer.early_stopping.metric = 'top_3_accuracy'
+  assert len(progress_lib.with_deciding(METRICS, trainer)) == 4
+  trainer.early_stopping.patience_evaluations = 2
+  shown = progress_lib.with_deciding(METRICS, trainer)
+  assert shown[3:] == [3 * ('mean_recall',), 3 * ('top_3_accuracy',)]
+  assert 'top_3_accuracy         -     40.00 %\n' in format_table(
+      metrics=shown, validation_logs={'top_3_accuracy': 0.4})
+  # What is shown anyway is not shown twice.
+  trainer.best_checkpoint_eval_metric = 'validation_loss'
+  trainer.early_stopping.metric = 'accuracy'
+  assert progress_lib.with_deciding(METRICS, trainer) == METRICS
+
+
 def format_table(**changes):
   throughput = throughput_lib.Throughput(global_batch_size=64)
   throughput.add_first_step(20)
