@@ -8,13 +8,13 @@
 #                                    or gpu_figures)
 #
 # Programs that are not in FROZEN=frozen_gpu yet are written first, which takes
-# minutes more. PYTHON=python3 has JAX, and PyTorch with timm (without, the rows
-# of PyTorch are left out, and it is said); TENSORFLOW_PYTHON=.venv/bin/python
-# has this project. CAPABILITY=9.0 is that of the GPU. Whatever a part of it
-# fails with, the others are measured, and the exit status is 1; what all of them
-# say is in OUTPUT/measure.log too. SECONDS_LIMIT=470 ends it: what matters least
-# comes last. TINY=1 takes a small model on a CPU, whose attention is always
-# plain, to try the script.
+# minutes more, into FROZEN.part until they are whole. PYTHON=python3 has JAX,
+# and PyTorch with timm (without, the rows of PyTorch are left out, and it is
+# said); TENSORFLOW_PYTHON=.venv/bin/python has this project. CAPABILITY=9.0 is
+# that of the GPU. Whatever a part of it fails with, the others are measured, and
+# the exit status is 1; what all of them say is in OUTPUT/measure.log too.
+# SECONDS_LIMIT=470 ends it: what matters least comes last. TINY=1 takes a small
+# model on a CPU, whose attention is always plain, to try the script.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -56,40 +56,62 @@ case "${1:-}" in
   ?*) output=$1 ;;
 esac
 
+if (($# > 1)); then
+  echo "error: unknown argument $2: there is one, --freeze or a folder." >&2
+  exit 2
+fi
+
+# Ends this where a Python of ours does not run.
+check_python() {
+  local name=$1 python=${!1} library=$2
+  if ! "$python" -c "import $library" 2> /dev/null; then
+    echo "error: $name=$python does not run with $library. Set $name to a" \
+      "Python that has it." >&2
+    exit 1
+  fi
+}
+
 freeze() {
   "$TENSORFLOW_PYTHON" -m official_ext.benchmarks.freeze_step \
     --capability="$capability" "$@"
 }
 
+if ! "$only_freeze"; then
+  if [[ -z "${TINY:-}" ]] && ! command -v nvidia-smi > /dev/null; then
+    echo "error: without nvidia-smi there is no NVIDIA GPU. TINY=1 tries this" \
+      "on a CPU." >&2
+    exit 1
+  fi
+  check_python PYTHON jax
+fi
 if [[ ! -e "$FROZEN/complete" ]]; then
   if [[ -e "$FROZEN" ]]; then
     echo "error: $FROZEN is incomplete. Remove it, or name another: FROZEN=..." \
       >&2
     exit 1
   fi
-  mkdir -p "$FROZEN"
-  freeze --parity "${parity[@]}" --output="$FROZEN/attention"
+  check_python TENSORFLOW_PYTHON tensorflow
+  # Whole, or not there: what was left of another time is written anew.
+  unfinished=$FROZEN.part
+  rm -rf "$unfinished"
+  mkdir -p "$unfinished"
+  freeze --parity "${parity[@]}" --output="$unfinished/attention"
   for one in "${sizes[@]}"; do
     IFS=: read -r size batch layouts <<< "$one"
     for attention in auto plain; do
       freeze --layouts="$layouts" --model_name="$model" \
         --image_size="$size" --batch_size="$batch" --modes=train,eval \
         --params_override="task.model.backbone.funnel_vit.fast_path.attention=$attention" \
-        --output="$FROZEN/$size/$attention"
+        --output="$unfinished/$size/$attention"
     done
     # Model Garden's is the same in both.
-    rm -r "$FROZEN/$size/plain/vit-"*
+    rm -r "$unfinished/$size/plain/vit-"*
   done
-  touch "$FROZEN/complete"
+  touch "$unfinished/complete"
+  mv -T "$unfinished" "$FROZEN"
 fi
 if "$only_freeze"; then
   exit 0
-fi
-
-if [[ -z "${TINY:-}" ]] && ! command -v nvidia-smi > /dev/null; then
-  echo "error: without nvidia-smi there is no NVIDIA GPU. TINY=1 tries this on a" \
-    "CPU." >&2
-  exit 1
 fi
 
 mkdir -p "$output"

@@ -84,10 +84,16 @@ def main(argv: Sequence[str]) -> None:
       _freeze_attention(capability)
       return
     folders = [_new_folder(f'{one.layout}-{one.mode}') for one in settings]
+    # pylint: disable=g-import-not-at-top
+    from official_ext.benchmarks import frozen_steps
+    from official_ext.benchmarks import measure
+    # pylint: enable=g-import-not-at-top
+    with frozen_steps.machine(capability):
+      rows = measure.begin(settings)
     os.makedirs(_OUTPUT.value, exist_ok=True)
-    from official_ext.benchmarks import frozen_steps  # pylint: disable=g-import-not-at-top
-    for one, folder in zip(settings, folders, strict=True):
-      frozen_steps.freeze(one, folder, capability, _VALUES.value)
+    for one, folder, row in zip(settings, folders, rows, strict=True):
+      frozen_steps.freeze(
+          one, folder, capability, _VALUES.value, row.multiply_adds)
       print(f'{folder}: {one.circumstances}', flush=True)
 
 

@@ -19,7 +19,6 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.compiler.mlir.stablehlo import stablehlo
 
-from official_ext.benchmarks import measure
 from official_ext.benchmarks import settings as settings_lib
 from official_ext.benchmarks import step_process
 from official_ext.modeling import hardware
@@ -31,7 +30,8 @@ _MHLO_COPY = re.compile(r'mhlo\.copy (%\w+) : (tensor<[^>]*>)')
 
 
 def freeze(settings: settings_lib.Settings, folder: pathlib.Path,
-           capability: tuple[int, int] | None, with_values: bool) -> None:
+           capability: tuple[int, int] | None, with_values: bool,
+           multiply_adds: int) -> None:
   """Writes a step into a folder.
 
   Args:
@@ -40,12 +40,12 @@ def freeze(settings: settings_lib.Settings, folder: pathlib.Path,
     capability: of the GPU that it is for; None: for a CPU.
     with_values: whether to write what the variables hold as well, and what
       three steps give here, so that another machine can be compared.
+    multiply_adds: of an image, forward.
 
   Raises:
     ValueError: if the settings do not fit together.
   """
-  with (hardware.assume_gpu(capability) if capability
-        else contextlib.nullcontext()):
+  with machine(capability):
     step = step_process.build_function(settings)
     program = as_stablehlo(step.function)
   concrete = step.function.get_concrete_function()
@@ -59,7 +59,7 @@ def freeze(settings: settings_lib.Settings, folder: pathlib.Path,
       'layout': settings.layout, 'mode': settings.mode,
       'circumstances': settings.circumstances,
       'batch_size': settings.batch_size,
-      'multiply_adds': measure.begin([settings])[0].multiply_adds,
+      'multiply_adds': multiply_adds,
       'platform': 'gpu' if capability else 'cpu',
       'versions': {'tensorflow': tf.__version__},
       'state': [_describe(variable) for variable in state]}
@@ -76,6 +76,17 @@ def freeze(settings: settings_lib.Settings, folder: pathlib.Path,
         float(tf.nest.flatten(step.function())[0].numpy()) for _ in range(3)]
   (folder / PROGRAM).write_bytes(program)
   (folder / DESCRIPTION).write_text(json.dumps(description, indent=1) + '\n')
+
+
+def machine(capability: tuple[int, int] | None
+            ) -> contextlib.AbstractContextManager[None]:
+  """Has steps traced as on the machine that they are for.
+
+  Args:
+    capability: of its GPU; None: it has a CPU alone.
+  """
+  return (hardware.assume_gpu(capability) if capability
+          else contextlib.nullcontext())
 
 
 def as_stablehlo(function: Callable[..., Any],

@@ -20,6 +20,7 @@ from official_ext.benchmarks import step_process
 from official_ext.modeling import costs
 from official_ext.modeling import specs
 from official_ext.params import experiment
+from official_ext.training import attention_kernel
 from official_ext.training import memory
 
 # Of the free memory, what a process may take in the search for a batch.
@@ -95,9 +96,9 @@ def begin(settings: Sequence[settings_lib.Settings]) -> list[report.Row]:
       raise ValueError(
           f'--model_name={one.model_name}: must be a preset of the baseline, '
           f"Model Garden's vit: {', '.join(specs.vit_specs.VIT_SPECS)}.")
-    params = experiment.load(
-        'funnel_vit_imagenet',
-        params_override=step_process.experiment_override(one))
+    params = settings_lib.load_experiment(one)
+    if one.mode == 'train' and not one.peer:
+      attention_kernel.check_step(params, one.xla, one.dtype)
     config = params.task.model.backbone.funnel_vit
     if one.layout == settings_lib.MODEL_GARDEN:
       # The same sizes as a layout of one block.

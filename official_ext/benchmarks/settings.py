@@ -156,8 +156,7 @@ def with_peers(settings: Sequence[Settings],
     if importlib.util.find_spec(library) is None:
       raise ValueError(
           f'--peers={",".join(peers)} needs {library}, which is not '
-          "installed. Install the extra 'peers': pip install "
-          "'funnel-vit[peers]'.")
+          "installed. Install the extra 'peers': pip install -e '.[peers]'.")
   result = []
   for _, group in itertools.groupby(settings, lambda one: one.circumstances):
     group = list(group)
@@ -168,6 +167,57 @@ def with_peers(settings: Sequence[Settings],
           for one in group if (one.layout == MODEL_GARDEN if peer == TIMM
                                else '-' in one.layout))
   return result
+
+
+def load_experiment(settings: Settings) -> Any:
+  """Returns the configuration of a row, an `ExperimentConfig`.
+
+  It warns of nothing: what was typed was read alone before, and a row leaves
+  without effect what others are meant by.
+
+  Args:
+    settings: of the row.
+  """
+  # pylint: disable=g-import-not-at-top
+  from absl import logging
+
+  from official_ext.params import experiment
+  # pylint: enable=g-import-not-at-top
+  before = logging.get_verbosity()
+  logging.set_verbosity(logging.ERROR)
+  try:
+    return experiment.load(
+        'funnel_vit_imagenet', params_override=experiment_override(settings))
+  finally:
+    logging.set_verbosity(before)
+
+
+def experiment_override(settings: Settings) -> str:
+  """Returns the settings of an experiment, as `--params_override` takes."""
+  size = settings.image_size
+  backbone = 'task.model.backbone'
+  values = [
+      f'task.model.input_size=[{size},{size},3]',
+      # Of no use here, and longer than the training.
+      'trainer.optimizer_config.warmup.linear.warmup_steps=1',
+  ]
+  if settings.layout == MODEL_GARDEN:
+    values += [
+        f'{backbone}.type=vit',
+        f"{backbone}.vit.model_name='{settings.model_name}'",
+        f'{backbone}.vit.transformer.dropout_rate=0.0',
+        f'{backbone}.vit.transformer.attention_dropout_rate=0.0',
+    ]
+  else:
+    values += [
+        f"{backbone}.funnel_vit.model_name='{settings.model_name}'",
+        f"{backbone}.funnel_vit.layout='{settings.layout}'",
+        *(f"{backbone}.funnel_vit.{name}='{getattr(settings, name)}'"
+          for name in ('pooling', 'attention_bias') if getattr(settings, name)),
+        # The head alone, as in fine-tuning and in Model Garden's vit.
+        f'{backbone}.funnel_vit.representation_size=0',
+    ]
+  return ','.join(filter(None, [*values, settings.params_override]))
 
 
 def split_layouts(text: str) -> list[str]:

@@ -276,11 +276,9 @@ def _step_of_a_replica(settings: settings_lib.Settings) -> tuple[
   import tensorflow as tf
 
   from official_ext import registry_imports  # noqa: F401
-  from official_ext.params import experiment
   from official_ext.training import teacher
   # pylint: enable=g-import-not-at-top
-  params = experiment.load(
-      'funnel_vit_imagenet', params_override=experiment_override(settings))
+  params = settings_lib.load_experiment(settings)
   size, batch_size = settings.image_size, settings.batch_size
   task = task_factory.get_task(params.task)
   model = task.build_model()
@@ -329,34 +327,6 @@ def _step_of_a_replica(settings: settings_lib.Settings) -> tuple[
   if settings.mode == 'train':
     return train, lambda: int(optimizer.iterations.numpy()), variables
   return evaluate, lambda: int(counter.numpy()), variables
-
-
-def experiment_override(settings: settings_lib.Settings) -> str:
-  """Returns the settings of an experiment, as `--params_override` takes."""
-  size = settings.image_size
-  backbone = 'task.model.backbone'
-  values = [
-      f'task.model.input_size=[{size},{size},3]',
-      # Of no use here, and longer than the training.
-      'trainer.optimizer_config.warmup.linear.warmup_steps=1',
-  ]
-  if settings.layout == settings_lib.MODEL_GARDEN:
-    values += [
-        f'{backbone}.type=vit',
-        f"{backbone}.vit.model_name='{settings.model_name}'",
-        f'{backbone}.vit.transformer.dropout_rate=0.0',
-        f'{backbone}.vit.transformer.attention_dropout_rate=0.0',
-    ]
-  else:
-    values += [
-        f"{backbone}.funnel_vit.model_name='{settings.model_name}'",
-        f"{backbone}.funnel_vit.layout='{settings.layout}'",
-        *(f"{backbone}.funnel_vit.{name}='{getattr(settings, name)}'"
-          for name in ('pooling', 'attention_bias') if getattr(settings, name)),
-        # The head alone, as in fine-tuning and in Model Garden's vit.
-        f'{backbone}.funnel_vit.representation_size=0',
-    ]
-  return ','.join(filter(None, [*values, settings.params_override]))
 
 
 def _device_name() -> str:

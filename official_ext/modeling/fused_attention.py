@@ -27,7 +27,7 @@ BACKWARD_TARGET = '__cudnn$fmhaSoftmaxBackward'
 
 # What the kernel computes in.
 ELEMENT_TYPES = {tf.bfloat16: 'BF16', tf.float16: 'F16'}
-_MIN_CAPABILITY = (8, 0)
+MIN_CAPABILITY = (8, 0)
 # Of all GPUs that have the kernel; Hopper takes larger ones.
 _MAX_HEAD_SIZE = 128
 _HEAD_SIZE_MULTIPLE = 8
@@ -91,10 +91,10 @@ def reason_against_hardware() -> str | None:
   if not capabilities:
     return 'TensorFlow sees no GPU'
   for capability in capabilities:
-    if not capability or capability < _MIN_CAPABILITY:
+    if not capability or capability < MIN_CAPABILITY:
       shown = '.'.join(map(str, capability)) if capability else 'none'
       return (f'a GPU has compute capability {shown}, and the kernel needs '
-              f'{".".join(map(str, _MIN_CAPABILITY))}')
+              f'{".".join(map(str, MIN_CAPABILITY))}')
   return None
 
 

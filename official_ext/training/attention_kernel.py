@@ -31,9 +31,7 @@ def check(params: cfg.ExperimentConfig) -> None:
   kind = config.fast_path.attention
   reason = _reason_against(params, spec)
   if kind == 'fused' and reason:
-    raise ValueError(
-        f'{_SETTING} is fused, but {reason}. Set it to auto, which takes what '
-        'there is.')
+    raise _refusal(reason)
   if not params.runtime.num_gpus:
     return
   if kind == 'plain':
@@ -44,6 +42,37 @@ def check(params: cfg.ExperimentConfig) -> None:
     logging.info("attention: fused, in one kernel of cuDNN's")
 
 
+def check_step(params: cfg.ExperimentConfig, is_compiled: bool,
+               dtype: str) -> None:
+  """Refuses to demand the kernel of a train step that it does not serve.
+
+  Args:
+    params: the experiment's configuration, resolved; its runtime is not read.
+    is_compiled: whether XLA compiles the step.
+    dtype: that the layers compute in, 'float32', 'bfloat16' or 'float16'.
+
+  Raises:
+    ValueError: if it is demanded, and the kernel does not serve the step.
+  """
+  spec = specs.of_model(params.task.model)
+  if (spec is None or
+      params.task.model.backbone.get().fast_path.attention != 'fused'):
+    return
+  reason = (
+      _reason_against_step(params, spec, tf.as_dtype(dtype)) if is_compiled
+      else 'XLA does not compile the step')
+  if reason:
+    raise _refusal(reason)
+
+
+def _refusal(reason: str) -> ValueError:
+  capability = '.'.join(map(str, fused_attention.MIN_CAPABILITY))
+  return ValueError(
+      f'{_SETTING} is fused, but {reason}. The kernel needs an NVIDIA GPU of '
+      f'compute capability {capability} or newer, XLA, and layers in bfloat16 '
+      'or float16. Set it to auto, which takes what there is.')
+
+
 def _reason_against(params: cfg.ExperimentConfig, spec: specs.ModelSpec
                     ) -> str | None:
   """Returns why the kernel does not serve a training; None: it does."""
@@ -52,7 +81,13 @@ def _reason_against(params: cfg.ExperimentConfig, spec: specs.ModelSpec
     return 'runtime.num_gpus is 0'
   if not runtime.enable_xla:
     return 'runtime.enable_xla is false'
-  dtype = tf.as_dtype(runtime.mixed_precision_dtype or 'float32')
+  return _reason_against_step(
+      params, spec, tf.as_dtype(runtime.mixed_precision_dtype or 'float32'))
+
+
+def _reason_against_step(params: cfg.ExperimentConfig, spec: specs.ModelSpec,
+                         dtype: tf.DType) -> str | None:
+  """Returns why the kernel does not serve a step of XLA's; None: it does."""
   dropout_rate = params.task.model.backbone.get(
       ).transformer.attention_dropout_rate
   reasons = [fused_attention.reason_against_hardware()]

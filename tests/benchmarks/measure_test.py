@@ -8,8 +8,10 @@ from official_ext.benchmarks import measure
 from official_ext.benchmarks import report
 from official_ext.benchmarks import settings as settings_lib
 from official_ext.benchmarks import step_process
+from official_ext.modeling import hardware
 
 SMALL = dict(model_name='vit-ti16', image_size=32, batch_size=2)
+FUSED = 'task.model.backbone.funnel_vit.fast_path.attention=fused'
 
 
 def test_costs_are_of_what_is_computed():
@@ -49,10 +51,31 @@ def test_peers_stand_beside_model_gardens_vit():
     (dict(layout='vit', model_name='vit-nano4'), 'preset of the baseline'),
     (dict(layout='B12', image_size=8), 'smaller than a patch'),
     (dict(layout='B12', params_override='task.modle=1'), 'modle'),
+    (dict(layout='B12', params_override=FUSED), 'fused, but XLA does not comp'),
+    (dict(layout='B12', xla=True, params_override=FUSED),
+     'fused, but TensorFlow sees no GPU. The kernel needs an NVIDIA GPU of '
+     'compute capability 8.0 or newer, XLA, and layers in bfloat16 or float16'),
 ])
 def test_bad_input_is_found_before_anything_runs(settings, match):
   with pytest.raises(ValueError, match=match):
     measure.begin([settings_lib.Settings(**settings)])
+
+
+def test_what_a_row_leaves_without_effect_is_not_warned_of(caplog):
+  common = dict(dtype='bfloat16', xla=True, params_override=FUSED)
+  with hardware.assume_gpu():
+    rows = measure.begin([
+        settings_lib.Settings(layout=layout, **common)
+        for layout in ('vit', 'B12')])
+  assert len(rows) == 2 and not caplog.text
+  # What was typed is, once.
+  measure.begin([settings_lib.Settings(
+      layout=layout, params_override=FUSED.replace('fused', 'plain'))
+                 for layout in ('vit', 'B12')])
+  assert caplog.text.count('has no effect: runtime.num_gpus is 0') == 1
+  # Evaluations attend plainly where they must.
+  measure.begin([settings_lib.Settings(
+      layout='B12', mode='eval', params_override=FUSED)])
 
 
 @pytest.mark.long

@@ -78,7 +78,7 @@ def test_peers_are_in_the_group_that_they_are_compared_in(monkeypatch):
 
 @pytest.mark.parametrize('layouts, peers, changes, message', [
     ('B12', ['keras'], {}, '--peers=keras: must be timm or timm_pooled'),
-    ('B12', ['timm'], {'found': None}, r'needs torch.*funnel-vit\[peers\]'),
+    ('B12', ['timm'], {'found': None}, r"needs torch.*-e '\.\[peers\]'"),
     ('B12', ['timm'], {'tpu': 'local'}, 'Leave out --tpu'),
     ('B6-6(50)', ['timm_pooled'], {}, r'B6-6\(50\) cannot be'),
 ], ids=str)

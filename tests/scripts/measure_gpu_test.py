@@ -37,9 +37,13 @@ def _measure(tmp_path, repository):
   return measure
 
 
+def without_checks(calls):
+  return [call for call in calls if not call.startswith('-c')]
+
+
 def parts(calls):
   """Returns which program is asked for what, as they come."""
-  words = [call.split() for call in calls if not call.startswith('-c')]
+  words = [call.split() for call in without_checks(calls)]
   return [(os.path.basename(one[0]), one[-1].rpartition('/')[2])
           for one in words]
 
@@ -103,7 +107,36 @@ def test_programs_are_written_where_there_are_none(measure, tmp_path):
   (tmp_path / 'frozen').rmdir()
   # Nothing is written by the stand-in that could be removed.
   done, calls = measure('--freeze', is_frozen=False)
+  calls = without_checks(calls)
   assert ['--parity' in call for call in calls] == [True] + [False] * 2
   assert [call.rpartition('=')[2].rpartition('/')[2] for call in calls] == [
       'attention', 'auto', 'plain']
   assert 'fast_path.attention=plain' in calls[2]
+
+
+@pytest.mark.parametrize('name, library', [
+    ('PYTHON', 'jax'), ('TENSORFLOW_PYTHON', 'tensorflow')])
+def test_a_python_that_does_not_run_is_named_first(
+    measure, tmp_path, name, library):
+  done, calls = measure(is_frozen=False, fails=f'import {library}')
+  assert done.returncode == 1
+  assert done.stderr.splitlines()[-1] == (
+      f'error: {name}={tmp_path / "python"} does not run with {library}. Set '
+      f'{name} to a Python that has it.')
+  assert not without_checks(calls)
+  assert not list(tmp_path.glob('frozen*'))
+
+
+def test_after_a_first_freeze_that_failed_the_next_begins_anew(
+    measure, tmp_path):
+  for _ in range(2):
+    done, calls = measure('--freeze', is_frozen=False, fails='--parity')
+    assert done.returncode == 1 and 'incomplete' not in done.stderr
+    assert not (tmp_path / 'frozen').exists()
+  assert sum('--parity' in call for call in calls) == 2
+
+
+def test_what_is_too_much_is_refused(measure, tmp_path):
+  done, calls = measure(str(tmp_path / 'figures'), '--freeze')
+  assert done.returncode == 2 and not calls
+  assert 'unknown argument --freeze: there is one' in done.stderr

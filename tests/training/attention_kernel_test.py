@@ -1,5 +1,6 @@
 """Tests of what a training says of its attention before it begins."""
 
+import contextlib
 import logging
 
 import pytest
@@ -50,6 +51,27 @@ def test_what_is_demanded_and_cannot_be_is_an_error():
     attention_kernel.check(params)
   with hardware.assume_gpu():
     attention_kernel.check(params)
+
+
+def test_without_a_gpu_it_is_an_error_and_no_warning(caplog):
+  params = load(**{f'{FAST_PATH}.attention': 'fused', 'runtime.num_gpus': 0})
+  with pytest.raises(ValueError, match='but runtime.num_gpus is 0. The kernel '
+                     'needs an NVIDIA GPU of compute capability 8.0 or newer, '
+                     'XLA, and layers in bfloat16 or float16. Set it to auto'):
+    attention_kernel.check(params)
+  assert 'has no effect' not in caplog.text
+
+
+@pytest.mark.parametrize('is_compiled, dtype, expected', [
+    (False, 'bfloat16', 'XLA does not compile the step'),
+    (True, 'float32', 'the layers in float32'),
+    (True, 'bfloat16', '')])
+def test_of_a_step_alone(is_compiled, dtype, expected):
+  params = load(**{f'{FAST_PATH}.attention': 'fused', 'runtime.num_gpus': 0})
+  with hardware.assume_gpu(), (
+      pytest.raises(ValueError, match=expected) if expected
+      else contextlib.nullcontext()):
+    attention_kernel.check_step(params, is_compiled, dtype)
 
 
 @pytest.mark.parametrize('settings', [
