@@ -82,10 +82,13 @@ def _exact(query, key, value, upstream, bias):
 
 def main():
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-  parser.add_argument('folders', nargs='+', type=pathlib.Path)
-  parser.add_argument('--compile_threads', type=int, default=4)
-  parser.add_argument('--output_csv')
+  parser.add_argument('folders', nargs='+', type=pathlib.Path,
+                      help='of attention, as freeze_step --parity writes them')
+  parser.add_argument('--compile_threads', type=frozen.positive, default=4,
+                      help='programs that are compiled at once')
+  parser.add_argument('--output_csv', help='file to write the table to')
   arguments = parser.parse_args()
+  frozen.check_writable(arguments.output_csv)
   device = jax.devices()[0]
   steps = frozen.read(arguments.folders, device)
   for step in steps:

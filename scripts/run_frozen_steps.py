@@ -283,6 +283,20 @@ def write(path, columns, rows, device):
     writer.writerows(rows)
 
 
+def check_writable(path):
+  """Ends the process if a table cannot be written."""
+  if not path:
+    return
+  try:
+    is_new = not os.path.exists(path)
+    with open(path, 'a', encoding='utf-8'):
+      pass
+    if is_new:
+      os.remove(path)
+  except OSError as error:
+    sys.exit(f'--output_csv={path} cannot be written: {error.strerror}.')
+
+
 def _check(steps, device, arguments):
   num_equal = 0
   for step in _compile(steps, device, arguments):
@@ -308,10 +322,15 @@ def read(folders, device=None):
   shared = os.path.commonpath([folder.absolute() for folder in folders])
   steps = []
   for folder in folders:
-    if not (folder / 'step.json').exists():
-      sys.exit(f'{folder} is no frozen step: it has no step.json.')
+    for name in ('step.json', 'step.stablehlo'):
+      if not (folder / name).exists():
+        sys.exit(f'{folder} is no frozen step: it has no {name}.')
     name = str(folder.absolute().relative_to(shared))
-    steps.append(FrozenStep(folder, folder.name if name == '.' else name))
+    try:
+      steps.append(FrozenStep(folder, folder.name if name == '.' else name))
+    except ValueError as error:
+      sys.exit(f'{folder}/step.json is no JSON, or not whole ({error}). Write '
+               'the step anew.')
     if (device and device.platform == 'cpu' and
         steps[-1].description['platform'] == 'gpu'):
       sys.exit(f'{folder} is for a GPU, and JAX sees none here. Write it with '
@@ -326,17 +345,39 @@ def end(num_done, steps, device):
     sys.exit(f'{len(steps) - num_done} of {len(steps)} failed')
 
 
+def positive(text):
+  """Returns a whole number of at least 1, as a parser of arguments asks."""
+  number = int(text)
+  if number < 1:
+    raise argparse.ArgumentTypeError(f'{text} must be at least 1')
+  return number
+
+
 def main():
   commands = {'time': _time, 'memory': _memory, 'check': _check}
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-  parser.add_argument('command', choices=commands)
-  parser.add_argument('folders', nargs='+', type=pathlib.Path)
-  parser.add_argument('--rounds', type=int, default=5)
-  parser.add_argument('--steps', type=int, default=8, help='of a round')
-  parser.add_argument('--compile_threads', type=int, default=4)
-  parser.add_argument('--output_csv')
+  subparsers = parser.add_subparsers(dest='command', required=True)
+  for name, text in (
+      ('time', 'times steps in turns, on variables drawn at random'),
+      ('memory', 'says what steps would take, without running them'),
+      ('check', "compares three steps with TensorFlow's, from what --values "
+       'wrote')):
+    one = subparsers.add_parser(name, help=text, description=text)
+    one.add_argument('folders', nargs='+', type=pathlib.Path,
+                     help='of steps, as freeze_step writes them')
+    one.add_argument('--compile_threads', type=positive, default=4,
+                     help='steps that are compiled at once')
+    if name == 'time':
+      one.add_argument('--rounds', type=positive, default=5,
+                       help='turns of each step')
+      one.add_argument('--steps', type=positive, default=8, help='of a turn')
+    if name != 'check':
+      one.add_argument('--output_csv', help='file to write the table to')
   arguments = parser.parse_args()
-  command, device = arguments.command, jax.devices()[0]
+  command = arguments.command
+  if command != 'check':
+    check_writable(arguments.output_csv)
+  device = jax.devices()[0]
   steps = read(arguments.folders, None if command == 'memory' else device)
   for step in steps:
     if step.description.get('kind') == 'attention':
@@ -344,6 +385,9 @@ def main():
                'takes it.')
     if command == 'check' and 'results' not in step.description:
       sys.exit(f'{step.folder} has no values. Write it with --values.')
+    if command == 'check' and not (step.folder / 'values.npz').exists():
+      sys.exit(f'{step.folder} has no values.npz any more. Write it anew with '
+               '--values.')
   end(commands[command](steps, device, arguments), steps, device)
 
 

@@ -55,6 +55,27 @@ def run(repository, command, *arguments):
        *arguments], capture_output=True, text=True, check=False)
 
 
+@pytest.mark.parametrize('arguments, description, message', [
+    (['time'], '{"platform": "cpu", "sta',
+     'step.json is no JSON, or not whole'),
+    (['check'], '{"platform": "cpu", "results": [1.0]}',
+     'has no values.npz any more. Write it anew with --values'),
+    (['time', '--rounds=0'], '{"platform": "cpu"}',
+     'argument --rounds: 0 must be at least 1'),
+    (['memory', '--output_csv=no/such/folder.csv'], '{"platform": "cpu"}',
+     '--output_csv=no/such/folder.csv cannot be written: No such file'),
+], ids=str)
+def test_what_cannot_be_run_is_said_in_one_line(
+    tmp_path, repository, arguments, description, message):
+  pytest.importorskip('jax')
+  (tmp_path / 'step.json').write_text(description)
+  (tmp_path / 'step.stablehlo').touch()
+  result = run(repository, arguments[0], tmp_path, *arguments[1:])
+  assert result.returncode
+  assert message in result.stderr.splitlines()[-1]
+  assert 'Traceback' not in result.stderr
+
+
 def rows_of(path):
   return list(csv.DictReader(path.read_text().splitlines()[4:]))
 
