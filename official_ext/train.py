@@ -128,10 +128,13 @@ def _export_at_end(export, step: int, has_trained: bool,
   try:
     with library_logs.without_prints():
       path = export.at_end(step, has_trained, is_stopped_early)
+      best = export.exported_best() if has_trained else None
   except (ValueError, OSError, tf.errors.OpError) as error:
     errors.fail(
         'the training is done and its checkpoint is kept, but it was not '
         f'exported: {errors.message(error)}')
+  if best:
+    print(f'exported the best checkpoint to {best}')
   if path:
     print(f'exported to {path}')
 

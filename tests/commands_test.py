@@ -233,3 +233,20 @@ finally:
 """, cwd=repository)
   assert (result.returncode, result.stdout) == (143, 'in order\n')
   assert result.stderr.count('stopped by SIGTERM. ') == 1
+
+
+@pytest.mark.long
+def test_where_the_best_checkpoint_is_exported_to_is_said(repository):
+  result = commands.run_alone('-c', """
+from unittest import mock
+from absl import flags
+from official_ext import train
+flags.FLAGS.mark_as_parsed()
+export = mock.Mock(**{'at_end.return_value': 'run/export/last/1',
+                      'exported_best.return_value': 'run/export/best'})
+for has_trained in (True, False):
+  train._export_at_end(export, 6, has_trained, False)
+""", cwd=repository)
+  assert result.stdout == (
+      'exported the best checkpoint to run/export/best\n'
+      'exported to run/export/last/1\nexported to run/export/last/1\n')

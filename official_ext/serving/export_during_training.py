@@ -132,6 +132,13 @@ class TrainingExport:
       return None
     return self._export(_END_DIR, trained_model.LATEST)
 
+  def exported_best(self) -> str | None:
+    """Returns where the best checkpoint is exported to; None: it is not."""
+    if not self._config.at_best or not self._is_exported(
+        _BEST_DIR, integrity.fingerprint(choose.newest(self._best_dir))):
+      return None
+    return os.path.join(self._base, _BEST_DIR)
+
   def _is_exported(self, subdir: str, fingerprint: str | None) -> bool:
     """Returns whether the newest export is of this checkpoint."""
     newest = description.read_newest(os.path.join(self._base, subdir))

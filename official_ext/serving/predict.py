@@ -1,4 +1,4 @@
-"""Classifies image files with an exported model.
+"""Classifies image files with a model: that of a training, or an export.
 
   python -m official_ext.serving.predict --model=exports/digits digit.png ...
   python -m official_ext.serving.predict --model=runs/photos photos/new

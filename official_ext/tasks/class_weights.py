@@ -116,15 +116,27 @@ def find_sampling(task: configs.ImageClassificationTask,
       kind, records, tuple((shares / shares.sum()).tolist()))
 
 
-def notes(weights: np.ndarray | None, kind: str) -> list[str]:
-  """Says in a line of a run's summary how far weights are apart, if any are."""
+def notes(weights: np.ndarray | None, kind: str,
+          names: Sequence[str] | None = None) -> list[str]:
+  """Says in a line of a run's summary how far weights are apart, if any are.
+
+  Args:
+    weights: of the classes, float32 [C]; None: they count the same.
+    kind: one of small_data.CLASS_WEIGHTS.
+    names: of the classes, C; None: not known, their numbers are said.
+
+  Returns:
+    The line, or none.
+  """
   if weights is None:
     return []
   smallest = int(np.argmin(np.where(weights > 0, weights, np.inf)))
   largest = int(np.argmax(weights))
-  return [f'{"classes":12}images of class {smallest} count '
-          f'{weights[smallest]:.3g} in the training loss, of class {largest} '
-          f'{weights[largest]:.3g} (task.class_weights={kind})']
+  of_smallest, of_largest = (
+      repr(names[one]) if names else one for one in (smallest, largest))
+  return [f'{"classes":12}images of class {of_smallest} count '
+          f'{weights[smallest]:.3g} in the training loss, of class '
+          f'{of_largest} {weights[largest]:.3g} (task.class_weights={kind})']
 
 
 def weighted_loss(build_losses: Callable[..., tf.Tensor], labels: tf.Tensor,

@@ -140,7 +140,7 @@ class ImageClassificationTask(
 
   def notes(self, train_logs: Mapping[str, float]) -> Sequence[str]:
     found = class_weights.notes(
-        self._class_weights, self.task_config.class_weights)
+        self._class_weights, self.task_config.class_weights, self.class_names())
     if self._checked:
       found.append(f'{"records":12}{self._checked}: {corrupt_records.FILE}')
     return found + guessing.notes(

@@ -38,6 +38,7 @@ def test_at_a_new_best_and_at_the_end(digits_dir, tmp_path):
       'runtime.mixed_precision_dtype': 'bfloat16'})
   assert path == f'{tmp_path}/export/last/1'
   assert os.listdir(tmp_path / 'export' / 'best') == ['1']
+  assert export.exported_best() == f'{tmp_path}/export/best'
   for folder, prefix in ((path, 'ckpt-10'),
                          (tmp_path / 'export/best/1', 'best/best_ckpt-')):
     source = description.read(str(folder))['source']
@@ -97,6 +98,9 @@ def test_a_best_that_an_earlier_start_did_not_export(
         'preprocessing': {'center_crop_fraction': 1.0},
         'source': {'step': 10, 'fingerprint': exported}}))
     export = export_during_training.TrainingExport(params, str(tmp_path))
+    # What another checkpoint left there is not called the best.
+    assert export.exported_best() == (
+        None if expected else f'{tmp_path}/export/best')
     calls = []
 
     def fail(subdir, _, calls=calls):

@@ -149,6 +149,11 @@ def test_how_far_weights_are_apart_is_noted():
       class_weights.from_counts(COUNTS, 'balanced'), 'balanced') == [
           'classes     images of class 0 count 0.667 in the training loss, of '
           'class 3 2 (task.class_weights=balanced)']
+  assert class_weights.notes(
+      class_weights.from_counts(COUNTS, 'balanced'), 'balanced',
+      ['cat', 'dog', 'eel', 'a fox']) == [
+          "classes     images of class 'cat' count 0.667 in the training loss, "
+          "of class 'a fox' 2 (task.class_weights=balanced)"]
 
 
 SAMPLED = {'task.class_weights': 'none', 'task.class_sampling': 'balanced',
