@@ -31,13 +31,15 @@ def entry_points(repository):
 
 
 def test_every_command_is_listed_once(repository):
+  # torch_peers.py is run by its path, where there is neither TensorFlow nor
+  # this package.
   found = sorted(
       '.'.join(path.relative_to(folder).with_suffix('').parts)
       for folder, package in ((repository / 'official_ext', '.'),
                               (repository, 'data_prep'))
       for path in (folder / package).rglob('*.py')
-      if path.name != '__main__.py' and "\nif __name__ == '__main__':" in
-      path.read_text())
+      if path.name not in ('__main__.py', 'torch_peers.py') and
+      "\nif __name__ == '__main__':" in path.read_text())
   assert sorted(commands.NAMES) == found
 
 
