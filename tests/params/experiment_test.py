@@ -191,7 +191,7 @@ def test_shipped_files_are_found_by_name_and_by_path(repository):
     assert experiment.find_config_file(name).endswith('runtime/tpu.yaml')
   with pytest.raises(ValueError, match='neither a file, nor.*runtime/gpu'):
     experiment.find_config_file('tpuu')
-  with pytest.raises(ValueError, match='several files: table2/b12, table4/b12'):
+  with pytest.raises(ValueError, match='several files: .*table2/b12, table4/b'):
     experiment.find_config_file('b12')
 
 
