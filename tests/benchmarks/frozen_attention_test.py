@@ -49,6 +49,7 @@ def test_of_a_gpu_the_kernel_computes_it_and_of_a_cpu_plain_arithmetic(
     assert description['bias'] is None
 
 
+@pytest.mark.long
 def test_a_bias_is_written_as_the_logarithm_of_patches(tmp_path):
   description, program = freeze(tmp_path, HOPPER, has_bias=True)
   np.testing.assert_allclose(

@@ -45,6 +45,7 @@ def test_images_are_counted(data_dir, split, row):
   assert window.seconds > 0 and window.first_batch_seconds > 0
 
 
+@pytest.mark.long
 def test_a_window_by_time_has_whole_batches(data_dir):
   window = input_rows.measure(
       make_source(data_dir), input_rows.Row(input_rows.PIPELINE),
@@ -101,6 +102,7 @@ def test_stages_read_and_decode_every_record(data_dir):
       atol=5)
 
 
+@pytest.mark.long
 def test_variants_change_one_setting_each(data_dir):
   source = make_source(data_dir)
   rows = input_rows.variants(source.data)

@@ -40,6 +40,7 @@ def test_it_answers_as_the_evaluation_does(funnel, files, trained_dir):
   tolerances.assert_close(features @ kernel + bias, expected, **ROUNDINGS)
 
 
+@pytest.mark.long
 def test_it_answers_as_the_command_does(
     funnel, exported, export_dir, files, repository, tmp_path):
   paths = []

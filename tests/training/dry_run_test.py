@@ -13,6 +13,7 @@ from official_ext.training import dry_run
 from official_ext.training import session
 
 
+@pytest.mark.long
 def test_what_to_expect_of_a_training(
     digits_dir, tmp_path, monkeypatch, capsys):
   monkeypatch.setattr(tempfile, 'tempdir', str(tmp_path))
