@@ -37,18 +37,21 @@ class Accuracy:
     num_images: how many.
     num_top_1: of them the most probable class is the label.
     num_top_5: the label is among the five most probable.
+    num_classes: that the model tells apart; 0: not known yet.
     max_difference: largest difference of a logit from the checkpoint's; None
       of the checkpoint itself.
   """
   num_images: int = 0
   num_top_1: int = 0
   num_top_5: int = 0
+  num_classes: int = 0
   max_difference: float | None = None
 
   def add(self, logits: np.ndarray, labels: np.ndarray,
           expected: np.ndarray | None) -> None:
     """Counts a batch; `expected` are the logits of the checkpoint."""
     self.num_images += len(labels)
+    self.num_classes = logits.shape[1]
     self.num_top_1 += _count(ranking.is_among_first(logits, labels, 1))
     self.num_top_5 += _count(ranking.is_among_first(logits, labels, 5))
     if expected is not None:
@@ -202,16 +205,19 @@ def _median_seconds(call: Callable[[], object]) -> float:
 
 def format_table(rows: list[Row], batch_sizes: list[int]) -> str:
   """Formats the rows as a Markdown table."""
-  header = ['', 'top-1', 'top-5', 'largest logit difference', 'size, MB',
-            'takes', *(f'ms at batch {size}' for size in batch_sizes),
+  # Of five classes the label is always among the five most probable.
+  ks = [1, 5] if rows[0].accuracy.num_classes > 5 else [1]
+  header = ['', *(f'top-{k}' for k in ks), 'largest logit difference',
+            'size, MB', 'takes',
+            *(f'ms at batch {size}' for size in batch_sizes),
             *(f'images/s at batch {size}' for size in batch_sizes)]
   lines = []
   for row in rows:
     accuracy = row.accuracy
+    counts = {1: accuracy.num_top_1, 5: accuracy.num_top_5}
     runner = row.runner
     cells = [runner.name if runner else 'checkpoint',
-             f'{100 * accuracy.num_top_1 / accuracy.num_images:.2f} %',
-             f'{100 * accuracy.num_top_5 / accuracy.num_images:.2f} %']
+             *(f'{100 * counts[k] / accuracy.num_images:.2f} %' for k in ks)]
     if runner:
       cells += [f'{accuracy.max_difference:.1e}',
                 tables.significant(runner.num_bytes / 1e6),

@@ -275,5 +275,9 @@ def describe_best(model_dir: str, trainer: cfg.TrainerConfig) -> str | None:
     return None
   with tf.io.gfile.GFile(path) as file:
     info = json.load(file)
+  # Of a training that went by another metric; it is set aside when the
+  # training goes on.
+  if metric not in info:
+    return None
   return (f'{folder}, of step {info["best_ckpt_global_step"]:.0f}: {metric} '
           f'{format_metric(metric, info[metric])}')

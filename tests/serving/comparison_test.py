@@ -35,6 +35,17 @@ def test_accuracy_is_counted_image_by_image():
   assert not accuracy.max_difference <= 1
 
 
+@pytest.mark.parametrize('num_classes, columns', [
+    (5, '|  | top-1 | largest'), (6, '|  | top-1 | top-5 | largest')])
+def test_an_accuracy_that_is_always_whole_is_left_out(num_classes, columns):
+  row = comparison.Row()
+  row.accuracy.add(
+      np.eye(num_classes, dtype=np.float32), np.zeros(num_classes, int), None)
+  table = comparison.format_table([row], [])
+  assert table.startswith(columns)
+  assert f'| checkpoint | {100 / num_classes:.2f} % |' in table
+
+
 class Header:
   """A runner that reads the header of a file alone, and has one answer."""
   name, takes_bytes = 'Header', True

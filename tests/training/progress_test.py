@@ -142,6 +142,8 @@ def test_the_best_checkpoint_is_named(tmp_path):
   assert f'\nbest        {best}\n' in format_table(best=best)
   assert progress_lib.describe_best(
       str(tmp_path), image_classification.TrainerConfig()) is None
+  trainer.best_checkpoint_eval_metric = 'mean_recall'
+  assert progress_lib.describe_best(str(tmp_path), trainer) is None
 
 
 def test_what_did_not_happen_is_left_open():
