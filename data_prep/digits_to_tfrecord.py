@@ -1,8 +1,7 @@
 """Writes scikit-learn's handwritten digits as TFRecords.
 
-1,797 real images of 8 x 8 px in 17 shades of gray, from the UCI repository
-(Alpaydin and Kaynak, 1998), bundled with scikit-learn: nothing is downloaded.
-Every fifth image is held out: 1,437 for training, 360 for validation.
+Images of 8 x 8 px, bundled with scikit-learn: nothing is downloaded. Every
+fifth is held out: 1,437 for training, 360 for validation.
 
   python -m data_prep.digits_to_tfrecord --output_dir=data/digits
 """
@@ -17,14 +16,12 @@ from absl import app
 from absl import flags
 import numpy as np
 from PIL import Image
-from sklearn import datasets
 
 from . import command_process
+from . import digits
 from . import records
 from . import storage
 
-HELD_OUT_EVERY = 5
-MAX_SHADE = 16
 SAMPLES_DIR = 'samples'
 
 _OUTPUT_DIR = flags.DEFINE_string(
@@ -34,23 +31,6 @@ _NUM_TRAIN_SHARDS = flags.DEFINE_integer(
 _NUM_SAMPLES = flags.DEFINE_integer(
     'num_samples', 6, 'Held-out digits that are written as PNG files too.',
     lower_bound=0, upper_bound=360)
-
-
-def load_digits() -> tuple[np.ndarray, np.ndarray]:
-  """Loads the digits.
-
-  Returns:
-    Images, uint8 [1797, 8, 8] with 0 the paper and 255 the ink, and their
-    labels, int64 [1797], 0 to 9.
-  """
-  digits = datasets.load_digits()
-  shades = np.rint(digits.images * (255 / MAX_SHADE)).astype(np.uint8)
-  return shades, digits.target.astype(np.int64)
-
-
-def is_held_out(index: int) -> bool:
-  """Says whether an image, by its place in scikit-learn's list, is held out."""
-  return index % HELD_OUT_EVERY == 0
 
 
 def make_record(index: int, image: np.ndarray, label: int
@@ -86,16 +66,17 @@ def convert(output_dir: str, num_train_shards: int, num_samples: int
   Returns:
     The number of images by split.
   """
-  images, labels = load_digits()
+  images, labels = digits.load()
   splits = {'train': [], 'validation': []}
   for index, (image, label) in enumerate(zip(images, labels)):
-    split = 'validation' if is_held_out(index) else 'train'
+    split = 'validation' if digits.is_held_out(index) else 'train'
     splits[split].append(make_record(index, image, label))
   storage.make_folder(os.path.join(output_dir, SAMPLES_DIR))
   records.write_split(output_dir, 'train', splits['train'], num_train_shards)
   records.write_split(output_dir, 'validation', splits['validation'], 1)
   records.write_class_names(output_dir, [str(digit) for digit in range(10)])
-  held_out = [index for index in range(len(images)) if is_held_out(index)]
+  held_out = [
+      index for index in range(len(images)) if digits.is_held_out(index)]
   # Spread over the list, which begins 0, 1, 2, ... again and again.
   for position in range(num_samples):
     index = held_out[position * len(held_out) // num_samples]

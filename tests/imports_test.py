@@ -13,8 +13,9 @@ from scripts import structure
 ORDER = {
     'data_prep': [
         'command_process', 'storage', 'tfrecord_file', 'records',
-        'wording', 'class_names', 'digits_to_tfrecord', 'jpeg_structure',
-        'png_structure', 'exif_orientation', 'color_profile', 'image_faults',
+        'wording', 'class_names', 'digits', 'digits_to_tfrecord',
+        'drawn_scenes', 'digit_scenes', 'jpeg_structure', 'png_structure',
+        'exif_orientation', 'color_profile', 'image_faults',
         'tiff_kinds', 'rgb_pixels', 'images', 'cifar', 'containers',
         'image_index', 'hold_out', 'scan', 'imagenet_labels', 'folder_tree',
         'sources', 'plan', 'shards', 'process_pool', 'beam_pipeline',

@@ -39,6 +39,8 @@ THROUGH = {
     'data_prep/conversion_test.py': [
         'data_prep.manifest', 'data_prep.plan', 'data_prep.process_pool',
         'data_prep.scan', 'data_prep.shards'],
+    'data_prep/digits_to_tfrecord_test.py': ['data_prep.digits'],
+    'data_prep/drawn_scenes_test.py': ['data_prep.digit_scenes'],
     'data_prep/imagenet_to_tfrecord_test.py': ['data_prep.verify_tfrecords'],
     'tasks/exif_orientation_test.py': ['official_ext.tasks.image_parts'],
     'data_prep/rgb_pixels_test.py': ['data_prep.tiff_kinds'],

@@ -9,7 +9,7 @@ from PIL import Image
 from sklearn import datasets
 import tensorflow as tf
 
-from data_prep import digits_to_tfrecord
+from data_prep import digits
 
 
 def read(folder, pattern):
@@ -53,7 +53,7 @@ def test_samples_are_held_out_digits(digits_dir):
   labels = set()
   for path in paths:
     _, index, _, label = path.stem.split('_')
-    assert digits_to_tfrecord.is_held_out(int(index))
+    assert digits.is_held_out(int(index))
     assert target[int(index)] == int(label)
     assert Image.open(path).size == (8, 8)
     labels.add(label)
