@@ -51,14 +51,16 @@ ORDER = {
     ],
     'official_ext.params.tree': [],
     'official_ext.params.fields': [
-        'rules', 'task', 'backbones', 'optimization', 'trainer', 'table',
+        'rules', 'task', 'segmentation', 'backbones', 'optimization', 'trainer',
+        'table',
     ],
     'official_ext.params.unread': [
-        'reasons', 'data', 'task', 'optimization', 'trainer',
+        'reasons', 'data', 'task', 'segmentation', 'optimization', 'trainer',
     ],
     'official_ext.params': [
         'change_kinds', 'inexact_resumption', 'input_files', 'yaml_settings',
-        'uneven_classes', 'distillation', 'frozen_backbone', 'derive',
+        'uneven_classes', 'distillation', 'classification', 'segmentation',
+        'frozen_backbone', 'derive',
         'derived_settings',
         'likely_mistakes', 'consistency', 'overrides', 'without_effect',
         'differences', 'former_settings', 'origins', 'trained_folder',
@@ -84,7 +86,8 @@ ORDER = {
         'training_records',
         'label_offset', 'parsing', 'tfds_data', 'preflight', 'bad_records',
         'corrupt_records',
-        'protocol', 'image_classification', 'semantic_segmentation',
+        'protocol', 'image_classification', 'mask_records',
+        'segmentation_input', 'semantic_segmentation',
     ],
     'official_ext.registry_imports': [],
     'official_ext.trained': [

@@ -18,7 +18,8 @@ THROUGH = {
     'training/early_stopping_test.py': ['official_ext.configs.small_data'],
     'tasks/distillation_test.py': ['official_ext.configs.distillation'],
     'tasks/semantic_segmentation_test.py': [
-        'official_ext.configs.semantic_segmentation'],
+        'official_ext.configs.semantic_segmentation',
+        'official_ext.tasks.segmentation_input'],
     'training/tracking_test.py': [
         'official_ext.configs.outputs', 'official_ext.training.trackers'],
     'commands_test.py': [
@@ -50,13 +51,17 @@ THROUGH = {
     'modeling/costs_test.py': ['official_ext.modeling.layer_costs'],
     'params/experiment_test.py': [
         'official_ext.configs.backbones', 'official_ext.configs.preprocessing',
-        'official_ext.params.derive', 'official_ext.params.overrides'],
+        'official_ext.params.classification', 'official_ext.params.derive',
+        'official_ext.params.overrides'],
     'params/fields/table_test.py': [
         f'official_ext.params.fields.{name}' for name in (
-            'backbones', 'optimization', 'rules', 'task', 'trainer')],
+            'backbones', 'optimization', 'rules', 'segmentation', 'task',
+            'trainer')],
     'params/without_effect_test.py': [
         f'official_ext.params.unread.{name}' for name in (
             'data', 'optimization', 'reasons', 'trainer')],
+    'params/segmentation_test.py': [
+        'official_ext.params.unread.segmentation'],
     'pretrained/export_vit_test.py': [
         f'official_ext.pretrained.{name}' for name in (
             'exporting', 'hugging_face_export', 'timm_export')],

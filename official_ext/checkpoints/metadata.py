@@ -18,6 +18,7 @@ import tf_keras
 import official_ext
 from official_ext.checkpoints import object_graph
 from official_ext.checkpoints import preprocessing
+from official_ext.configs import semantic_segmentation
 from official_ext.modeling import feature_levels
 from official_ext.modeling import specs
 
@@ -40,7 +41,7 @@ _SPEC_KEYS = (
 # Two checkpoints that differ in any of these are different architectures.
 ARCHITECTURE_KEYS = (
     'backbone', 'layout', 'hidden_sizes', 'mlp_dims', 'num_heads', *_SPEC_KEYS,
-    'num_classes')
+    'num_classes', 'task', 'decoder')
 
 # What the metadata of version 0.1.0 does not say, because there was no choice.
 _FORMERLY = {
@@ -110,6 +111,10 @@ def describe(params: cfg.ExperimentConfig,
               'tf-models-official'),
       },
   }
+  if isinstance(params.task, semantic_segmentation.SemanticSegmentationTask):
+    # Of a classifier neither is said: there was no other task.
+    described |= {'task': 'semantic_segmentation',
+                  'decoder': model.decoder.type}
   spec = specs.of_model(model)
   if spec:
     described |= {

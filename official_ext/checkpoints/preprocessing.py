@@ -11,9 +11,11 @@ from typing import Any
 
 from absl import logging
 import numpy as np
+from official.core import config_definitions as cfg
 
 from official_ext.configs import image_classification
 from official_ext.configs import preprocessing
+from official_ext.configs import semantic_segmentation
 from official_ext.params.fields import rules
 
 # In the metadata of a checkpoint.
@@ -21,12 +23,13 @@ KEY = 'preprocessing'
 # The settings of task.train_data that a model is trained for, by their names
 # there.
 _NORMALIZATION = {'mean': 'mean_rgb', 'stddev': 'stddev_rgb'}
+_OF_SEGMENTATION = {
+    'mean': 'image_feature.mean', 'stddev': 'image_feature.stddev'}
 # Of 255: what libraries write with so many digits is the same.
 _TOLERANCE = 1e-2
 
 
-def describe(task: image_classification.ImageClassificationTask
-             ) -> dict[str, Any]:
+def describe(task: cfg.TaskConfig) -> dict[str, Any]:
   """Says how images are prepared for the model of a task.
 
   Args:
@@ -36,8 +39,30 @@ def describe(task: image_classification.ImageClassificationTask
     Values that JSON can hold, in the order in which it is done:
     `center_crop_fraction`, None where nothing is cropped, `resize_mode`,
     `resize_method`, `resize_antialias`, and `mean` and `stddev` of RGB values
-    from 0 to 255.
+    from 0 to 255. A task that segments normalises first, and `is_centered`
+    says where what is padded lies.
   """
+  if isinstance(task, semantic_segmentation.SemanticSegmentationTask):
+    return _describe_segmentation(task)
+  return _describe_classification(task)
+
+
+def _describe_segmentation(
+    task: semantic_segmentation.SemanticSegmentationTask) -> dict[str, Any]:
+  data = task.validation_data
+  return {
+      'mean': list(task.train_data.image_feature.mean),
+      'stddev': list(task.train_data.image_feature.stddev),
+      'resize_mode': (semantic_segmentation.RESIZE_THEN_PAD
+                      if data.preserve_aspect_ratio else
+                      semantic_segmentation.SQUASH),
+      'resize_method': 'bilinear',
+      'is_centered': data.centered_crop,
+  }
+
+
+def _describe_classification(
+    task: image_classification.ImageClassificationTask) -> dict[str, Any]:
   data, trained = task.validation_data, task.train_data
   return {
       'center_crop_fraction': (
@@ -61,8 +86,7 @@ def of_version_before(known: Mapping[str, Any]) -> dict[str, Any]:
       **known}
 
 
-def check_same(known: Mapping[str, Any],
-               task: image_classification.ImageClassificationTask,
+def check_same(known: Mapping[str, Any], task: cfg.TaskConfig,
                whose: str) -> None:
   """Refuses a normalisation other than the one that a model was trained with.
 
@@ -81,8 +105,7 @@ def check_same(known: Mapping[str, Any],
                      f'{differences}.')
 
 
-def warn_of_others(known: Mapping[str, Any],
-                   task: image_classification.ImageClassificationTask) -> None:
+def warn_of_others(known: Mapping[str, Any], task: cfg.TaskConfig) -> None:
   """Warns of a training that begins from a model normalised otherwise.
 
   Args:
@@ -96,17 +119,19 @@ def warn_of_others(known: Mapping[str, Any],
         differences)
 
 
-def _differences(known: Mapping[str, Any],
-                 task: image_classification.ImageClassificationTask) -> str:
+def _differences(known: Mapping[str, Any], task: cfg.TaskConfig) -> str:
   """Names what to set as the model was trained; empty if nothing is."""
   there, here = known.get(KEY), describe(task)
   if not there:
     return ''
+  settings = _NORMALIZATION
+  if isinstance(task, semantic_segmentation.SemanticSegmentationTask):
+    settings = _OF_SEGMENTATION
   return '; '.join(
       f'task.train_data.{setting} is {rules.show(here[name])} here and '
       f'{rules.show(there[name])} there. Set task.train_data.{setting}='
       f'{_typed(there[name])}'
-      for name, setting in _NORMALIZATION.items()
+      for name, setting in settings.items()
       if name in there and not np.allclose(
           there[name], here[name], rtol=0, atol=_TOLERANCE))
 

@@ -13,6 +13,8 @@ import fnmatch
 _MODEL = 'task.model'
 _BACKBONES = f'{_MODEL}.backbone'
 _BACKBONE = f'{_BACKBONES}.funnel_vit'
+_HEAD = f'{_MODEL}.head'
+_DECODER = f'{_MODEL}.decoder'
 _TRAIN_DATA = 'task.train_data'
 _OPTIMIZATION = 'trainer.optimizer_config'
 
@@ -72,6 +74,7 @@ TABLE: dict[Kind, tuple[str, ...]] = {
         'task.validation_data', 'task.validation_data.*', 'task.evaluation.*',
         'task.name', 'task.allow_image_summary', 'task.model_output_keys',
         'task.train_input_partition_dims', 'task.eval_input_partition_dims',
+        'task.export_config.rescale_output',
         *_of('trainer', 'interval_epochs', 'steps_per_loop',
              'summary_interval', 'checkpoint_interval', 'validation_interval',
              'validation_steps', 'max_to_keep',
@@ -130,7 +133,15 @@ TABLE: dict[Kind, tuple[str, ...]] = {
              'aug_policy', 'randaug_magnitude', 'center_crop_fraction',
              'tf_resize_method', 'repeated_augment', 'num_examples',
              'label_offset', 'weights', 'max_corrupt_records', 'mean_rgb',
-             'stddev_rgb', 'resize_antialias', 'resize_mode'),
+             'stddev_rgb', 'resize_antialias', 'resize_mode',
+             # Of images with masks.
+             'image_feature.*', 'output_size', 'crop_size', 'aug_scale_min',
+             'aug_scale_max', 'preserve_aspect_ratio',
+             'resize_eval_groundtruth', 'groundtruth_padded_size',
+             'additional_dense_features', 'centered_crop'),
+        f'{_HEAD}.upsample_factor', f'{_HEAD}.logit_activation',
+        f'{_DECODER}.aspp.dropout_rate', f'{_DECODER}.aspp.dilation_rates',
+        f'{_DECODER}.aspp.pool_kernel_size', f'{_DECODER}.aspp.output_tensor',
         *_of('trainer', 'seed', 'learning_rate_scaling',
              'reference_batch_size'),
         'runtime.mixed_precision_dtype', 'runtime.loss_scale',
@@ -150,6 +161,16 @@ TABLE: dict[Kind, tuple[str, ...]] = {
     ),
     Kind.VARIABLES: (
         f'{_MODEL}.add_head_batch_norm',
+        # Of a model that segments.
+        *_of(_MODEL, 'min_level', 'max_level', 'mask_scoring_head',
+             'mask_scoring_head.*'),
+        *_of(_HEAD, 'level', 'num_convs', 'num_filters',
+             'use_depthwise_convolution', 'prediction_kernel_size',
+             'feature_fusion', 'low_level', 'low_level_num_filters',
+             'decoder_min_level', 'decoder_max_level'),
+        *_of(_DECODER, 'type', 'fpn.*', 'nasfpn.*', 'aspp.level',
+             'aspp.num_filters', 'aspp.use_depthwise_convolution',
+             'aspp.spp_layer_version'),
         *(f'{_BACKBONES}.{kind}.model_id' for kind in (
             'resnet', 'dilated_resnet', 'revnet', 'efficientnet', 'spinenet',
             'spinenet_mobile', 'mobilenet', 'mobiledet')),

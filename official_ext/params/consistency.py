@@ -13,12 +13,12 @@ import numpy as np
 from official.core import config_definitions as cfg
 from official.modeling import hyperparams
 from official.modeling.privacy import configs as privacy
-from official.vision.configs import image_classification as garden
 
 from official_ext.command_line import tables
 from official_ext.configs import image_classification
 from official_ext.modeling import specs
 from official_ext.params import likely_mistakes
+from official_ext.params import segmentation
 from official_ext.params import tree
 from official_ext.params.fields import rules
 from official_ext.params.fields import task as task_fields
@@ -70,10 +70,13 @@ def check(params: cfg.ExperimentConfig, default: cfg.ExperimentConfig,
   changed = {path for path, value in given.items()
              if value != registered.get(path)}
   _check_roles(task)
-  _check_augmentation(task)
+  if segmentation.is_of(params):
+    segmentation.check(params)
+  else:
+    _check_augmentation(task)
+    _check_top_k(task, changed)
   _check_backbone(task)
-  _check_patches(task.model)
-  _check_top_k(task, changed)
+  _check_patches(task.model, segmentation.is_of(params))
   _check_lengths(trainer, task.train_data, changed)
   _check_loops(trainer)
   _check_clipping(trainer.optimizer_config.optimizer,
@@ -83,7 +86,7 @@ def check(params: cfg.ExperimentConfig, default: cfg.ExperimentConfig,
   likely_mistakes.warn(params, changed)
 
 
-def _check_roles(task: image_classification.ImageClassificationTask) -> None:
+def _check_roles(task: cfg.TaskConfig) -> None:
   for name, expected in (('train_data', True), ('validation_data', False)):
     if getattr(task, name).is_training != expected:
       raise ValueError(
@@ -136,8 +139,7 @@ def _check_top_k(task: image_classification.ImageClassificationTask,
         '(task.model.num_classes). Set it to that many at most.')
 
 
-def _check_backbone(
-    task: image_classification.ImageClassificationTask) -> None:
+def _check_backbone(task: cfg.TaskConfig) -> None:
   """Checks what Model Garden's own backbones fail at once they are built."""
   kind, backbone = task.model.backbone.type, task.model.backbone.get()
   where = f'task.model.backbone.{kind}'
@@ -159,23 +161,25 @@ def _check_backbone(
         'tokens are all that there is for the head. Leave it out.')
 
 
-def _check_patches(model: garden.ImageClassificationModel) -> None:
+def _check_patches(model: hyperparams.Config, needs_all: bool) -> None:
+  """Checks that patches fill the images, or what is left may be cropped."""
   kind, backbone = model.backbone.type, model.backbone.get()
   size = model.input_size[:2]
   if kind == 'vit':
     patch_size = specs.PRESETS[backbone.model_name]['patch_size']
     instead = '.'
-  elif kind == 'funnel_vit' and not backbone.crop_to_patches:
+  elif kind == 'funnel_vit' and (needs_all or not backbone.crop_to_patches):
     patch_size = specs.of_model(model).patch_size
-    instead = (', or set task.model.backbone.funnel_vit.crop_to_patches=true '
-               'to do without the rest of every image.')
+    instead = '.' if needs_all else (
+        ', or set task.model.backbone.funnel_vit.crop_to_patches=true to do '
+        'without the rest of every image.')
   else:
     return
   specs.check_patches(size, patch_size, 'task.model.input_size', instead)
 
 
 def _check_lengths(trainer: image_classification.TrainerConfig,
-                   data: image_classification.DataConfig,
+                   data: cfg.DataConfig,
                    changed: Collection[str]) -> None:
   """Checks what is counted in steps or images against the run."""
   if not 1 <= trainer.train_steps <= _MAX_STEPS:

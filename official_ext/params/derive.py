@@ -1,12 +1,11 @@
 """Derives what a configuration leaves open, and checks what it sets.
 
-Steps follow from epochs, image count and batch size; seeds, label offsets and
-input paths from one setting each.
+Steps follow from epochs, image count and batch size; seeds and input paths from
+one setting each. What one kind of task has of its own is in `classification`
+and `segmentation`.
 """
 
 from __future__ import annotations
-
-import copy
 
 from absl import logging
 from official.core import config_definitions as cfg
@@ -14,16 +13,14 @@ from official.modeling import hyperparams
 
 from official_ext.command_line import paths
 from official_ext.configs import image_classification
-from official_ext.configs import preprocessing
 from official_ext.modeling import specs
 from official_ext.optimization import addons
 from official_ext.optimization import layerwise
 from official_ext.optimization import runnable
-from official_ext.params import distillation
+from official_ext.params import classification
 from official_ext.params import frozen_backbone
 from official_ext.params import input_files
-from official_ext.params import uneven_classes
-from official_ext.params.fields import rules
+from official_ext.params import segmentation
 
 # What the schedules call the step that their decay ends at.
 _DECAY_STEPS = ('decay_steps', 'total_decay_steps')
@@ -52,14 +49,14 @@ def resolve(params: cfg.ExperimentConfig) -> None:
   _expand_home(params)
   _check_seed(params.trainer)
   specs.of_model(params.task.model)
-  _check_labels_and_losses(params.task)
-  uneven_classes.check(params.task)
-  distillation.check(params.task)
+  segments = segmentation.is_of(params)
+  if not segments:
+    classification.check(params.task)
   _check_float16(params)
   _check_validation_data(params.task.validation_data)
   _check_data_service(params.task.train_data, params.trainer.seed)
   _resolve_data(params.task, _data_seed(params))
-  _resolve_preprocessing(params.task)
+  (segmentation if segments else classification).resolve(params.task)
   _resolve_steps(params.trainer, params.task.train_data)
   _resolve_layer_decay(params)
   frozen_backbone.resolve(params)
@@ -72,7 +69,8 @@ def _expand_home(params: cfg.ExperimentConfig) -> None:
       (task, ('data_dir', 'class_names_path', 'init_checkpoint')),
       (task.train_data, ('input_path', 'tfds_data_dir')),
       (task.validation_data, ('input_path', 'tfds_data_dir')),
-      (task.distillation, ('teacher',)),
+      *([] if segmentation.is_of(params) else [
+          (task.distillation, ('teacher',))]),
       (params.trainer.export, ('export_dir',))):
     for name in names:
       value = getattr(group, name)
@@ -88,49 +86,12 @@ def _check_seed(trainer: image_classification.TrainerConfig) -> None:
         'trainer.deterministic is set, but trainer.seed is not. Set a seed.')
 
 
-def _check_labels_and_losses(
-    task: image_classification.ImageClassificationTask) -> None:
-  """Checks that mixed images, and only they, have soft labels."""
-  losses = task.losses
-  if task.train_data.is_multilabel:
-    _check_several_labels(task)
-  elif task.train_data.mixup_and_cutmix:
-    if losses.one_hot or not losses.soft_labels:
-      raise ValueError(
-          'task.train_data.mixup_and_cutmix makes labels soft: set '
-          'task.losses.soft_labels=true and task.losses.one_hot=false, or '
-          'switch it off with null.')
-  elif losses.use_binary_cross_entropy:
-    raise ValueError(
-        'task.losses.use_binary_cross_entropy is true, which Model Garden '
-        'computes of mixed images alone. Set task.train_data.mixup_and_cutmix, '
-        'task.losses.soft_labels=true and one_hot=false; or leave it out.')
-  elif losses.soft_labels:
-    raise ValueError(
-        'task.losses.soft_labels is true, but without '
-        'task.train_data.mixup_and_cutmix labels are not soft: set '
-        'task.losses.soft_labels=false and task.losses.one_hot=true.')
-
-
-def _check_several_labels(
-    task: image_classification.ImageClassificationTask) -> None:
-  """Refuses what takes one label per image, where there are several."""
-  if task.train_data.mixup_and_cutmix:
-    raise ValueError(
-        'task.train_data.mixup_and_cutmix mixes images of one label each, but '
-        'task.train_data.is_multilabel is true. Set '
-        'task.train_data.mixup_and_cutmix=null.')
-  if task.train_data.tfds_name:
-    raise ValueError(
-        'task.train_data.is_multilabel is true, but the images of TFDS have '
-        'one label each. Leave it out, or read TFRecords.')
-
-
 def _check_float16(params: cfg.ExperimentConfig) -> None:
   """Refuses what cannot be where the loss is scaled."""
   if params.runtime.mixed_precision_dtype != 'float16':
     return
-  num_microbatches = params.task.gradient_accumulation_steps
+  # Of classifiers alone.
+  num_microbatches = getattr(params.task, 'gradient_accumulation_steps', 1)
   if num_microbatches > 1:
     raise ValueError(
         f'task.gradient_accumulation_steps is {num_microbatches}, but '
@@ -145,7 +106,7 @@ def _check_float16(params: cfg.ExperimentConfig) -> None:
         'trainer.optimizer_config.ema=null.')
 
 
-def _check_data_service(data: image_classification.DataConfig,
+def _check_data_service(data: cfg.DataConfig,
                         seed: int | None) -> None:
   """Refuses a seed, which every worker of the service would begin from."""
   if data.enable_tf_data_service and seed is not None:
@@ -155,12 +116,8 @@ def _check_data_service(data: image_classification.DataConfig,
         'task.train_data.enable_tf_data_service=false.')
 
 
-def _check_validation_data(data: image_classification.DataConfig) -> None:
+def _check_validation_data(data: cfg.DataConfig) -> None:
   """Refuses what would make an evaluation other than that of every image."""
-  if data.mixup_and_cutmix:
-    raise ValueError(
-        'task.validation_data.mixup_and_cutmix would evaluate mixed images. '
-        'Set it to null.')
   if data.enable_tf_data_service:
     raise ValueError(
         'task.validation_data.enable_tf_data_service would evaluate every '
@@ -180,9 +137,8 @@ def _data_seed(params: cfg.ExperimentConfig) -> int | None:
   return params.trainer.seed
 
 
-def _resolve_data(task: image_classification.ImageClassificationTask,
-                  seed: int | None) -> None:
-  """Derives input paths, label offsets and seeds of both data sets."""
+def _resolve_data(task: cfg.TaskConfig, seed: int | None) -> None:
+  """Derives input paths and seeds of both data sets."""
   for name, pattern in PATTERNS.items():
     data = getattr(task, name)
     if data.tfds_name and (data.input_path or task.data_dir):
@@ -193,39 +149,12 @@ def _resolve_data(task: image_classification.ImageClassificationTask,
           f"task.{name}.input_path=''.")
     if task.data_dir and not data.input_path and not data.tfds_name:
       data.input_path = input_files.in_folder(task.data_dir, pattern)
-    if data.label_offset is None:
-      is_tfds_imagenet = str(data.tfds_name).startswith('imagenet2012')
-      data.label_offset = int(
-          is_tfds_imagenet and
-          task.model.num_classes == image_classification.IMAGENET_NUM_CLASSES)
     if data.seed is None:
       data.seed = seed
 
 
-def _resolve_preprocessing(
-    task: image_classification.ImageClassificationTask) -> None:
-  """Derives how images are prepared, in evaluation as in training."""
-  trained = task.train_data
-  for name, default in (
-      ('mean_rgb', list(preprocessing.MEAN_RGB)),
-      ('stddev_rgb', list(preprocessing.STDDEV_RGB)),
-      ('resize_antialias', False)):
-    if getattr(trained, name) is None:
-      setattr(trained, name, default)
-    if getattr(task.validation_data, name) is None:
-      setattr(task.validation_data, name, copy.copy(getattr(trained, name)))
-  for name in ('mean_rgb', 'stddev_rgb'):
-    of_both = [list(getattr(data, name))
-               for data in (trained, task.validation_data)]
-    if of_both[0] != of_both[1]:
-      raise ValueError(
-          f'task.validation_data.{name} is {rules.show(of_both[1])}, but '
-          f'task.train_data.{name} is {rules.show(of_both[0])}: a model is '
-          'evaluated as it is trained. Set that of train_data alone.')
-
-
 def _resolve_steps(trainer: image_classification.TrainerConfig,
-                   data: image_classification.DataConfig) -> None:
+                   data: cfg.DataConfig) -> None:
   """Derives the steps from the epochs."""
   steps_per_epoch = data.num_examples // data.global_batch_size
   if not trainer.train_steps:

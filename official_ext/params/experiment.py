@@ -7,7 +7,7 @@ with the keys that exist; then everything that is left to derive is derived.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 import copy
 import dataclasses
 import functools
@@ -25,6 +25,7 @@ import yaml
 
 from official_ext.configs import image_classification
 from official_ext.configs import outputs
+from official_ext.configs import semantic_segmentation
 from official_ext.params import consistency
 from official_ext.params import derive
 from official_ext.params import derived_settings
@@ -38,6 +39,10 @@ from official_ext.params.fields import table
 
 # What Model Garden writes into the folder of a training.
 SAVED_FILE = 'params.yaml'
+
+# The kinds of experiments that are ours, by their tasks.
+_TASKS = (image_classification.ImageClassificationTask,
+          semantic_segmentation.SemanticSegmentationTask)
 
 # In a checkout the files stand beside the package, in an installation inside.
 _PACKAGE_DIR = pathlib.Path(__file__).resolve().parent.parent
@@ -95,7 +100,7 @@ def load_with_origins(
       tpu=tpu,
       tf_data_service=tf_data_service or '',
       params_override=override)).parse()
-  if isinstance(params.task, image_classification.ImageClassificationTask):
+  if isinstance(params.task, _TASKS):
     table.check(params)
     given = derived_settings.values(params)
     derive.resolve(params)
@@ -177,19 +182,25 @@ def load_saved_file(path: str) -> cfg.ExperimentConfig:
     raise ValueError(
         f'there is no {name} in {folder or "."}. Give the --model_dir of a '
         f'training, or the path of its {SAVED_FILE}.')
-  params = cfg.ExperimentConfig(
-      task=image_classification.ImageClassificationTask(),
-      trainer=image_classification.TrainerConfig())
   settings = hyperparams.ParamsDict({})
   try:
     hyperparams.override_params_dict(settings, path, is_strict=False)
-    params.override(
-        former_settings.apply(settings.as_dict(), path, warns=False))
+    found = former_settings.apply(settings.as_dict(), path, warns=False)
+    params = cfg.ExperimentConfig(
+        task=_task_of(found)(), trainer=image_classification.TrainerConfig())
+    params.override(found)
   except (yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
     raise ValueError(
         f'{path} is not the configuration of a training: {error}') from error
   params.lock()
   return params
+
+
+def _task_of(settings: Mapping[str, Any]) -> type[cfg.TaskConfig]:
+  """Returns the kind of task that has all the settings of a saved one."""
+  saved = set(settings.get('task') or ())
+  return next((kind for kind in _TASKS if saved <= {
+      field.name for field in dataclasses.fields(kind)}), _TASKS[0])
 
 
 def find_config_file(name: str) -> str:
@@ -266,8 +277,9 @@ def _built(experiment: str) -> cfg.ExperimentConfig:
   except LookupError as error:
     raise ValueError(
         f'--experiment={experiment} is not registered. This project registers '
-        f'{", ".join(image_classification.EXPERIMENTS)}; those of Model Garden '
-        'can be named too.') from error
+        f'{", ".join(image_classification.EXPERIMENTS)} and '
+        f'{semantic_segmentation.EXPERIMENT}; those of Model Garden can be '
+        'named too.') from error
   if type(params.task) is garden_configs.ImageClassificationTask:
     data = {name: _converted(
         getattr(params.task, name), image_classification.DataConfig,

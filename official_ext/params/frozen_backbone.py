@@ -5,7 +5,6 @@ from __future__ import annotations
 from absl import logging
 from official.core import config_definitions as cfg
 
-from official_ext.configs import image_classification
 from official_ext.optimization import layerwise
 
 _EPOCHS = 'trainer.frozen_backbone_epochs'
@@ -43,7 +42,7 @@ def resolve(params: cfg.ExperimentConfig) -> None:
 def _check(params: cfg.ExperimentConfig, num_steps: int, what: str) -> None:
   """Checks that the backbone can be frozen for the first steps."""
   task = params.task
-  if task.freeze_backbone:
+  if getattr(task, 'freeze_backbone', False):
     raise ValueError(
         f'{what}, but task.freeze_backbone is true, which freezes the backbone '
         'to the end. Set one of them.')
@@ -55,15 +54,16 @@ def _check(params: cfg.ExperimentConfig, num_steps: int, what: str) -> None:
   if num_steps >= params.trainer.train_steps:
     raise ValueError(
         f'{what}, but the run has {params.trainer.train_steps} steps, and the '
-        f'backbone would be frozen for {num_steps}. Lower it; or set '
-        'task.freeze_backbone=true, with which steps are quicker too.')
+        f'backbone would be frozen for {num_steps}. Lower it' + (
+            '; or set task.freeze_backbone=true, with which steps are quicker '
+            'too.' if hasattr(task, 'freeze_backbone') else '.'))
   if not task.init_checkpoint:
     logging.warning(
         '%s, but there is no task.init_checkpoint: for %d steps the head '
         'learns on a backbone that knows nothing.', what, num_steps)
 
 
-def _steps(epochs: float, data: image_classification.DataConfig) -> int:
+def _steps(epochs: float, data: cfg.DataConfig) -> int:
   """Returns how many steps epochs are, one at least."""
   steps_per_epoch = data.num_examples // data.global_batch_size
   if not steps_per_epoch:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from absl import logging
 from official.core import config_definitions as cfg
 
 from official_ext.configs import image_classification
+from official_ext.params import segmentation
 from official_ext.params.fields import rules
 
 _OPTIMIZATION = 'trainer.optimizer_config'
 # What makes another image of each, by its setting in task.train_data.
 _AUGMENTATION = ('aug_crop', 'aug_rand_hflip', 'aug_type', 'color_jitter',
                  'random_erasing', 'three_augment')
+_SEGMENTATION = ('aug_rand_hflip', 'crop_size')
 # The schedules that Model Garden evaluates at negative steps before an offset.
 _CONTINUED_BACKWARDS = ('cosine', 'exponential', 'polynomial')
 _RATES = ('initial_learning_rate', 'learning_rate')
@@ -27,18 +29,21 @@ def warn(params: cfg.ExperimentConfig, changed: Collection[str]) -> None:
     changed: paths of the settings that are other than in the experiment. What
       an experiment brings is no mistake of who makes a short trial of it.
   """
-  _warn_of_cached_augmentation(params.task.train_data)
-  _warn_of_no_normalization(params.task.train_data, changed)
-  _warn_of_other_labels(params.task, changed)
+  if segmentation.is_of(params):
+    _warn_of_cached_augmentation(params.task.train_data, _SEGMENTATION)
+  else:
+    _warn_of_cached_augmentation(params.task.train_data, _AUGMENTATION)
+    _warn_of_no_normalization(params.task.train_data, changed)
+    _warn_of_other_labels(params.task, changed)
   _warn_of_boundaries(params.trainer, changed)
   _warn_of_an_offset(params.trainer.optimizer_config, changed)
   _warn_of_no_learning_rate(params.trainer.optimizer_config, changed)
   _warn_of_a_warmup_that_falls(params.trainer.optimizer_config, changed)
 
 
-def _warn_of_cached_augmentation(
-    data: image_classification.DataConfig) -> None:
-  found = [name for name in _AUGMENTATION if getattr(data, name)]
+def _warn_of_cached_augmentation(data: cfg.DataConfig,
+                                 names: Sequence[str]) -> None:
+  found = [name for name in names if getattr(data, name)]
   if data.cache and found:
     logging.warning(
         'task.train_data.cache is true, so every epoch has the same augmented '

@@ -15,16 +15,21 @@ from absl import logging
 from official.core import config_definitions as cfg
 from official.modeling import hyperparams
 
+from official_ext.params import segmentation
 from official_ext.params import tree
 from official_ext.params.fields import rules
 from official_ext.params.unread import data
 from official_ext.params.unread import optimization
 from official_ext.params.unread import reasons
+from official_ext.params.unread import segmentation as unread_segmentation
 from official_ext.params.unread import task
 from official_ext.params.unread import trainer
 
-TABLE: tuple[reasons.Rule, ...] = (
-    *data.TABLE, *task.TABLE, *optimization.TABLE, *trainer.TABLE)
+# Whatever the task.
+_COMMON = (*optimization.TABLE, *trainer.TABLE)
+TABLE: tuple[reasons.Rule, ...] = (*data.TABLE, *task.TABLE, *_COMMON)
+OF_SEGMENTATION: tuple[reasons.Rule, ...] = (
+    *unread_segmentation.TABLE, *task.BACKBONE, *_COMMON)
 
 
 def reason(params: cfg.ExperimentConfig, setting: tree.Setting) -> str | None:
@@ -111,7 +116,8 @@ def _of_a_new_group(params: cfg.ExperimentConfig, group: tree.Setting,
 
 def _rule(params: cfg.ExperimentConfig,
           setting: tree.Setting) -> reasons.Rule | None:
-  return next((rule for rule in TABLE if rule.covers(setting.path) and
+  table = OF_SEGMENTATION if segmentation.is_of(params) else TABLE
+  return next((rule for rule in table if rule.covers(setting.path) and
                rule.reason(params, setting)), None)
 
 

@@ -16,10 +16,10 @@ import types
 from absl import logging
 from google.protobuf import message
 from official.common import dataset_fn
+from official.core import config_definitions as cfg
 import tensorflow as tf
 
 from official_ext.command_line import errors
-from official_ext.configs import image_classification as configs
 from official_ext.params import input_files
 from official_ext.tasks import label_offset
 from official_ext.tasks import preflight
@@ -40,8 +40,8 @@ _ASSERTION = re.compile(
     rf'\[({label_offset.BAD_LABEL}.*?)\] \[(.*?)\]\n', re.DOTALL)
 
 
-def explain(error: Exception,
-            task: configs.ImageClassificationTask | None = None) -> str | None:
+def explain(error: Exception, task: cfg.TaskConfig | None = None
+            ) -> str | None:
   """Says what was wrong with a record, without TensorFlow's wrapping.
 
   Args:
@@ -73,10 +73,11 @@ def explain(error: Exception,
   return None
 
 
-def find(task: configs.ImageClassificationTask, names: Sequence[str],
+def find(task: cfg.TaskConfig, names: Sequence[str],
          error: Exception, counts: record_counts.Counts | None = None,
-         copies: Mapping[str, str] = types.MappingProxyType({})
-         ) -> str | None:
+         copies: Mapping[str, str] = types.MappingProxyType({}),
+         check: preflight.RecordCheck = preflight.check_record,
+         is_of_content: bool | None = None) -> str | None:
   """Finds the record that an error is about.
 
   Args:
@@ -86,6 +87,9 @@ def find(task: configs.ImageClassificationTask, names: Sequence[str],
       time of an epoch of input.
     counts: of the training data, if they were counted.
     copies: which files were read in the place of others.
+    check: checks a record of the task.
+    is_of_content: whether the error is about what a record decodes to; None:
+      its text says it.
 
   Returns:
     What is wrong with the first bad record of which file; None if none is
@@ -95,9 +99,9 @@ def find(task: configs.ImageClassificationTask, names: Sequence[str],
     return counts.find_other()
   is_damaged = (isinstance(error, tf.errors.DataLossError) and
                 _DAMAGED_RECORD.search(str(error)))
-  if not is_damaged and explain(error) is None:
+  if not is_damaged and not is_of_content and explain(error) is None:
     return None
-  decodes = bool(_DECODING.search(str(error)))
+  decodes = bool(is_of_content or _DECODING.search(str(error)))
   for name in names:
     data = getattr(task, name)
     if data.tfds_name:
@@ -109,7 +113,7 @@ def find(task: configs.ImageClassificationTask, names: Sequence[str],
       for found in pool.map(
           lambda file, data=data, name=name: _first_bad(
               task, data, file, f'task.{name}', decodes,
-              copies.get(file, file)), files):
+              copies.get(file, file), check), files):
         if found:
           return found
     finally:
@@ -117,15 +121,15 @@ def find(task: configs.ImageClassificationTask, names: Sequence[str],
   return None
 
 
-def _first_bad(task: configs.ImageClassificationTask, data: configs.DataConfig,
-               file: str, where: str, decodes: bool, read: str
-               ) -> str | None:
+def _first_bad(task: cfg.TaskConfig, data: cfg.DataConfig,
+               file: str, where: str, decodes: bool, read: str,
+               check: preflight.RecordCheck) -> str | None:
   """Says what is wrong with the first bad record of a file, if one is."""
   number = 0
   try:
     for record in dataset_fn.pick_dataset_fn(data.file_type)(
         read).as_numpy_iterator():
-      preflight.check_record(
+      check(
           record, task, data, f'{where}: record {number} of {file}', decodes)
       number += 1
   except (tf.errors.OpError, message.DecodeError) as error:

@@ -177,7 +177,8 @@ def _by_class(names: Sequence[str],
               ) -> list[str] | None:
   """Returns names of labels by class; None if they are too few or too many."""
   num_classes = task.model.num_classes
-  offset = task.train_data.label_offset or 0
+  # Masks hold classes as they are.
+  offset = getattr(task.train_data, 'label_offset', None) or 0
   if len(names) == num_classes:
     return list(names)
   if len(names) + offset == num_classes:

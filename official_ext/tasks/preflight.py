@@ -8,12 +8,14 @@ is checked again as it is read (`official_ext.tasks.image_classification`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import types
+from typing import Any
 
 from absl import logging
 from google.protobuf import message
 from official.common import dataset_fn
+from official.core import config_definitions as cfg
 from official.vision.dataloaders import tfds_classification_decoders
 import tensorflow as tf
 
@@ -33,6 +35,9 @@ _DECODED_RECORDS = 256
 # What a file that is compressed with gzip begins with.
 _GZIP = b'\x1f\x8b'
 
+# What is called as `check_record`.
+RecordCheck = Callable[[bytes, Any, Any, str, bool], None]
+
 
 def check_files(task: configs.ImageClassificationTask,
                 names: Sequence[str]) -> None:
@@ -50,13 +55,13 @@ def check_files(task: configs.ImageClassificationTask,
     if data.tfds_name:
       _check_tfds(data, f'task.{name}')
     else:
-      _match_files(data.input_path, f'task.{name}')
+      match_files(data.input_path, f'task.{name}')
 
 
-def check_records(task: configs.ImageClassificationTask, names: Sequence[str],
+def check_records(task: cfg.TaskConfig, names: Sequence[str],
                   follows_epochs: bool = False,
-                  copies: Mapping[str, str] = types.MappingProxyType({})
-                  ) -> None:
+                  copies: Mapping[str, str] = types.MappingProxyType({}),
+                  check: RecordCheck | None = None) -> None:
   """Reads records of data sets, checks them one by one and counts them.
 
   Args:
@@ -65,6 +70,8 @@ def check_records(task: configs.ImageClassificationTask, names: Sequence[str],
     follows_epochs: whether steps follow from `task.train_data.num_examples`,
       which must then be the number of records, as far as that is known.
     copies: which files to read in the place of others.
+    check: checks a record as `check_record`; None: that of image
+      classification.
 
   Raises:
     ValueError: naming the record or the shard, what is wrong with it and the
@@ -73,9 +80,10 @@ def check_records(task: configs.ImageClassificationTask, names: Sequence[str],
   for name in names:
     data = getattr(task, name)
     if not data.tfds_name:
-      files = _match_files(data.input_path, f'task.{name}')
+      files = match_files(data.input_path, f'task.{name}')
       where = f'task.{name}'
-      counted = _check_files_records(task, data, files, where, copies)
+      counted = _check_files_records(
+          task, data, files, where, copies, check or check_record)
       if len(counted) < len(files):
         try:
           counted = record_counts.count_unlisted(files, data.file_type)
@@ -101,8 +109,19 @@ def _check_tfds(data: configs.DataConfig, where: str) -> None:
   tfds_data.check(data.tfds_name, data.tfds_data_dir, where)
 
 
-def _match_files(input_path: str | Sequence[str], where: str) -> list[str]:
-  """Returns the files of an input path; raises if they are not there."""
+def match_files(input_path: str | Sequence[str], where: str) -> list[str]:
+  """Finds the files of an input path.
+
+  Args:
+    input_path: one pattern or several.
+    where: the setting of the data set, for the message.
+
+  Returns:
+    The files.
+
+  Raises:
+    ValueError: if they are not there, and what to type instead.
+  """
   fix = (
       f"Give the path of your TFRecords, for example --params_override="
       f"{where}.input_path='/path/to/train*', or task.data_dir=/path/to/folder "
@@ -126,9 +145,9 @@ def _match_files(input_path: str | Sequence[str], where: str) -> list[str]:
   return files
 
 
-def _check_files_records(task: configs.ImageClassificationTask,
-                         data: configs.DataConfig, files: Sequence[str],
-                         where: str, copies: Mapping[str, str]
+def _check_files_records(task: cfg.TaskConfig, data: cfg.DataConfig,
+                         files: Sequence[str], where: str,
+                         copies: Mapping[str, str], check: RecordCheck
                          ) -> dict[str, int]:
   """Checks all records of small files, and a sample of large ones.
 
@@ -147,9 +166,9 @@ def _check_files_records(task: configs.ImageClassificationTask,
     try:
       for record in open_file(copies.get(file, file)).take(
           limit).as_numpy_iterator():
-        check_record(
+        check(
             record, task, data, f'{where}: record {count - before} of {file}',
-            decodes=count < _DECODED_RECORDS)
+            count < _DECODED_RECORDS)
         count += 1
     except (tf.errors.OpError, message.DecodeError) as error:
       raise ValueError(
@@ -161,7 +180,7 @@ def _check_files_records(task: configs.ImageClassificationTask,
   return counted
 
 
-def damaged(file: str, number: int, data: configs.DataConfig, where: str,
+def damaged(file: str, number: int, data: cfg.DataConfig, where: str,
             error: BaseException) -> str:
   """Says that a record cannot be read.
 
@@ -213,11 +232,19 @@ def check_record(record: bytes, task: configs.ImageClassificationTask,
   _check_features(features, task, data, where)
   if decodes:
     image_key = task.train_data.image_field_key
-    _check_image(features[image_key].bytes_list.value[0], where)
+    check_image(features[image_key].bytes_list.value[0], where)
 
 
-def _check_image(encoded: bytes, where: str) -> None:
-  """Decodes an image as the input pipeline does."""
+def check_image(encoded: bytes, where: str) -> None:
+  """Decodes an image as the input pipeline does.
+
+  Args:
+    encoded: the image.
+    where: which record it is of, for the message.
+
+  Raises:
+    ValueError: if it cannot be decoded.
+  """
   try:
     tf.io.decode_image(encoded, channels=3)
   except tf.errors.InvalidArgumentError as error:

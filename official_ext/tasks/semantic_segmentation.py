@@ -5,24 +5,41 @@ Legend: B batch, H x W pixels, C classes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+import os
 from typing import Any
 
+from absl import logging
 from official.core import task_factory
-from official.vision.configs import semantic_segmentation as garden_configs
+from official.vision.evaluation import segmentation_metrics
 from official.vision.tasks import semantic_segmentation
 import tensorflow as tf
 import tf_keras
 
+from official_ext.checkpoints import metadata
+from official_ext.checkpoints import preprocessing
 from official_ext.checkpoints import restore
 from official_ext.configs import semantic_segmentation as configs
+from official_ext.modeling import costs
+from official_ext.modeling import random_masks
 from official_ext.modeling import specs
+from official_ext.optimization import moving_average
+from official_ext.tasks import bad_records
+from official_ext.tasks import class_names
+from official_ext.tasks import mask_records
+from official_ext.tasks import preflight
+from official_ext.tasks import protocol
+from official_ext.tasks import segmentation_input
+
+_MEAN_IOU = 'mean_iou'
+# What a seed of NumPy and TensorFlow stays below.
+_NUM_SEEDS = 2**32
 
 
 @task_factory.register_task_cls(configs.SemanticSegmentationTask)
 class SemanticSegmentationTask(
-    semantic_segmentation.SemanticSegmentationTask):
-  """Model Garden's task with four differences.
+    semantic_segmentation.SemanticSegmentationTask, protocol.Task):
+  """Model Garden's task with five differences.
 
   - A backbone of ours begins from any classifier of ours, of another layout or
     resolution too; Model Garden's needs the same variables.
@@ -32,7 +49,89 @@ class SemanticSegmentationTask(
   - It is over the classes that are in a mask or in a prediction, as in
     `tf_keras.metrics.MeanIoU`; Model Garden counts a class that is in neither
     as 0.
+  - An evaluation at the size of the images has a loss; Model Garden's is 0.
   """
+  kind = 'semantic segmentation'
+
+  def __init__(self, *args, **kwargs):
+    super().__init__(*args, **kwargs)
+    # How many images are trained on already.
+    self._position = 0
+
+  def check_files(self, names: Sequence[str]) -> None:
+    for name in names:
+      preflight.match_files(
+          getattr(self.task_config, name).input_path, f'task.{name}')
+
+  def check_records(self, names: Sequence[str],
+                    follows_epochs: bool = False,
+                    model_dir: str = '') -> None:
+    preflight.check_records(
+        self.task_config, names, follows_epochs,
+        check=mask_records.check_record)
+
+  def describe_data(self, known: Mapping[str, Any],
+                    trains: bool) -> dict[str, Any]:
+    if class_names.KEY in known:
+      return dict(known)
+    return {**known, **class_names.describe(self.task_config, trains)}
+
+  def save_data_description(self, folder: str) -> None:
+    if names := self.data_description.get(class_names.KEY):
+      class_names.write(os.path.join(folder, class_names.FILE), names)
+
+  def saved_data_description(self, folder: str) -> dict[str, Any]:
+    path = os.path.join(folder, class_names.FILE)
+    return ({class_names.KEY: class_names.read(path)}
+            if tf.io.gfile.exists(path) else {})
+
+  def enter_data(self, position: int, known: Mapping[str, Any],
+                 num_workers: int) -> dict[str, Any]:
+    """Begins a new order of the images: Model Garden's reader has no place."""
+    self._position = position
+    if position:
+      logging.warning(
+          'the order of the images begins anew: of a segmentation it is not '
+          'gone on with, so this epoch may repeat images and leave out others')
+    return {}
+
+  def explain(self, error: Exception) -> str | None:
+    return mask_records.explain(error) or bad_records.explain(
+        error, self.task_config)
+
+  def find_record(self, error: Exception, names: Sequence[str]) -> str | None:
+    return bad_records.find(
+        self.task_config, names, error, check=mask_records.check_record,
+        is_of_content=mask_records.explain(error) is not None)
+
+  def describe(self) -> str:
+    model = self.task_config.model
+    decoded = f'decoder {model.decoder.type}, {model.num_classes} classes'
+    spec = specs.of_model(model)
+    if spec is None:
+      return f'backbone {model.backbone.type}, {decoded}'
+    levels = ', '.join(map(str, spec.feature_maps.levels))
+    return (f'Funnel-ViT {specs.kind(spec)}, {spec.layout_with_tokens}: '
+            f'{costs.count_parameters(spec) / 1e6:.1f} M parameters, '
+            f'{costs.count_multiply_adds(spec) / 1e9:.3g} GMACs per image; '
+            f'maps of level {levels}, {decoded}')
+
+  def metrics(self) -> Sequence[tuple[str, str, str]]:
+    return [('mean IoU', _MEAN_IOU, _MEAN_IOU),
+            ('loss', 'training_loss', 'validation_loss')]
+
+  def best_checkpoint_metrics(self) -> Sequence[str] | None:
+    config = self.task_config
+    names = [_MEAN_IOU, 'validation_loss']
+    if config.evaluation.report_per_class_iou:
+      names += [f'iou/{index}' for index in range(config.model.num_classes)]
+    return names
+
+  @classmethod
+  def create_optimizer(cls, optimizer_config, runtime_config=None,
+                       dp_config=None) -> tf_keras.optimizers.Optimizer:
+    return moving_average.create(
+        super().create_optimizer, optimizer_config, runtime_config, dp_config)
 
   def build_model(self) -> tf_keras.Model:
     """Builds the model.
@@ -78,11 +177,12 @@ class SemanticSegmentationTask(
     except ValueError as error:
       raise restore.LoadError(f'task.init_checkpoint: {error}') from error
     report.log()
+    preprocessing.warn_of_others(metadata.read(report.path) or {}, config)
     return report
 
   def build_inputs(
       self,
-      params: garden_configs.DataConfig,
+      params: configs.DataConfig,
       input_context: tf.distribute.InputContext | None = None,
   ) -> tf.data.Dataset:
     """Builds Model Garden's input pipeline, and checks the masks.
@@ -92,30 +192,71 @@ class SemanticSegmentationTask(
       input_context: which shard of the data this worker reads.
 
     Returns:
-      Batches of images, [B, H, W, 3], and a dictionary: `masks` [B, H, W, 1],
-      `valid_masks` likewise, and `image_info` [B, 4, 2].
+      As `segmentation_input.read`.
     """
-    dataset = super().build_inputs(params, input_context)
-    if self.task_config.losses.gt_is_matting_map:
-      return dataset
-    return dataset.map(self._check_masks, tf.data.AUTOTUNE).prefetch(
-        tf.data.AUTOTUNE)
+    seed = params.seed
+    if params.is_training and seed is not None:
+      # Else each start would begin with the same images.
+      seed = (seed + self._position) % _NUM_SEEDS
+    return segmentation_input.read(
+        self.task_config, params, input_context, seed)
 
-  def _check_masks(self, images: tf.Tensor, labels: Mapping[str, tf.Tensor]
-                   ) -> tuple[tf.Tensor, Mapping[str, tf.Tensor]]:
-    """Refuses values that are no class."""
-    num_classes = self.task_config.model.num_classes
-    ignore_label = self.task_config.losses.ignore_label
-    largest = tf.reduce_max(tf.where(
-        labels['valid_masks'], labels['masks'],
-        tf.zeros_like(labels['masks'])))
-    check = tf.debugging.Assert(largest < num_classes, [
-        'A mask has the value', tf.cast(largest, tf.int32),
-        f', but task.model.num_classes is {num_classes}: classes are 0 to '
-        f'{num_classes - 1}, and {ignore_label} is ignored '
-        '(task.losses.ignore_label).'])
-    with tf.control_dependencies([check]):
-      return tf.identity(images), labels
+  def train_step(
+      self,
+      inputs: tuple[tf.Tensor, Mapping[str, tf.Tensor]],
+      model: tf_keras.Model,
+      optimizer: tf_keras.optimizers.Optimizer,
+      metrics: Sequence[tf_keras.metrics.Metric] | None = None,
+  ) -> dict[str, tf.Tensor]:
+    """Takes Model Garden's train step, its masks of dropout by seed and step.
+
+    Args:
+      inputs: images [B, H, W, 3], and labels as of `build_inputs`.
+      model: the model.
+      optimizer: what updates its weights.
+      metrics: what to update.
+
+    Returns:
+      The mean loss of the pixels, and the metrics.
+    """
+    with random_masks.of_step(self.seed, optimizer.iterations):
+      return super().train_step(inputs, model, optimizer, metrics)
+
+  def validation_step(
+      self,
+      inputs: tuple[tf.Tensor, Mapping[str, tf.Tensor]],
+      model: tf_keras.Model,
+      metrics: Sequence[tf_keras.metrics.Metric] | None = None,
+  ) -> dict[str, tf.Tensor]:
+    """Evaluates a batch, at the size of its masks.
+
+    Args:
+      inputs: as of `train_step`.
+      model: the model.
+      metrics: what to update, beside the IoU.
+
+    Returns:
+      The mean loss of the pixels that count, and under
+      `protocol.NUM_EXAMPLES` how many images they are of.
+    """
+    images, labels = inputs
+    outputs = self.inference_step(images, model)
+    if isinstance(outputs, tf.Tensor):
+      outputs = {'logits': outputs}
+    outputs = tf.nest.map_structure(
+        lambda one: tf.cast(one, tf.float32), outputs)
+    if not self.task_config.validation_data.resize_eval_groundtruth:
+      logits, _, _ = segmentation_metrics.preprocess_inputs(
+          labels, outputs['logits'], rescale_predictions=True)
+      scaled = {'logits': logits}
+    else:
+      scaled = outputs
+    loss = self.build_losses(labels, scaled, model.losses)
+    if self.iou_metric is not None:
+      self.iou_metric.update_state(labels, outputs['logits'])
+    self.process_metrics(metrics or (), labels, outputs)
+    return {self.loss: loss,
+            protocol.NUM_EXAMPLES: tf.cast(tf.shape(images)[0], tf.float32)}
 
   def aggregate_logs(self, state: Any = None,
                      step_outputs: Mapping[str, Any] | None = None) -> Any:

@@ -123,9 +123,10 @@ def of_step(params: cfg.ExperimentConfig, name: str,
     saved = _SAVED_SHARE * costs.count_saved_activations(spec)
   # The weights and their gradients; what a teacher computes is let go of.
   weights = 2 * weights + (_count_weights(teacher.task.model) if teacher else 0)
-  return Need(
-      what, weights * _WEIGHT_BYTES,
-      image_bytes + saved * value_bytes / task.gradient_accumulation_steps)
+  # Of classifiers alone.
+  num_microbatches = getattr(task, 'gradient_accumulation_steps', 1)
+  return Need(what, weights * _WEIGHT_BYTES,
+              image_bytes + saved * value_bytes / num_microbatches)
 
 
 def _count_weights(model: garden.ImageClassificationModel) -> int:

@@ -39,6 +39,8 @@ def find(params: cfg.ExperimentConfig) -> distillation.Teacher | None:
     ValueError: if there is no such model, or it is not one for the same images
       and classes, naming what differs.
   """
+  if not isinstance(params.task, image_classification.ImageClassificationTask):
+    return None
   path = params.task.distillation.teacher
   if not path:
     return None

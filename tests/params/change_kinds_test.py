@@ -4,6 +4,7 @@ from official.modeling import hyperparams
 import pytest
 
 from official_ext.configs import image_classification as configs
+from official_ext.configs import semantic_segmentation
 from official_ext.params import change_kinds
 from official_ext.params import experiment
 from official_ext.params import tree
@@ -11,8 +12,9 @@ from official_ext.params import tree
 Kind = change_kinds.Kind
 
 
-@pytest.mark.parametrize('name', [*configs.EXPERIMENTS, 'resnet_imagenet',
-                                  'deit_imagenet_pretrain'])
+@pytest.mark.parametrize('name', [
+    *configs.EXPERIMENTS, 'resnet_imagenet', 'deit_imagenet_pretrain',
+    semantic_segmentation.EXPERIMENT])
 def test_every_setting_has_one_kind(name):
   settings = [one.path for one in tree.walk(
       experiment.base(name), opens_unset=True)
@@ -23,8 +25,9 @@ def test_every_setting_has_one_kind(name):
 
 
 def test_every_entry_is_of_a_setting():
-  paths = [one.path for one in tree.walk(
-      experiment.base('funnel_vit_digits'), opens_unset=True)]
+  paths = [one.path for name in (
+      'funnel_vit_digits', semantic_segmentation.EXPERIMENT)
+           for one in tree.walk(experiment.base(name), opens_unset=True)]
   for settings in change_kinds.TABLE.values():
     for entry in settings:
       assert any(change_kinds.fnmatch.fnmatchcase(path, entry)

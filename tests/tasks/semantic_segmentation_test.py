@@ -5,16 +5,18 @@ import io
 import classifiers
 import numpy as np
 from official.core import task_factory
-from official.core import train_lib
 from PIL import Image
 import pytest
 import tensorflow as tf
 import tf_keras
 
+from official_ext.checkpoints import metadata
 from official_ext.checkpoints import restore
 from official_ext.configs import semantic_segmentation as configs
 from official_ext.params import experiment
 from official_ext.tasks import semantic_segmentation
+from official_ext.training import event_tags
+from official_ext.training import session
 
 FUNNEL_VIT = 'task.model.backbone.funnel_vit'
 # (height, width) of the images, in a model of 32 x 32 px.
@@ -200,8 +202,10 @@ def test_the_backbone_begins_from_a_classifier(records, tmp_path):
      f'2. Set {FUNNEL_VIT}.feature_maps.levels, or another head.level.'),
     ({f'{FUNNEL_VIT}.feature_maps.levels': [], 'task.model.min_level': 2,
       'task.model.decoder.type': 'fpn'}, 'min_level is 2, but .* levels none'),
-    ({'task.model.input_size': [None, None, 3]}, 'is for one size. Set it to'),
-    ({'task.model.input_size': [30, 32, 3]}, 'which patches of 4 px do not'),
+    ({'task.model.input_size': [30, 32, 3],
+      'task.train_data.output_size': [30, 32],
+      'task.validation_data.output_size': [30, 32]},
+     'which patches of 4 px do not fill: 2 px at the bottom'),
 ])
 def test_what_cannot_be_built_is_refused(settings, message):
   with pytest.raises(ValueError, match=message):
@@ -237,21 +241,87 @@ def test_decoders_of_model_garden(records, settings, side):
 
 
 @pytest.mark.long
-def test_the_experiment_trains_and_evaluates(records, tmp_path):
-  params = parameters(records, **{
-      **dict.fromkeys((f'trainer.{name}' for name in (
-          'train_steps', 'steps_per_loop', 'summary_interval',
-          'checkpoint_interval', 'validation_interval')), 40),
-      'trainer.optimizer_config.learning_rate.polynomial.'
-      'initial_learning_rate': 0.05})
-  strategy = tf.distribute.get_strategy()
-  _, logs = train_lib.run_experiment(
-      distribution_strategy=strategy, task=task_factory.get_task(params.task),
-      mode='train', params=params, model_dir=str(tmp_path),
-      run_post_eval=True, enable_async_checkpointing=False)
+def test_the_experiment_trains_evaluates_and_resumes(
+    records, tmp_path, caplog):
+  def run(mode, steps):
+    params = parameters(records, **{
+        **dict.fromkeys((f'trainer.{name}' for name in (
+            'train_steps', 'steps_per_loop', 'summary_interval',
+            'checkpoint_interval', 'validation_interval')), steps),
+        'trainer.optimizer_config.learning_rate.polynomial.decay_steps': 40,
+        'trainer.optimizer_config.learning_rate.polynomial.'
+        'initial_learning_rate': 0.05})
+    return session.prepare(params, mode, str(tmp_path)).execute(
+        enable_async_checkpointing=False)
+
+  run('train', 20)
+  assert not [text for text in caplog.messages if 'begins anew' in text]
+  trained = run('train_and_eval', 40)
+  assert [text for text in caplog.messages if 'begins anew' in text]
+  assert trained.validation_logs['validation_loss'] > 0
+  assert trained.validation_logs[event_tags.NUM_IMAGES] == len(SIZES)
   # At the size of the images. Half of a mask is a guess: 1/2, 1/4 and 1/4.
-  assert logs['mean_iou'] > 0.6
-  assert tf.train.latest_checkpoint(str(tmp_path)).endswith('ckpt-40')
+  assert trained.validation_logs['mean_iou'] > 0.6
+  described = metadata.read(tf.train.latest_checkpoint(str(tmp_path)))
+  assert described['task'] == 'semantic_segmentation'
+  assert described['decoder'] == 'identity'
+  assert isinstance(experiment.load_saved(str(tmp_path)).task,
+                    configs.SemanticSegmentationTask)
+
+
+@pytest.mark.long
+def test_a_loss_at_the_size_of_the_masks(records):
+  task, model, config = build(records)
+  task.build_metrics(training=False)
+  for images, labels in task.build_inputs(config.validation_data):
+    loss = task.validation_step((images, labels), model)['loss']
+    logits, total, pixels = model(images)['logits'], 0.0, 0
+    for index, info in enumerate(labels['image_info'].numpy()):
+      # Enlarged to the padded image at its own scale, and cropped to it.
+      height, width = map(int, info[0])
+      size = np.ceil(info[1] / info[2]).astype(int)
+      own = tf.image.resize(logits[index], size)[:height, :width].numpy()
+      masks = labels['masks'][index, :height, :width, 0].numpy().astype(int)
+      log_sums = np.log(np.exp(own).sum(-1))
+      chosen = np.take_along_axis(
+          own, np.where(masks == 255, 0, masks)[..., np.newaxis], -1)[..., 0]
+      total += (log_sums - chosen)[masks != 255].sum()
+      pixels += (masks != 255).sum()
+    np.testing.assert_allclose(loss, total / pixels, rtol=1e-4)
+
+
+def test_what_a_run_asks_of_the_task(records):
+  task = task_factory.get_task(parameters(records).task)
+  assert task.describe() == (
+      'Funnel-ViT vit-nano4, B1(65)-1(33): 0.2 M parameters, 0.00983 GMACs per '
+      'image; maps of level 2, decoder identity, 4 classes')
+  assert task.metrics()[0] == ('mean IoU', 'mean_iou', 'mean_iou')
+  assert task.best_checkpoint_metrics() == [
+      'mean_iou', 'validation_loss', 'iou/0', 'iou/1', 'iou/2', 'iou/3']
+  task.check_files(['train_data'])
+  with pytest.raises(ValueError, match="names no data|'nowhere' is not a file"):
+    task_factory.get_task(parameters('nowhere').task).check_files(
+        ['train_data'])
+  # The largest image is of 45 x 64 px.
+  task.check_records(['train_data', 'validation_data'])
+  task = task_factory.get_task(parameters(records, **{
+      'task.validation_data.groundtruth_padded_size': [45, 60]}).task)
+  task.check_records(['train_data'])
+  with pytest.raises(ValueError, match=(
+      r'record 3 of .* has an image of 45 x 64 px.*Set '
+      r'task.validation_data.groundtruth_padded_size=\[45,64\] or larger')):
+    task.check_records(['validation_data'])
+
+
+def test_names_of_classes(records, tmp_path):
+  path = tmp_path / 'names.txt'
+  path.write_text('none\nright\nbelow\nother\n')
+  task = task_factory.get_task(parameters(records, **{
+      'task.class_names_path': str(path)}).task)
+  task.data_description = task.describe_data({}, trains=True)
+  assert task.class_names() == ['none', 'right', 'below', 'other']
+  task.save_data_description(str(tmp_path))
+  assert task.saved_data_description(str(tmp_path)) == task.data_description
 
 
 def test_the_experiment_is_of_vit_b16_at_512_px():
@@ -259,4 +329,10 @@ def test_the_experiment_is_of_vit_b16_at_512_px():
   assert isinstance(params.task, configs.SemanticSegmentationTask)
   # 661 batches of 16 are an epoch.
   assert params.trainer.train_steps == 45 * 661
+  schedule = params.trainer.optimizer_config.learning_rate.polynomial
+  assert schedule.decay_steps == 45 * 661
+  assert params.trainer.validation_interval == 661
   assert params.task.model.backbone.funnel_vit.feature_maps.levels == [4]
+  assert params.task.train_data.output_size == [512, 512]
+  assert params.task.validation_data.groundtruth_padded_size == [512, 512]
+  assert params.task.train_data.input_path.endswith('tfrecord/train*')

@@ -10,12 +10,14 @@ from official_ext.params import tree
 from official_ext.params.fields import backbones
 from official_ext.params.fields import optimization
 from official_ext.params.fields import rules
+from official_ext.params.fields import segmentation
 from official_ext.params.fields import task
 from official_ext.params.fields import trainer
 
 # What a field takes, by the class that has it or that it was inherited from.
 TABLE: dict[type, dict[str, rules.Rule]] = {
-    **task.TABLE, **backbones.TABLE, **optimization.TABLE, **trainer.TABLE}
+    **task.TABLE, **segmentation.TABLE, **backbones.TABLE,
+    **optimization.TABLE, **trainer.TABLE}
 
 
 def rule_of(owner: type[hyperparams.Config], name: str) -> rules.Rule | None:

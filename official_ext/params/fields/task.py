@@ -21,10 +21,10 @@ from official_ext.params.fields import rules
 SEED = rules.whole(
     at_least=0, at_most=2**32 - 1, null='a new seed in every run')
 # Sides of images; beyond this, the tokens alone would take terabytes.
-_MAX_SIDE_PX = 16_384
+MAX_SIDE_PX = 16_384
 _MAX_BATCH = 2**20
 # 300 M images are the largest data set that such a model was trained on.
-_MAX_EXAMPLES = 10**12
+MAX_EXAMPLES = 10**12
 # Each is a part of the input pipeline's graph, or a thread.
 _MAX_REPEATS = 64
 _MAX_CYCLE_LENGTH = 4_096
@@ -80,7 +80,7 @@ def _is_area_range(value: Any) -> bool:
 
 
 def _is_image_size(value: Any) -> bool:
-  side = rules.whole(at_least=1, at_most=_MAX_SIDE_PX)
+  side = rules.whole(at_least=1, at_most=MAX_SIDE_PX)
   return (isinstance(value, (list, tuple)) and len(value) == 3 and
           value[2] == 3 and all(map(side.accepts, value)))
 
@@ -98,6 +98,11 @@ _MEAN = rules.several(rules.number(at_least=0, at_most=_WHITE), '', length=3)
 _STDDEV = rules.several(rules.number(at_least=1, at_most=_WHITE), '', length=3)
 _COUNTS = rules.several(rules.whole(at_least=1), 'a list of whole numbers',
                         null='none')
+
+# The size of a model's images, and the grid of a checkpoint's patches.
+IMAGE_SIZE = rules.Rule(
+    f'[height, width, 3] in px, of at most {MAX_SIDE_PX:,}', _is_image_size)
+GRID = _sizes(2, '[rows, columns] of patches', null='square')
 
 TABLE: dict[type, dict[str, rules.Rule]] = {
     cfg.TaskConfig: {
@@ -121,8 +126,7 @@ TABLE: dict[type, dict[str, rules.Rule]] = {
     },
     configs.ImageClassificationTask: {
         'data_dir': rules.text(),
-        'init_checkpoint_grid': _sizes(
-            2, '[rows, columns] of patches', null='square'),
+        'init_checkpoint_grid': GRID,
         'init_checkpoint_resize_method': rules.choice(configs.RESIZE_METHODS),
         'class_names_path': rules.text(),
         'gradient_accumulation_steps': rules.whole(at_least=1),
@@ -139,9 +143,7 @@ TABLE: dict[type, dict[str, rules.Rule]] = {
     },
     garden.ImageClassificationModel: {
         'num_classes': rules.whole(at_least=1, at_most=2**24),
-        'input_size': rules.Rule(
-            f'[height, width, 3] in px, of at most {_MAX_SIDE_PX:,}',
-            _is_image_size),
+        'input_size': IMAGE_SIZE,
         'dropout_rate': rules.fraction(),
         'add_head_batch_norm': rules.flag(),
         'kernel_initializer': rules.choice(
@@ -242,7 +244,7 @@ TABLE: dict[type, dict[str, rules.Rule]] = {
     },
     configs.DataConfig: {
         'num_examples': rules.whole(
-            at_least=0, at_most=_MAX_EXAMPLES, meaning='0: unknown'),
+            at_least=0, at_most=MAX_EXAMPLES, meaning='0: unknown'),
         'max_corrupt_records': rules.whole(at_least=0),
         'label_offset': rules.whole(
             at_least=-2**24, at_most=2**24, null='by the data set'),

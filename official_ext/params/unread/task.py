@@ -121,6 +121,68 @@ def _of_the_specs(params: cfg.ExperimentConfig,
           'task.model.backbone.type=funnel_vit, which has sizes of its own.')
 
 
+# Of the backbone, whatever the task.
+BACKBONE: tuple[reasons.Rule, ...] = (
+    reasons.Rule(
+        (*(f'{_VIT}.{name}' for name in _SIZES),
+         *(f'{_VIT}.transformer.{name}' for name in (
+             *_LAYER_SIZES, 'num_layers'))),
+        _of_the_specs, is_always=True),
+    reasons.never("Model Garden's vit does not hand it on",
+                  f'{_VIT}.transformer_partition_dims'),
+    reasons.Rule(
+        (f'{_VIT}.output_attention_scores', f'{_VIT}.output_2d_feature_maps',
+         f'{_FUNNEL_VIT}.feature_maps.*'), _of_a_classifier, is_always=True),
+    reasons.beside(
+        lambda maps: not maps.levels, 'levels is [], so there are no maps',
+        *(f'{_FUNNEL_VIT}.feature_maps.{name}' for name in (
+            'source', 'recovery_layers', 'pyramid_filters'))),
+    reasons.beside(
+        lambda maps: maps.source != feature_levels.PYRAMID,
+        'there is no pyramid: source is not pyramid',
+        f'{_FUNNEL_VIT}.feature_maps.pyramid_filters'),
+    reasons.where(
+        _recovers_nothing, 'no map is of recovered tokens',
+        f'{_FUNNEL_VIT}.feature_maps.recovery_layers'),
+    reasons.beside(
+        lambda vit: vit.pooler != 'none', 'it is for the pooler none',
+        f'{_VIT}.output_encoded_tokens'),
+    reasons.where(
+        _has_one_block, f'nothing is pooled: {_FUNNEL_VIT}.layout has one '
+        'block', *(f'{_FUNNEL_VIT}.{name}' for name in (
+            'pooling', 'pool_axes', 'pool_query_only', 'attention_bias'))),
+    *(reasons.where(
+        condition, f'every block of {_FUNNEL_VIT}.layout has its own',
+        f'{_FUNNEL_VIT}.{name}') for condition, name in (
+            (_has_own_hidden_sizes, 'hidden_size'),
+            (_has_own_mlp_dims, 'transformer.mlp_dim'),
+            (_has_own_heads, 'transformer.num_heads'))),
+    reasons.where(
+        _takes_nothing_of_a_preset, 'the layout and all sizes are set, so '
+        'nothing is taken of the preset', f'{_FUNNEL_VIT}.model_name'),
+    reasons.where(
+        _fills_patches, 'the patches fill task.model.input_size, so nothing '
+        'is cropped', f'{_FUNNEL_VIT}.crop_to_patches'),
+    reasons.where(
+        lambda params: (
+            params.task.model.backbone.funnel_vit.pooler != 'token'),
+        f'{_FUNNEL_VIT}.pooler is not token, and needs every token of the last '
+        'layer', f'{_FUNNEL_VIT}.fast_path.class_token_only'),
+    reasons.where(
+        lambda params: not specs.has_class_token(
+            params.task.model.backbone.funnel_vit),
+        'there is no class token: the pooler needs none',
+        f'{_FUNNEL_VIT}.class_token_position'),
+    reasons.where(
+        lambda params: params.runtime.mixed_precision_dtype != 'bfloat16',
+        'runtime.mixed_precision_dtype is not bfloat16',
+        f'{_FUNNEL_VIT}.fast_path.float32_matmuls'),
+    reasons.where(
+        _attends_plainly,
+        'runtime.num_gpus is 0: there is one kind of attention',
+        f'{_FUNNEL_VIT}.fast_path.attention'),
+)
+
 TABLE: tuple[reasons.Rule, ...] = (
     reasons.never(
         "nothing in Model Garden's image classification reads it",
@@ -182,64 +244,5 @@ TABLE: tuple[reasons.Rule, ...] = (
         'task.model.norm_activation.norm_momentum',
         'task.model.norm_activation.norm_epsilon',
         'trainer.optimizer_config.ema.trainable_weights_only'),
-    reasons.Rule(
-        (*(f'{_VIT}.{name}' for name in _SIZES),
-         *(f'{_VIT}.transformer.{name}' for name in (
-             *_LAYER_SIZES, 'num_layers'))),
-        _of_the_specs, is_always=True),
-    reasons.never("Model Garden's vit does not hand it on",
-                  f'{_VIT}.transformer_partition_dims'),
-    reasons.never('a classifier reads the pooled output alone',
-                  f'{_VIT}.output_attention_scores',
-                  f'{_VIT}.output_2d_feature_maps'),
-    reasons.Rule((f'{_FUNNEL_VIT}.feature_maps.*',), _of_a_classifier,
-                 is_always=True),
-    reasons.beside(
-        lambda maps: not maps.levels, 'levels is [], so there are no maps',
-        *(f'{_FUNNEL_VIT}.feature_maps.{name}' for name in (
-            'source', 'recovery_layers', 'pyramid_filters'))),
-    reasons.beside(
-        lambda maps: maps.source != feature_levels.PYRAMID,
-        'there is no pyramid: source is not pyramid',
-        f'{_FUNNEL_VIT}.feature_maps.pyramid_filters'),
-    reasons.where(
-        _recovers_nothing, 'no map is of recovered tokens',
-        f'{_FUNNEL_VIT}.feature_maps.recovery_layers'),
-    reasons.beside(
-        lambda vit: vit.pooler != 'none', 'it is for the pooler none',
-        f'{_VIT}.output_encoded_tokens'),
-    reasons.where(
-        _has_one_block, f'nothing is pooled: {_FUNNEL_VIT}.layout has one '
-        'block', *(f'{_FUNNEL_VIT}.{name}' for name in (
-            'pooling', 'pool_axes', 'pool_query_only', 'attention_bias'))),
-    *(reasons.where(
-        condition, f'every block of {_FUNNEL_VIT}.layout has its own',
-        f'{_FUNNEL_VIT}.{name}') for condition, name in (
-            (_has_own_hidden_sizes, 'hidden_size'),
-            (_has_own_mlp_dims, 'transformer.mlp_dim'),
-            (_has_own_heads, 'transformer.num_heads'))),
-    reasons.where(
-        _takes_nothing_of_a_preset, 'the layout and all sizes are set, so '
-        'nothing is taken of the preset', f'{_FUNNEL_VIT}.model_name'),
-    reasons.where(
-        _fills_patches, 'the patches fill task.model.input_size, so nothing '
-        'is cropped', f'{_FUNNEL_VIT}.crop_to_patches'),
-    reasons.where(
-        lambda params: (
-            params.task.model.backbone.funnel_vit.pooler != 'token'),
-        f'{_FUNNEL_VIT}.pooler is not token, and needs every token of the last '
-        'layer', f'{_FUNNEL_VIT}.fast_path.class_token_only'),
-    reasons.where(
-        lambda params: not specs.has_class_token(
-            params.task.model.backbone.funnel_vit),
-        'there is no class token: the pooler needs none',
-        f'{_FUNNEL_VIT}.class_token_position'),
-    reasons.where(
-        lambda params: params.runtime.mixed_precision_dtype != 'bfloat16',
-        'runtime.mixed_precision_dtype is not bfloat16',
-        f'{_FUNNEL_VIT}.fast_path.float32_matmuls'),
-    reasons.where(
-        _attends_plainly,
-        'runtime.num_gpus is 0: there is one kind of attention',
-        f'{_FUNNEL_VIT}.fast_path.attention'),
+    *BACKBONE,
 )

@@ -4,6 +4,7 @@ from official.core import exp_factory
 import pytest
 
 from official_ext.configs import image_classification as configs
+from official_ext.configs import semantic_segmentation
 from official_ext.params import experiment
 from official_ext.params import tree
 from official_ext.params.fields import table
@@ -36,7 +37,8 @@ def test_the_experiments_are_all_there_are():
   assert ours == set(EXPERIMENTS)
 
 
-@pytest.mark.parametrize('name', EXPERIMENTS)
+@pytest.mark.parametrize(
+    'name', [*EXPERIMENTS, semantic_segmentation.EXPERIMENT])
 def test_every_field_has_a_rule_that_its_value_follows(name):
   found = settings(name)
   assert len(found) > 400
