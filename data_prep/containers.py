@@ -95,6 +95,13 @@ def is_archive(path: str) -> bool:
   return path.lower().endswith('.tar') and not storage.is_folder(path)
 
 
+def name_of(path: str) -> str:
+  """Returns what a folder or an archive is called, without its suffix."""
+  name = os.path.basename(os.path.normpath(
+      path if storage.is_remote(path) else os.path.abspath(path)))
+  return _without_suffix(name) if is_archive(path) else name
+
+
 def _walk_folder(folder: str, prefix: str, above: tuple[tuple[int, int], ...]
                  ) -> Iterator[Member | LeftOut]:
   """Walks over a local folder; `above` are the folders it lies in."""

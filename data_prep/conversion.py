@@ -24,6 +24,7 @@ from . import image_index
 from . import imagenet_labels
 from . import images
 from . import manifest as manifests
+from . import pairing
 from . import plan as plans
 from . import records
 from . import scan
@@ -53,11 +54,14 @@ class Inputs:
     form: of `sources.FORMS`.
     validation_labels: path of a list of labels, or ''.
     class_names: path of a list of the classes by label, or ''.
+    has_masks: whether they are images with masks; then splits may be
+      `mask_folders.NAMED`.
   """
   paths: tuple[tuple[str, str], ...]
   form: str = 'auto'
   validation_labels: str = ''
   class_names: str = ''
+  has_masks: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,7 +132,7 @@ def convert(inputs: Inputs, output_dir: str, options: plans.Options,
     index = image_index.ImageIndex()
     stack.callback(index.close)
     pixels_dir = stack.enter_context(_pixels_dir(inputs, output_dir))
-    data_set = _read_inputs(inputs, index, pixels_dir, listener)
+    data_set = _read_inputs(inputs, options, index, pixels_dir, listener)
     index.shuffle(options.seed)
     _check_duplicates(index)
     _check_links(index)
@@ -155,10 +159,12 @@ def convert(inputs: Inputs, output_dir: str, options: plans.Options,
     listener.begin(tasks)
     runner(tasks)
     results = shards_lib.Results(tasks)
+    if data_set.groups and not data_set.classes:
+      data_set = dataclasses.replace(data_set, classes=tuple(
+          pairing.numbered(shards_lib.num_classes(results, options.rules))))
     lists = manifests.write_lists(output_dir, results, index)
     manifest = manifests.build(
-        data_set, options, [path for _, path in inputs.paths], results, lists,
-        identity)
+        data_set, options, inputs.paths, results, lists, identity)
     if not any(split['num_images'] for split in manifest['splits'].values()):
       raise ValueError(
           f'not one of the images is whole; {manifests.QUARANTINE_FILE} in '
@@ -198,7 +204,8 @@ def _check_inputs(inputs: Inputs, output_dir: str) -> None:
 @contextlib.contextmanager
 def _pixels_dir(inputs: Inputs, output_dir: str):
   """Yields a local folder for the pixels of CIFAR; removes it afterwards."""
-  if not any(cifar.version_of(path) for _, path in inputs.paths):
+  if inputs.has_masks or not any(
+      cifar.version_of(path) for _, path in inputs.paths):
     yield ''
     return
   if storage.is_remote(output_dir):
@@ -207,7 +214,7 @@ def _pixels_dir(inputs: Inputs, output_dir: str):
     return
   # Beside the plans, where the next run finds and replaces it.
   folder = os.path.join(output_dir, plans.WORK_FOLDER)
-  _check_free(cifar.NUM_IMAGES * cifar.IMAGE_BYTES, output_dir)
+  storage.check_free(cifar.NUM_IMAGES * cifar.IMAGE_BYTES, output_dir)
   storage.make_folder(folder)
   try:
     yield folder
@@ -215,15 +222,21 @@ def _pixels_dir(inputs: Inputs, output_dir: str):
     storage.remove(os.path.join(folder, _PIXELS_FILE))
 
 
-def _read_inputs(inputs: Inputs, index: image_index.ImageIndex,
-                 pixels_dir: str, listener: Listener) -> sources.DataSet:
+def _read_inputs(inputs: Inputs, options: plans.Options,
+                 index: image_index.ImageIndex, pixels_dir: str,
+                 listener: Listener) -> sources.DataSet:
   """Fills the index and recognises what is in it."""
   if pixels_dir:
     return _read_cifar(inputs, index, pixels_dir, listener)
+  if inputs.has_masks:
+    return pairing.read(
+        inputs.paths, index, _read_classes(inputs) if inputs.class_names else
+        pairing.numbered(options.num_classes), listener.scanned)
   labels = None
   if inputs.validation_labels:
     labels = imagenet_labels.read_validation_labels(inputs.validation_labels)
-  named = [(split or _name_of(path), path) for split, path in inputs.paths]
+  named = [(split or containers.name_of(path), path)
+           for split, path in inputs.paths]
   lists = scan.scan(named, index, listener.scanned)
   classes = _read_classes(inputs) if inputs.class_names else ()
   return sources.recognise(index, lists, inputs.form, labels, classes)
@@ -260,13 +273,6 @@ def _read_cifar(inputs: Inputs, index: image_index.ImageIndex,
   return data_set
 
 
-def _name_of(path: str) -> str:
-  """Returns what the folder or archive is called."""
-  name = os.path.basename(os.path.normpath(
-      path if storage.is_remote(path) else os.path.abspath(path)))
-  return name[:-len('.tar')] if containers.is_archive(path) else name
-
-
 def _check_duplicates(index: image_index.ImageIndex) -> None:
   pair = index.duplicates()
   if pair:
@@ -291,6 +297,9 @@ def _with_defaults(options: plans.Options, data_set: sources.DataSet,
                    earlier: Mapping[str, Any] | None) -> plans.Options:
   """Fills in what depends on the data set, and on a finished conversion."""
   held_out_by = options.held_out_by
+  if data_set.groups:
+    return dataclasses.replace(options, held_out_by=(
+        hold_out.TOGETHER if options.validation_fraction else ''))
   if options.validation_fraction and not held_out_by:
     # One finished by a version before there was a choice stays as it is.
     known = manifests.held_out_by(earlier) if earlier else ''
@@ -320,9 +329,12 @@ def _check_finished(earlier: dict[str, Any], identity: str,
                     max_corrupt: int, runner: Runner, listener: Listener
                     ) -> Conversion:
   """Compares a finished conversion with its manifest; fixes what differs."""
-  classes = [(item['name'], item['synset']) for item in earlier['classes']]
-  if earlier['identity'] != identity or classes != [
-      (item.name, item.synset) for item in data_set.classes]:
+  classes = [class_names_lib.ImageClass(item['name'], item['synset'])
+             for item in earlier['classes']]
+  if data_set.groups and not data_set.classes:
+    # The masks told them.
+    data_set = dataclasses.replace(data_set, classes=tuple(classes))
+  if earlier['identity'] != identity or classes != list(data_set.classes):
     storage.remove(os.path.join(output_dir, plans.WORK_FOLDER))
     raise ValueError(f'{output_dir} {differs}')
   expected = {shard['name']: shard for split in earlier['splits'].values()
@@ -371,14 +383,6 @@ def _remove_unfinished(output_dir: str) -> None:
 
 
 def _check_space(tasks: Sequence[plans.ShardTask], output_dir: str) -> None:
-  _check_free(sum(task.num_bytes + _BYTES_PER_RECORD * task.num_images
-                  for task in tasks if not storage.exists(task.path)),
-              output_dir)
-
-
-def _check_free(needed: int, output_dir: str) -> None:
-  free = storage.free_bytes(output_dir)
-  if free is not None and needed > free:
-    raise ValueError(
-        f'{output_dir} needs {needed / 1e9:.1f} GB, but {free / 1e9:.1f} GB '
-        'are free there. Choose another --output_dir.')
+  storage.check_free(sum(task.num_bytes + _BYTES_PER_RECORD * task.num_images
+                         for task in tasks if not storage.exists(task.path)),
+                     output_dir)

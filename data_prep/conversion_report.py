@@ -18,6 +18,8 @@ from . import records
 from . import sources
 from . import wording
 
+# What a conversion says of one quarantined image, and of several.
+CORRUPT = ('image is corrupt', 'images are corrupt')
 _LINE_SECONDS = 30.0
 # More classes are not listed whole; their numbers are those of the lines of
 # class_names.txt.
@@ -50,12 +52,13 @@ class Reporter(conversion.Listener):
                  totals: Mapping[str, tuple[int, int]]) -> None:
     self._end_line()
     found = ', '.join(
-        f'{wording.counted(count, f"{split} image")} ({_bytes(size)})'
+        f'{wording.counted(count, f"{split} image")} ({bytes_of(size)})'
         for split, (count, size) in totals.items())
     num_classes = sum(image_class is not sources.BACKGROUND
                       for image_class in data_set.classes)
-    classes = wording.counted(num_classes, 'class', 'classes')
-    self._say(f'{data_set.form}, {classes}: {found}')
+    classes = (f', {wording.counted(num_classes, "class", "classes")}'
+               if num_classes else '')
+    self._say(f'{data_set.form}{classes}: {found}')
     for note in data_set.notes:
       self._say(f'note: {note}')
     if 'validation' not in totals:
@@ -64,7 +67,7 @@ class Reporter(conversion.Listener):
 
   def left_out(self, some: Sequence[tuple[str, str]], count: int) -> None:
     for path, reason in some:
-      self._say(f'left out: {_printable(path)}: {reason}')
+      self._say(f'left out: {printable(path)}: {reason}')
     if count > len(some):
       self._say(f'left out: {count - len(some):,} more, in '
                 f'{manifests.LEFT_OUT_FILE}')
@@ -133,14 +136,39 @@ def summary(done: conversion.Conversion, output_dir: str, seconds: float
     Several lines.
   """
   manifest = done.manifest
+  lines = [*split_table(manifest), '', *_class_table(manifest), '']
+  lines += lists(manifest, output_dir)
+  empty = [item for item in manifest['classes']
+           if not item['num_images'].get('train') and
+           done.data_set.classes[item['label']] is not sources.BACKGROUND]
+  if empty and 'train' in manifest['splits']:
+    lines.append(f'{_classes_have(empty)} no training image, such as '
+                 f'{empty[0]["name"]!r}')
+  unseen = [item for item in manifest['classes'] if set(item['num_images']) == {
+      'train'}]
+  if unseen and 'validation' in manifest['splits']:
+    lines.append(f'{_classes_have(unseen)} no validation image, such as '
+                 f'{unseen[0]["name"]!r}')
+  lines += ending(done, output_dir, seconds)
+  return '\n'.join(lines)
+
+
+def split_table(manifest: Mapping[str, Any]) -> list[str]:
+  """Returns a line for each split: images, shards and size."""
   lines = [f'{"":<12}{"images":>12}{"shards":>8}{"size":>12}']
   for split, content in manifest['splits'].items():
     lines.append(
         f'{split:<12}{content["num_images"]:>12,}'
-        f'{len(content["shards"]):>8,}{_bytes(content["num_bytes"]):>12}')
-  lines += ['', *_class_table(manifest), '']
+        f'{len(content["shards"]):>8,}{bytes_of(content["num_bytes"]):>12}')
+  return lines
+
+
+def lists(manifest: Mapping[str, Any], output_dir: str,
+          quarantined: str = 'corrupt, in no record') -> list[str]:
+  """Returns a line for each list, and for what became of images unasked."""
+  lines = []
   for what, words in (('reencoded', 're-encoded as JPEG'),
-                      ('quarantined', 'corrupt, in no record'),
+                      ('quarantined', quarantined),
                       ('left_out', 'left out as stray')):
     listed = manifest[what]
     if listed['count']:
@@ -153,17 +181,13 @@ def summary(done: conversion.Conversion, output_dir: str, seconds: float
   if other:
     lines.append(f'{other:,} with a color profile that is not sRGB, which is '
                  'ignored here and wherever the model is served')
-  empty = [item for item in manifest['classes']
-           if not item['num_images'].get('train') and
-           done.data_set.classes[item['label']] is not sources.BACKGROUND]
-  if empty and 'train' in manifest['splits']:
-    lines.append(f'{_classes_have(empty)} no training image, such as '
-                 f'{empty[0]["name"]!r}')
-  unseen = [item for item in manifest['classes'] if set(item['num_images']) == {
-      'train'}]
-  if unseen and 'validation' in manifest['splits']:
-    lines.append(f'{_classes_have(unseen)} no validation image, such as '
-                 f'{unseen[0]["name"]!r}')
+  return lines
+
+
+def ending(done: conversion.Conversion, output_dir: str, seconds: float
+           ) -> list[str]:
+  """Returns the last lines: what has changed since, and how long it took."""
+  lines = []
   if done.has_changed:
     lines.append('note: input files were modified since this was converted; '
                  'their content was not compared. To convert them anew, remove '
@@ -172,7 +196,7 @@ def summary(done: conversion.Conversion, output_dir: str, seconds: float
     lines.append(f'took {tqdm.tqdm.format_interval(seconds)}')
   elif done.is_finished:
     lines.append('Nothing to do: every shard is as the manifest says.')
-  return '\n'.join(lines)
+  return lines
 
 
 def _class_table(manifest: Mapping[str, Any]) -> list[str]:
@@ -185,11 +209,11 @@ def _class_table(manifest: Mapping[str, Any]) -> list[str]:
   for item in shown:
     counts = ''.join(
         f'{item["num_images"].get(split, 0):>12,}' for split in splits)
-    lines.append(f'{item["label"]:>5}{counts}  {_printable(item["name"])}')
+    lines.append(f'{item["label"]:>5}{counts}  {printable(item["name"])}')
   if len(shown) < len(classes):
     lines.append(
         f'{"...":>5}  {len(classes) - len(shown):,} more, the last of them '
-        f'{classes[-1]["label"]}, {_printable(classes[-1]["name"])}: a line '
+        f'{classes[-1]["label"]}, {printable(classes[-1]["name"])}: a line '
         f'each in {records.CLASS_NAMES_FILE}, from 0')
   return lines
 
@@ -252,7 +276,7 @@ def commands(manifest: Mapping[str, Any], output_dir: str, settings: str
       f'--data={shlex.quote(pattern)}' for pattern in patterns)])
 
 
-def _printable(path: str) -> str:
+def printable(path: str) -> str:
   """Returns a path that does nothing to a terminal."""
   return ''.join(
       character if character.isprintable() else
@@ -260,5 +284,6 @@ def _printable(path: str) -> str:
       for character in path)
 
 
-def _bytes(size: int) -> str:
+def bytes_of(size: int) -> str:
+  """Returns a number of bytes with its unit, such as '1.5MB'."""
   return f'{tqdm.tqdm.format_sizeof(size, divisor=1000)}B'

@@ -73,6 +73,11 @@ def upright_tiff(data: bytes) -> bytes:
   return data[:start] + UPRIGHT.to_bytes(end - start, order) + data[end:]
 
 
+def exchanges_sides(orientation: int) -> bool:
+  """Says whether an orientation makes width of height."""
+  return orientation >= 5
+
+
 def turn(image: Image.Image, orientation: int) -> Image.Image:
   """Returns an image as it is to be seen.
 

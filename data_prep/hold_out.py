@@ -23,6 +23,8 @@ CLASS = 'class'
 # images are added to its class.
 CONTENT = 'content'
 METHODS = (CLASS, CONTENT)
+# As CLASS, if all images were of one class.
+TOGETHER = 'together'
 
 # Of an image's middle, where one differs from the next. The plan is made
 # before any image is read, and reading all of them twice would double the
@@ -37,7 +39,7 @@ def move(index: image_index.ImageIndex, fraction: float, method: str) -> None:
   Args:
     index: the images, with split and label.
     fraction: of them that are held out, 0 to 1.
-    method: one of METHODS.
+    method: one of METHODS, or TOGETHER.
 
   Raises:
     ValueError: if there are validation images already, or there would be none
@@ -51,9 +53,10 @@ def move(index: image_index.ImageIndex, fraction: float, method: str) -> None:
   index.hold_out(choose(index, fraction, method))
   if set(index.totals()) >= {'train', 'validation'}:
     return
-  if method == CLASS:
+  if method != CONTENT:
+    of = 'no class has' if method == CLASS else 'there are no'
     raise ValueError(
-        f'--validation_fraction={fraction:g}, but no class has two different '
+        f'--validation_fraction={fraction:g}, but {of} two different '
         'images: none can be held out. Leave it out.')
   raise ValueError(
       f'--validation_fraction={fraction:g} leaves no images for training or '
@@ -91,16 +94,21 @@ def choose(index: image_index.ImageIndex, fraction: float, method: str
       the fraction rounded, but one at least, and one at least is left to
       train on. Equal images that lie more often in a class than it has left to
       hold out are trained on, unless no image of it would be held out.
-      CONTENT: those whose digest, taken as a number from 0 to 1, is below the
-      fraction.
+      TOGETHER: the same, of all images as if they were one class. CONTENT:
+      those whose digest, taken as a number from 0 to 1, is below the fraction.
 
   Returns:
     Their digests.
   """
+  def digests():
+    for digest, by_label in index.digests():
+      yield digest, ({0: sum(by_label.values())} if method == TOGETHER else
+                     by_label)
+
   if method == CONTENT:
     return {digest for digest, _ in index.digests() if int.from_bytes(
         digest, 'big') < fraction * 256**_DIGEST_BYTES}
-  counts = _count(index.digests())
+  counts = _count(digests())
   wanted = {label: _share(count, fraction) for label, count in counts.items()}
   held_out = collections.Counter()
   chosen = set()
@@ -109,7 +117,7 @@ def choose(index: image_index.ImageIndex, fraction: float, method: str
     chosen.add(digest)
     held_out.update(by_label)
 
-  for digest, by_label in index.digests():
+  for digest, by_label in digests():
     if all(held_out[label] + count <= wanted[label]
            for label, count in by_label.items()):
       hold_out(digest, by_label)
@@ -117,7 +125,7 @@ def choose(index: image_index.ImageIndex, fraction: float, method: str
   if lacking:
     groups = [
         (sum(by_label.values()), digest, by_label)
-        for digest, by_label in index.digests() if lacking & set(by_label)]
+        for digest, by_label in digests() if lacking & set(by_label)]
     for _, digest, by_label in sorted(groups, key=lambda group: group[:2]):
       lacks = any(not held_out[label] for label in lacking & set(by_label))
       if lacks and all(held_out[label] + count < counts[label]

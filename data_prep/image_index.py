@@ -30,6 +30,8 @@ CREATE TABLE places (id INTEGER PRIMARY KEY, path BLOB UNIQUE);
 CREATE TABLE images (
   folder INTEGER, name BLOB, place INTEGER, offset INTEGER, size INTEGER,
   modified INTEGER, file_id TEXT, split TEXT, label INTEGER, key BLOB,
+  mask_name BLOB, mask_place INTEGER, mask_offset INTEGER,
+  mask_size INTEGER DEFAULT 0, mask_modified INTEGER,
   UNIQUE (folder, name));
 -- Of images that may be held out.
 CREATE TABLE digests (image INTEGER, digest BLOB);
@@ -62,6 +64,10 @@ class Image:
     size: how many they are.
     label: its class index, or `records.NO_LABEL`.
     modified: when the file was modified, nanoseconds; 0 if unknown.
+    mask_file: of an image with a mask, the file that holds that; else ''.
+    mask_offset: where its bytes begin.
+    mask_size: how many they are.
+    mask_modified: when that file was modified.
   """
   name: str
   file: str
@@ -69,6 +75,10 @@ class Image:
   size: int
   label: int
   modified: int = 0
+  mask_file: str = ''
+  mask_offset: int = 0
+  mask_size: int = 0
+  mask_modified: int = 0
 
 
 class ImageIndex:
@@ -161,6 +171,40 @@ class ImageIndex:
         ((split, label(os.fsdecode(name)), folder_id, name)
          for name, in names))
 
+  def names(self, folder: str) -> list[str]:
+    """Returns the names of the images of a folder, sorted."""
+    self._flush()
+    return [os.fsdecode(name) for name, in self._database.execute(
+        'SELECT name FROM images WHERE folder = ? ORDER BY name',
+        (self._folder_ids[folder],))]
+
+  def pair(self, folder: str, mask_folder: str,
+           rows: Iterable[tuple[str, str, str]], label: int) -> None:
+    """Gives images of a folder a mask, a split and a label each.
+
+    Args:
+      folder: of the images.
+      mask_folder: of the masks.
+      rows: names of an image and of its mask, and their split.
+      label: of all of them.
+    """
+    folder_id, mask_id = (self._folder_ids[path]
+                          for path in (folder, mask_folder))
+    self._database.executemany("""
+        UPDATE images SET split = ?, label = ?,
+          (mask_name, mask_place, mask_offset, mask_size, mask_modified) = (
+            SELECT name, place, offset, size, modified FROM images
+            WHERE folder = ? AND name = ?)
+        WHERE folder = ? AND name = ?""", (
+            (split, label, mask_id, os.fsencode(mask), folder_id,
+             os.fsencode(image)) for image, mask, split in rows))
+
+  def discard_unpaired(self, folder: str) -> None:
+    """Forgets the files of a folder that have no mask: masks, and the lost."""
+    self._database.execute(
+        'DELETE FROM images WHERE folder = ? AND mask_name IS NULL',
+        (self._folder_ids[folder],))
+
   def shuffle(self, seed: int) -> None:
     """Gives every image its place in the order of its split.
 
@@ -202,10 +246,13 @@ class ImageIndex:
         part if isinstance(part, str) else os.fsdecode(part) for part in row)
     return tuple(f'{folder}/{name}' for folder in folders)
 
-  def linked(self) -> Iterator[str]:
+  def linked(self, splits_alone: bool = False) -> Iterator[str]:
     """Yields a note for each way that files are taken more than once.
 
     To be called once splits and labels are assigned.
+
+    Args:
+      splits_alone: whether only files in several splits are told.
 
     Yields:
       How many are, by symbolic or hard links, and two paths of one file.
@@ -221,6 +268,8 @@ class ImageIndex:
                 WHERE file_id != '')
           GROUP BY file_id HAVING count(*) > 1)
         GROUP BY splits, labels ORDER BY splits DESC, labels DESC"""):
+      if splits_alone and not splits:
+        continue
       where = (
           'in several splits, so a model is tested on what it has learned'
           if splits else 'in several classes, and get the label of each'
@@ -273,7 +322,7 @@ class ImageIndex:
     self._flush()
     return {split: (count, size) for split, count, size in
             self._database.execute(
-                'SELECT split, count(*), sum(size) FROM images '
+                'SELECT split, count(*), sum(size + mask_size) FROM images '
                 'GROUP BY split ORDER BY split')}
 
   def class_counts(self, split: str) -> dict[int, int]:
@@ -285,9 +334,11 @@ class ImageIndex:
   def ordered(self, split: str) -> Iterator[Image]:
     """Yields the images of a split in their shuffled order."""
     for row in self._database.execute(
-        'SELECT name, path, offset, size, label, modified FROM images '
-        'JOIN places ON places.id = place WHERE split = ? ORDER BY key',
-        (split,)):
+        'SELECT name, places.path, offset, size, label, modified, mask_name, '
+        'mask.path, mask_offset, mask_size, mask_modified FROM images '
+        'JOIN places ON places.id = place '
+        'LEFT JOIN places AS mask ON mask.id = mask_place '
+        'WHERE split = ? ORDER BY key', (split,)):
       yield _image(*row)
 
   def close(self) -> None:
@@ -311,9 +362,21 @@ class ImageIndex:
 
 
 def _image(name: bytes, place: bytes, offset: int | None, size: int,
-           label: int, modified: int) -> Image:
-  """Returns the image of a row; without an offset its place is a folder."""
-  name, file = os.fsdecode(name), os.fsdecode(place)
-  if offset is None:
-    file, offset = os.path.join(file, name), 0
-  return Image(name, file, offset, size, label, modified)
+           label: int, modified: int, mask_name: bytes | None = None,
+           mask_place: bytes = b'', mask_offset: int | None = 0,
+           mask_size: int = 0, mask_modified: int = 0) -> Image:
+  """Returns the image of a row."""
+  file, offset = _file(name, place, offset)
+  image = Image(os.fsdecode(name), file, offset, size, label, modified)
+  if mask_name is None:
+    return image
+  return dataclasses.replace(image, **dict(zip(
+      ('mask_file', 'mask_offset'), _file(mask_name, mask_place, mask_offset))),
+                             mask_size=mask_size, mask_modified=mask_modified)
+
+
+def _file(name: bytes, place: bytes, offset: int | None) -> tuple[str, int]:
+  """Returns file and offset; without an offset the place is a folder."""
+  file = os.fsdecode(place)
+  return (os.path.join(file, os.fsdecode(name)), 0) if offset is None else (
+      file, offset)

@@ -53,7 +53,7 @@ class CheckedImage:
   """An image that the training pipeline decodes.
 
   Attributes:
-    encoded: a JPEG file.
+    encoded: a JPEG file; a PNG file where `check` was asked to keep those.
     width: px.
     height: px.
     was: '' if `encoded` is what came in; else the form that was re-encoded,
@@ -82,8 +82,19 @@ def looks_like_image(start: bytes) -> bool:
   return _form(start) is not None
 
 
+def orientation_of(data: bytes) -> int:
+  """Returns the EXIF orientation of a file, 1 to 8; 1 of what is damaged."""
+  form = _form(data)
+  if form != 'JPEG':
+    return exif_orientation.of_file(data, form or '')
+  try:
+    return exif_orientation.of_exif(jpeg_structure.parse(data).exif)
+  except jpeg_structure.InvalidJpegError:
+    return exif_orientation.UPRIGHT
+
+
 def check(data: bytes, how: str = 'header', jpeg_quality: int = JPEG_QUALITY,
-          orientations: str = APPLY) -> CheckedImage:
+          orientations: str = APPLY, keeps_png: bool = False) -> CheckedImage:
   """Makes sure that the training pipeline can decode an image.
 
   Args:
@@ -93,6 +104,8 @@ def check(data: bytes, how: str = 'header', jpeg_quality: int = JPEG_QUALITY,
     jpeg_quality: of what is re-encoded, 1 to 100; colors are not subsampled.
     orientations: one of EXIF_ORIENTATIONS: 'apply' turns images by it,
       'ignore' turns none, of whatever form.
+    keeps_png: whether PNG files of 8 bits, gray or RGB without transparency,
+      stay as they are, for a pipeline that decodes both forms.
 
   Returns:
     The image, untouched where the pipeline takes it as it is.
@@ -104,9 +117,15 @@ def check(data: bytes, how: str = 'header', jpeg_quality: int = JPEG_QUALITY,
   if form is None:
     raise CorruptImageError(image_faults.of_no_form(data))
   if form != 'JPEG':
-    return _reencode(
-        data, form, jpeg_quality, exif_orientation.of_file(data, form)
-        if orientations == APPLY else exif_orientation.UPRIGHT)
+    orientation = (exif_orientation.of_file(data, form)
+                   if orientations == APPLY else exif_orientation.UPRIGHT)
+    if (keeps_png and form == 'PNG' and _is_plain_png(data) and
+        orientation == exif_orientation.UPRIGHT):
+      image, profile = _decode_upright(data, form, orientation)
+      return CheckedImage(
+          data, image.width, image.height,
+          has_other_profile=not color_profile.is_srgb(profile))
+    return _reencode(data, form, jpeg_quality, orientation)
   try:
     structure = jpeg_structure.parse(data)
   except jpeg_structure.InvalidJpegError as error:
@@ -200,6 +219,12 @@ def _form(data: bytes) -> str | None:
   return None
 
 
+def _is_plain_png(data: bytes) -> bool:
+  """Says whether TensorFlow decodes a PNG file to what the conversion would."""
+  return data[24:26] in (b'\x08\x00', b'\x08\x02') and not any(
+      kind == b'tRNS' for kind, _ in exif_orientation.png_chunks(data))
+
+
 def _check_pixels(width: int, height: int) -> None:
   if width * height > MAX_PIXELS:
     raise CorruptImageError(
@@ -228,6 +253,7 @@ def _decode_upright(data: bytes, form: str, orientation: int
   if form == 'PNG':
     try:
       png_structure.check(data)
+      png_structure.check_pixels(data)
     except png_structure.InvalidPngError as error:
       raise CorruptImageError(
           image_faults.of_form('PNG', str(error))) from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 import dataclasses
 import hashlib
 import itertools
@@ -14,6 +14,7 @@ import PIL
 from PIL import features
 
 from . import image_index
+from . import masks
 from . import plan as plans
 from . import records
 from . import shards as shards_lib
@@ -27,6 +28,8 @@ REENCODED_FILE = 'reencoded.jsonl'
 LEFT_OUT_FILE = 'left_out.jsonl'
 LISTS = ('quarantined', 'reencoded', 'left_out')
 FORMAT_VERSION = 1
+# What a conversion of images with masks counted, by split.
+MASKS = 'masks'
 
 
 def read(output_dir: str) -> dict[str, Any] | None:
@@ -72,6 +75,8 @@ def _check_shape(manifest: Mapping[str, Any]) -> None:
     for shard in split['shards']:
       _ = shard['name'], shard['sha256']
       _ = int(shard['num_images']), int(shard['num_bytes'])
+  for tally in manifest.get(MASKS, {}).values():
+    _ = tally['pixels'].items(), tally['kinds'].items(), tally['largest']
   for item in manifest['classes']:
     _ = int(item['label']), item['name'], item['synset']
     _ = item['num_images'].items()
@@ -99,7 +104,7 @@ def read_finished(output_dir: str) -> dict[str, Any]:
   raise ValueError(
       f'{output_dir} holds no {MANIFEST_FILE}, which alone says how many '
       'records each shard had. Give the --output_dir of a conversion by '
-      'data_prep.imagenet_to_tfrecord.')
+      'data_prep.imagenet_to_tfrecord or data_prep.masks_to_tfrecord.')
 
 
 def write_lists(output_dir: str, results: shards_lib.Results,
@@ -131,7 +136,7 @@ def write_lists(output_dir: str, results: shards_lib.Results,
 
 
 def build(data_set: sources.DataSet, options: plans.Options,
-          inputs: Iterable[str], results: shards_lib.Results,
+          inputs: Sequence[tuple[str, str]], results: shards_lib.Results,
           lists: Mapping[str, dict[str, Any]], identity: str
           ) -> dict[str, Any]:
   """Puts the manifest together; it holds neither times nor host names.
@@ -139,7 +144,7 @@ def build(data_set: sources.DataSet, options: plans.Options,
   Args:
     data_set: what was converted.
     options: of the conversion.
-    inputs: the paths it was read from.
+    inputs: (name, path) of what it was read from; '' is no name.
     results: of every shard.
     lists: what `write_lists` returned.
     identity: of the plan.
@@ -147,11 +152,14 @@ def build(data_set: sources.DataSet, options: plans.Options,
   Returns:
     The manifest.
   """
-  splits, counts = {}, {}
+  splits, counts, tallies = {}, {}, {}
   num_turned = num_other_profiles = 0
   for result in results:
     num_turned += result.num_turned
     num_other_profiles += result.num_other_profiles
+    if result.masks:
+      tallies[result.split] = masks.gather(
+          [*filter(None, [tallies.get(result.split)]), result.masks])
     split = splits.setdefault(
         result.split, {'num_images': 0, 'num_bytes': 0, 'shards': []})
     split['num_images'] += result.num_images
@@ -162,10 +170,14 @@ def build(data_set: sources.DataSet, options: plans.Options,
     for label, count in result.class_counts.items():
       by_split = counts.setdefault(label, {})
       by_split[result.split] = by_split.get(result.split, 0) + count
+  for split, tally in tallies.items():
+    for label in range(len(data_set.classes)):
+      if str(label) in tally['images']:
+        counts.setdefault(label, {})[split] = tally['images'][str(label)]
   return {
       'format_version': FORMAT_VERSION,
       'data_set': data_set.form,
-      'inputs': list(inputs),
+      'inputs': [path for _, path in inputs],
       'options': _as_written(options),
       'identity': identity,
       'software': {
@@ -182,6 +194,9 @@ def build(data_set: sources.DataSet, options: plans.Options,
            'synset': image_class.synset, 'num_images': counts.get(label, {})}
           for label, image_class in enumerate(data_set.classes)],
       'num_unlabelled': counts.get(records.NO_LABEL, {}),
+      # Of images with masks alone.
+      **({MASKS: tallies, 'input_names': [name for name, _ in inputs]}
+         if tallies else {}),
   }
 
 

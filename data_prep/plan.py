@@ -15,6 +15,8 @@ import os
 from . import class_names as class_names_lib
 from . import image_index
 from . import images as images_lib
+from . import mask_pairs
+from . import masks
 from . import records
 from . import sources
 from . import storage
@@ -52,6 +54,27 @@ class Options:
 
 
 @dataclasses.dataclass(frozen=True)
+class MaskOptions(Options):
+  """What decides the bytes of shards of images with masks.
+
+  Attributes:
+    exif_orientation: one of `mask_pairs.EXIF_ORIENTATIONS`.
+    num_classes: this and what follows are as in `masks.Rules`.
+    ignore_label: of pixels that are of no class.
+    reduce_zero_label: whether classes count from 1.
+  """
+  exif_orientation: str = mask_pairs.BY_SIZE
+  num_classes: int = 0
+  ignore_label: int = masks.IGNORE_LABEL
+  reduce_zero_label: bool = False
+
+  @property
+  def rules(self) -> masks.Rules:
+    return masks.Rules(
+        self.num_classes, self.ignore_label, self.reduce_zero_label)
+
+
+@dataclasses.dataclass(frozen=True)
 class ShardTask:
   """One shard to be written.
 
@@ -60,7 +83,7 @@ class ShardTask:
     name: of the shard, such as 'train-00000-of-01024'.
     split: such as 'train'.
     num_images: images of its plan.
-    num_bytes: their size as they come.
+    num_bytes: their size as they come, masks included.
     digest: SHA-256 of everything that decides its content but the content
       of the images.
     stamp: SHA-256 of when the images were modified.
@@ -95,8 +118,9 @@ class ShardPlan:
     jpeg_quality: of what is re-encoded.
     exif_orientation: one of `images.EXIF_ORIENTATIONS`.
     is_pixels: whether the images are bare pixels.
-    classes: (name, synset) by label.
+    classes: (name, synset) by label; of images with masks, their groups.
     images: the images, in order.
+    masks: of images with masks, which values those may have.
   """
   check: str
   jpeg_quality: int
@@ -104,6 +128,7 @@ class ShardPlan:
   is_pixels: bool
   classes: dict[int, tuple[str, str]]
   images: list[image_index.Image]
+  masks: masks.Rules | None = None
 
   def digest(self) -> str:
     """Returns the SHA-256 of what decides the shard, not where files lie."""
@@ -111,12 +136,17 @@ class ShardPlan:
                self.is_pixels, sorted(self.classes.items()),
                [(image.name, image.size, image.label)
                 for image in self.images]]
+    if self.masks:
+      content += [dataclasses.asdict(self.masks),
+                  [(os.path.basename(image.mask_file), image.mask_size)
+                   for image in self.images]]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
   def stamp(self) -> str:
     """Returns the SHA-256 of when the images were modified."""
     return hashlib.sha256(json.dumps(
-        [image.modified for image in self.images]).encode()).hexdigest()
+        [(image.modified, image.mask_modified) if self.masks else
+         image.modified for image in self.images]).encode()).hexdigest()
 
   def write(self, path: str) -> None:
     content = {**dataclasses.asdict(self), 'images': [
@@ -131,6 +161,8 @@ class ShardPlan:
         for label, names in content['classes'].items()}
     content['images'] = [
         image_index.Image(*image) for image in content['images']]
+    if content.get('masks'):
+      content['masks'] = masks.Rules(**content['masks'])
     return cls(**content)
 
 
@@ -210,11 +242,13 @@ def make(index: image_index.ImageIndex, data_set: sources.DataSet,
           check=options.check, jpeg_quality=options.jpeg_quality,
           exif_orientation=options.exif_orientation,
           is_pixels=data_set.is_pixels, images=images,
-          classes=_classes_of(images, data_set.classes))
+          classes=_classes_of(images, data_set.groups or data_set.classes),
+          masks=options.rules if isinstance(options, MaskOptions) else None)
       task = ShardTask(
           output_dir, records.shard_name(split, number, counts[split]), split,
-          len(images), sum(image.size for image in images), plan.digest(),
-          plan.stamp())
+          len(images),
+          sum(image.size + image.mask_size for image in images),
+          plan.digest(), plan.stamp())
       plan.write(task.plan_path)
       tasks.append(task)
   return tasks

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 import dataclasses
 import os
 
+from . import png_structure
 from . import storage
 from . import tfrecord_file
 
@@ -59,12 +60,45 @@ class ImageRecord:
     })
 
 
+@dataclasses.dataclass(frozen=True)
+class PairRecord:
+  """One image with its mask, in Model Garden's convention of segmentation.
+
+  Attributes:
+    encoded: the bytes of a JPEG or PNG file.
+    mask: those of a PNG file of 8 bits, gray: the class of every pixel.
+    file_name: where the image came from; no other image of the split has it.
+    height: px, of both.
+    width: px, of both.
+  """
+  encoded: bytes
+  mask: bytes
+  file_name: str
+  height: int
+  width: int
+
+  def serialize(self) -> bytes:
+    """Returns the record as it is written: a serialized tf.train.Example."""
+    name = os.fsencode(self.file_name)
+    is_png = self.encoded.startswith(png_structure.START)
+    return tfrecord_file.serialize_example({
+        'image/height': self.height,
+        'image/width': self.width,
+        'image/format': b'PNG' if is_png else b'JPEG',
+        'image/filename': name,
+        'image/source_id': name,
+        'image/encoded': self.encoded,
+        'image/segmentation/class/encoded': self.mask,
+        'image/segmentation/class/format': b'PNG',
+    })
+
+
 def shard_name(split: str, index: int, num_shards: int) -> str:
   """Returns the name of a shard, such as 'train-00000-of-01024'."""
   return f'{split}-{index:05d}-of-{num_shards:05d}'
 
 
-def write_shard(path: str, records: Iterable[ImageRecord]
+def write_shard(path: str, records: Iterable[ImageRecord | PairRecord]
                 ) -> tfrecord_file.WrittenFile:
   """Writes one shard; it appears under its name only when it is complete.
 

@@ -54,8 +54,15 @@ LISTS = (
     'ILSVRC2012_devkit_t12.tar.gz')
 
 
+def list_name(path: str) -> str:
+  """Returns under which name a list of a data set is kept, or ''."""
+  name = posixpath.basename(path)
+  return name if name in LISTS else ''
+
+
 def scan(inputs: Sequence[tuple[str, str]], index: image_index.ImageIndex,
-         report: Callable[[int], None] = lambda num_images: None
+         report: Callable[[int], None] = lambda num_images: None,
+         name_list: Callable[[str], str] = list_name
          ) -> dict[str, containers.Member]:
   """Puts every image of the inputs into the index.
 
@@ -64,9 +71,10 @@ def scan(inputs: Sequence[tuple[str, str]], index: image_index.ImageIndex,
       folder that the input's files are put into.
     index: where they go.
     report: called with the number of images so far.
+    name_list: tells the lists, as `list_name` does.
 
   Returns:
-    The lists that were met, by name, of `LISTS`.
+    The lists that were met, by name.
 
   Raises:
     ValueError: if an input is neither folder nor archive, or an archive is
@@ -77,8 +85,8 @@ def scan(inputs: Sequence[tuple[str, str]], index: image_index.ImageIndex,
   for folder, path in inputs:
     for found in containers.walk(path):
       full_path = f'{folder}/{found.path}'
-      name = posixpath.basename(found.path)
-      if name in LISTS and isinstance(found, containers.Member):
+      name = name_list(full_path)
+      if name and isinstance(found, containers.Member):
         lists.setdefault(name, found)
       if isinstance(found, containers.LeftOut):
         is_lost = found.is_lost and not _stray_reason(found.path)

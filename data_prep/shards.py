@@ -7,11 +7,13 @@ A process of a pool, a worker of Apache Beam and a test all call
 from __future__ import annotations
 
 import collections
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 import dataclasses
 import hashlib
 import json
+import os
 import re
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +22,8 @@ from . import exif_orientation
 from . import image_faults
 from . import image_index
 from . import images
+from . import mask_pairs
+from . import masks
 from . import plan as plans
 from . import records
 from . import storage
@@ -41,11 +45,12 @@ class ShardResult:
     num_images: records in it.
     num_bytes: its size.
     sha256: of its content.
-    class_counts: records by label.
+    class_counts: records by label; of images with masks, none.
     reencoded: (file, what it was) of images that are not as they came.
     quarantined: (file, reason) of images that are in no record.
     num_turned: records that were turned by their EXIF orientation.
     num_other_profiles: records with a color profile that is not sRGB.
+    masks: of images with masks, what `masks.Tally` counts; else None.
   """
   name: str
   split: str
@@ -59,6 +64,7 @@ class ShardResult:
   quarantined: list[tuple[str, str]]
   num_turned: int
   num_other_profiles: int
+  masks: dict[str, Any] | None = None
 
   def write(self, path: str) -> None:
     storage.write_bytes(path, json.dumps(dataclasses.asdict(self)).encode())
@@ -104,6 +110,18 @@ class Results:
       yield result
 
 
+def num_classes(results: Iterable[ShardResult], rules: masks.Rules) -> int:
+  """Returns up to which class masks go, where nobody said how many there are.
+
+  Args:
+    results: of shards of images with masks.
+    rules: which label is ignored.
+  """
+  return 1 + max((int(value) for result in results
+                  for value in result.masks['pixels']
+                  if int(value) != rules.ignore_label), default=0)
+
+
 def convert_shard(task: plans.ShardTask,
                   advance: Callable[[int, int], None] | None = None
                   ) -> ShardResult:
@@ -124,14 +142,15 @@ def convert_shard(task: plans.ShardTask,
   plan = plans.ShardPlan.read(task.plan_path)
   counts, reencoded, quarantined = collections.Counter(), [], []
   num_turned = num_other_profiles = 0
+  tally = masks.Tally() if plan.masks else None
 
-  def convert() -> Iterator[records.ImageRecord]:
+  def convert() -> Iterator[records.ImageRecord | records.PairRecord]:
     nonlocal num_turned, num_other_profiles
     for image in plan.images:
       name, synset = plan.classes[image.label]
       file_name = _file_name(image, name, synset)
       try:
-        checked = _check(image, plan)
+        checked, mask = _check(image, plan)
       except (images.CorruptImageError, OSError) as error:
         quarantined.append((file_name, _reason(error)))
       else:
@@ -139,18 +158,25 @@ def convert_shard(task: plans.ShardTask,
           reencoded.append((file_name, checked.was))
         num_turned += checked.orientation != exif_orientation.UPRIGHT
         num_other_profiles += checked.has_other_profile
-        counts[image.label] += 1
-        yield records.ImageRecord(
-            encoded=checked.encoded, label=image.label, class_name=name,
-            file_name=file_name, height=checked.height, width=checked.width,
-            synset=synset)
-      advance(1, image.size)
+        if mask:
+          tally.add(mask, file_name, checked.height, checked.width,
+                    plan.masks.ignore_label)
+          yield records.PairRecord(checked.encoded, mask.encoded, file_name,
+                                   checked.height, checked.width)
+        else:
+          counts[image.label] += 1
+          yield records.ImageRecord(
+              encoded=checked.encoded, label=image.label, class_name=name,
+              file_name=file_name, height=checked.height, width=checked.width,
+              synset=synset)
+      advance(1, image.size + image.mask_size)
 
   written = records.write_shard(task.path, convert())
   result = ShardResult(
       task.name, task.split, task.digest, task.stamp, written.num_records,
       written.num_bytes, written.sha256, dict(sorted(counts.items())),
-      reencoded, quarantined, num_turned, num_other_profiles)
+      reencoded, quarantined, num_turned, num_other_profiles,
+      tally and tally.as_json())
   result.write(task.result_path)
   return result
 
@@ -180,18 +206,32 @@ def _finished(task: plans.ShardTask) -> ShardResult | None:
 
 
 def _check(image: image_index.Image, plan: plans.ShardPlan
-           ) -> images.CheckedImage:
-  data = storage.read_range(image.file, image.offset, image.size)
-  if len(data) != image.size:
-    raise images.CorruptImageError(
-        f'{image_faults.TRUNCATED}: {len(data)} of {image.size} bytes are '
-        'there; it became shorter')
+           ) -> tuple[images.CheckedImage, masks.CheckedMask | None]:
+  data = _read(image.file, image.offset, image.size)
+  if plan.masks:
+    name = os.path.basename(image.mask_file)
+    try:
+      mask = _read(image.mask_file, image.mask_offset, image.mask_size)
+    except (images.CorruptImageError, OSError) as error:
+      raise images.CorruptImageError(
+          f'mask {name}: {_reason(error)}') from error
+    return mask_pairs.check(data, mask, name, plan.check, plan.jpeg_quality,
+                            plan.exif_orientation, plan.masks)
   if plan.is_pixels:
     pixels = np.frombuffer(data, np.uint8).reshape(cifar.SHAPE)
-    return images.encode_pixels(
-        np.moveaxis(pixels, 0, -1), plan.jpeg_quality)  # [C, H, W] -> [H, W, C]
+    return images.encode_pixels(  # [C, H, W] -> [H, W, C]
+        np.moveaxis(pixels, 0, -1), plan.jpeg_quality), None
   return images.check(
-      data, plan.check, plan.jpeg_quality, plan.exif_orientation)
+      data, plan.check, plan.jpeg_quality, plan.exif_orientation), None
+
+
+def _read(file: str, offset: int, size: int) -> bytes:
+  data = storage.read_range(file, offset, size)
+  if len(data) != size:
+    raise images.CorruptImageError(
+        f'{image_faults.TRUNCATED}: {len(data)} of {size} bytes are '
+        'there; it became shorter')
+  return data
 
 
 def _file_name(image: image_index.Image, class_name: str, synset: str) -> str:

@@ -20,7 +20,8 @@ FORMS = ('auto', 'imagenet', 'folders')
 # Of the complete ImageNet (ILSVRC 2012).
 IMAGENET_SIZES = {'train': 1_281_167, 'validation': 50_000, 'test': 100_000}
 
-
+TEST_AS_VALIDATION = ('the test images are written as validation-*, which '
+                      'training evaluates on')
 # Label 0 of ImageNet, which no image has.
 BACKGROUND = class_names_lib.ImageClass('background')
 
@@ -34,17 +35,21 @@ class DataSet:
     classes: by label.
     notes: what the person who converts should know.
     is_pixels: whether the images are bare pixels, as of CIFAR.
+    groups: of images with masks, the folders by the label that the index has
+      for them; the classes are those of pixels then, none if masks must tell.
   """
   form: str
   classes: tuple[class_names_lib.ImageClass, ...]
   notes: tuple[str, ...] = ()
   is_pixels: bool = False
+  groups: tuple[class_names_lib.ImageClass, ...] = ()
 
   @property
   def is_imagenet(self) -> bool:
     """Whether the classes are synsets: ImageNet, or a part or more of it."""
-    return all(image_class.synset for image_class in self.classes
-               if image_class is not BACKGROUND)
+    return not self.groups and all(
+        image_class.synset for image_class in self.classes
+        if image_class is not BACKGROUND)
 
 
 def recognise(index: image_index.ImageIndex,
@@ -72,7 +77,7 @@ def recognise(index: image_index.ImageIndex,
   folders = index.folders()
   if not folders:
     raise ValueError(
-        'no images among the inputs. ' + _what_was_left_out(index))
+        'no images among the inputs. ' + what_was_left_out(index))
   places = folder_tree.read(folders)
   places = _with_flat_splits(places, folders)
   class_names = {place.class_name for place in places.values()
@@ -211,8 +216,7 @@ def _test_as_validation(places: Mapping[str, folder_tree.Place],
                    for place in places.values())
   if 'validation' in splits or not has_labels:
     return dict(places)
-  notes.append('the test images are written as validation-*, which training '
-               'evaluates on')
+  notes.append(TEST_AS_VALIDATION)
   return {folder: dataclasses.replace(
       place, split='validation') if place.split == 'test' else place
           for folder, place in places.items()}
@@ -324,7 +328,8 @@ def _note_sizes(index: image_index.ImageIndex, notes: list[str]) -> None:
                    f'ImageNet has {IMAGENET_SIZES[split]:,}')
 
 
-def _what_was_left_out(index: image_index.ImageIndex) -> str:
+def what_was_left_out(index: image_index.ImageIndex) -> str:
+  """Says of inputs without images what they hold instead."""
   for is_lost in (True, False):
     for path, reason in index.left_out(is_lost):
       files = wording.counted(

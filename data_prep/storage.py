@@ -183,6 +183,15 @@ def free_bytes(folder: str) -> int | None:
   return shutil.disk_usage(folder).free
 
 
+def check_free(needed: int, folder: str) -> None:
+  """Raises ValueError if a folder has less space than is needed, bytes."""
+  free = free_bytes(folder)
+  if free is not None and needed > free:
+    raise ValueError(
+        f'{folder} needs {needed / 1e9:.1f} GB, but {free / 1e9:.1f} GB '
+        'are free there. Choose another --output_dir.')
+
+
 @contextlib.contextmanager
 def lock(folder: str) -> Iterator[None]:
   """Keeps a second run out of a folder as long as the block lasts.

@@ -11,7 +11,6 @@ import collections
 from collections.abc import Callable, Iterator, Mapping
 import concurrent.futures
 import os
-import re
 from typing import Any
 
 from official.vision.dataloaders import classification_input
@@ -19,24 +18,25 @@ import tensorflow as tf
 
 from . import images
 from . import manifest as manifests
+from . import mask_verification
+from . import record_errors
 from . import records
 from . import shards as shards_lib
 from . import storage
 
 # The crops are decoded whole whatever they are resized to.
 _IMAGE_SIZE = 32
-# TensorFlow closes a quote there that it did not open.
-_TRUNCATED = re.compile(r"truncated record at (\d+)'.*")
 _SYNSET, _TEXT = 'image/class/synset', 'image/class/text'
 
 
-def verify(output_dir: str, report: Callable[[int, int], None]
-           ) -> Iterator[str]:
+def verify(output_dir: str, report: Callable[[int, int], None],
+           note: Callable[[str], None] = lambda text: None) -> Iterator[str]:
   """Verifies a finished conversion.
 
   Args:
     output_dir: folder of the shards.
     report: called with the number of images that were decoded, and in all.
+    note: called with what a person should know, though it is no fault.
 
   Yields:
     What is wrong, one line each; nothing if all is well.
@@ -48,8 +48,13 @@ def verify(output_dir: str, report: Callable[[int, int], None]
   yield from _wrong_names(manifest, output_dir)
   yield from _wrong_lists(manifest, output_dir)
   total = sum(split['num_images'] for split in manifest['splits'].values())
-  seen, counts = 0, collections.Counter()
-  parse = _training_parser(manifest)
+  seen = 0
+  if manifests.MASKS in manifest:
+    reader = mask_verification.Reader(manifest, output_dir)
+    if reader.note:
+      note(reader.note)
+  else:
+    reader = _Reader(manifest)
   for split, content in manifest['splits'].items():
     for shard, sha256 in _hashed(content['shards'], output_dir):
       if sha256 is None:
@@ -59,18 +64,37 @@ def verify(output_dir: str, report: Callable[[int, int], None]
         yield (f'{shard["name"]}: its SHA-256 is {sha256[:16]}..., the '
                f'manifest has {shard["sha256"][:16]}...: the file has changed')
       num_records = 0
-      for fault, label in _read_shard(path, parse, manifest):
+      for fault in reader.read(path, split):
         if fault:
           yield f'{shard["name"]}: {fault}'
         else:
           num_records += 1
-          counts[label, split] += 1
       if num_records != shard['num_images']:
         yield (f'{shard["name"]}: {num_records} good records, the manifest has '
                f'{shard["num_images"]}')
       seen += shard['num_images']
       report(seen, total)
-  yield from _wrong_counts(manifest, counts)
+  yield from reader.wrong_counts()
+
+
+class _Reader:
+  """Reads shards of images with labels, and sums up what they hold."""
+
+  def __init__(self, manifest: Mapping[str, Any]):
+    self._manifest = manifest
+    self._parse = _training_parser(manifest)
+    self._counts = collections.Counter()
+
+  def read(self, path: str, split: str) -> Iterator[str]:
+    """Yields for each record what is wrong with it, or ''."""
+    for fault, label in _read_shard(path, self._parse, self._manifest):
+      if not fault:
+        self._counts[label, split] += 1
+      yield fault
+
+  def wrong_counts(self) -> Iterator[str]:
+    """Yields what is wrong with all records together."""
+    yield from _wrong_counts(self._manifest, self._counts)
 
 
 def _wrong_names(manifest: Mapping[str, Any], output_dir: str
@@ -193,11 +217,7 @@ def _first_fault(dataset: tf.data.Dataset, parse) -> str:
         raise
       number += 1
   except tf.errors.OpError as error:
-    reason = _TRUNCATED.sub(
-        r'the file ends inside of the record at byte \1',
-        error.message.splitlines()[0].split(' [Op:')[0])
-    return (f'record {number} cannot be read: '
-            f'{reason.rsplit("}} ", maxsplit=1)[-1]}')
+    return f'record {number} cannot be read: {record_errors.reason(error)}'
   return ''
 
 

@@ -4,7 +4,7 @@
 
 Compares every file's SHA-256, decodes every record through the parser that
 training uses, and compares every label. Ends with status 1 if anything is
-wrong.
+wrong. Of images with masks, it compares both with the files they were made of.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ def main(argv: Sequence[str]) -> None:
   warnings.filterwarnings('ignore', category=FutureWarning)
   from . import verification  # pylint: disable=g-import-not-at-top
   num_faults = num_images = 0
+  notes = []
   # Hidden in a pipe.
   with tqdm.tqdm(desc='verify', unit=' images', disable=None,
                  dynamic_ncols=True) as bar:
@@ -49,7 +50,7 @@ def main(argv: Sequence[str]) -> None:
       bar.update(num_images - bar.n)
 
     try:
-      for fault in verification.verify(output_dir, report):
+      for fault in verification.verify(output_dir, report, notes.append):
         num_faults += 1
         bar.write(f'WRONG {fault}', file=sys.stdout)
         sys.stdout.flush()
@@ -62,6 +63,8 @@ def main(argv: Sequence[str]) -> None:
       raise  # It is an OSError, but of no file.
     except (ValueError, OSError) as error:
       raise SystemExit(f'error: {error}') from None
+  for note in notes:
+    print(f'note: {note}', file=sys.stderr)
   if num_faults:
     raise SystemExit(f'{output_dir}: {num_faults} faults')
   images = wording.counted(num_images, 'image')

@@ -12,15 +12,18 @@ from scripts import structure
 # without a list is a plain module.
 ORDER = {
     'data_prep': [
-        'command_process', 'storage', 'tfrecord_file', 'records',
-        'wording', 'class_names', 'digits', 'digits_to_tfrecord',
-        'drawn_scenes', 'digit_scenes', 'jpeg_structure', 'png_structure',
-        'exif_orientation', 'color_profile', 'image_faults',
-        'tiff_kinds', 'rgb_pixels', 'images', 'cifar', 'containers',
-        'image_index', 'hold_out', 'scan', 'imagenet_labels', 'folder_tree',
-        'sources', 'plan', 'shards', 'process_pool', 'beam_pipeline',
-        'manifest', 'conversion', 'conversion_report', 'imagenet_to_tfrecord',
-        'benchmark_conversion', 'verification', 'verify_tfrecords',
+        'command_process', 'storage', 'tfrecord_file', 'png_structure',
+        'records', 'wording', 'class_names', 'digits', 'digits_to_tfrecord',
+        'drawn_scenes', 'digit_scenes',
+        'jpeg_structure', 'exif_orientation', 'color_profile', 'image_faults',
+        'tiff_kinds', 'rgb_pixels', 'images', 'masks', 'mask_pairs', 'cifar',
+        'containers', 'image_index', 'hold_out', 'scan', 'imagenet_labels',
+        'folder_tree', 'mask_folders', 'sources', 'pairing', 'plan', 'shards',
+        'process_pool', 'beam_pipeline', 'manifest', 'conversion',
+        'conversion_report', 'mask_report', 'conversion_command',
+        'imagenet_to_tfrecord', 'masks_to_tfrecord', 'benchmark_conversion',
+        'record_errors', 'mask_verification', 'verification',
+        'verify_tfrecords',
     ],
     'official_ext.legacy_keras': [],
     'official_ext.command_line': [

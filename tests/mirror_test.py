@@ -42,7 +42,10 @@ THROUGH = {
         'data_prep.scan', 'data_prep.shards'],
     'data_prep/digits_to_tfrecord_test.py': ['data_prep.digits'],
     'data_prep/drawn_scenes_test.py': ['data_prep.digit_scenes'],
-    'data_prep/imagenet_to_tfrecord_test.py': ['data_prep.verify_tfrecords'],
+    'data_prep/imagenet_to_tfrecord_test.py': [
+        'data_prep.conversion_command', 'data_prep.verify_tfrecords'],
+    'data_prep/masks_to_tfrecord_test.py': ['data_prep.mask_report'],
+    'data_prep/verification_test.py': ['data_prep.record_errors'],
     'tasks/exif_orientation_test.py': ['official_ext.tasks.image_parts'],
     'data_prep/rgb_pixels_test.py': ['data_prep.tiff_kinds'],
     'data_prep/sources_test.py': ['data_prep.image_index'],

@@ -14,8 +14,9 @@ import pathlib
 # of its docstring.
 GROUPS = {
     'data': [
-        'data_prep.imagenet_to_tfrecord', 'data_prep.verify_tfrecords',
-        'data_prep.digits_to_tfrecord', 'data_prep.digit_scenes'],
+        'data_prep.imagenet_to_tfrecord', 'data_prep.masks_to_tfrecord',
+        'data_prep.verify_tfrecords', 'data_prep.digits_to_tfrecord',
+        'data_prep.digit_scenes'],
     'training and evaluation': [
         'train', 'evaluate', 'checkpoints.describe', 'checkpoints.verify'],
     'layouts': ['layouts.describe', 'layouts.plan'],

@@ -1,6 +1,5 @@
 """Tests of the verification: whatever is wrong, it says so."""
 
-import hashlib
 import json
 import pathlib
 import shutil
@@ -35,25 +34,6 @@ def verify(folder):
   faults = list(verification.verify(
       str(folder), lambda *counts: reported.append(counts)))
   return faults, reported
-
-
-def rewrite(folder, name, change):
-  """Changes records of a shard, and the manifest so that its hash agrees."""
-  path = folder / name
-  items = [tf.train.Example.FromString(item) for item in
-           tf.data.TFRecordDataset(str(path)).as_numpy_iterator()]
-  items = change(items) or items
-  with tf.io.TFRecordWriter(str(path)) as writer:
-    for item in items:
-      writer.write(item.SerializeToString(deterministic=True))
-  manifest = json.loads((folder / 'manifest.json').read_text())
-  for split in manifest['splits'].values():
-    for shard in split['shards']:
-      if shard['name'] == name:
-        content = path.read_bytes()
-        shard['sha256'] = hashlib.sha256(content).hexdigest()
-        shard['num_bytes'] = len(content)
-  (folder / 'manifest.json').write_text(json.dumps(manifest))
 
 
 SHARD = 'train-00001-of-00002'
@@ -111,7 +91,7 @@ def set_label(label):
 def test_a_wrong_label_whose_hash_was_fixed(converted, label):
   before = [item['image/class/label']
             for item in conversions.read(converted, SHARD[:11])]
-  rewrite(converted, SHARD, set_label(label))
+  conversions.rewrite(converted, SHARD, set_label(label))
   faults, _ = verify(converted)
   if before[0] == label:
     assert not faults
@@ -120,17 +100,18 @@ def test_a_wrong_label_whose_hash_was_fixed(converted, label):
 
 
 def test_a_label_out_of_range(converted):
-  rewrite(converted, SHARD, set_label(7))
+  conversions.rewrite(converted, SHARD, set_label(7))
   assert any('record 0: label 7, but there are 2 classes' in fault
              for fault in verify(converted)[0])
 
 
 def test_a_record_too_few_and_one_too_many(converted):
-  rewrite(converted, SHARD, lambda items: items[1:])
+  conversions.rewrite(converted, SHARD, lambda items: items[1:])
   faults, _ = verify(converted)
   assert any('3 good records, the manifest has 4' in fault or
              '4 good records, the manifest has 5' in fault for fault in faults)
-  rewrite(converted, SHARD, lambda items: [*items, items[0], items[0]])
+  conversions.rewrite(
+      converted, SHARD, lambda items: [*items, items[0], items[0]])
   assert verify(converted)[0]
 
 
@@ -145,7 +126,7 @@ def test_an_image_swapped_between_classes(converted):
               for feature in (first, other)]
     first['image/class/label'].int64_list.value[0] = labels[1]
     other['image/class/label'].int64_list.value[0] = labels[0]
-  rewrite(converted, SHARD, swap)
+  conversions.rewrite(converted, SHARD, swap)
   assert len([fault for fault in verify(converted)[0] if 'is ' in fault]) >= 2
 
 
@@ -157,7 +138,7 @@ def test_an_image_swapped_between_classes(converted):
 def test_an_image_that_training_cannot_decode(converted, image, reason):
   def change(items):
     items[1].features.feature['image/encoded'].bytes_list.value[0] = image
-  rewrite(converted, SHARD, change)
+  conversions.rewrite(converted, SHARD, change)
   assert any(reason in fault for fault in verify(converted)[0])
 
 
@@ -206,7 +187,7 @@ def test_records_of_one_pixel_would_be_found(converted):
 
   def change(items):
     items[0] = tf.train.Example.FromString(record.serialize())
-  rewrite(converted, SHARD, change)
+  conversions.rewrite(converted, SHARD, change)
   assert any('record 0 cannot be read' in fault
              for fault in verify(converted)[0])
 
@@ -220,7 +201,7 @@ def test_a_broken_image_has_the_reason_of_the_conversion(
   def change(items):
     value = items[1].features.feature['image/encoded'].bytes_list.value
     value[0] = value[0][cut]
-  rewrite(converted, SHARD, change)
+  conversions.rewrite(converted, SHARD, change)
   fault = next(fault for fault in verify(converted)[0] if 'record' in fault)
   assert fault.startswith(f'{SHARD}: record 1 cannot be read: {reason}')
 

@@ -1,0 +1,215 @@
+"""Recognises images with masks: every image gets its mask and its split.
+
+What has no partner, or more than one, is lost, with the reason: it is listed
+with the corrupt images and counts as they do.
+"""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Callable, Iterable, Mapping, Sequence
+import os
+import re
+import unicodedata
+
+from . import class_names as class_names_lib
+from . import containers
+from . import image_index
+from . import mask_folders
+from . import scan
+from . import sources
+from . import wording
+
+# Of PASCAL VOC: the images of each split, one a line, without suffix.
+_LISTS = re.compile(r'(.*/)?ImageSets/Segmentation/(train|val)\.txt')
+_SPLITS = {'train': 'train', 'val': 'validation'}
+
+
+def list_name(path: str) -> str:
+  """Returns under which name a list of a data set is kept, or ''."""
+  return path if _LISTS.fullmatch(path) else ''
+
+
+def read(inputs: Sequence[tuple[str, str]], index: image_index.ImageIndex,
+         classes: Sequence[class_names_lib.ImageClass],
+         report: Callable[[int], None] = lambda num_files: None
+         ) -> sources.DataSet:
+  """Fills an index with the images with masks of folders and archives.
+
+  Args:
+    inputs: (name, path) of each; a name is of `mask_folders.NAMED`, or '' for
+      that of the folder.
+    index: an empty one.
+    classes: by label; none: the masks tell them.
+    report: called with the number of files so far.
+
+  Returns:
+    The data set, as `recognise` does.
+
+  Raises:
+    ValueError: if there are no pairs, or folders are ambiguous.
+  """
+  named = [(mask_folders.as_flag(name) if name else containers.name_of(path),
+            path) for name, path in inputs]
+  lists = scan.scan(named, index, report, list_name)
+  return recognise(index, lists, classes)
+
+
+def recognise(index: image_index.ImageIndex,
+              lists: Mapping[str, containers.Member],
+              classes: Sequence[class_names_lib.ImageClass]
+              ) -> sources.DataSet:
+  """Recognises the pairs that an index holds, and assigns them.
+
+  Args:
+    index: every image and every mask that was found; afterwards the images
+      alone, with their masks.
+    lists: by path, those that `list_name` keeps.
+    classes: by label; none: the masks tell them.
+
+  Returns:
+    The data set; its groups are the folders below those of the splits.
+
+  Raises:
+    ValueError: if there are no pairs, or folders are ambiguous.
+  """
+  folders = index.folders()
+  if not folders:
+    raise ValueError('no images among the inputs. '
+                     + sources.what_was_left_out(index))
+  pairs, left_out = mask_folders.read(folders)
+  notes = []
+  for folder, reason in left_out.items():
+    names = index.names(folder)
+    index.leave_out(f'{folder}/', f'{wording.counted(len(names), "file")}: '
+                    f'{reason}', is_lost=False)
+    index.discard_unpaired(folder)
+    notes.append(f'{folder}: {reason}')
+  groups = sorted({pair.group for pair in pairs})
+  splits = {pair.split for pair in pairs}
+  as_validation = 'test' in splits and 'validation' not in splits
+  if as_validation:
+    notes.append(sources.TEST_AS_VALIDATION)
+  num_lost = 0
+  for pair in pairs:
+    split = 'validation' if (
+        as_validation and pair.split == 'test') else pair.split or 'train'
+    num_lost += _match(index, pair, split, _read_lists(pair, lists),
+                       groups.index(pair.group))
+  if num_lost:
+    example = next(f'{path}: {reason}' for path, reason
+                   in index.left_out(is_lost=True))
+    notes.append(f'{wording.counted(num_lost, "file is", "files are")} in no '
+                 f'pair, such as {example}')
+  if not index.totals():
+    raise ValueError(
+        f'not one image has a mask. {notes[-1] if notes else ""}'.rstrip())
+  notes += index.linked(splits_alone=True)
+  words = ', '.join(sorted({pair.words for pair in pairs}))
+  return sources.DataSet(
+      f'images with masks ({words})',
+      tuple(classes), tuple(notes),
+      groups=tuple(class_names_lib.ImageClass(group) for group in groups))
+
+
+def numbered(num_classes: int) -> list[class_names_lib.ImageClass]:
+  """Returns classes that nobody named, called by their numbers."""
+  return [class_names_lib.ImageClass(str(label))
+          for label in range(num_classes)]
+
+
+def file_name(image: image_index.Image,
+              groups: Sequence[class_names_lib.ImageClass]) -> str:
+  """Returns the name of an image in its record, which no other has there."""
+  group = groups[image.label].name
+  return f'{group}/{image.name}' if group else image.name
+
+
+def _match(index: image_index.ImageIndex, pair: mask_folders.FolderPair,
+           split: str, listed: Mapping[str, str] | None, label: int) -> int:
+  """Pairs the files of two folders; returns how many have no partner."""
+  images = _by_stem(index.names(pair.images))
+  masks = _by_stem(index.names(pair.masks))
+  if listed is not None:
+    for folder, names in ((pair.images, images), (pair.masks, masks)):
+      _leave_unlisted(index, folder, names, listed)
+  rows, lost = [], []
+  for stem in sorted(set(images) | set(masks)):
+    of_images, of_masks = images.get(stem, []), masks.get(stem, [])
+    if len(of_images) == len(of_masks) == 1:
+      rows.append((*of_images, *of_masks,
+                   split if listed is None else listed[stem]))
+      continue
+    several = [names for names in (of_images, of_masks) if len(names) > 1]
+    if several:
+      reason = (f'{" and ".join(several[0])} have one name but for the suffix: '
+                'which belongs to the other? Rename or remove one')
+    elif of_images:
+      reason = f'no mask {pair.masks}/{stem}.png' + _lookalike(stem, masks)
+    else:
+      reason = (f'a mask without an image {stem} in {pair.images}'
+                + _lookalike(stem, images))
+    lost += [(f'{pair.images}/{name}', reason) for name in of_images]
+    lost += [(f'{pair.masks}/{name}', reason) for name in of_masks]
+  for stem in sorted(set(listed or ()) - set(images) - set(masks)):
+    lost.append((f'{pair.images}/{stem}.jpg',
+                 f'is in the list of the {listed[stem]} split, but not there'))
+  index.pair(pair.images, pair.masks, rows, label)
+  for path, reason in lost:
+    index.leave_out(path, reason, is_lost=True)
+  index.discard_unpaired(pair.images)
+  index.discard_unpaired(pair.masks)
+  return len(lost)
+
+
+def _by_stem(names: Iterable[str]) -> dict[str, list[str]]:
+  by_stem = collections.defaultdict(list)
+  for name in names:
+    by_stem[os.path.splitext(name)[0]].append(name)
+  return dict(by_stem)
+
+
+def _lookalike(stem: str, others: Mapping[str, list[str]]) -> str:
+  """Names a file that a person may take for the one that is missing."""
+  look = _look(stem)
+  for other, names in others.items():
+    if _look(other) == look:
+      return (f'; {names[0]} differs in case, spaces or Unicode form alone: '
+              'rename one of the two')
+  longer = [names[0] for other, names in others.items()
+            if other.startswith(stem) and not other[len(stem):][:1].isalnum()]
+  return (f'; {longer[0]} has a longer name: both must be called alike'
+          if longer else '')
+
+
+def _look(stem: str) -> str:
+  return unicodedata.normalize('NFC', stem).casefold().strip()
+
+
+def _read_lists(pair: mask_folders.FolderPair,
+                lists: Mapping[str, containers.Member]
+                ) -> dict[str, str] | None:
+  """Returns the split by stem where lists tell it; None: they do not."""
+  base = os.path.dirname(pair.images)
+  listed = {}
+  for path, member in lists.items():
+    found = _LISTS.fullmatch(path)
+    if (found[1] or '').rstrip('/') != base:
+      continue
+    split = _SPLITS[found[2]]
+    for stem in member.read().decode(errors='replace').split():
+      if listed.setdefault(stem, split) != split:
+        raise ValueError(
+            f'{stem} is in the lists of both splits in {base}/ImageSets/'
+            'Segmentation. Remove it from one.')
+  return listed or None
+
+
+def _leave_unlisted(index: image_index.ImageIndex, folder: str,
+                    by_stem: dict[str, list[str]],
+                    listed: Mapping[str, str]) -> None:
+  """Leaves out the files of a folder that are in no list of a split."""
+  for stem in [stem for stem in by_stem if stem not in listed]:
+    for name in by_stem.pop(stem):
+      index.leave_out(f'{folder}/{name}', 'in neither train.txt nor val.txt of '
+                      'ImageSets/Segmentation', is_lost=False)

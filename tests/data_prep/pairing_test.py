@@ -1,0 +1,183 @@
+"""Tests of pairs in an index: what has no partner is on the list."""
+
+import collections
+
+import conversions
+import image_trees
+import mask_trees
+import pytest
+
+from data_prep import class_names
+from data_prep import image_index
+from data_prep import pairing
+
+
+def read(root, inputs=None):
+  index = image_index.ImageIndex()
+  data_set = pairing.read(inputs or [('', str(root))], index, ())
+  pairs = {}
+  for split in index.totals():
+    for image in index.ordered(split):
+      pairs[split, pairing.file_name(image, data_set.groups)] = (
+          image.mask_file.removeprefix(f'{root}/'))
+  lost = dict(index.left_out(is_lost=True))
+  left_out = dict(index.left_out(is_lost=False))
+  index.close()
+  return data_set, pairs, lost, left_out
+
+
+def touch(root, *names):
+  for number, name in enumerate(names):
+    image_trees.write(root / name, b'%d' % number)
+
+
+def test_pairs_by_the_stem_of_their_names(tmp_path):
+  root = tmp_path / 'in'
+  touch(root, 'images/train/a.b.jpg', 'masks/train/a.b.png',
+        'images/train/city/a.b.jpeg', 'masks/train/city/a.b.png',
+        'images/val/c.png', 'masks/val/c.png')
+  data_set, pairs, lost, _ = read(root)
+  assert pairs == {
+      ('train', 'a.b.jpg'): 'masks/train/a.b.png',
+      ('train', 'city/a.b.jpeg'): 'masks/train/city/a.b.png',
+      ('validation', 'c.png'): 'masks/val/c.png'}
+  assert not lost and data_set.form == 'images with masks (images and masks)'
+  assert data_set.groups == (class_names.ImageClass(''),
+                             class_names.ImageClass('city'))
+  assert not data_set.is_imagenet
+
+
+def test_what_has_no_partner_is_lost_with_its_reason(tmp_path):
+  root = tmp_path / 'in'
+  touch(root, 'images/ok.jpg', 'masks/ok.png', 'images/alone.jpg',
+        'masks/left.png', 'images/Cat.jpg', 'masks/cat.png',
+        'images/two.jpg', 'images/two.png', 'masks/two.png',
+        'images/both.jpg', 'masks/both.png', 'masks/both.gif',
+        'images/long.jpg', 'masks/long_mask.png')
+  data_set, pairs, lost, _ = read(root)
+  assert list(pairs.values()) == ['masks/ok.png']
+  suffix = ('have one name but for the suffix: which belongs to the other? '
+            'Rename or remove one')
+  case = ' differs in case, spaces or Unicode form alone: rename one of the two'
+  two, both = (f'{first} and {second} {suffix}' for first, second in (
+      ('two.jpg', 'two.png'), ('both.gif', 'both.png')))
+  assert lost == {
+      'in/images/alone.jpg': 'no mask in/masks/alone.png',
+      'in/masks/left.png': 'a mask without an image left in in/images',
+      'in/images/Cat.jpg': f'no mask in/masks/Cat.png; cat.png{case}',
+      'in/masks/cat.png': ('a mask without an image cat in in/images; '
+                           f'Cat.jpg{case}'),
+      'in/images/two.jpg': two, 'in/images/two.png': two,
+      'in/masks/two.png': two, 'in/images/both.jpg': both,
+      'in/masks/both.png': both, 'in/masks/both.gif': both,
+      'in/images/long.jpg': ('no mask in/masks/long.png; long_mask.png has a '
+                             'longer name: both must be called alike'),
+      'in/masks/long_mask.png': (
+          'a mask without an image long_mask in in/images'),
+  }
+  assert data_set.notes == (
+      '12 files are in no pair, such as in/images/Cat.jpg: '
+      + lost['in/images/Cat.jpg'],)
+
+
+def test_composed_and_decomposed_names(tmp_path):
+  touch(tmp_path / 'in', 'images/\u00e9.jpg', 'masks/e\u0301.png',
+        'images/a.jpg', 'masks/a.png')
+  _, pairs, lost, _ = read(tmp_path / 'in')
+  assert len(pairs) == 1 and len(lost) == 2
+  assert all('Unicode form alone' in reason for reason in lost.values())
+
+
+@pytest.mark.parametrize('archived', [False, True])
+def test_pascal_voc(tmp_path, archived):
+  files = {f'VOCdevkit/VOC2012/{folder}/{name}{suffix}': b'x'
+           for folder, suffix in (('JPEGImages', '.jpg'),
+                                  ('SegmentationClass', '.png'),
+                                  ('SegmentationObject', '.png'))
+           for name in ('a', 'b', 'c', 'd')}
+  files['VOCdevkit/VOC2012/JPEGImages/only_boxes.jpg'] = b'x'
+  lists = 'VOCdevkit/VOC2012/ImageSets'
+  files[f'{lists}/Segmentation/train.txt'] = b'a\r\nb \n'
+  files[f'{lists}/Segmentation/val.txt'] = b'c\ngone\n\n'
+  files[f'{lists}/Main/train.txt'] = b'd\n'
+  root = tmp_path / 'VOC.tar'
+  if archived:
+    image_trees.write(root, image_trees.tar_bytes(files))
+  else:
+    root = tmp_path / 'VOC'
+    for name, content in files.items():
+      image_trees.write(root / name, content)
+  data_set, pairs, lost, left_out = read(root)
+  assert set(pairs) == {('train', 'a.jpg'), ('train', 'b.jpg'),
+                        ('validation', 'c.jpg')}
+  base = 'VOC/VOCdevkit/VOC2012'
+  assert lost == {f'{base}/JPEGImages/gone.jpg':
+                  'is in the list of the validation split, but not there'}
+  unlisted = 'in neither train.txt nor val.txt of ImageSets/Segmentation'
+  assert {path for path, reason in left_out.items() if reason == unlisted} == {
+      f'{base}/JPEGImages/d.jpg', f'{base}/JPEGImages/only_boxes.jpg',
+      f'{base}/SegmentationClass/d.png'}
+  assert left_out[f'{base}/SegmentationObject/'] == (
+      '4 files: masks of instances, which say no classes')
+  assert data_set.form == (
+      'images with masks (JPEGImages and SegmentationClass)')
+
+
+def test_an_image_in_both_lists_of_voc(tmp_path):
+  touch(tmp_path / 'in', 'JPEGImages/a.jpg', 'SegmentationClass/a.png')
+  for name in ('train', 'val'):
+    image_trees.write(
+        tmp_path / f'in/ImageSets/Segmentation/{name}.txt', b'a\n')
+  with pytest.raises(ValueError, match='a is in the lists of both splits'):
+    read(tmp_path / 'in')
+
+
+def test_test_images_are_validated_on(tmp_path):
+  mask_trees.write(tmp_path / 'in', {'train': 1, 'test': 2})
+  data_set, pairs, _, _ = read(tmp_path / 'in')
+  assert collections.Counter(split for split, _ in pairs) == {
+      'train': 1, 'validation': 2}
+  assert 'the test images are written as validation' in data_set.notes[0]
+
+
+def test_folders_by_their_flags(tmp_path):
+  touch(tmp_path, 'camvid/train/a.png', 'camvid/trainannot/a.png',
+        'camvid/val/b.png', 'camvid/valannot/b.png')
+  inputs = [(name, str(tmp_path / 'camvid' / folder)) for name, folder in (
+      ('images', 'train'), ('masks', 'trainannot'),
+      ('validation_images', 'val'), ('validation_masks', 'valannot'))]
+  _, pairs, _, _ = read(tmp_path, inputs)
+  assert pairs == {('train', 'a.png'): 'camvid/trainannot/a.png',
+                   ('validation', 'b.png'): 'camvid/valannot/b.png'}
+
+
+def test_an_input_that_is_called_as_a_flag(tmp_path):
+  mask_trees.write(tmp_path / 'images', {'train': 1})
+  _, pairs, _, _ = read(tmp_path / 'images')
+  assert list(pairs) == [('train', 'train00.jpg')]
+
+
+def test_inputs_without_pairs(tmp_path):
+  touch(tmp_path / 'in', 'readme.txt')
+  with pytest.raises(ValueError, match='no images among the inputs. 1 file'):
+    read(tmp_path / 'in')
+  touch(tmp_path / 'in', 'images/a.jpg', 'masks/b.png')
+  with pytest.raises(ValueError, match='not one image has a mask. 2 files are'):
+    read(tmp_path / 'in')
+
+
+def test_the_same_image_in_both_splits_is_told(tmp_path):
+  mask_trees.write(tmp_path / 'in', {'train': 2, 'val': 1})
+  path = tmp_path / 'in/images/val/val00.jpg'
+  path.unlink()
+  path.hardlink_to(tmp_path / 'in/images/train/train00.jpg')
+  data_set, *_ = read(tmp_path / 'in')
+  note, = data_set.notes
+  assert 'by links 1 file is in several splits' in note
+
+
+def test_masks_are_not_read_before_the_conversion(tmp_path):
+  touch(tmp_path / 'in', 'images/a.jpg', 'masks/a.png')
+  with pytest.raises(ValueError, match='not one of the images is whole'):
+    mask_trees.convert(tmp_path / 'in', tmp_path / 'out')
+  assert conversions.listed(tmp_path / 'out', 'quarantined.jsonl')
