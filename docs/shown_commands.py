@@ -237,7 +237,8 @@ def check_code(text: str, known_flags: set[str]) -> list[str]:
 
 def _is_setting(name: str) -> bool:
   """Returns whether a setting is one of a registered experiment."""
-  for base in (*image_classification.EXPERIMENTS, 'funnel_vit_segmentation'):
+  for base in (*image_classification.EXPERIMENTS, 'funnel_vit_segmentation',
+               'funnel_vit_retinanet'):
     value = experiment.base(base)
     for part in name.split('.'):
       # Not as_dict(), which of a one-of shows only the type that is chosen.

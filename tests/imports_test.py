@@ -42,6 +42,7 @@ ORDER = {
         'backbones', 'preprocessing', 'small_data', 'outputs',
         'distillation', 'image_classification',
         'fine_tuning', 'recipes', 'imagenet21k', 'semantic_segmentation',
+        'detection',
     ],
     'official_ext.modeling': [
         'layout', 'gelu', 'feature_levels', 'specs', 'layer_costs',
@@ -89,8 +90,8 @@ ORDER = {
         'training_records',
         'label_offset', 'parsing', 'tfds_data', 'preflight', 'bad_records',
         'corrupt_records',
-        'protocol', 'image_classification', 'mask_records',
-        'segmentation_input', 'semantic_segmentation',
+        'dense_backbone', 'protocol', 'image_classification', 'mask_records',
+        'segmentation_input', 'semantic_segmentation', 'detection',
     ],
     'official_ext.registry_imports': [],
     'official_ext.trained': [

@@ -17,6 +17,8 @@ from scripts import structure
 THROUGH = {
     'training/early_stopping_test.py': ['official_ext.configs.small_data'],
     'tasks/distillation_test.py': ['official_ext.configs.distillation'],
+    'tasks/detection_test.py': [
+        'official_ext.configs.detection', 'official_ext.tasks.dense_backbone'],
     'tasks/semantic_segmentation_test.py': [
         'official_ext.configs.semantic_segmentation',
         'official_ext.tasks.segmentation_input'],

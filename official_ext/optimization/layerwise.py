@@ -89,10 +89,18 @@ def learning_rate_factor(name: str, layer_decay: float,
 
   Returns:
     The factor, 1 for what follows the layers.
+
+  Raises:
+    ValueError: if the variable is of a layer beyond the last.
   """
   match = _LAYER.search(name)
   if match:
     layer = int(match[1])
+    if layer > num_layers:
+      raise ValueError(
+          f'num_layers of the layer-wise optimizer is {num_layers}, but there '
+          f'is the variable {name}, which would learn faster than the head. '
+          'Set it to the number of layers of the model.')
   elif _EMBEDDINGS.search(name):
     layer = 0
   else:

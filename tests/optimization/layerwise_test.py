@@ -33,6 +33,13 @@ def test_the_factor_of_a_variable(name, layer):
   assert layerwise.learning_rate_factor(name, 0.5, 3) == 0.5 ** (4 - layer)
 
 
+def test_a_layer_beyond_the_last_is_refused():
+  with pytest.raises(ValueError, match=(
+      'num_layers of the layer-wise optimizer is 2, but there is the variable '
+      'encoder/layer_3/mlp/kernel:0, which would learn faster')):
+    layerwise.learning_rate_factor('encoder/layer_3/mlp/kernel:0', 0.5, 2)
+
+
 def build(override):
   params = experiment.load('funnel_vit_digits', params_override=(
       f'{LAYOUT},{override},'
