@@ -26,6 +26,7 @@ from official_ext.modeling import specs
 from official_ext.optimization import moving_average
 from official_ext.tasks import bad_records
 from official_ext.tasks import class_names
+from official_ext.tasks import dense_backbone
 from official_ext.tasks import mask_records
 from official_ext.tasks import preflight
 from official_ext.tasks import protocol
@@ -163,20 +164,11 @@ class SemanticSegmentationTask(
       restore.LoadError: if the checkpoint does not fit.
     """
     config = self.task_config
-    modules = config.init_checkpoint_modules
     if not config.init_checkpoint:
       return None
-    if (config.model.backbone.type != 'funnel_vit' or
-        modules not in ('backbone', ['backbone'])):
+    if not dense_backbone.loads_backbone(config):
       return super().initialize(model)
-    try:
-      report = restore.load(
-          model, config.init_checkpoint, modules='backbone',
-          method=config.init_checkpoint_resize_method,
-          source_grid=config.init_checkpoint_grid)
-    except ValueError as error:
-      raise restore.LoadError(f'task.init_checkpoint: {error}') from error
-    report.log()
+    report = dense_backbone.initialize(model, config)
     preprocessing.warn_of_others(metadata.read(report.path) or {}, config)
     return report
 
@@ -299,21 +291,8 @@ class SemanticSegmentationTask(
 
 def _check(model: configs.SemanticSegmentationModel) -> None:
   """Refuses what would fail, or lose pixels, in the middle of a model."""
-  size = model.input_size
-  if len(size) != 3 or not all(isinstance(side, int) for side in size):
-    raise ValueError(
-        f'task.model.input_size is {list(size)}, but a position embedding is '
-        'for one size. Set it to [height,width,3], px.')
-  spec = specs.of_model(model)
-  specs.check_patches(size[:2], spec.patch_size, 'task.model.input_size')
   setting, level = {
       'identity': ('head.level', model.head.level),
       'aspp': ('decoder.aspp.level', model.decoder.aspp.level),
   }.get(model.decoder.type, ('min_level', model.min_level))
-  levels = spec.feature_maps.levels
-  if level not in levels:
-    raise ValueError(
-        f'task.model.{setting} is {level}, but the maps of the backbone are of '
-        f'levels {", ".join(map(str, levels)) or "none"}. Set '
-        'task.model.backbone.funnel_vit.feature_maps.levels, or another '
-        f'{setting}.')
+  dense_backbone.check(model, setting, [level])
