@@ -134,7 +134,7 @@ def convert(inputs: Inputs, output_dir: str, options: plans.Options,
     pixels_dir = stack.enter_context(_pixels_dir(inputs, output_dir))
     data_set = _read_inputs(inputs, options, index, pixels_dir, listener)
     index.shuffle(options.seed)
-    _check_duplicates(index)
+    _check_duplicates(index, inputs)
     _check_links(index)
     earlier = manifests.read(output_dir)
     options = _with_defaults(options, data_set, earlier)
@@ -273,11 +273,12 @@ def _read_cifar(inputs: Inputs, index: image_index.ImageIndex,
   return data_set
 
 
-def _check_duplicates(index: image_index.ImageIndex) -> None:
+def _check_duplicates(index: image_index.ImageIndex, inputs: Inputs) -> None:
   pair = index.duplicates()
   if pair:
+    place = 'folder' if inputs.has_masks else 'class'
     raise ValueError(
-        f'{pair[0]} and {pair[1]} are two images of the same class and name. '
+        f'{pair[0]} and {pair[1]} are two images of the same {place} and name. '
         'Rename one.')
 
 

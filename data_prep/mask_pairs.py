@@ -38,6 +38,15 @@ def check(image_data: bytes, mask_data: bytes, mask_name: str, how: str,
   stored = images.check(
       image_data, how, jpeg_quality, images.IGNORE, keeps_png=True)
   orientation = images.orientation_of(image_data)
+  is_known = orientation == exif_orientation.UPRIGHT or (
+      exif_orientation.exchanges_sides(orientation) and
+      stored.width != stored.height)
+  if orientations == BY_SIZE and not is_known:
+    raise images.CorruptImageError(
+        f'EXIF orientation {orientation}, and no size tells whether the mask '
+        f'{mask_name} is of the image as stored or as seen; save the image '
+        'upright, or say --exif_orientation=ignore (as stored) or apply (as '
+        'seen)')
   try:
     size = masks.size_of(mask_data)
     turns_image, turns_mask = _turned(
@@ -64,15 +73,8 @@ def _turned(orientation: int, orientations: str, stored: tuple[int, int],
     turns = True
     of_image += (f' as stored and {seen[0]} x {seen[1]} px as seen by its EXIF '
                  f'orientation {orientation}')
-  if turns and orientations == BY_SIZE:
-    if seen == stored and mask == stored:
-      raise images.CorruptImageError(
-          f'the image has EXIF orientation {orientation}, and no size tells '
-          'whether the mask is of it as stored or as seen; save the image '
-          'upright, or say --exif_orientation=ignore (as stored) or apply (as '
-          'seen)')
-    if mask == stored:
-      return True, True
+  if turns and orientations == BY_SIZE and mask == stored:
+    return True, True
   if mask != seen:
     raise images.CorruptImageError(
         f'it is {mask[0]} x {mask[1]} px, {of_image}')

@@ -162,12 +162,12 @@ def _notes(manifest: Mapping[str, Any]) -> Iterator[str]:
                                f'{split} images have')
       yield (f'{images} no class at all in the mask, but the label to ignore '
              f'everywhere: {conversion_report.printable(names)}{more}')
+    unseen = sorted(set(range(num_classes)) - set(map(int, tally['pixels'])))
+    if unseen:
+      few = ', '.join(map(str, unseen[:5])) + ', ...' * (len(unseen) > 5)
+      yield (f'{wording.counted(len(unseen), "class is", "classes are")} in no '
+             f'{split} mask: {few}')
   seen = {int(label) for tally in tallies.values() for label in tally['pixels']}
-  unseen = sorted(set(range(num_classes)) - seen)
-  if unseen:
-    few = ', '.join(map(str, unseen[:5])) + (', ...' if len(unseen) > 5 else '')
-    yield (f'{wording.counted(len(unseen), "class is", "classes are")} in no '
-           f'mask: {few}')
   if seen <= {0, ignored} and ignored in seen:
     yield (f'no mask has a class but 0: if {ignored} stands for a class, as in '
            f'masks of 0 and {ignored}, write it as 1')

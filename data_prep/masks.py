@@ -221,8 +221,8 @@ def _of_colors(data: bytes, kind: str) -> str:
             'gray PNG')
   colors = np.stack([red, green, blue]).reshape(3, -1)
   number = wording.counted(np.unique(colors, axis=1).shape[1], 'color')
-  return (f'{reason}: it has {number}; give each the number of its class by '
-          f'the list of the data set, and {_SAVE}')
+  return (f'{reason}: it has {number}; by the list of colors that the data set '
+          f'has, {_SAVE}')
 
 
 class Tally:

@@ -8,7 +8,7 @@ splits, or PASCAL VOC. What is understood: docs/data.md, "Masks".
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from absl import flags
 
@@ -57,7 +57,7 @@ def main(argv: Sequence[str]) -> None:
   conversion_command.check_arguments(
       argv, paths + named, '--input must be given: a folder or a .tar archive '
       'of images and masks; or --images and --masks.')
-  _check_named([name for name, _ in named], bool(paths))
+  _check_named(dict(named), bool(paths))
   options = plans.MaskOptions(
       seed=conversion_command.SEED.value, check=conversion_command.CHECK.value,
       jpeg_quality=conversion_command.JPEG_QUALITY.value,
@@ -71,11 +71,11 @@ def main(argv: Sequence[str]) -> None:
   conversion_command.run(inputs, options, mask_report)
 
 
-def _check_named(names: Sequence[str], has_input: bool) -> None:
+def _check_named(names: Mapping[str, str], has_input: bool) -> None:
   if names and has_input:
     raise SystemExit(
-        f'error: --input and --{names[0]} both say where the images are. Give '
-        '--input alone, or --images and --masks.')
+        f'error: --input and --{min(names)} both say where the images are. '
+        'Give --input alone, or --images and --masks.')
   for images in ('images', 'validation_images'):
     both = [images, images.replace('images', 'masks')]
     given = [name for name in both if name in names]
@@ -83,6 +83,10 @@ def _check_named(names: Sequence[str], has_input: bool) -> None:
       missing, = set(both) - set(given)
       raise SystemExit(f'error: --{given[0]} is given without --{missing}. '
                        'Give both.')
+    if given and names[both[0]] == names[both[1]]:
+      raise SystemExit(
+          f'error: --{both[0]} and --{both[1]} are both {names[images]}. Put '
+          'the masks into a folder of their own.')
 
 
 def _num_classes() -> int:

@@ -16,6 +16,7 @@ from . import class_names as class_names_lib
 from . import containers
 from . import image_index
 from . import mask_folders
+from . import records
 from . import scan
 from . import sources
 from . import wording
@@ -27,7 +28,9 @@ _SPLITS = {'train': 'train', 'val': 'validation'}
 
 def list_name(path: str) -> str:
   """Returns under which name a list of a data set is kept, or ''."""
-  return path if _LISTS.fullmatch(path) else ''
+  is_kept = _LISTS.fullmatch(path) or (
+      os.path.basename(path) == records.CLASS_NAMES_FILE)
+  return path if is_kept else ''
 
 
 def read(inputs: Sequence[tuple[str, str]], index: image_index.ImageIndex,
@@ -105,6 +108,10 @@ def recognise(index: image_index.ImageIndex,
     raise ValueError(
         f'not one image has a mask. {notes[-1] if notes else ""}'.rstrip())
   notes += index.linked(splits_alone=True)
+  if list(classes) == numbered(len(classes)):
+    notes += [f'{path} may name the classes: --class_names={member.file} takes '
+              'it' for path, member in lists.items()
+              if os.path.basename(path) == records.CLASS_NAMES_FILE]
   words = ', '.join(sorted({pair.words for pair in pairs}))
   return sources.DataSet(
       f'images with masks ({words})',
@@ -194,7 +201,7 @@ def _read_lists(pair: mask_folders.FolderPair,
   listed = {}
   for path, member in lists.items():
     found = _LISTS.fullmatch(path)
-    if (found[1] or '').rstrip('/') != base:
+    if not found or (found[1] or '').rstrip('/') != base:
       continue
     split = _SPLITS[found[2]]
     for stem in member.read().decode(errors='replace').split():

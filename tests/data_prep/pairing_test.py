@@ -176,6 +176,19 @@ def test_the_same_image_in_both_splits_is_told(tmp_path):
   assert 'by links 1 file is in several splits' in note
 
 
+def test_names_of_classes_beside_the_images_are_told(tmp_path):
+  mask_trees.write(tmp_path / 'in', {'train': 1})
+  path = image_trees.write(tmp_path / 'in/class_names.txt', b'a\nb\n')
+  data_set, *_ = read(tmp_path / 'in')
+  assert data_set.notes == (
+      f'in/class_names.txt may name the classes: --class_names={path} takes '
+      'it',)
+  index = image_index.ImageIndex()
+  named = pairing.read([('', str(tmp_path / 'in'))], index,
+                       [class_names.ImageClass('a')])
+  assert not named.notes
+
+
 def test_masks_are_not_read_before_the_conversion(tmp_path):
   touch(tmp_path / 'in', 'images/a.jpg', 'masks/a.png')
   with pytest.raises(ValueError, match='not one of the images is whole'):
