@@ -12,16 +12,17 @@
 # and PyTorch with timm (without, the rows of PyTorch are left out, and it is
 # said); TENSORFLOW_PYTHON=.venv/bin/python has this project. CAPABILITY=9.0 is
 # that of the GPU. Whatever a part of it fails with, the others are measured, and
-# the exit status is 1; what all of them say is in OUTPUT/measure.log too.
-# SECONDS_LIMIT=470 ends it: what matters least comes last. TINY=1 takes a small
-# model on a CPU, whose attention is always plain, to try the script.
+# the exit status is 1; what all of them say is in OUTPUT/measure.log too. A
+# second run into OUTPUT replaces the first. SECONDS_LIMIT=470 ends it: what
+# matters least comes last. TINY=1 takes a small model on a CPU, whose attention
+# is always plain, to try the script: frozen_tiny and tiny_figures.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 PYTHON=${PYTHON:-python3}
 TENSORFLOW_PYTHON=${TENSORFLOW_PYTHON:-.venv/bin/python}
-FROZEN=${FROZEN:-frozen_gpu}
 SECONDS_LIMIT=${SECONDS_LIMIT:-470}
+kind=gpu
 # Side of the images, px; images of a step; layouts.
 sizes=(224:256:B12,B6-6,B4-4-4 384:64:B12,B4-4-4)
 pooled_layout=B4-4-4
@@ -35,6 +36,7 @@ peak=()
 if [[ -n "${TINY:-}" ]]; then
   echo "TINY: a CPU has no kernel of attention. All programs attend plainly."
   export JAX_PLATFORMS=cpu
+  kind=tiny
   sizes=(32:2:B2,B1-1 48:2:B1-1)
   pooled_layout=B6-6
   model=vit-ti16
@@ -45,8 +47,11 @@ if [[ -n "${TINY:-}" ]]; then
   peak=(--tokens=64 --peak=64 --products=2 --rounds=1)
 fi
 
+FROZEN=${FROZEN:-frozen_$kind}
+# What the programs are of; written beside them when they are whole.
+contents="$model; ${sizes[*]}; capability ${capability:-none, a CPU}"
 only_freeze=false
-output=${OUT:-gpu_figures}
+output=${OUT:-${kind}_figures}
 case "${1:-}" in
   -h | --help) sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' scripts/measure_gpu.sh
      exit 0 ;;
@@ -84,7 +89,13 @@ if ! "$only_freeze"; then
   fi
   check_python PYTHON jax
 fi
-if [[ ! -e "$FROZEN/complete" ]]; then
+if [[ -e "$FROZEN/complete" ]]; then
+  if [[ "$(< "$FROZEN/complete")" != "$contents" ]]; then
+    echo "error: $FROZEN has other programs than are to be measured" \
+      "($contents). Remove it, or name another: FROZEN=..." >&2
+    exit 1
+  fi
+else
   if [[ -e "$FROZEN" ]]; then
     echo "error: $FROZEN is incomplete. Remove it, or name another: FROZEN=..." \
       >&2
@@ -107,7 +118,7 @@ if [[ ! -e "$FROZEN/complete" ]]; then
     # Model Garden's is the same in both.
     rm -r "$unfinished/$size/plain/vit-"*
   done
-  touch "$unfinished/complete"
+  echo "$contents" > "$unfinished/complete"
   mv -T "$unfinished" "$FROZEN"
 fi
 if "$only_freeze"; then
@@ -115,7 +126,9 @@ if "$only_freeze"; then
 fi
 
 mkdir -p "$output"
+# Of an earlier run, none of which may be taken for this one's.
 log=$output/measure.log
+rm -f "$log" "$output"/{parity,peak,train,eval,peers_train,peers_eval}.csv
 SECONDS=0
 failed=()
 # Runs a part of the whole, whatever became of the others.
@@ -155,24 +168,27 @@ if command -v nvidia-smi > /dev/null; then
   nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv 2>&1 \
     | tee -a "$log" || true
 fi
+# Said first, so that it can be mended, and last.
+no_peers=
+if ! error=$("$PYTHON" -c 'import timm, torch' 2>&1 > /dev/null); then
+  no_peers="not measured: peers: $PYTHON has no timm with PyTorch"
+  no_peers+=" (${error##*$'\n'})"
+  echo "$no_peers" | tee -a "$log"
+fi
 part parity "$PYTHON" scripts/check_frozen_attention.py "$FROZEN"/attention/* \
   --compile_threads="$threads" --output_csv="$output/parity.csv"
 part peak "$PYTHON" scripts/measure_matmul_peak.py "${peak[@]}" \
   --output_csv="$output/peak.csv"
-has_peers=false
-if "$PYTHON" -c 'import timm, torch' 2> /dev/null; then
-  has_peers=true
-fi
 for mode in train eval; do
   steps "$mode"
-  if "$has_peers"; then
+  if [[ -z "$no_peers" ]]; then
     peers "$mode"
   fi
 done
 
 echo "wrote $output in $SECONDS s" | tee -a "$log"
-if ! "$has_peers"; then
-  echo "not measured: peers: $PYTHON has no PyTorch, or no timm" | tee -a "$log"
+if [[ -n "$no_peers" ]]; then
+  echo "$no_peers" | tee -a "$log"
 fi
 if ((${#failed[@]})); then
   echo "failed, or no time was left: ${failed[*]}" | tee -a "$log" >&2

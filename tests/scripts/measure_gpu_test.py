@@ -7,9 +7,10 @@ import subprocess
 import pytest
 
 SCRIPT = 'scripts/measure_gpu.sh'
-# Notes what it is asked for; fails where it is told to.
 STEPS = [f'{name}-{mode}' for mode in ('train', 'eval') for name in (
     '32/auto/vit', '32/auto/B2', '32/plain/B2', '48/auto/vit', '48/auto/B1-1')]
+CONTENTS = 'vit-ti16; 32:2:B2,B1-1 48:2:B1-1; capability none, a CPU'
+# Notes what it is asked for; fails where it is told to.
 STAND_IN = """#!/bin/bash
 echo "$*" >> "$CALLS"
 [[ -z "$FAILS" || "$*" != *"$FAILS"* ]]
@@ -18,7 +19,8 @@ echo "$*" >> "$CALLS"
 
 @pytest.fixture(name='measure')
 def _measure(tmp_path, repository):
-  def measure(*arguments, fails='', is_frozen=True, **environment):
+  def measure(*arguments, fails='', is_frozen=True, contents=CONTENTS,
+              **environment):
     python, calls = tmp_path / 'python', tmp_path / 'calls'
     python.write_text(STAND_IN)
     python.chmod(0o755)
@@ -26,7 +28,7 @@ def _measure(tmp_path, repository):
     if is_frozen:
       for name in ('attention/a', *STEPS):
         (frozen / name).mkdir(parents=True, exist_ok=True)
-      (frozen / 'complete').touch()
+      (frozen / 'complete').write_text(f'{contents}\n')
     done = subprocess.run(
         ['bash', SCRIPT, *(arguments or [str(tmp_path / 'figures')])],
         cwd=repository, capture_output=True, text=True, check=False, env={
@@ -79,7 +81,8 @@ def test_what_fails_is_named_and_the_rest_is_measured(measure):
 def test_without_pytorch_its_rows_are_left_out_and_it_is_said(measure):
   done, calls = measure(fails='import timm')
   assert done.returncode == 0
-  assert 'not measured: peers' in done.stdout
+  # At first and at the end.
+  assert done.stdout.count('not measured: peers') == 2
   assert len(parts(calls)) == 4
 
 
@@ -134,6 +137,23 @@ def test_after_a_first_freeze_that_failed_the_next_begins_anew(
     assert done.returncode == 1 and 'incomplete' not in done.stderr
     assert not (tmp_path / 'frozen').exists()
   assert sum('--parity' in call for call in calls) == 2
+
+
+def test_programs_of_another_model_or_gpu_are_not_taken(measure):
+  done, calls = measure(contents='vit-b16; 224:256:B12; capability 9.0')
+  assert done.returncode == 1 and not without_checks(calls)
+  assert 'has other programs than are to be measured' in done.stderr
+  assert f'({CONTENTS}). Remove it' in done.stderr
+
+
+def test_nothing_of_an_earlier_run_is_left(measure, tmp_path):
+  figures = tmp_path / 'figures'
+  figures.mkdir()
+  for name in ('peers_train.csv', 'parity.csv', 'notes.csv'):
+    (figures / name).touch()
+  measure(fails='import timm')
+  assert {path.name for path in figures.iterdir()} == {
+      'measure.log', 'notes.csv'}
 
 
 def test_what_is_too_much_is_refused(measure, tmp_path):
