@@ -27,6 +27,8 @@ import json
 import os
 import pathlib
 import re
+import shlex
+import signal
 import statistics
 import sys
 import time
@@ -46,6 +48,10 @@ _ALIAS = re.compile(
     r'parameter_number = (\d+) : i64\}, output_index = array<i64: (\d+)>')
 # Forward and backward.
 _KERNELS = ('__cudnn$fmhaSoftmax', '__cudnn$fmhaSoftmaxBackward')
+_CALL = re.compile(r'custom_call @"?__cudnn\$fmhaSoftmax')
+# What step.json says of a step, and of attention alone.
+_OF_A_STEP = ('platform', 'state', 'circumstances', 'batch_size', 'mode')
+_OF_ATTENTION = ('platform', 'state', 'results', 'bias')
 # Logits of random weights nearly cancel out in the sum that is compared.
 _TOLERANCE = 1e-4
 _MEMORY_COLUMNS = ('step', 'circumstances', 'fused_calls', 'temporary_gib',
@@ -59,7 +65,7 @@ class FrozenStep:
 
   def __init__(self, folder, name):
     self.name = name
-    self.description = json.loads((folder / 'step.json').read_text())
+    self.description = _describe(folder / 'step.json')
     self.folder = folder
 
   def compile(self, device):
@@ -70,7 +76,7 @@ class FrozenStep:
           (self.folder / 'step.stablehlo').read_bytes())
       if not hasattr(module, 'operation'):
         module = ir.Module.parse(module)
-      self.fused_calls = _count_kernels(module.body)
+      self.fused_calls = len(_CALL.findall(str(module)))
       attributes = module.operation.attributes
       alias = (str(attributes['mhlo.input_output_alias'])
                if 'mhlo.input_output_alias' in attributes else '')
@@ -128,9 +134,9 @@ class FrozenStep:
   def step(self):
     """Runs one; returns its results, the new values of variables apart."""
     arrays = self._program.execute_sharded(self._state)
-    outputs = [one[0] for one in arrays.disassemble_into_single_device_arrays()]
     results = []
-    for index, output in enumerate(outputs):
+    for index, (output,) in enumerate(
+        arrays.disassemble_into_single_device_arrays()):
       if index in self._inputs:
         self._state[self._inputs[index]] = output
       else:
@@ -147,17 +153,17 @@ class FrozenStep:
         self._compile_seconds)))
 
 
-def _count_kernels(block):
-  """Returns how often a block calls cuDNN's kernels of attention."""
-  num_calls = 0
-  for view in block.operations:
-    operation = view.operation
-    for region in operation.regions:
-      num_calls += sum(_count_kernels(inner) for inner in region.blocks)
-    if operation.name == 'stablehlo.custom_call':
-      num_calls += ir.StringAttr(
-          operation.attributes['call_target_name']).value in _KERNELS
-  return num_calls
+def _describe(path):
+  """Returns what a step.json says, or raises a ValueError."""
+  described = json.loads(path.read_text())
+  if not isinstance(described, dict):
+    raise ValueError('it describes nothing')
+  is_attention = described.get('kind') == 'attention'
+  missing = [key for key in (_OF_ATTENTION if is_attention else _OF_A_STEP)
+             if key not in described]
+  if missing:
+    raise ValueError(f'it lacks {", ".join(missing)}')
+  return described
 
 
 def each(function, steps, num_threads):
@@ -274,7 +280,7 @@ def write(path, columns, rows, device):
   if not path:
     return
   with open(path, 'w', newline='', encoding='utf-8') as file:
-    file.write(f'# command: python {" ".join(sys.argv)}\n'
+    file.write(f'# command: {shlex.join(["python", *sys.argv])}\n'
                f'# date: {time.strftime("%Y-%m-%d")}\n'
                f'# machine: {device.device_kind}\n'
                f'# versions: JAX {jax.__version__}\n')
@@ -299,8 +305,7 @@ def check_writable(path):
 
 def _check(steps, device, arguments):
   num_equal = 0
-  for step in _compile(steps, device, arguments):
-    step.load()
+  for step, _ in each(FrozenStep.load, _compile(steps, device, arguments), 1):
     is_equal = True
     for expected in step.description['results']:
       found = step.run(1)
@@ -319,17 +324,18 @@ def read(folders, device=None):
     folders: of the steps.
     device: what they are to run on; None: on nothing.
   """
-  shared = os.path.commonpath([folder.absolute() for folder in folders])
   steps = []
+  shared = os.path.commonpath([folder.absolute() for folder in folders])
   for folder in folders:
     for name in ('step.json', 'step.stablehlo'):
       if not (folder / name).exists():
         sys.exit(f'{folder} is no frozen step: it has no {name}.')
     name = str(folder.absolute().relative_to(shared))
     try:
-      steps.append(FrozenStep(folder, folder.name if name == '.' else name))
+      steps.append(FrozenStep(
+          folder, folder.resolve().name if name == '.' else name))
     except ValueError as error:
-      sys.exit(f'{folder}/step.json is no JSON, or not whole ({error}). Write '
+      sys.exit(f'{folder}/step.json is not as it was written ({error}). Write '
                'the step anew.')
     if (device and device.platform == 'cpu' and
         steps[-1].description['platform'] == 'gpu'):
@@ -347,14 +353,14 @@ def end(num_done, steps, device):
 
 def positive(text):
   """Returns a whole number of at least 1, as a parser of arguments asks."""
-  number = int(text)
-  if number < 1:
+  if int(text) < 1:
     raise argparse.ArgumentTypeError(f'{text} must be at least 1')
-  return number
+  return int(text)
 
 
 def main():
-  commands = {'time': _time, 'memory': _memory, 'check': _check}
+  # A reader of the output that has gone is no error.
+  signal.signal(signal.SIGPIPE, signal.SIG_DFL)
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   subparsers = parser.add_subparsers(dest='command', required=True)
   for name, text in (
@@ -375,8 +381,7 @@ def main():
       one.add_argument('--output_csv', help='file to write the table to')
   arguments = parser.parse_args()
   command = arguments.command
-  if command != 'check':
-    check_writable(arguments.output_csv)
+  check_writable(getattr(arguments, 'output_csv', None))
   device = jax.devices()[0]
   steps = read(arguments.folders, None if command == 'memory' else device)
   for step in steps:
@@ -388,7 +393,8 @@ def main():
     if command == 'check' and not (step.folder / 'values.npz').exists():
       sys.exit(f'{step.folder} has no values.npz any more. Write it anew with '
                '--values.')
-  end(commands[command](steps, device, arguments), steps, device)
+  measure = {'time': _time, 'memory': _memory, 'check': _check}[command]
+  end(measure(steps, device, arguments), steps, device)
 
 
 if __name__ == '__main__':

@@ -40,7 +40,8 @@ _CAPABILITY = flags.DEFINE_string(
     'are for a CPU.')
 _VALUES = flags.DEFINE_bool(
     'values', False, 'Whether to write what the variables hold too, and the '
-    'results of three steps, for run_frozen_steps.py check; for a CPU alone.')
+    'results of three steps, for run_frozen_steps.py check; for a CPU and in '
+    'float32 alone.')
 _PARAMS_OVERRIDE = flags.DEFINE_string(
     'params_override', '', "Further settings, as train.py's.")
 _PARITY = flags.DEFINE_bool(
@@ -65,6 +66,11 @@ def main(argv: Sequence[str]) -> None:
       raise ValueError(
           '--values has a step taken here, and those for a GPU cannot be. Add '
           '--capability= for steps for a CPU.')
+    if _VALUES.value and _DTYPE.value != 'float32':
+      raise ValueError(
+          f'--values has results compared, and those of {_DTYPE.value} differ '
+          'by per cents where another compiler rounds elsewhere. Add '
+          '--dtype=float32.')
     _check_parity()
     if not _MODES.value or not set(_MODES.value) <= set(settings_lib.MODES):
       raise ValueError(
@@ -90,7 +96,7 @@ def main(argv: Sequence[str]) -> None:
     # pylint: enable=g-import-not-at-top
     with frozen_steps.machine(capability):
       rows = measure.begin(settings)
-    os.makedirs(_OUTPUT.value, exist_ok=True)
+    _make_output()
     for one, folder, row in zip(settings, folders, rows, strict=True):
       frozen_steps.freeze(
           one, folder, capability, _VALUES.value, row.multiply_adds)
@@ -105,6 +111,7 @@ def _freeze_attention(capability: tuple[int, int] | None) -> None:
         f'--longest={_LONGEST.value}: the shortest has '
         f'{min(map(max, frozen_attention.LENGTHS))} tokens.')
   folders = [_new_folder(case.name) for case in cases]
+  _make_output()
   for case, folder in zip(cases, folders, strict=True):
     frozen_attention.freeze(case, folder, capability)
   print(f'{_OUTPUT.value}: {len(cases)} times attention', flush=True)
@@ -115,6 +122,15 @@ def _new_folder(name: str) -> pathlib.Path:
   if folder.exists():
     raise ValueError(f'--output: {folder} exists already. Name another.')
   return folder
+
+
+def _make_output() -> None:
+  try:
+    os.makedirs(_OUTPUT.value, exist_ok=True)
+  except OSError as error:
+    raise ValueError(
+        f'--output={_OUTPUT.value} cannot be made: {error.strerror}. Name '
+        'another.') from error
 
 
 def _check_parity() -> None:

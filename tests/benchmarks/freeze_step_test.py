@@ -8,6 +8,9 @@ COMMAND = 'official_ext.benchmarks.freeze_step'
 
 @pytest.mark.parametrize('flags, message', [
     (['--values'], '--values has a step taken here'),
+    (['--values', '--capability='], 'Add --dtype=float32.'),
+    (['--parity', '--output=/dev/null/x'],
+     '--output=/dev/null/x cannot be made: Not a directory. Name another.'),
     (['--capability=nine'], '--capability=nine: must be like 9.0'),
     (['--modes=predict'], '--modes=predict: must be train or eval'),
     (['--layouts=B0'], '--layouts: '),

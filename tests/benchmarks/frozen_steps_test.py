@@ -55,14 +55,23 @@ def run(repository, command, *arguments):
        *arguments], capture_output=True, text=True, check=False)
 
 
+DESCRIPTION = {'platform': 'cpu', 'state': [], 'circumstances': 'train',
+               'batch_size': 2, 'mode': 'train', 'results': [1.0]}
+
+
 @pytest.mark.parametrize('arguments, description, message', [
-    (['time'], '{"platform": "cpu", "sta',
-     'step.json is no JSON, or not whole'),
-    (['check'], '{"platform": "cpu", "results": [1.0]}',
+    (['time'], json.dumps(DESCRIPTION)[:25],
+     'step.json is not as it was written (Unterminated string'),
+    (['time'], json.dumps({'state': [], 'mode': 'train', 'batch_size': 2}),
+     '(it lacks platform, circumstances). Write the step anew.'),
+    (['memory'], json.dumps({'kind': 'attention', 'platform': 'cpu'}),
+     '(it lacks state, results, bias). Write the step anew.'),
+    (['memory'], '[1]', '(it describes nothing). Write the step anew.'),
+    (['check'], json.dumps(DESCRIPTION),
      'has no values.npz any more. Write it anew with --values'),
-    (['time', '--rounds=0'], '{"platform": "cpu"}',
+    (['time', '--rounds=0'], json.dumps(DESCRIPTION),
      'argument --rounds: 0 must be at least 1'),
-    (['memory', '--output_csv=no/such/folder.csv'], '{"platform": "cpu"}',
+    (['memory', '--output_csv=no/such/folder.csv'], json.dumps(DESCRIPTION),
      '--output_csv=no/such/folder.csv cannot be written: No such file'),
 ], ids=str)
 def test_what_cannot_be_run_is_said_in_one_line(
@@ -90,9 +99,17 @@ def test_jax_finds_what_tensorflow_does(tmp_path, repository):
   result = run(repository, 'check', *folders)
   assert result.returncode == 0, result.stdout + result.stderr
   assert result.stdout.count('by TensorFlow') == 6
-  path = tmp_path / 'times.csv'
+  values = (folders[0] / 'values.npz').read_bytes()
+  (folders[0] / 'values.npz').write_bytes(values[:1_000])
+  result = run(repository, 'check', *folders)
+  assert 'error: train failed: File is not a zip file' in result.stderr
+  assert '1 of 2 failed' in result.stderr
+  assert result.stdout.count('by TensorFlow') == 3
+  path = tmp_path / 'a time.csv'
   run(repository, 'time', folders[1], '--rounds=1', '--steps=1',
       f'--output_csv={path}')
+  assert path.read_text().startswith('# command: python ')
+  assert f" '--output_csv={path}'\n" in path.read_text()
   row, = rows_of(path)
   assert (row['fused_calls'], float(row['speed_up'])) == ('0', 1)
   ms = float(row['ms'])
