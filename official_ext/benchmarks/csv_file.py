@@ -40,18 +40,20 @@ class Table:
   rows: list[dict[str, str]]
 
 
-def describe_run(module: str, device: str | None = None) -> dict[str, str]:
+def describe_run(module: str, device: str | None = None,
+                 has_pytorch: bool = False) -> dict[str, str]:
   """Returns the head of a table that this process has measured.
 
   Args:
     module: the command, such as 'official_ext.benchmarks.serving'.
     device: what the figures were measured on; None: the CPU.
+    has_pytorch: whether models of PyTorch are among them.
   """
   return {
       'command': shlex.join(['python', '-m', module, *sys.argv[1:]]),
       'date': datetime.date.today().isoformat(),
       'machine': device or machine_lib.cpu(),
-      'versions': machine_lib.versions(),
+      'versions': machine_lib.versions(has_pytorch),
   }
 
 

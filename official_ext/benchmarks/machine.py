@@ -26,8 +26,16 @@ def cpu() -> str:
   return f'{name}, {num_cores()} cores'
 
 
-def versions() -> str:
-  """Returns the versions of the libraries that decide on speed and memory."""
-  return (f'TensorFlow {metadata.version("tensorflow")}, Model Garden '
-          f'{metadata.version("tf-models-official")}, Python '
-          f'{platform.python_version()}')
+def versions(has_pytorch: bool = False) -> str:
+  """Returns the versions of the libraries that decide on speed and memory.
+
+  Args:
+    has_pytorch: whether PyTorch's models are beside this project's.
+  """
+  libraries = {'TensorFlow': 'tensorflow', 'Model Garden': 'tf-models-official'}
+  if has_pytorch:
+    libraries |= {'PyTorch': 'torch', 'timm': 'timm'}
+  return ', '.join([
+      *(f'{name} {metadata.version(package)}'
+        for name, package in libraries.items()),
+      f'Python {platform.python_version()}'])

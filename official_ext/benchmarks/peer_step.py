@@ -40,6 +40,8 @@ def build(settings: settings_lib.Settings) -> tuple[
     return result
 
   def peak():
-    return {'peak_gib': torch_peers.peak_gib(), 'peak_of': 'PyTorch on a GPU'}
+    gib = torch_peers.peak_gib()
+    return {'peak_gib': gib,
+            'peak_of': '' if gib is None else 'PyTorch on a GPU'}
 
   return run, lambda: num_runs, torch_peers.device_name(), peak

@@ -33,7 +33,7 @@ IMAGES, LABELS = 'benchmark_images', 'benchmark_labels'
 _CLOSE_TO_LIMIT = 0.4
 _OUT_OF_MEMORY = (
     'RESOURCE_EXHAUSTED', 'Out of memory', 'CUDA out of memory',
-    'OOM when allocating', 'bad_alloc')
+    'OOM when allocating', 'bad_alloc', "can't allocate memory")
 # The last lines of what a process wrote before it died.
 _LAST_LINES = 15
 
@@ -153,8 +153,9 @@ def run(settings: settings_lib.Settings,
         os.environ.get('XLA_FLAGS'), f'--xla_dump_to={settings.dump_dir}',
         f'--xla_dump_hlo_module_re=.*{DUMPED_FUNCTION}.*']))
   if settings.memory_limit_gib:
-    # First: libraries that are refused memory as they are loaded may hang.
-    from official_ext import registry_imports  # noqa: F401  pylint: disable=g-import-not-at-top
+    if not settings.peer:
+      # First: libraries that are refused memory as they are loaded may hang.
+      from official_ext import registry_imports  # noqa: F401  pylint: disable=g-import-not-at-top
     limit = int(settings.memory_limit_gib * 2**30)
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
   try:
@@ -344,18 +345,24 @@ def _device_name() -> str:
 
 def _as_answer(error: Exception, settings: settings_lib.Settings) -> Exception:
   """Returns an error to be raised at the other end."""
-  from official_ext.training import memory  # pylint: disable=g-import-not-at-top
   text = errors.message(error)
-  limit = settings.memory_limit_gib
   if (isinstance(error, MemoryError) or
       type(error).__name__ == 'ResourceExhaustedError' or
       any(words in text for words in _OUT_OF_MEMORY) or
       # Close to a limit, anything may fail in any way.
-      (limit and not isinstance(error, ValueError) and
-       memory.proc_gib('/proc/self/status', 'VmData') >
-       _CLOSE_TO_LIMIT * limit)):
+      (not isinstance(error, ValueError) and _is_close_to_limit(settings))):
     return OutOfMemoryError(text.splitlines()[0])
   if isinstance(error, ValueError):
     return ValueError(text)
   return WorkerError(
       f'layout {settings.layout}, {type(error).__name__}: {text}')
+
+
+def _is_close_to_limit(settings: settings_lib.Settings) -> bool:
+  limit = settings.memory_limit_gib
+  if not limit or settings.peer:
+    # Beside a peer's triton TensorFlow, which is imported here, would crash.
+    return False
+  from official_ext.training import memory  # pylint: disable=g-import-not-at-top
+  return (memory.proc_gib('/proc/self/status', 'VmData') >
+          _CLOSE_TO_LIMIT * limit)

@@ -17,7 +17,10 @@ Legend: B batch, T query tokens, S key tokens, N heads, D hidden size.
 
 import argparse
 import csv
+import os
 import re
+import shlex
+import signal
 import statistics
 import sys
 import time
@@ -248,25 +251,77 @@ def _measure(model, size, batch_size, mode, arguments):
       peak_gib=peak_gib(), warmup_seconds=warmup_seconds)
 
 
+def _positive(text):
+  if not text.isdecimal() or not int(text):
+    raise argparse.ArgumentTypeError(
+        f'{text} must be a whole number of at least 1')
+  return int(text)
+
+
+def _parse_sizes(text):
+  """Returns pairs of a side of images, px, and a batch."""
+  pairs = [pair.split(':') for pair in text.split(',')]
+  if any(len(pair) != 2 for pair in pairs):
+    raise argparse.ArgumentTypeError(
+        f'{text} must be sides of images, px, each with its batch, such as '
+        '224:256,384:64')
+  return [tuple(map(_positive, pair)) for pair in pairs]
+
+
+def _parse_layouts(text):
+  layouts = text.split(',')
+  try:
+    for layout in layouts:
+      parse_blocks(layout)
+  except ValueError as error:
+    raise argparse.ArgumentTypeError(error) from error
+  return layouts
+
+
+def _parse_modes(text):
+  modes = text.split(',')
+  if not set(modes) <= {'train', 'eval'}:
+    raise argparse.ArgumentTypeError(
+        f'{text} must be train or eval, or both with a comma between them')
+  return modes
+
+
+def _check_writable(path):
+  """Ends the process if a table cannot be written, before it is measured."""
+  if not path:
+    return
+  try:
+    is_new = not os.path.exists(path)
+    with open(path, 'a', encoding='utf-8'):
+      pass
+    if is_new:
+      os.remove(path)
+  except OSError as error:
+    sys.exit(f'--output_csv={path} cannot be written: {error.strerror}.')
+
+
 def main():
+  # A reader of the output that has gone is no error.
+  signal.signal(signal.SIGPIPE, signal.SIG_DFL)
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-  parser.add_argument('--sizes', default='224:256,384:64',
+  parser.add_argument('--sizes', type=_parse_sizes, default='224:256,384:64',
                       help='sides of images, px, each with its batch')
-  parser.add_argument('--layouts', default='B4-4-4')
-  parser.add_argument('--modes', default='train,eval')
-  parser.add_argument('--model_name', default='vit-b16')
-  parser.add_argument('--rounds', type=int, default=3)
-  parser.add_argument('--steps', type=int, default=8, help='of a round')
+  parser.add_argument('--layouts', type=_parse_layouts, default='B4-4-4',
+                      help="beside timm's own ViT, which is always in the run")
+  parser.add_argument('--modes', type=_parse_modes, default='train,eval')
+  parser.add_argument('--model_name', choices=_TIMM_NAMES, default='vit-b16')
+  parser.add_argument('--rounds', type=_positive, default=3)
+  parser.add_argument('--steps', type=_positive, default=8, help='of a round')
   parser.add_argument('--eager', action='store_true',
                       help='without torch.compile')
-  parser.add_argument('--output_csv')
+  parser.add_argument('--output_csv', help='file to write the table to')
   arguments = parser.parse_args()
+  _check_writable(arguments.output_csv)
   rows, num_failed = [], 0
   # Pooled layouts alone: without a pool it is timm's own.
-  layouts = [None, *(one for one in arguments.layouts.split(',') if '-' in one)]
-  for mode in arguments.modes.split(','):
-    for pair in arguments.sizes.split(','):
-      size, batch_size = map(int, pair.split(':'))
+  layouts = [None, *(one for one in arguments.layouts if '-' in one)]
+  for mode in arguments.modes:
+    for size, batch_size in arguments.sizes:
       for layout in layouts:
         name = 'timm' if layout is None else 'timm_pooled'
         # Whatever one fails with, the others are measured.
@@ -296,7 +351,7 @@ def _write(path, rows):
   if not path:
     return
   with open(path, 'w', newline='', encoding='utf-8') as file:
-    file.write(f'# command: python {" ".join(sys.argv)}\n'
+    file.write(f'# command: {shlex.join(["python", *sys.argv])}\n'
                f'# date: {time.strftime("%Y-%m-%d")}\n'
                f'# machine: {device_name()}\n# versions: {versions()}\n')
     writer = csv.DictWriter(file, _COLUMNS, lineterminator='\n')

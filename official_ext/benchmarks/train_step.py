@@ -138,7 +138,8 @@ def _show(rows, measured) -> None:
     table, drawing = _output_files()
     csv_file.write(
         table, [report.columns(row) for row in measured],
-        csv_file.describe_run(_MODULE, _device(measured)))
+        csv_file.describe_run(
+            _MODULE, _device(measured), _has_pytorch(measured)))
     figure.draw(drawing, measured, _measured_on(measured))
   print(f'{rows[0].settings.model_name}, {title}\n'
         f'{report.format_tables(rows)}\n', flush=True)
@@ -151,7 +152,12 @@ def _device(rows) -> str:
 
 def _measured_on(rows) -> str:
   """Returns the device and the versions of the libraries."""
-  return '; '.join(filter(None, [_device(rows), machine.versions()]))
+  return '; '.join(filter(None, [
+      _device(rows), machine.versions(_has_pytorch(rows))]))
+
+
+def _has_pytorch(rows) -> bool:
+  return any(row.settings.peer for row in rows)
 
 
 if __name__ == '__main__':

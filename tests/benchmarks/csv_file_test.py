@@ -7,6 +7,7 @@ import re
 import pytest
 
 from official_ext.benchmarks import csv_file
+from official_ext.benchmarks import machine
 
 HEAD = {'command': "python -m x --layouts='B12,B6(197)-6'",
         'machine': 'a\nmachine'}
@@ -62,3 +63,10 @@ def test_where_nothing_can_be_written(tmp_path):
   assert (tmp_path / 'file').read_text() == 'kept'
   with pytest.raises(ValueError, match='cannot be written: .*--output_dir'):
     csv_file.check_writable(f'{tmp_path}/file/x.csv', '--output_dir')
+
+
+def test_the_versions_of_pytorch_are_named_beside_its_rows(monkeypatch):
+  monkeypatch.setattr(machine.metadata, 'version', lambda name: f'{name}-1')
+  head = csv_file.describe_run('x', has_pytorch=True)
+  assert 'PyTorch torch-1, timm timm-1, Python 3.' in head['versions']
+  assert 'PyTorch' not in csv_file.describe_run('x')['versions']
