@@ -324,8 +324,7 @@ def read(folders, device=None):
     folders: of the steps.
     device: what they are to run on; None: on nothing.
   """
-  steps = []
-  shared = os.path.commonpath([folder.absolute() for folder in folders])
+  shared, steps = os.path.commonpath([one.absolute() for one in folders]), []
   for folder in folders:
     for name in ('step.json', 'step.stablehlo'):
       if not (folder / name).exists():
