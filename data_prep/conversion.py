@@ -166,9 +166,11 @@ def convert(inputs: Inputs, output_dir: str, options: plans.Options,
     manifest = manifests.build(
         data_set, options, inputs.paths, results, lists, identity)
     if not any(split['num_images'] for split in manifest['splits'].values()):
+      first = next((f', such as {file}: {reason}' for result in results
+                    for file, reason in result.quarantined), '')
       raise ValueError(
-          f'not one of the images is whole; {manifests.QUARANTINE_FILE} in '
-          f'{output_dir} says why.')
+          f'not one of the images is whole{first}; {manifests.QUARANTINE_FILE} '
+          f'in {output_dir} says why.')
     records.write_class_names(
         output_dir, [item.name for item in data_set.classes])
     if lists['quarantined']['count'] > max_corrupt:

@@ -110,8 +110,8 @@ def _class_table(manifest: Mapping[str, Any]) -> list[str]:
         for tally in tallies.values())
     lines.append(f'{label:>5}{counts}  {name}')
   if len(named) < len(classes):
-    lines.append(f'{"...":>5}  {len(classes) - len(named):,} more classes: a '
-                 f'line each in {records.CLASS_NAMES_FILE}, from 0')
+    lines.insert(-1, f'{"...":>5}  {len(classes) - len(named):,} more classes: '
+                 f'a line each in {records.CLASS_NAMES_FILE}, from 0')
   return lines
 
 

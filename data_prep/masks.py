@@ -201,10 +201,14 @@ def _check_values(pixels: dict[int, int], rules: Rules) -> None:
     return
   value, number = min(wrong.items())
   more = f' and {len(wrong) - 1} more' if len(wrong) > 1 else ''
+  from_1 = ('; if classes count from 1 and 0 is none, say --reduce_zero_label'
+            if list(wrong) == [rules.num_classes] and
+            not rules.reduce_zero_label else '')
   read_as = (f' (stored as {value + 1})' if rules.reduce_zero_label else '')
   raise images.CorruptImageError(
       f'the value {value}{read_as} in {number:,} px{more} is no class: those '
-      f'are 0 to {num_classes - 1}, and {rules.ignore_label} is ignored')
+      f'are 0 to {num_classes - 1}, and {rules.ignore_label} is ignored'
+      f'{from_1}')
 
 
 def _of_colors(data: bytes, kind: str) -> str:

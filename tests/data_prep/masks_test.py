@@ -118,6 +118,15 @@ def test_values_that_are_no_class():
       'is ignored')
 
 
+def test_classes_that_seem_to_count_from_1():
+  stored = mask_trees.png(np.array([[0, 1, 10]], np.uint8))
+  with pytest.raises(images.CorruptImageError) as refused:
+    masks.check(stored, masks.Rules(num_classes=10))
+  assert str(refused.value).endswith(
+      '255 is ignored; if classes count from 1 and 0 is none, say '
+      '--reduce_zero_label')
+
+
 def test_rows_that_are_missing_are_not_class_0():
   data = raw_png(4, 3, 8, 0, [b'\1\2\3\4'])
   with pytest.raises(images.CorruptImageError) as refused:

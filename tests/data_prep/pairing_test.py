@@ -191,6 +191,7 @@ def test_names_of_classes_beside_the_images_are_told(tmp_path):
 
 def test_masks_are_not_read_before_the_conversion(tmp_path):
   touch(tmp_path / 'in', 'images/a.jpg', 'masks/a.png')
-  with pytest.raises(ValueError, match='not one of the images is whole'):
+  with pytest.raises(ValueError, match='not one of the images is whole, such '
+                     'as a.jpg: not an image'):
     mask_trees.convert(tmp_path / 'in', tmp_path / 'out')
   assert conversions.listed(tmp_path / 'out', 'quarantined.jsonl')
