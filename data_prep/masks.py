@@ -217,14 +217,16 @@ def _of_colors(data: bytes, kind: str) -> str:
             'numbers of classes')
   try:
     with Image.open(io.BytesIO(data), formats=['PNG']) as image:
-      red, green, blue = np.moveaxis(np.asarray(image.convert('RGB')), -1, 0)
+      red, green, blue = np.moveaxis(
+          np.asarray(image.convert('RGB'), np.uint32), -1, 0)
   except Exception:  # pylint: disable=broad-except
     return f'{reason}; {_SAVE}'
   if np.array_equal(red, green) and np.array_equal(red, blue):
     return (f'{reason}: its channels are equal, so save one of them alone, as '
             'gray PNG')
-  colors = np.stack([red, green, blue]).reshape(3, -1)
-  number = wording.counted(np.unique(colors, axis=1).shape[1], 'color')
+  # One number a color: rows are slow to sort.
+  colors = np.unique(red * 2**16 + green * 2**8 + blue)
+  number = wording.counted(len(colors), 'color')
   return (f'{reason}: it has {number}; by the list of colors that the data set '
           f'has, {_SAVE}')
 

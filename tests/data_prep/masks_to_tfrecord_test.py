@@ -15,6 +15,7 @@ import yaml
 
 from data_prep import mask_report
 from data_prep import verification
+from official_ext.configs import semantic_segmentation
 
 COMMAND = ('-m', 'data_prep.masks_to_tfrecord')
 
@@ -130,6 +131,10 @@ def test_the_command_says_what_to_train_with(tmp_path, repository):
       'losses': {'ignore_label': 255}, 'train_data': {'num_examples': 3},
       'validation_data': {'num_examples': 2,
                           'groundtruth_padded_size': [16, 24]}}}
+  # Settings that the experiment has.
+  experiment = semantic_segmentation.funnel_vit_segmentation()
+  experiment.override(yaml.safe_load((out / 'experiment.yaml').read_text()))
+  assert experiment.task.validation_data.groundtruth_padded_size == [16, 24]
   assert (f'--experiment=funnel_vit_segmentation --mode=train_and_eval '
           f'--model_dir=runs/out --config_file={out}/experiment.yaml'
           ) in result.stdout
