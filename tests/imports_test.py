@@ -91,7 +91,8 @@ ORDER = {
         'label_offset', 'parsing', 'tfds_data', 'preflight', 'bad_records',
         'corrupt_records',
         'dense_backbone', 'protocol', 'image_classification', 'mask_records',
-        'segmentation_input', 'semantic_segmentation', 'detection',
+        'segmentation_input', 'segmentation_output', 'semantic_segmentation',
+        'detection',
     ],
     'official_ext.registry_imports': [],
     'official_ext.trained': [
@@ -117,7 +118,8 @@ ORDER = {
     'official_ext.serving.formats': [
         'names', 'versions', 'weights_tree',
         'description',
-        'signatures', 'saved_model', 'calibration', 'single_file', 'write',
+        'signatures', 'segmentation', 'saved_model', 'calibration',
+        'single_file', 'write',
     ],
     'official_ext.serving.runtimes': [
         'classifier', 'runners', 'loading',
@@ -149,14 +151,15 @@ ORDER = {
         # What is computed.
         'event_files', 'models', 'runs', 'pixels', 'examples',
         'attention_rollout', 'saliency_maps', 'validation', 'comparison',
-        'settings_table',
+        'settings_table', 'segmenters',
         # Figures and the report.
         'gradient_ascent', 'curves', 'footprints_figure', 'rollout_figure',
-        'saliency_grid', 'report',
+        'saliency_grid', 'mask_grid', 'report',
         # Commands, and the flags that they share.
         'shared_flags',
         'activation_maximization', 'compare', 'disagreement', 'footprints',
-        'rollout', 'saliency', 'salient_area', 'training_curves',
+        'rollout', 'saliency', 'salient_area', 'segmentation',
+        'training_curves',
     ],
     'official_ext.pretrained': [
         # Files, and what moves between them and us.

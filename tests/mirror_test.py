@@ -30,6 +30,8 @@ THROUGH = {
     'imports_test.py': ['official_ext.registry_imports'],
     'analysis/compare_test.py': ['official_ext.analysis.comparison'],
     'analysis/report_test.py': ['official_ext.analysis.settings_table'],
+    'analysis/segmentation_test.py': [
+        'official_ext.analysis.mask_grid', 'official_ext.analysis.segmenters'],
     'analysis/saliency_test.py': [
         'official_ext.analysis.saliency_grid',
         'official_ext.analysis.shared_flags'],

@@ -78,6 +78,8 @@ def _describe_classification(
 
 def of_version_before(known: Mapping[str, Any]) -> dict[str, Any]:
   """Completes what an export of a version without these settings says."""
+  if 'center_crop_fraction' not in known:
+    return dict(known)  # Of a model that segments: no version said less.
   crops = known['center_crop_fraction'] is not None
   return {
       'resize_mode': (preprocessing.CROP_THEN_RESIZE if crops else

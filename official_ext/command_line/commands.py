@@ -30,7 +30,7 @@ GROUPS = {
         'analysis.compare', 'analysis.training_curves', 'analysis.saliency',
         'analysis.salient_area', 'analysis.disagreement',
         'analysis.activation_maximization', 'analysis.rollout',
-        'analysis.footprints'],
+        'analysis.footprints', 'analysis.segmentation'],
     'studies': ['studies.run', 'studies.report'],
     'benchmarks': [
         'benchmarks.train_step', 'benchmarks.freeze_step',

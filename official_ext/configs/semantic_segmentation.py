@@ -122,7 +122,6 @@ def funnel_vit_segmentation() -> cfg.ExperimentConfig:
               drop_remainder=False)),
       trainer=image_classification.TrainerConfig(
           train_epochs=_EPOCHS,
-          export=outputs.ExportConfig(at_end=False),
           logging=outputs.LoggingConfig(training_images=0),
           optimizer_config=image_classification.OptimizationConfig({
               'optimizer': {'type': 'sgd', 'sgd': {'momentum': 0.9}},

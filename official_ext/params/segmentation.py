@@ -55,11 +55,6 @@ def check(params: cfg.ExperimentConfig) -> None:
     raise ValueError(
         'trainer.logging.confusion_matrix is true, but of masks an evaluation '
         'logs the IoU of each class. Set it to false.')
-  for name in ('at_end', 'at_best'):
-    if getattr(params.trainer.export, name):
-      raise ValueError(
-          f'trainer.export.{name} is true, but a model that segments is not '
-          'exported. Set it to false.')
   if task.differential_privacy_config:
     raise ValueError(
         'task.differential_privacy_config is set, but Model Garden clips the '

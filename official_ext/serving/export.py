@@ -89,7 +89,11 @@ def main(argv: Sequence[str]) -> None:
   with errors.reported(), library_logs.without_prints():
     write.prepare(_FORMAT.value, _EXPORT_DIR.value, options)
     trained = trained_model.find(
-        _MODEL_DIR.value, selection, _CONFIG_FILE.value)
+        _MODEL_DIR.value, selection, _CONFIG_FILE.value, may_segment=True)
+    if trained.segments and flags.FLAGS['top_k'].present:
+      raise ValueError(
+          f'--top_k={_TOP_K.value}: a model that segments names one class for '
+          'each pixel. Leave it out.')
     path = write.export(trained, _FORMAT.value, _EXPORT_DIR.value, options)
   print(f'exported to {path}')
 

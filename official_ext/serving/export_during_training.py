@@ -165,5 +165,6 @@ class TrainingExport:
     export_dir = os.path.join(self._base, subdir)
     write.prepare(names.SAVED_MODEL, export_dir)
     trained = trained_model.find(
-        self._model_dir, trained_model.Selection(checkpoint=checkpoint))
+        self._model_dir, trained_model.Selection(checkpoint=checkpoint),
+        may_segment=True)
     return write.export(trained, names.SAVED_MODEL, export_dir)

@@ -27,6 +27,7 @@ from official_ext.optimization import moving_average
 from official_ext.tasks import bad_records
 from official_ext.tasks import class_names
 from official_ext.tasks import dense_backbone
+from official_ext.tasks import exif_orientation
 from official_ext.tasks import mask_records
 from official_ext.tasks import preflight
 from official_ext.tasks import protocol
@@ -73,9 +74,19 @@ class SemanticSegmentationTask(
 
   def describe_data(self, known: Mapping[str, Any],
                     trains: bool) -> dict[str, Any]:
-    if class_names.KEY in known:
-      return dict(known)
-    return {**known, **class_names.describe(self.task_config, trains)}
+    described = dict(known)
+    if class_names.KEY not in known:
+      described |= class_names.describe(self.task_config, trains)
+    if trains and exif_orientation.KEY not in known:
+      described |= exif_orientation.describe(self.task_config)
+    return described
+
+  def compare_data(self, names: Sequence[str], model_dir: str) -> None:
+    config = self.task_config
+    for name in names:
+      exif_orientation.check_same(
+          self.data_description, getattr(config, name).input_path,
+          config.data_dir, f'task.{name}')
 
   def save_data_description(self, folder: str) -> None:
     if names := self.data_description.get(class_names.KEY):

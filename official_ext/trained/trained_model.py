@@ -23,6 +23,7 @@ from official_ext.checkpoints import restore
 from official_ext.command_line import paths
 from official_ext.modeling import specs
 from official_ext.params import experiment
+from official_ext.params import segmentation
 from official_ext.tasks import class_names
 
 LATEST = 'latest'
@@ -66,6 +67,11 @@ class TrainedModel:
   data: dict[str, Any] = dataclasses.field(default_factory=dict)
 
   @property
+  def segments(self) -> bool:
+    """Whether it says of each pixel what it is, and not of an image."""
+    return segmentation.is_of(self.params)
+
+  @property
   def class_names(self) -> list[str] | None:
     """A name for each class, for reading; None if they have none."""
     names = self.data.get(class_names.KEY)
@@ -75,13 +81,15 @@ class TrainedModel:
 
 
 def find(model_dir: str | None, selection: Selection | None = None,
-         config_file: str | None = None) -> TrainedModel:
+         config_file: str | None = None,
+         may_segment: bool = False) -> TrainedModel:
   """Restores the model of a training by its folder, or its configuration.
 
   Args:
     model_dir: folder of the training, or None.
     selection: which weights; None: the newest.
     config_file: a params.yaml where there is no `model_dir`.
+    may_segment: whether a model that segments is meant too.
 
   Returns:
     The model.
@@ -91,7 +99,7 @@ def find(model_dir: str | None, selection: Selection | None = None,
   """
   params = (experiment.load_saved_file(config_file) if config_file
             else experiment.load_saved(model_dir))
-  return load(params, model_dir, selection)
+  return load(params, model_dir, selection, may_segment)
 
 
 def model_dir_of(checkpoint: str) -> str | None:
@@ -112,22 +120,27 @@ def model_dir_of(checkpoint: str) -> str | None:
 
 
 def load(params: cfg.ExperimentConfig, model_dir: str | None,
-         selection: Selection | None = None) -> TrainedModel:
+         selection: Selection | None = None,
+         may_segment: bool = False) -> TrainedModel:
   """Restores a trained model.
 
   Args:
     params: the experiment's configuration.
     model_dir: folder of the training; None if the selection names a prefix.
     selection: which weights.
+    may_segment: whether a model that segments is meant too.
 
   Returns:
     The model.
 
   Raises:
-    ValueError: if there is no such checkpoint, or it does not belong to the
+    ValueError: if it segments, and is not meant; if there is no such
+      checkpoint, or it does not belong to the
       configuration: untrained weights are never taken.
   """
   selection = selection or Selection()
+  if segmentation.is_of(params):
+    _check_segments(model_dir or selection.checkpoint, selection, may_segment)
   if model_dir:
     paths.check_no_pattern('--model_dir', model_dir)
   checkpoint = _find(params, model_dir, selection.checkpoint)
@@ -156,6 +169,20 @@ def load(params: cfg.ExperimentConfig, model_dir: str | None,
   return TrainedModel(
       params, model, checkpoint, metadata.read_step(checkpoint), is_ema,
       metadata.read_data(checkpoint))
+
+
+def _check_segments(path: str, selection: Selection, is_meant: bool) -> None:
+  """Refuses a model that segments where a classifier is meant."""
+  if not is_meant:
+    raise ValueError(
+        f'{path} segments images, and this is of models that classify them. '
+        'python -m official_ext.serving.export exports it, '
+        'official_ext.analysis.segmentation draws what it predicts, and '
+        'train.py --mode=eval evaluates it.')
+  if selection.image_size:
+    raise ValueError(
+        '--image_size: a model that segments takes images of any size, and '
+        'resizes them to that of its training. Leave --image_size out.')
 
 
 @contextlib.contextmanager

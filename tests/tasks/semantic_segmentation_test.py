@@ -1,11 +1,9 @@
 """Tests of semantic segmentation on records of Model Garden's convention."""
 
-import io
-
 import classifiers
+import masks as masks_lib
 import numpy as np
 from official.core import task_factory
-from PIL import Image
 import pytest
 import tensorflow as tf
 import tf_keras
@@ -14,80 +12,21 @@ from official_ext.checkpoints import metadata
 from official_ext.checkpoints import restore
 from official_ext.configs import semantic_segmentation as configs
 from official_ext.params import experiment
+from official_ext.tasks import segmentation_output
 from official_ext.tasks import semantic_segmentation
+from official_ext.trained import trained_model
 from official_ext.training import event_tags
 from official_ext.training import session
 
 FUNNEL_VIT = 'task.model.backbone.funnel_vit'
-# (height, width) of the images, in a model of 32 x 32 px.
-SIZES = [(32, 32), (20, 32), (32, 12), (45, 64)]
-COLORS = np.array([[40, 40, 40], [220, 30, 30], [30, 220, 30]], np.uint8)
-
-
-def mask_of(height, width):
-  """Background, class 1 at the right, class 2 below, a frame to ignore."""
-  mask = np.zeros((height, width), np.uint8)
-  mask[:, width // 2:] = 1
-  mask[height // 2:] = 2
-  mask[0] = 255
-  return mask
-
-
-def encode(pixels):
-  encoded = io.BytesIO()
-  Image.fromarray(pixels).save(encoded, format='PNG')
-  return encoded.getvalue()
-
-
-def example(mask):
-  def feature(value):
-    if isinstance(value, bytes):
-      return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
-    return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
-
-  image = COLORS[np.where(mask < len(COLORS), mask, 0)]
-  return tf.train.Example(features=tf.train.Features(feature={
-      'image/encoded': feature(encode(image)),
-      'image/height': feature(mask.shape[0]),
-      'image/width': feature(mask.shape[1]),
-      'image/segmentation/class/encoded': feature(encode(mask)),
-  })).SerializeToString()
+SIZES = masks_lib.SIZES
+parameters = masks_lib.parameters
 
 
 @pytest.fixture(scope='module')
 def records(tmp_path_factory):
-  path = str(tmp_path_factory.mktemp('masks') / 'train-00000-of-00001')
-  with tf.io.TFRecordWriter(path) as writer:
-    for size in SIZES:
-      writer.write(example(mask_of(*size)))
-  return path
-
-
-def parameters(records, **settings):
-  """The experiment with a small model, and four classes, of which three are."""
-  data = {
-      f'task.{name}.{setting}': value
-      for name in ('train_data', 'validation_data')
-      for setting, value in {
-          'input_path': records, 'output_size': [32, 32],
-          'global_batch_size': 2, 'aug_scale_min': 1.0, 'aug_scale_max': 1.0,
-          'aug_rand_hflip': False}.items()}
-  settings = data | {
-      'task.model.num_classes': 4,
-      'task.model.input_size': [32, 32, 3],
-      'task.model.head.level': 2,
-      f'{FUNNEL_VIT}.model_name': 'vit-nano4',
-      f'{FUNNEL_VIT}.layout': 'B1-1',
-      f'{FUNNEL_VIT}.feature_maps.levels': [2],
-      f'{FUNNEL_VIT}.feature_maps.recovery_layers': 1,
-      'task.validation_data.groundtruth_padded_size': [64, 64],
-      'task.allow_image_summary': False,
-      **dict.fromkeys((f'trainer.{name}' for name in (
-          'train_steps', 'steps_per_loop', 'summary_interval',
-          'checkpoint_interval', 'validation_interval')), 2),
-  } | settings
-  return experiment.load('funnel_vit_segmentation', params_override=','.join(
-      f'{key}={value!r}' for key, value in settings.items()))
+  return masks_lib.write(
+      tmp_path_factory.mktemp('masks') / 'train-00000-of-00001')
 
 
 def build(records, **settings):
@@ -262,11 +201,27 @@ def test_the_experiment_trains_evaluates_and_resumes(
   assert trained.validation_logs[event_tags.NUM_IMAGES] == len(SIZES)
   # At the size of the images. Half of a mask is a guess: 1/2, 1/4 and 1/4.
   assert trained.validation_logs['mean_iou'] > 0.6
+  _check_export(str(tmp_path / 'export/last/1'), str(tmp_path))
   described = metadata.read(tf.train.latest_checkpoint(str(tmp_path)))
   assert described['task'] == 'semantic_segmentation'
   assert described['decoder'] == 'identity'
   assert isinstance(experiment.load_saved(str(tmp_path)).task,
                     configs.SemanticSegmentationTask)
+
+
+def _check_export(path, model_dir):
+  """What is exported at the end predicts what was evaluated."""
+  trained = trained_model.find(model_dir, may_segment=True)
+  segment = tf.saved_model.load(path).signatures['serving_default']
+  for size in SIZES:
+    encoded = masks_lib.encode(masks_lib.image_of(masks_lib.mask_of(*size)))
+    mask = segment(image_bytes=tf.constant(encoded))['mask']
+    assert mask.dtype == tf.uint8 and mask.shape == size
+    prepared, info = segmentation_output.prepare(
+        segmentation_output.decode(encoded), trained.params.task)
+    logits = segmentation_output.at_own_size(
+        trained.model(prepared[tf.newaxis])['logits'][0], info)
+    np.testing.assert_array_equal(mask, np.argmax(logits, -1))
 
 
 @pytest.mark.long

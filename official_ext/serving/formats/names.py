@@ -23,6 +23,13 @@ SIGNATURES = {
     'image_tensor': 'image_tensor',
     'tf_example': 'tf_example',
 }
+# Of a model that segments, with one image in each request.
+WITH_PROBS = 'image_bytes_with_probs'
+MASK_SIGNATURES = {
+    IMAGE_BYTES: DEFAULT_SIGNATURE,
+    'image_tensor': 'image_tensor',
+    WITH_PROBS: 'with_probs',
+}
 # The input of the other formats.
 IMAGES = 'images'
 # Outputs of every format, and those of a SavedModel alone.
@@ -31,6 +38,8 @@ PROBS = 'probs'
 TOP_CLASSES = 'top_classes'
 TOP_INDICES = 'top_indices'
 TOP_PROBS = 'top_probs'
+# Of a model that segments: the class of each pixel.
+MASK = 'mask'
 
 # Among the assets of a SavedModel.
 CLASS_NAMES_FILE = 'class_names.txt'

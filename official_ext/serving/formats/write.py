@@ -88,6 +88,11 @@ def export(trained: trained_model.TrainedModel, export_format: str,
       its weights are no finite numbers.
   """
   _check_weights(trained)
+  if trained.segments and export_format != names.SAVED_MODEL:
+    raise ValueError(
+        f'--format={export_format}: a model that segments is exported as '
+        f'--format={names.SAVED_MODEL} alone, which resizes masks to their '
+        'images.')
   prepare(export_format, export_dir, options)
   if export_format == names.SAVED_MODEL:
     return saved_model.write(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 import dataclasses
 import os
 import re
@@ -53,6 +53,7 @@ class Classifier:
           f'{path} has no signature {names.DEFAULT_SIGNATURE!r} that takes '
           f'{names.IMAGE_BYTES!r} alone; it takes {inputs}. Export it with '
           'official_ext.serving.export.')
+    refuse_masks(self._serve.structured_outputs, path)
     probs = self._serve.structured_outputs[names.PROBS]
     self._class_names = []
     class_names = os.path.join(path, 'assets', names.CLASS_NAMES_FILE)
@@ -128,6 +129,23 @@ def explain(error: tf.errors.InvalidArgumentError) -> str:
   reasons = re.findall(r'\[([^\[\]]+)\]', asserted[1]) if asserted else [
       image_header.NOT_AN_IMAGE]
   return ': '.join(reasons)
+
+
+def refuse_masks(outputs: Container[str], path: str) -> None:
+  """Refuses an export that segments.
+
+  Args:
+    outputs: names of what it answers.
+    path: of the export.
+
+  Raises:
+    ValueError: if it answers with masks.
+  """
+  if names.MASK in outputs:
+    raise ValueError(
+        f'{path} segments images, and this is of models that classify them. '
+        'official_ext.analysis.segmentation draws what a training that '
+        'segments predicts.')
 
 
 def find_version(path: str) -> str:

@@ -46,6 +46,7 @@ class SavedModelRunner:
     # Kept: the signature does not keep its model alive.
     self._loaded = tf.saved_model.load(self.path)
     self._serve = self._loaded.signatures[names.DEFAULT_SIGNATURE]
+    classifier.refuse_masks(self._serve.structured_outputs, self.path)
 
   def logits(self, batch: Sequence[bytes]) -> np.ndarray:
     """Returns the logits of the bytes of image files."""
