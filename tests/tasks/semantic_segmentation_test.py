@@ -12,6 +12,7 @@ from official_ext.checkpoints import metadata
 from official_ext.checkpoints import restore
 from official_ext.configs import semantic_segmentation as configs
 from official_ext.params import experiment
+from official_ext.serving import export_during_training
 from official_ext.tasks import segmentation_output
 from official_ext.tasks import semantic_segmentation
 from official_ext.trained import trained_model
@@ -190,18 +191,20 @@ def test_the_experiment_trains_evaluates_and_resumes(
         'trainer.optimizer_config.learning_rate.polynomial.decay_steps': 40,
         'trainer.optimizer_config.learning_rate.polynomial.'
         'initial_learning_rate': 0.05})
-    return session.prepare(params, mode, str(tmp_path)).execute(
+    trainer = session.prepare(params, mode, str(tmp_path)).execute(
         enable_async_checkpointing=False)
+    export = export_during_training.TrainingExport(params, str(tmp_path))
+    return trainer, export
 
   run('train', 20)
   assert not [text for text in caplog.messages if 'begins anew' in text]
-  trained = run('train_and_eval', 40)
+  trained, export = run('train_and_eval', 40)
   assert [text for text in caplog.messages if 'begins anew' in text]
   assert trained.validation_logs['validation_loss'] > 0
   assert trained.validation_logs[event_tags.NUM_IMAGES] == len(SIZES)
   # At the size of the images. Half of a mask is a guess: 1/2, 1/4 and 1/4.
   assert trained.validation_logs['mean_iou'] > 0.6
-  _check_export(str(tmp_path / 'export/last/1'), str(tmp_path))
+  _check_export(export.at_end(40, has_trained=True), str(tmp_path))
   described = metadata.read(tf.train.latest_checkpoint(str(tmp_path)))
   assert described['task'] == 'semantic_segmentation'
   assert described['decoder'] == 'identity'
