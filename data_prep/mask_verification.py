@@ -13,6 +13,7 @@ from __future__ import annotations
 import collections
 from collections.abc import Iterator, Mapping
 import dataclasses
+import functools
 import json
 import os
 from typing import Any
@@ -70,7 +71,7 @@ class Reader:
     self._rules = masks.Rules(
         options['num_classes'] or len(manifest['classes']),
         options['ignore_label'], options['reduce_zero_label'])
-    self._parse = _training_parser(self._rules)
+    self._parse = _training_parser(options['ignore_label'])
     # What a person should know, though it is no fault; or ''.
     self.note = ''
     self._sources = self._find_sources(output_dir)
@@ -199,11 +200,12 @@ class Reader:
     return sources
 
 
-def _training_parser(rules: masks.Rules):
+@functools.cache
+def _training_parser(ignore_label: int):
   """Decodes as training and evaluation do, with Model Garden's parser.
 
   Args:
-    rules: which label is ignored.
+    ignore_label: of pixels that are of no class.
 
   Returns:
     A function, traced once, of a serialized record: image uint8 [H, W, 3], mask
@@ -211,7 +213,7 @@ def _training_parser(rules: masks.Rules):
   """
   decoder = segmentation_input.Decoder()
   parser = segmentation_input.Parser(
-      output_size=[_IMAGE_SIZE, _IMAGE_SIZE], ignore_label=rules.ignore_label)
+      output_size=[_IMAGE_SIZE, _IMAGE_SIZE], ignore_label=ignore_label)
   parsers = [parser.parse_fn(is_training) for is_training in (True, False)]
 
   @tf.function(input_signature=[tf.TensorSpec((), tf.string)])

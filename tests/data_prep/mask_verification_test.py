@@ -18,14 +18,16 @@ MASK = 'image/segmentation/class/encoded'
 @pytest.fixture(name='conversion', scope='module')
 def _conversion(tmp_path_factory):
   root = tmp_path_factory.mktemp('masks')
-  mask_trees.write(root / 'in', {'train': 4, 'val': 1})
-  # One that is re-encoded, one that is told, and one of a palette.
+  mask_trees.write(root / 'in', {'train': 4, 'val': 2})
+  # One that is re-encoded, one of a palette, and two that are on the list.
   image_trees.write(root / 'in/images/train/train00.jpg',
                     image_trees.encode(90, 'BMP'))
   (root / 'in/masks/train/train01.png').unlink()
+  image_trees.write(root / 'in/masks/val/val01.png',
+                    image_trees.encode(1, 'PNG'))
   image_trees.write(root / 'in/masks/train/train02.png', mask_trees.palette_png(
       mask_trees.indices(7), [(9, 9, 9)] * 3))
-  mask_trees.convert(root / 'in', root / 'out', max_corrupt=1, num_classes=3,
+  mask_trees.convert(root / 'in', root / 'out', max_corrupt=2, num_classes=3,
                      shards={'train': 1})
   return root
 
