@@ -32,7 +32,8 @@ of them. `fine_tuning/` is for images of one's own
 the digits; their table is in [addons](../docs/addons.md). `cifar10/small` is a
 small ViT for CIFAR-10, on which [studies](../docs/studies.md) are built;
 `cifar10/strong` and `tiny_imagenet/strong` are [recipes](../docs/training.md)
-for small images from scratch; `imagenet21k/` holds layouts at B and L size, some
+for small images from scratch; `segmentation/digit_scenes` segments the
+[scenes of digits](../docs/data.md#scenes-of-digits); `imagenet21k/` holds layouts at B and L size, some
 at the cost of full length
 ([ImageNet-21k](../docs/training.md#imagenet-21k)); the files in `studies/` are
 of several trainings, and no `--config_file`.
@@ -51,12 +52,14 @@ reached.
 """  # noqa: E501
 # What is in no table of the paper.
 NO_ROWS = ('cifar10/', 'fine_tuning/', 'optimizers/', 'runtime/',
-           'tiny_imagenet/')
+           'segmentation/', 'tiny_imagenet/')
 REQUIRED = {'title', 'experiment', 'hardware', 'reached'}
 OPTIONAL = {'paper', 'paper_says', 'flags', 'hours', 'versions', 'note'}
 PAPER = ('train_top_1', 'train_top_5', 'top_1', 'top_5', 'memory_g',
          'steps_per_s')
 REACHED = ('top_1', 'num_runs', 'seed')
+# Of a segmentation.
+REACHED_MASKS = ('mean_iou', 'num_runs', 'seed')
 _WIDTH = 80
 _INDENT = ' ' * 11
 
@@ -76,7 +79,9 @@ def read_records(path: pathlib.Path = RECORDS) -> dict[str, dict]:
   records = yaml.safe_load(path.read_text())
   for name, record in records.items():
     wrong = (REQUIRED - set(record)) | (set(record) - REQUIRED - OPTIONAL)
-    for field, expected in (('paper', PAPER), ('reached', REACHED)):
+    of_masks = 'mean_iou' in (record.get('reached') or ())
+    for field, expected in (
+        ('paper', PAPER), ('reached', REACHED_MASKS if of_masks else REACHED)):
       if record.get(field) is not None:
         wrong |= set(expected) ^ set(record[field])
     # A figure is worth nothing without what it was reached with.
@@ -132,9 +137,11 @@ def reached(record: dict) -> str:
   """Returns what a record says of accuracy, in words."""
   if not record['reached']:
     return 'not run'
-  top_1, num_runs, seed = (record['reached'][key] for key in REACHED)
-  runs = 'one run' if num_runs == 1 else f'{num_runs} runs'
-  return f'{top_1} % top-1 on validation, {runs}, seed {seed}'
+  found = record['reached']
+  measure = (f'{found["mean_iou"]} % mean IoU' if 'mean_iou' in found
+             else f'{found["top_1"]} % top-1')
+  runs = 'one run' if found['num_runs'] == 1 else f'{found["num_runs"]} runs'
+  return f'{measure} on validation, {runs}, seed {found["seed"]}'
 
 
 def _wrap(text: str, end: str = '', indent: str = '') -> list[str]:

@@ -169,6 +169,14 @@ VIEWS: Mapping[str, Sequence[Column]] = {
         ('activations, MiB', _number('activations_mib', '{:,.0f}')),
         ('saved', _number('memory_saved', '{:.1%}')),
         ('ideal', _number('ideal_memory_saved', '{:.1%}'))),
+    'maps': (
+        ('feature maps', _text('feature_maps')),
+        ('', _model),
+        ('parameters, M', _number('parameters', '{:.1f}', 1e-6)),
+        ('GMACs', _number('gmacs', '{:.2f}')),
+        ('ms per step', _ms('')),
+        ('speed-up', _number('speed_up', '{:.2f}')),
+        ('peak, GiB', _number('peak_gib', '{:.2f}'))),
     'official_ext.benchmarks.input_pipeline': (
         ('', _text('row')),
         ('images/s', _number('images_per_second', '{:,.0f}')),

@@ -9,6 +9,7 @@ import itertools
 import sys
 from typing import TextIO
 
+from official.modeling import hyperparams
 import tensorflow as tf
 import tqdm
 
@@ -18,6 +19,7 @@ from official_ext.benchmarks import report
 from official_ext.benchmarks import settings as settings_lib
 from official_ext.benchmarks import step_process
 from official_ext.modeling import costs
+from official_ext.modeling import feature_levels
 from official_ext.modeling import specs
 from official_ext.params import experiment
 from official_ext.training import attention_kernel
@@ -88,8 +90,10 @@ def begin(settings: Sequence[settings_lib.Settings]) -> list[report.Row]:
   """
   rows, baseline = [], None
   # Alone first, so that an error names what was typed.
-  for override in {one.params_override for one in settings}:
-    experiment.load('funnel_vit_imagenet', params_override=override)
+  for name, override in {
+      (settings_lib.experiment_name(one), one.params_override)
+      for one in settings}:
+    experiment.load(name, params_override=override)
   for one in settings:
     is_garden = one.layout == settings_lib.MODEL_GARDEN and not one.peer
     if one.model_name not in specs.vit_specs.VIT_SPECS:
@@ -104,12 +108,14 @@ def begin(settings: Sequence[settings_lib.Settings]) -> list[report.Row]:
       # The same sizes as a layout of one block.
       config = type(config)(model_name=one.model_name)
     spec = specs.resolve(config, (one.image_size, one.image_size))
-    num_classes = params.task.model.num_classes
+    # A head on a map is counted for itself.
+    num_classes = 0 if one.has_maps else params.task.model.num_classes
+    head = _count_head(params.task.model, spec) if one.has_maps else (0, 0)
     row = report.Row(
         settings=one,
         layout_with_tokens=spec.layout_with_tokens,
-        parameters=costs.count_parameters(spec, num_classes),
-        multiply_adds=costs.count_multiply_adds(
+        parameters=costs.count_parameters(spec, num_classes) + head[0],
+        multiply_adds=head[1] + costs.count_multiply_adds(
             spec, num_classes, one.layout != settings_lib.MODEL_GARDEN and
             config.fast_path.class_token_only),
         saved_activations=costs.count_saved_activations(spec),
@@ -118,6 +124,16 @@ def begin(settings: Sequence[settings_lib.Settings]) -> list[report.Row]:
       baseline = row
     rows.append(row)
   return rows
+
+
+def _count_head(model: hyperparams.Config,
+                spec: specs.ModelSpec) -> tuple[int, int]:
+  """Returns parameters and multiply-adds of a linear head on a map."""
+  rows, columns = feature_levels.map_shape(
+      model.head.level, spec.grid, spec.patch_size)
+  channels = spec.feature_maps.pyramid_filters or spec.num_features
+  weights = channels * model.num_classes
+  return weights + model.num_classes, rows * columns * weights
 
 
 def run(rows: Sequence[report.Row], plan: Plan, stream: TextIO,

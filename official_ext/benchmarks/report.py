@@ -118,6 +118,7 @@ def columns(row: Row) -> Mapping[str, object]:
       'peer': row.settings.peer,
       'pooling': row.settings.pooling,
       'attention_bias': row.settings.attention_bias,
+      'feature_maps': row.settings.feature_maps,
       'tokens': row.layout_with_tokens,
       'model_name': row.settings.model_name,
       'image_size': row.settings.image_size,

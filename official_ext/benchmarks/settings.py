@@ -19,6 +19,11 @@ MODEL_GARDEN = 'vit'
 TIMM, TIMM_POOLED = 'timm', 'timm_pooled'
 PEERS = (TIMM, TIMM_POOLED)
 
+# What a model has for decoders: nothing; one map of the recovered tokens, with
+# so many layers after them; or maps of several levels from it.
+NO_MAPS, PYRAMID = 'none', 'pyramid'
+FEATURE_MAPS = (NO_MAPS, 'recovered_0', 'recovered_2', PYRAMID)
+
 MODES = ('train', 'eval')
 DTYPES = ('float32', 'bfloat16')
 
@@ -44,6 +49,8 @@ class Settings:
     peer: one of PEERS, which PyTorch runs; '' for this project.
     pooling: how the layout pools; '' for what the settings say.
     attention_bias: what is added to its scores; '' for what the settings say.
+    feature_maps: one of FEATURE_MAPS; with some the model segments, and else it
+      classifies.
   """
   layout: str
   model_name: str = 'vit-b16'
@@ -59,6 +66,11 @@ class Settings:
   peer: str = ''
   pooling: str = ''
   attention_bias: str = ''
+  feature_maps: str = NO_MAPS
+
+  @property
+  def has_maps(self) -> bool:
+    return self.feature_maps != NO_MAPS
 
   @property
   def arithmetic(self) -> str:
@@ -68,8 +80,9 @@ class Settings:
   @property
   def circumstances(self) -> str:
     """Everything but the model, in words."""
+    maps = f', feature maps {self.feature_maps}' if self.has_maps else ''
     return (f'{self.mode}, {self.image_size} px, batch {self.batch_size}, '
-            f'{self.arithmetic}')
+            f'{self.arithmetic}{maps}')
 
   def replace(self, **changes: Any) -> Settings:
     return dataclasses.replace(self, **changes)
@@ -78,7 +91,8 @@ class Settings:
 def combine(common: Settings, layouts: str, batch_sizes: Sequence[int],
             dtypes: Sequence[str], xla: Sequence[str],
             poolings: Sequence[str] = (),
-            attention_biases: Sequence[str] = ()) -> list[Settings]:
+            attention_biases: Sequence[str] = (),
+            feature_maps: Sequence[str] = (NO_MAPS,)) -> list[Settings]:
   """Combines all that the flags of a benchmark name.
 
   Args:
@@ -90,6 +104,7 @@ def combine(common: Settings, layouts: str, batch_sizes: Sequence[int],
     poolings: each of every layout of several blocks; none: what the settings
       say.
     attention_biases: likewise.
+    feature_maps: of FEATURE_MAPS.
 
   Returns:
     The combinations; in each group of the same circumstances Model Garden's
@@ -109,11 +124,13 @@ def combine(common: Settings, layouts: str, batch_sizes: Sequence[int],
     except ValueError as error:
       raise ValueError(f'--layouts: {error}') from error
   for name, values, allowed in (
-      ('dtype', dtypes, DTYPES), ('xla', xla, ('off', 'on'))):
+      ('dtype', dtypes, DTYPES), ('xla', xla, ('off', 'on')),
+      ('feature_maps', feature_maps, FEATURE_MAPS)):
     if not values or not set(values) <= set(allowed):
+      several = 'both' if len(allowed) == 2 else 'several'
       raise ValueError(
           f'--{name}={",".join(values)}: must be {" or ".join(allowed)}, or '
-          'both with a comma between them.')
+          f'{several} with a comma between them.')
   models = [(MODEL_GARDEN, '', '')]
   for name in dict.fromkeys(names):
     models += itertools.product(
@@ -122,11 +139,12 @@ def combine(common: Settings, layouts: str, batch_sizes: Sequence[int],
   return [
       common.replace(
           layout=layout, pooling=pooling, attention_bias=attention_bias,
-          batch_size=batch_size, dtype=dtype, xla=is_on == 'on')
-      for batch_size, dtype, is_on, (layout, pooling, attention_bias)
+          batch_size=batch_size, dtype=dtype, xla=is_on == 'on',
+          feature_maps=maps)
+      for batch_size, dtype, is_on, maps, (layout, pooling, attention_bias)
       in itertools.product(
           dict.fromkeys(batch_sizes), dict.fromkeys(dtypes),
-          dict.fromkeys(xla), models)]
+          dict.fromkeys(xla), dict.fromkeys(feature_maps), models)]
 
 
 def with_peers(settings: Sequence[Settings],
@@ -147,6 +165,9 @@ def with_peers(settings: Sequence[Settings],
   if peers and any(one.tpu for one in settings):
     raise ValueError(
         f'--peers={",".join(peers)} are for GPUs and CPUs. Leave out --tpu.')
+  if peers and any(one.has_maps for one in settings):
+    raise ValueError(
+        f'--peers={",".join(peers)} classify. Leave out --feature_maps.')
   for layout in {one.layout for one in settings if TIMM_POOLED in peers}:
     if '-' in layout and not re.fullmatch(r'B\d+(-\d+)+', layout):
       raise ValueError(
@@ -187,9 +208,16 @@ def load_experiment(settings: Settings) -> Any:
   logging.set_verbosity(logging.ERROR)
   try:
     return experiment.load(
-        'funnel_vit_imagenet', params_override=experiment_override(settings))
+        experiment_name(settings),
+        params_override=experiment_override(settings))
   finally:
     logging.set_verbosity(before)
+
+
+def experiment_name(settings: Settings) -> str:
+  """Returns the experiment of a row: maps need a decoder that reads them."""
+  return ('funnel_vit_segmentation' if settings.has_maps
+          else 'funnel_vit_imagenet')
 
 
 def experiment_override(settings: Settings) -> str:
@@ -200,6 +228,11 @@ def experiment_override(settings: Settings) -> str:
       f'task.model.input_size=[{size},{size},3]',
       # Of no use here, and longer than the training.
       'trainer.optimizer_config.warmup.linear.warmup_steps=1',
+  ] if not settings.has_maps else [
+      f'task.model.input_size=[{size},{size},3]',
+      # As without maps, so that the rows compare.
+      'trainer.optimizer_config.optimizer.type=adamw',
+      *_settings_of_maps(settings),
   ]
   if settings.layout == MODEL_GARDEN:
     values += [
@@ -218,6 +251,29 @@ def experiment_override(settings: Settings) -> str:
         f'{backbone}.funnel_vit.representation_size=0',
     ]
   return ','.join(filter(None, [*values, settings.params_override]))
+
+
+def _settings_of_maps(settings: Settings) -> list[str]:
+  """Returns the settings of the maps, and the head that reads the finest.
+
+  That of the patches, where it is one; or the one of two levels below it.
+  """
+  # pylint: disable=g-import-not-at-top
+  from official_ext.modeling import feature_levels
+  from official_ext.modeling import specs
+  # pylint: enable=g-import-not-at-top
+  level = feature_levels.of_patches(
+      specs.PRESETS[settings.model_name]['patch_size'])
+  if settings.layout == MODEL_GARDEN:
+    return [f'task.model.head.level={level}',
+            'task.model.backbone.vit.output_2d_feature_maps=True']
+  maps = 'task.model.backbone.funnel_vit.feature_maps'
+  if settings.feature_maps != PYRAMID:
+    return [f'task.model.head.level={level}', f'{maps}.levels=[{level}]',
+            f'{maps}.recovery_layers={settings.feature_maps[-1]}']
+  levels = list(range(max(1, level - 2), level + 2))
+  return [f'task.model.head.level={levels[0]}', f'{maps}.levels={levels}',
+          f'{maps}.source=pyramid', f'{maps}.recovery_layers=0']
 
 
 def split_layouts(text: str) -> list[str]:

@@ -296,28 +296,40 @@ def _step_of_a_replica(settings: settings_lib.Settings) -> tuple[
       tf.random.normal([batch_size, size, size, 3]), trainable=False,
       name=IMAGES)
   labels = tf.Variable(
-      1 + tf.range(batch_size) % (params.task.model.num_classes - 1),
-      trainable=False, name=LABELS)
+      _labels(settings, params.task.model.num_classes), trainable=False,
+      name=LABELS)
   counter = tf.Variable(0, dtype=tf.int64, trainable=False)
+
+  def read_labels():
+    masks = labels.value()
+    return {'masks': masks, 'valid_masks': tf.ones_like(masks, tf.bool)
+            } if settings.has_maps else masks
 
   def train():
     return task.train_step(
-        (images.value(), labels.value()), model, optimizer)['loss']
+        (images.value(), read_labels()), model, optimizer)['loss']
 
   def evaluate():
-    logits = task.inference_step(images.value(), model)
+    outputs = task.inference_step(images.value(), model)
     counter.assign_add(1)
-    return tf.reduce_sum(tf.cast(logits, tf.float32))
+    return tf.reduce_sum(tf.cast(
+        outputs['logits'] if settings.has_maps else outputs, tf.float32))
+
+  def loss_of(outputs):
+    if settings.has_maps:
+      return task.build_losses(
+          read_labels(), {'logits': tf.cast(outputs['logits'], tf.float32)},
+          model.losses)
+    return task.build_losses(
+        model_outputs=tf.cast(outputs, tf.float32),
+        labels=task.targets(labels.value()), aux_losses=model.losses)
 
   def benchmark_gradients():
     """Returns loss and gradients, so that they are not activations."""
     if settings.mode == 'eval':
       return [evaluate()]
     with tf.GradientTape() as tape:
-      outputs = tf.cast(model(images.value(), training=True), tf.float32)
-      loss = task.build_losses(
-          model_outputs=outputs, labels=task.targets(labels.value()),
-          aux_losses=model.losses)
+      loss = loss_of(model(images.value(), training=True))
     counter.assign_add(1)
     return [loss, *tape.gradient(loss, model.trainable_variables)]
 
@@ -328,6 +340,18 @@ def _step_of_a_replica(settings: settings_lib.Settings) -> tuple[
   if settings.mode == 'train':
     return train, lambda: int(optimizer.iterations.numpy()), variables
   return evaluate, lambda: int(counter.numpy()), variables
+
+
+def _labels(settings: settings_lib.Settings, num_classes: int) -> Any:
+  """Returns labels [B], 0 not among them, or masks [B, H, W, 1] of them."""
+  import tensorflow as tf  # pylint: disable=g-import-not-at-top
+  labels = 1 + tf.range(settings.batch_size) % (num_classes - 1)
+  if not settings.has_maps:
+    return labels
+  side = settings.image_size
+  return tf.broadcast_to(
+      tf.cast(labels, tf.float32)[:, tf.newaxis, tf.newaxis, tf.newaxis],
+      [settings.batch_size, side, side, 1])
 
 
 def _device_name() -> str:

@@ -37,6 +37,11 @@ _POOLING = flags.DEFINE_list(
 _ATTENTION_BIAS = flags.DEFINE_list(
     'attention_bias', [], 'Likewise what is added to its scores: none, '
     'proportional, or both.')
+_FEATURE_MAPS = flags.DEFINE_list(
+    'feature_maps', [settings_lib.NO_MAPS], 'Maps for decoders: none; '
+    'recovered_0 or recovered_2, a map of the recovered tokens with so many '
+    'layers after them; pyramid, four levels of the first; or several. With '
+    "maps a linear head segments, and Model Garden's vit has its own map.")
 _MODEL_NAME = flags.DEFINE_string('model_name', 'vit-b16', 'The preset.')
 _IMAGE_SIZE = flags.DEFINE_integer(
     'image_size', 224, 'Side of the images, px.', lower_bound=1)
@@ -95,7 +100,8 @@ def main(argv: Sequence[str]) -> None:
             params_override=_PARAMS_OVERRIDE.value, tpu=_TPU.value,
             memory_limit_gib=_MEMORY_LIMIT_GIB.value),
         _LAYOUTS.value, _BATCH_SIZE.value, _DTYPE.value, _XLA.value,
-        _POOLING.value, _ATTENTION_BIAS.value), _PEERS.value)
+        _POOLING.value, _ATTENTION_BIAS.value, _FEATURE_MAPS.value),
+        _PEERS.value)
     if _FIND_BATCH.value and len(set(_BATCH_SIZE.value)) > 1:
       raise ValueError(
           '--find_batch begins at one --batch_size; several were given.')

@@ -2,6 +2,7 @@
 
 import io
 
+from official.core import task_factory
 import pytest
 
 from official_ext.benchmarks import measure
@@ -132,3 +133,20 @@ def test_a_tpu_belongs_to_one_process():
   with pytest.raises(ValueError, match='Use in_turn'):
     measure.may_live_together('together', has_tpu=True)
   assert not measure.may_live_together(None, has_tpu=True)
+
+
+def test_a_head_on_a_map_is_counted():
+  rows = measure.begin(settings_lib.combine(
+      settings_lib.Settings(layout='', model_name='vit-ti16', image_size=32),
+      'B2', [2], ['float32'], ['off'], feature_maps=['recovered_0', 'pyramid']))
+  plain = measure.begin(settings_lib.combine(
+      settings_lib.Settings(layout='', model_name='vit-ti16', image_size=32),
+      'B2', [2], ['float32'], ['off']))[1]
+  # 21 classes for each of 2 x 2 patches, in place of 1,001 for an image.
+  body = plain.parameters - 193 * 1001
+  assert rows[1].parameters == body + 193 * 21
+  # A pyramid's finest map is of 4 px, of 256 channels.
+  model = task_factory.get_task(
+      settings_lib.load_experiment(rows[3].settings).task).build_model()
+  assert rows[3].parameters == model.count_params()
+  assert model.head.weights[0].shape == (1, 1, 256, 21)

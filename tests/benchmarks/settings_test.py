@@ -37,7 +37,28 @@ def test_poolings_side_by_side():
   assert len({one.circumstances for one in found}) == 1
 
 
+def test_kinds_of_feature_maps_have_baselines_of_their_own():
+  found = settings_lib.combine(
+      settings_lib.Settings(layout='', model_name='vit-b32'), 'B2', [8],
+      ['float32'], ['off'], feature_maps=['none', 'recovered_2', 'pyramid'])
+  assert [(one.layout, one.feature_maps) for one in found] == [
+      (layout, maps) for maps in ('none', 'recovered_2', 'pyramid')
+      for layout in ('vit', 'B2')]
+  assert len({one.circumstances for one in found}) == 3
+  models = [settings_lib.load_experiment(one).task.model for one in found]
+  # Patches of 32 px are level 5.
+  maps = [model.backbone.funnel_vit.feature_maps for model in models]
+  assert [one.levels for one in maps[1::2]] == [[], [5], [3, 4, 5, 6]]
+  assert (maps[3].source, maps[3].recovery_layers) == ('blocks', 2)
+  assert (maps[5].source, maps[5].recovery_layers) == ('pyramid', 0)
+  assert [model.head.level for model in models[2:]] == [5, 5, 5, 3]
+  assert models[2].backbone.vit.output_2d_feature_maps
+  assert not hasattr(models[0], 'head')
+
+
 @pytest.mark.parametrize('flag, message', [
+    ({'feature_maps': ['recovered']}, '--feature_maps=recovered: must be none '
+     'or recovered_0 or recovered_2 or pyramid, or several with'),
     ({'layouts': 'vit,B12'}, 'without being named'),
     ({'layouts': 'B12,,B6-6'}, 'name layouts such as'),
     ({'layouts': "'B6-6'"}, '--layouts: layout .* does not begin with'),

@@ -1,5 +1,7 @@
 """Tests of the process that runs the step, and of its other end."""
 
+import math
+
 import pytest
 
 from official_ext.benchmarks import settings as settings_lib
@@ -21,6 +23,18 @@ def test_a_step_is_counted_and_trains(layout, mode):
   run()
   assert count() == before + 1
   assert (results[-1] < results[0]) == (mode == 'train')
+
+
+@pytest.mark.long
+@pytest.mark.parametrize('layout, maps', [
+    ('vit', 'recovered_0'), ('B1-1', 'pyramid')])
+def test_a_step_with_feature_maps_trains(layout, maps):
+  run, count = step_process.build_step(settings_lib.Settings(
+      layout=layout, feature_maps=maps, **SMALL))
+  results = [run() for _ in range(3)]
+  # 21 classes, of which nothing is known at first.
+  assert results[0] == pytest.approx(math.log(21), rel=0.2)
+  assert results[-1] < results[0] and count() >= 3
 
 
 @pytest.mark.long
