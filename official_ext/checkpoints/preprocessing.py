@@ -57,7 +57,7 @@ def _describe_segmentation(
                       if data.preserve_aspect_ratio else
                       semantic_segmentation.SQUASH),
       'resize_method': 'bilinear',
-      'is_centered': data.centered_crop,
+      'is_centered': semantic_segmentation.is_centered(data),
   }
 
 

@@ -44,6 +44,15 @@ class DataConfig(garden.DataConfig):
   num_examples: int = 0
 
 
+def is_centered(data: garden.DataConfig) -> bool:
+  """Returns whether images that are padded are in the middle.
+
+  Model Garden for TensorFlow 2.15 has no such setting: they are at the left
+  top.
+  """
+  return getattr(data, 'centered_crop', False)
+
+
 @dataclasses.dataclass
 class SemanticSegmentationModel(garden.SemanticSegmentationModel):
   """Model Garden's model, which may be on a backbone of ours."""

@@ -81,7 +81,7 @@ def _check_data(task: configs.SemanticSegmentationTask, name: str) -> None:
     raise ValueError(
         f'{where}.aug_scale_min is {data.aug_scale_min:g}, but must be at most '
         f'aug_scale_max, {data.aug_scale_max:g}.')
-  if data.centered_crop and not data.is_training and (
+  if configs.is_centered(data) and not data.is_training and (
       not data.resize_eval_groundtruth):
     raise ValueError(
         f'{where}.centered_crop is true, but Model Garden evaluates masks at '

@@ -31,7 +31,8 @@ def build_parser(task: configs.SemanticSegmentationTask,
       'output_size', 'crop_size', 'resize_eval_groundtruth',
       'groundtruth_padded_size', 'aug_scale_min', 'aug_scale_max',
       'aug_rand_hflip', 'preserve_aspect_ratio', 'dtype', 'image_feature',
-      'centered_crop')}
+      # Not in Model Garden for TensorFlow 2.15.
+      'centered_crop') if hasattr(data, name)}
   return segmentation_input.Parser(
       ignore_label=task.losses.ignore_label,
       gt_is_matting_map=task.losses.gt_is_matting_map, **settings)

@@ -27,7 +27,7 @@ def check(task: configs.SemanticSegmentationTask) -> None:
   Raises:
     ValueError: if images are in the middle of what is padded.
   """
-  if task.validation_data.centered_crop:
+  if configs.is_centered(task.validation_data):
     raise ValueError(
         'task.validation_data.centered_crop is true, and Model Garden lays '
         'predictions over images only where these are at the left top. Train '
