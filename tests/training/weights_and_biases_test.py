@@ -43,7 +43,10 @@ def _new_session():
 
 def records(model_dir):
   """What is in the files of the offline runs, in their order."""
+  import wandb
   from wandb.proto import wandb_internal_pb2
+  # A run that has ended is in its file when the session ends, not before.
+  wandb.teardown()
   for path in sorted(pathlib.Path(model_dir).glob(
       'wandb/*run-*/*.wandb')):
     data, at, record = path.read_bytes(), HEAD.size, b''
