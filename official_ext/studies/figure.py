@@ -45,7 +45,25 @@ def draw(study: study_file.Study,
   for axes in panels:
     axes.grid(alpha=0.25)
     axes.spines[['top', 'right']].set_visible(False)
+  figure.draw_without_rendering()
+  for axes in panels[1:]:
+    _spread(axes)
   return figure
+
+
+def _spread(axes: axes_lib.Axes) -> None:
+  """Lifts the names of points that would cover one another."""
+  taken = []
+  names = sorted(axes.texts, key=lambda text: text.xy[1])
+  for name in names:
+    box = name.get_window_extent()
+    lift = 0
+    while any(box.translated(0, lift).overlaps(other) for other in taken):
+      lift += 1
+    taken.append(box.translated(0, lift))
+    right, up = name.get_position()
+    # From pixels to points.
+    name.set_position((right, up + lift * 72 / axes.figure.dpi))
 
 
 def _differences(axes: axes_lib.Axes, study: study_file.Study,

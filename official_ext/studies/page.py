@@ -119,7 +119,8 @@ def _of(study: study_file.Study, lines: Sequence[Mapping[str, str]],
 def _measured_on(lines: Sequence[Mapping[str, str]]) -> str:
   """Returns where and with what the trainings ran."""
   kinds = dict.fromkeys(
-      f'{line["machine"]}, {line["threads"]} threads; {line["versions"]}'
+      f'{line["machine"]}, {line["threads"]} '
+      f'thread{"" if line["threads"] == "1" else "s"}; {line["versions"]}'
       for line in lines)
   ended = sorted(line['ended'] for line in lines)
   restarted = sum(int(line['starts'] or 1) > 1 for line in lines)

@@ -1,5 +1,7 @@
 """Tests of the report of a study: its text, its tables and its figure."""
 
+import itertools
+
 from matplotlib import pyplot
 import pytest
 
@@ -106,6 +108,19 @@ def test_the_figure_by_value():
   front = times.lines[-1]
   assert list(front.get_xdata()) == pytest.approx([125, 1000 / 6])
   assert list(front.get_ydata()) == [61, 70]
+  pyplot.close(figure)
+
+
+def test_no_name_in_the_figure_covers_another():
+  # All as good and as dear as the first.
+  figure = page.draw(STUDY, results_lib.Results(RESULTS.head, [
+      {**RESULTS.lines[0], 'row': name, 'seed': '1'}
+      for name in ('ViT', 'fast', 'max')]))
+  for axes in figure.axes[1:]:
+    boxes = [name.get_window_extent() for name in axes.texts]
+    assert len(boxes) == 3
+    assert not any(one.overlaps(other)
+                   for one, other in itertools.combinations(boxes, 2))
   pyplot.close(figure)
 
 
