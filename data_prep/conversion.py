@@ -233,7 +233,8 @@ def _read_inputs(inputs: Inputs, options: plans.Options,
   if inputs.has_masks:
     return pairing.read(
         inputs.paths, index, _read_classes(inputs) if inputs.class_names else
-        pairing.numbered(options.num_classes), listener.scanned)
+        pairing.numbered(options.num_classes), listener.scanned,
+        options.suffixes, inputs.class_names)
   labels = None
   if inputs.validation_labels:
     labels = imagenet_labels.read_validation_labels(inputs.validation_labels)

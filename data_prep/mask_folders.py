@@ -7,11 +7,12 @@ both:
   SPLIT/images/x.jpg  SPLIT/masks/x.png
   images/x.jpg        masks/x.png
   JPEGImages/x.jpg    SegmentationClass/x.png  (PASCAL VOC)
+  leftImg8bit/SPLIT/CITY/x.png  gtFine/SPLIT/CITY/x.png  (Cityscapes)
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 import dataclasses
 
 from . import folder_tree
@@ -25,6 +26,7 @@ NAMED = {
     'validation_masks': (MASKS, 'validation')}
 _ROLES = {
     'images': IMAGES, 'image': IMAGES, 'jpegimages': IMAGES,
+    'leftimg8bit': IMAGES, 'gtfine': MASKS,
     'masks': MASKS, 'mask': MASKS, 'annotations': MASKS, 'annotation': MASKS,
     'labels': MASKS, 'label': MASKS, 'segmentationclass': MASKS}
 # Of PASCAL VOC, beside the masks of classes.
@@ -32,7 +34,9 @@ _INSTANCES = 'segmentationobject'
 _EXPECTED = (
     'Expected images/train/x.jpg and masks/train/x.png (or annotations, '
     'labels), train/images and train/masks, or JPEGImages and '
-    'SegmentationClass; or name the two folders by --images and --masks.')
+    'SegmentationClass; or name the two folders by --images and --masks. Where '
+    'masks lie beside their images, give that folder as --images, and as '
+    '--mask_suffix what the names of masks end on, such as _mask.')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +45,7 @@ class FolderPair:
 
   Attributes:
     images: the folder of the images.
-    masks: that of their masks.
+    masks: that of their masks; the same where names tell them apart.
     split: 'train', 'validation' or 'test'; '' of PASCAL VOC and the like, where
       no folder says it.
     group: the folders below that both have, such as 'aachen'; else ''.
@@ -69,12 +73,26 @@ def as_flag(name: str) -> str:
   return f'--{name}'
 
 
-def read(folders: Iterable[str]) -> tuple[list[FolderPair], dict[str, str]]:
+def beside(names: Iterable[str]) -> set[str]:
+  """Returns which inputs of NAMED hold the masks of their images too.
+
+  Args:
+    names: of all inputs; images without masks have them beside them.
+  """
+  names = set(names)
+  return {name for name in names if NAMED.get(name, ('',))[0] == IMAGES
+          and name.replace('images', 'masks') not in names}
+
+
+def read(folders: Iterable[str], mixed: Collection[str] = ()
+         ) -> tuple[list[FolderPair], dict[str, str]]:
   """Tells which folders of images and of masks belong together.
 
   Args:
     folders: paths of all that hold images, masks being images as well; the
       first part of each is the name of the input, or `as_flag` of NAMED.
+    mixed: inputs of NAMED whose folders hold images and masks, as `beside`
+      returns them.
 
   Returns:
     The pairs, and the reason by folder of those that are left out.
@@ -82,12 +100,17 @@ def read(folders: Iterable[str]) -> tuple[list[FolderPair], dict[str, str]]:
   Raises:
     ValueError: if that is ambiguous, or one of the two is missing.
   """
-  left_out, found = {}, {IMAGES: {}, MASKS: {}}
+  pairs, left_out, found = [], {}, {IMAGES: {}, MASKS: {}}
+  tops = {as_flag(name) for name in mixed}
   for folder in sorted(folders):
     if any(part.lower() == _INSTANCES for part in folder.split('/')):
       left_out[folder] = 'masks of instances, which say no classes'
       continue
     place = _place(folder)
+    if folder.split('/')[0] in tops:
+      pairs.append(FolderPair(folder, folder, place.split, place.group,
+                              f'{place.word}, masks beside them'))
+      continue
     other = found[place.role].setdefault(place.key, place)
     if other is not place:
       raise ValueError(
@@ -95,7 +118,7 @@ def read(folders: Iterable[str]) -> tuple[list[FolderPair], dict[str, str]]:
           'same split. Name the folders that are meant by --images and '
           '--masks.')
   images, masks = found[IMAGES], found[MASKS]
-  if not images or not masks:
+  if bool(images) != bool(masks):
     role, other = (MASKS, images) if images else (IMAGES, masks)
     example = min(place.folder for place in other.values())
     raise ValueError(
@@ -109,10 +132,11 @@ def read(folders: Iterable[str]) -> tuple[list[FolderPair], dict[str, str]]:
     raise ValueError(_missing(place, masks.values(), MASKS))
   for key in sorted(set(masks) - set(images)):
     raise ValueError(_missing(masks[key], images.values(), IMAGES))
-  return [FolderPair(images[key].folder, masks[key].folder, images[key].split,
-                     images[key].group,
-                     f'{images[key].word} and {masks[key].word}')
-          for key in sorted(set(images) & set(masks))], left_out
+  for key in sorted(set(images) & set(masks)):
+    image, mask = images[key], masks[key]
+    pairs.append(FolderPair(image.folder, mask.folder, image.split, image.group,
+                            f'{image.word} and {mask.word}'))
+  return pairs, left_out
 
 
 def _place(folder: str) -> _Place:

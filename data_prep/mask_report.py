@@ -13,6 +13,7 @@ import yaml
 
 from . import conversion
 from . import conversion_report
+from . import label_map
 from . import manifest as manifests
 from . import records
 from . import storage
@@ -149,6 +150,8 @@ def _notes(manifest: Mapping[str, Any]) -> Iterator[str]:
   if options['reduce_zero_label']:
     yield (f'--reduce_zero_label: 0 is written as {ignored}, which is ignored, '
            f'and 1 to {num_classes} as 0 to {num_classes - 1}')
+  if options.get('label_map'):
+    yield from _mapped(options)
   if not options['num_classes']:
     yield (f'--num_classes was not given: the largest class in a mask is '
            f'{num_classes - 1}, so there are {num_classes}, called by their '
@@ -170,4 +173,16 @@ def _notes(manifest: Mapping[str, Any]) -> Iterator[str]:
   seen = {int(label) for tally in tallies.values() for label in tally['pixels']}
   if seen <= {0, ignored} and ignored in seen:
     yield (f'no mask has a class but 0: if {ignored} stands for a class, as in '
-           f'masks of 0 and {ignored}, write it as 1')
+           f'masks of 0 and {ignored}, say --label_map=0:0,{ignored}:1')
+
+
+def _mapped(options: Mapping[str, Any]) -> Iterator[str]:
+  classes = label_map.parse(options['label_map'])
+  ignored = options['ignore_label']
+  trained = [label for label in classes.values() if label != ignored]
+  values = wording.counted(len(trained), 'value is', 'values are')
+  text = (f'--label_map: {values} written as '
+          + wording.counted(len(set(trained)), 'class', 'classes'))
+  if len(trained) < len(classes):
+    text += f', {len(classes) - len(trained)} as {ignored}, which is ignored'
+  yield text

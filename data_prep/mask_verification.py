@@ -27,6 +27,7 @@ from . import images
 from . import manifest as manifests
 from . import mask_pairs
 from . import masks
+from . import pair_names
 from . import pairing
 from . import record_errors
 from . import storage
@@ -70,7 +71,8 @@ class Reader:
     options = manifest['options']
     self._rules = masks.Rules(
         options['num_classes'] or len(manifest['classes']),
-        options['ignore_label'], options['reduce_zero_label'])
+        options['ignore_label'], options['reduce_zero_label'],
+        options.get('label_map', ''))
     self._parse = _training_parser(options['ignore_label'])
     # What a person should know, though it is no fault; or ''.
     self.note = ''
@@ -180,7 +182,10 @@ class Reader:
     index = image_index.ImageIndex()
     try:
       inputs = list(zip(manifest['input_names'], manifest['inputs']))
-      data_set = pairing.read(inputs, index, ())
+      options = manifest['options']
+      data_set = pairing.read(
+          inputs, index, (), suffixes=pair_names.Suffixes(
+              options.get('image_suffix', ''), options.get('mask_suffix', '')))
       by_name = {
           (split, pairing.file_name(image, data_set.groups)): image
           for split in index.totals() for image in index.ordered(split)}

@@ -21,6 +21,7 @@ from PIL import Image
 from . import exif_orientation
 from . import image_faults
 from . import images
+from . import label_map
 from . import png_structure
 from . import wording
 
@@ -42,10 +43,13 @@ class Rules:
     ignore_label: of pixels that are of no class.
     reduce_zero_label: whether 0 is what is ignored, and classes count from 1:
       they are written as from 0.
+    label_map: which class is written for a value, as `label_map.parse` takes
+      it; empty: the value itself.
   """
   num_classes: int = 0
   ignore_label: int = IGNORE_LABEL
   reduce_zero_label: bool = False
+  label_map: str = ''
 
 
 @dataclasses.dataclass(frozen=True)
@@ -150,6 +154,7 @@ def check(data: bytes, rules: Rules,
     images.CorruptImageError: if it cannot be decoded, or a value is no class.
   """
   stored = read(data)
+  _check_mapped(count(stored), rules)
   indices = to_classes(stored, rules)
   pixels = count(indices)
   _check_values(pixels, rules)
@@ -162,15 +167,20 @@ def check(data: bytes, rules: Rules,
 
 
 def to_classes(stored: np.ndarray, rules: Rules) -> np.ndarray:
-  """Counts classes from 0, where they were counted from 1.
+  """Writes the classes for the values that a mask has.
 
   Args:
-    stored: uint8 [H, W].
-    rules: whether 0 is what is ignored.
+    stored: uint8 [H, W], of values that `rules.label_map` has, if there is one,
+      or `rules.ignore_label`.
+    rules: which class is which value, and whether 0 is what is ignored.
 
   Returns:
     uint8 [H, W].
   """
+  if rules.label_map:
+    known = label_map.parse(rules.label_map)
+    return np.array([known.get(value, rules.ignore_label)
+                     for value in range(256)], np.uint8)[stored]
   if not rules.reduce_zero_label:
     return stored
   is_ignored = (stored == 0) | (stored == rules.ignore_label)
@@ -190,6 +200,18 @@ def count(indices: np.ndarray) -> dict[int, int]:
   """Counts the pixels of each value that is there."""
   counts = np.bincount(indices.ravel(), minlength=256)
   return {int(value): int(counts[value]) for value in np.flatnonzero(counts)}
+
+
+def _check_mapped(pixels: dict[int, int], rules: Rules) -> None:
+  if not rules.label_map:
+    return
+  unknown = sorted(set(pixels) - set(label_map.parse(rules.label_map))
+                   - {rules.ignore_label})
+  if unknown:
+    more = f' and {len(unknown) - 1} more' if len(unknown) > 1 else ''
+    raise images.CorruptImageError(
+        f'the value {unknown[0]} in {pixels[unknown[0]]:,} px{more} is not in '
+        f'--label_map; {unknown[0]}:{rules.ignore_label} would ignore it')
 
 
 def _check_values(pixels: dict[int, int], rules: Rules) -> None:

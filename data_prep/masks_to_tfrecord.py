@@ -3,7 +3,7 @@
   python -m data_prep.masks_to_tfrecord --input=PATH --output_dir=DIR
 
 PATH is a folder or a tar archive with images/ and masks/, each with or without
-splits, or PASCAL VOC. What is understood: docs/data.md, "Masks".
+splits, PASCAL VOC or Cityscapes. What is understood: docs/data.md, "Masks".
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from . import class_names
 from . import command_process
 from . import conversion
 from . import conversion_command
+from . import label_map
 from . import mask_folders
 from . import mask_pairs
 from . import mask_report
@@ -42,6 +43,17 @@ _REDUCE_ZERO_LABEL = flags.DEFINE_bool(
     'reduce_zero_label', False, '0 in a mask means that it is none of the '
     'classes, which count from 1, as in ADE20K: 0 is written as the label to '
     'ignore, 1 as 0, 2 as 1 and so on.')
+_LABEL_MAP = flags.DEFINE_string(
+    'label_map', '', 'Which class is written for a value of a mask, such as '
+    '0-6:255,7:0,8:1; a value that is neither in it nor --ignore_label is '
+    'refused. Empty: values are classes.')
+_IMAGE_SUFFIX = flags.DEFINE_string(
+    'image_suffix', '', 'What the names of images end on beside what they '
+    'share with their masks, such as _leftImg8bit; others are left out.')
+_MASK_SUFFIX = flags.DEFINE_string(
+    'mask_suffix', '', 'The same of masks, such as _mask or '
+    '_gtFine_labelIds. With --images and without --masks the masks lie beside '
+    'their images.')
 _EXIF_ORIENTATION = flags.DEFINE_enum(
     'exif_orientation', mask_pairs.BY_SIZE, mask_pairs.EXIF_ORIENTATIONS,
     'What the mask of a photograph with an EXIF orientation is of. apply: of '
@@ -64,7 +76,8 @@ def main(argv: Sequence[str]) -> None:
       validation_fraction=conversion_command.VALIDATION_FRACTION.value,
       exif_orientation=_EXIF_ORIENTATION.value, num_classes=_num_classes(),
       ignore_label=_IGNORE_LABEL.value,
-      reduce_zero_label=_REDUCE_ZERO_LABEL.value)
+      reduce_zero_label=_REDUCE_ZERO_LABEL.value, label_map=_LABEL_MAP.value,
+      image_suffix=_IMAGE_SUFFIX.value, mask_suffix=_MASK_SUFFIX.value)
   inputs = conversion.Inputs(
       tuple(paths + named), has_masks=True,
       class_names=conversion_command.CLASS_NAMES.value)
@@ -79,14 +92,27 @@ def _check_named(names: Mapping[str, str], has_input: bool) -> None:
   for images in ('images', 'validation_images'):
     both = [images, images.replace('images', 'masks')]
     given = [name for name in both if name in names]
-    if len(given) == 1:
+    if given == [images] and _MASK_SUFFIX.value:
+      _check_told_apart()
+    elif len(given) == 1:
       missing, = set(both) - set(given)
-      raise SystemExit(f'error: --{given[0]} is given without --{missing}. '
-                       'Give both.')
-    if given and names[both[0]] == names[both[1]]:
       raise SystemExit(
-          f'error: --{both[0]} and --{both[1]} are both {names[images]}. Put '
-          'the masks into a folder of their own.')
+          f'error: --{given[0]} is given without --{missing}. Give both; of '
+          f'masks that lie beside their images --{images} alone, and what '
+          'their names end on: --mask_suffix=_mask, for example.')
+    elif given and names[both[0]] == names[both[1]]:
+      raise SystemExit(
+          f'error: --{both[0]} and --{both[1]} are both {names[images]}. Leave '
+          f'out --{both[1]}, and say what the names of masks end on: '
+          '--mask_suffix=_mask, for example.')
+
+
+def _check_told_apart() -> None:
+  if _MASK_SUFFIX.value == _IMAGE_SUFFIX.value:
+    raise SystemExit(
+        f'error: --image_suffix and --mask_suffix are both '
+        f'{_MASK_SUFFIX.value}, which does not tell masks from the images '
+        'beside them. Correct one, or give the folder of the masks as --masks.')
 
 
 def _num_classes() -> int:
@@ -102,6 +128,7 @@ def _num_classes() -> int:
           f'error: --num_classes={number}, but {path} names {len(names)}. '
           'Correct one, or leave out --num_classes.')
     number = len(names)
+  number = _num_mapped(number) if _LABEL_MAP.value else number
   if number > _IGNORE_LABEL.value:
     raise SystemExit(
         f'error: --ignore_label={_IGNORE_LABEL.value} is one of the {number} '
@@ -110,6 +137,24 @@ def _num_classes() -> int:
         f'error: {path} names {number} classes; a mask of 8 bits has room for '
         f'{masks.MAX_CLASSES} and the label to ignore.')
   return number
+
+
+def _num_mapped(number: int) -> int:
+  """Returns the number of classes; 0: as many as the map leads to."""
+  if _REDUCE_ZERO_LABEL.value:
+    raise SystemExit(
+        'error: --label_map and --reduce_zero_label both say what is written. '
+        'Leave out --reduce_zero_label: in the map, classes count from 0.')
+  try:
+    mapped = label_map.num_classes(_LABEL_MAP.value, _IGNORE_LABEL.value)
+  except ValueError as error:
+    raise SystemExit(f'error: {error}') from None
+  if number and mapped > number:
+    raise SystemExit(
+        f'error: --label_map writes the class {mapped - 1}, but there are '
+        f'{number}, 0 to {number - 1}, and {_IGNORE_LABEL.value} is ignored. '
+        'Correct the map, or --num_classes or --class_names.')
+  return number or mapped
 
 
 if __name__ == '__main__':

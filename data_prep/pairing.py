@@ -6,8 +6,8 @@ with the corrupt images and counts as they do.
 
 from __future__ import annotations
 
-import collections
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+import dataclasses
 import os
 import re
 import unicodedata
@@ -16,6 +16,7 @@ from . import class_names as class_names_lib
 from . import containers
 from . import image_index
 from . import mask_folders
+from . import pair_names
 from . import records
 from . import scan
 from . import sources
@@ -24,6 +25,7 @@ from . import wording
 # Of PASCAL VOC: the images of each split, one a line, without suffix.
 _LISTS = re.compile(r'(.*/)?ImageSets/Segmentation/(train|val)\.txt')
 _SPLITS = {'train': 'train', 'val': 'validation'}
+_NO_SUFFIXES = pair_names.Suffixes()
 
 
 def list_name(path: str) -> str:
@@ -35,8 +37,9 @@ def list_name(path: str) -> str:
 
 def read(inputs: Sequence[tuple[str, str]], index: image_index.ImageIndex,
          classes: Sequence[class_names_lib.ImageClass],
-         report: Callable[[int], None] = lambda num_files: None
-         ) -> sources.DataSet:
+         report: Callable[[int], None] = lambda num_files: None,
+         suffixes: pair_names.Suffixes = _NO_SUFFIXES,
+         class_names: str = '') -> sources.DataSet:
   """Fills an index with the images with masks of folders and archives.
 
   Args:
@@ -45,6 +48,9 @@ def read(inputs: Sequence[tuple[str, str]], index: image_index.ImageIndex,
     index: an empty one.
     classes: by label; none: the masks tell them.
     report: called with the number of files so far.
+    suffixes: what names end on beside what an image and its mask share.
+    class_names: path of the list that the classes were read from, which is not
+      left out where it lies among the images; or ''.
 
   Returns:
     The data set, as `recognise` does.
@@ -54,14 +60,17 @@ def read(inputs: Sequence[tuple[str, str]], index: image_index.ImageIndex,
   """
   named = [(mask_folders.as_flag(name) if name else containers.name_of(path),
             path) for name, path in inputs]
-  lists = scan.scan(named, index, report, list_name)
-  return recognise(index, lists, classes)
+  lists = scan.scan(named, index, report, list_name,
+                    [class_names] if class_names else [])
+  return recognise(index, lists, classes, suffixes,
+                   mask_folders.beside(name for name, _ in inputs))
 
 
 def recognise(index: image_index.ImageIndex,
               lists: Mapping[str, containers.Member],
-              classes: Sequence[class_names_lib.ImageClass]
-              ) -> sources.DataSet:
+              classes: Sequence[class_names_lib.ImageClass],
+              suffixes: pair_names.Suffixes = _NO_SUFFIXES,
+              mixed: Collection[str] = ()) -> sources.DataSet:
   """Recognises the pairs that an index holds, and assigns them.
 
   Args:
@@ -69,18 +78,21 @@ def recognise(index: image_index.ImageIndex,
       alone, with their masks.
     lists: by path, those that `list_name` keeps.
     classes: by label; none: the masks tell them.
+    suffixes: as `read` takes them.
+    mixed: inputs that hold images and masks in one folder.
 
   Returns:
     The data set; its groups are the folders below those of the splits.
 
   Raises:
-    ValueError: if there are no pairs, or folders are ambiguous.
+    ValueError: if there are no pairs, folders are ambiguous, or no name ends
+      on a suffix.
   """
   folders = index.folders()
   if not folders:
     raise ValueError('no images among the inputs. '
                      + sources.what_was_left_out(index))
-  pairs, left_out = mask_folders.read(folders)
+  pairs, left_out = mask_folders.read(folders, mixed)
   notes = []
   for folder, reason in left_out.items():
     names = index.names(folder)
@@ -93,12 +105,15 @@ def recognise(index: image_index.ImageIndex,
   as_validation = 'test' in splits and 'validation' not in splits
   if as_validation:
     notes.append(sources.TEST_AS_VALIDATION)
-  num_lost = 0
+  num_lost, all_sides = 0, []
   for pair in pairs:
     split = 'validation' if (
         as_validation and pair.split == 'test') else pair.split or 'train'
+    sides = _Sides.read(index, pair, suffixes)
     num_lost += _match(index, pair, split, _read_lists(pair, lists),
-                       groups.index(pair.group))
+                       groups.index(pair.group), sides, suffixes)
+    all_sides.append(sides)
+  _check_suffixes(all_sides, suffixes)
   if num_lost:
     example = next(f'{path}: {reason}' for path, reason
                    in index.left_out(is_lost=True))
@@ -106,7 +121,10 @@ def recognise(index: image_index.ImageIndex,
                  f'pair, such as {example}')
   if not index.totals():
     raise ValueError(
-        f'not one image has a mask. {notes[-1] if notes else ""}'.rstrip())
+        f'not one image has a mask. {notes[-1] if notes else ""}'.rstrip()
+        + ('' if suffixes != _NO_SUFFIXES else '. If names end on more than '
+           'they share, such as x_rgb.png and x_mask.png, say so: '
+           '--image_suffix=_rgb --mask_suffix=_mask'))
   notes += index.linked(splits_alone=True)
   if list(classes) == numbered(len(classes)):
     notes += [f'{path} may name the classes: --class_names={member.file} takes '
@@ -132,11 +150,67 @@ def file_name(image: image_index.Image,
   return f'{group}/{image.name}' if group else image.name
 
 
+@dataclasses.dataclass(frozen=True)
+class _Sides:
+  """The files of two folders that belong together, or of one.
+
+  Attributes:
+    images: names by what they share with their masks'.
+    masks: the same of the masks.
+    example: path of a file.
+  """
+  images: dict[str, list[str]]
+  masks: dict[str, list[str]]
+  example: str
+
+  @classmethod
+  def read(cls, index: image_index.ImageIndex, pair: mask_folders.FolderPair,
+           suffixes: pair_names.Suffixes) -> _Sides:
+    """Reads the names; what ends on no suffix is left out."""
+    images, masks = index.names(pair.images), index.names(pair.masks)
+    example = f'{pair.masks}/{masks[0]}'
+    expected = [pair_names.IMAGE, pair_names.MASK]
+    if pair.images == pair.masks:
+      roles = {name: suffixes.role(name) for name in images}
+      others = [name for name, role in roles.items() if not role]
+      _leave_others(index, pair.images, others, suffixes, expected)
+      images, masks = ([name for name, role in roles.items() if role == one]
+                       for one in expected)
+    sides = []
+    for folder, names, role in zip(
+        (pair.images, pair.masks), (images, masks), expected):
+      stems, others = pair_names.by_stem(names, suffixes, role)
+      _leave_others(index, folder, others, suffixes, [role])
+      sides.append(stems)
+    return cls(*sides, example)
+
+
+def _leave_others(index: image_index.ImageIndex, folder: str,
+                  names: Sequence[str], suffixes: pair_names.Suffixes,
+                  roles: Sequence[str]) -> None:
+  flags = ' or '.join(map(suffixes.flag, roles))
+  for name in names:
+    index.leave_out(f'{folder}/{name}', f'does not end on {flags}',
+                    is_lost=False)
+
+
+def _check_suffixes(all_sides: Sequence[_Sides],
+                    suffixes: pair_names.Suffixes) -> None:
+  """Refuses a suffix that no name ends on."""
+  for role in (pair_names.IMAGE, pair_names.MASK):
+    if suffixes.of(role) and not any(
+        sides.images if role == pair_names.IMAGE else sides.masks
+        for sides in all_sides):
+      raise ValueError(
+          f'{suffixes.flag(role)}, but no file ends so: there is '
+          f'{all_sides[0].example}, for example. Correct it.')
+
+
 def _match(index: image_index.ImageIndex, pair: mask_folders.FolderPair,
-           split: str, listed: Mapping[str, str] | None, label: int) -> int:
+           split: str, listed: Mapping[str, str] | None, label: int,
+           sides: _Sides, suffixes: pair_names.Suffixes) -> int:
   """Pairs the files of two folders; returns how many have no partner."""
-  images = _by_stem(index.names(pair.images))
-  masks = _by_stem(index.names(pair.masks))
+  images, masks = sides.images, sides.masks
   if listed is not None:
     for folder, names in ((pair.images, images), (pair.masks, masks)):
       _leave_unlisted(index, folder, names, listed)
@@ -152,10 +226,13 @@ def _match(index: image_index.ImageIndex, pair: mask_folders.FolderPair,
       reason = (f'{" and ".join(several[0])} have one name but for the suffix: '
                 'which belongs to the other? Rename or remove one')
     elif of_images:
-      reason = f'no mask {pair.masks}/{stem}.png' + _lookalike(stem, masks)
+      name = suffixes.name(stem, pair_names.MASK)
+      reason = f'no mask {pair.masks}/{name}' + _lookalike(
+          stem, masks, pair_names.MASK, suffixes)
     else:
-      reason = (f'a mask without an image {stem} in {pair.images}'
-                + _lookalike(stem, images))
+      name = suffixes.name(stem, pair_names.IMAGE)
+      reason = f'a mask without an image {name} in {pair.images}' + _lookalike(
+          stem, images, pair_names.IMAGE, suffixes)
     lost += [(f'{pair.images}/{name}', reason) for name in of_images]
     lost += [(f'{pair.masks}/{name}', reason) for name in of_masks]
   for stem in sorted(set(listed or ()) - set(images) - set(masks)):
@@ -169,24 +246,22 @@ def _match(index: image_index.ImageIndex, pair: mask_folders.FolderPair,
   return len(lost)
 
 
-def _by_stem(names: Iterable[str]) -> dict[str, list[str]]:
-  by_stem = collections.defaultdict(list)
-  for name in names:
-    by_stem[os.path.splitext(name)[0]].append(name)
-  return dict(by_stem)
-
-
-def _lookalike(stem: str, others: Mapping[str, list[str]]) -> str:
+def _lookalike(stem: str, others: Mapping[str, list[str]], role: str,
+               suffixes: pair_names.Suffixes) -> str:
   """Names a file that a person may take for the one that is missing."""
   look = _look(stem)
   for other, names in others.items():
     if _look(other) == look:
       return (f'; {names[0]} differs in case, spaces or Unicode form alone: '
               'rename one of the two')
-  longer = [names[0] for other, names in others.items()
+  longer = [other for other in others
             if other.startswith(stem) and not other[len(stem):][:1].isalnum()]
-  return (f'; {longer[0]} has a longer name: both must be called alike'
-          if longer else '')
+  if not longer:
+    return ''
+  name, more = others[longer[0]][0], longer[0].removeprefix(stem)
+  return f'; {name} has a longer name: ' + (
+      'both must be called alike but for the suffixes' if suffixes.of(role) else
+      f'if all have, say --{role}_suffix={more}')
 
 
 def _look(stem: str) -> str:

@@ -17,6 +17,7 @@ from . import image_index
 from . import images as images_lib
 from . import mask_pairs
 from . import masks
+from . import pair_names
 from . import records
 from . import sources
 from . import storage
@@ -62,16 +63,26 @@ class MaskOptions(Options):
     num_classes: this and what follows are as in `masks.Rules`.
     ignore_label: of pixels that are of no class.
     reduce_zero_label: whether classes count from 1.
+    label_map: which class is which value.
+    image_suffix: what names of images end on, as in `pair_names.Suffixes`.
+    mask_suffix: what names of masks end on.
   """
   exif_orientation: str = mask_pairs.BY_SIZE
   num_classes: int = 0
   ignore_label: int = masks.IGNORE_LABEL
   reduce_zero_label: bool = False
+  label_map: str = ''
+  image_suffix: str = ''
+  mask_suffix: str = ''
 
   @property
   def rules(self) -> masks.Rules:
-    return masks.Rules(
-        self.num_classes, self.ignore_label, self.reduce_zero_label)
+    return masks.Rules(self.num_classes, self.ignore_label,
+                       self.reduce_zero_label, self.label_map)
+
+  @property
+  def suffixes(self) -> pair_names.Suffixes:
+    return pair_names.Suffixes(self.image_suffix, self.mask_suffix)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,7 +148,10 @@ class ShardPlan:
                [(image.name, image.size, image.label)
                 for image in self.images]]
     if self.masks:
-      content += [dataclasses.asdict(self.masks),
+      # Without a map the digest is that of versions that knew none.
+      rules = dataclasses.asdict(self.masks)
+      content += [{name: value for name, value in rules.items()
+                   if name != 'label_map' or value},
                   [(os.path.basename(image.mask_file), image.mask_size)
                    for image in self.images]]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()

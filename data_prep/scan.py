@@ -62,8 +62,8 @@ def list_name(path: str) -> str:
 
 def scan(inputs: Sequence[tuple[str, str]], index: image_index.ImageIndex,
          report: Callable[[int], None] = lambda num_images: None,
-         name_list: Callable[[str], str] = list_name
-         ) -> dict[str, containers.Member]:
+         name_list: Callable[[str], str] = list_name,
+         read: Sequence[str] = ()) -> dict[str, containers.Member]:
   """Puts every image of the inputs into the index.
 
   Args:
@@ -72,6 +72,8 @@ def scan(inputs: Sequence[tuple[str, str]], index: image_index.ImageIndex,
     index: where they go.
     report: called with the number of images so far.
     name_list: tells the lists, as `list_name` does.
+    read: paths of files that are read by themselves, so that they are not left
+      out where they lie among the images.
 
   Returns:
     The lists that were met, by name.
@@ -82,6 +84,7 @@ def scan(inputs: Sequence[tuple[str, str]], index: image_index.ImageIndex,
   """
   lists = {}
   num_images = 0
+  is_read = set(map(_place, read))
   for folder, path in inputs:
     for found in containers.walk(path):
       full_path = f'{folder}/{found.path}'
@@ -93,6 +96,8 @@ def scan(inputs: Sequence[tuple[str, str]], index: image_index.ImageIndex,
         index.leave_out(full_path, found.reason, is_lost)
         continue
       reason = why_left_out(found)
+      if reason and is_read and _place(found.file) in is_read:
+        continue
       if reason:
         index.leave_out(full_path, reason, is_lost=False)
         continue
@@ -114,6 +119,10 @@ def why_left_out(member: containers.Member) -> str:
     The reason in a few words, or '' if it is meant to be an image.
   """
   return _stray_reason(member.path) or _content_reason(member)
+
+
+def _place(path: str) -> str:
+  return path if storage.is_remote(path) else os.path.realpath(path)
 
 
 def _stray_reason(path: str) -> str:

@@ -24,6 +24,9 @@ def read(*folders):
      [('in/ADE/images/training', 'in/ADE/annotations/training', 'train', ''),
       ('in/ADE/images/validation', 'in/ADE/annotations/validation',
        'validation', '')]),
+    # Cityscapes.
+    (['in/leftImg8bit/val/bonn', 'in/gtFine/val/bonn'],
+     [('in/leftImg8bit/val/bonn', 'in/gtFine/val/bonn', 'validation', 'bonn')]),
     # The same split by two of its names, and in another order.
     (['in/images/val', 'in/validation/masks'],
      [('in/images/val', 'in/validation/masks', 'validation', '')]),
@@ -48,6 +51,18 @@ def read(*folders):
 ])
 def test_folders_that_belong_together(folders, expected):
   assert sorted(read(*folders)) == expected
+
+
+def test_masks_beside_their_images():
+  assert mask_folders.beside(['images', 'validation_images', 'masks']) == {
+      'validation_images'}
+  assert not mask_folders.beside(['', 'masks'])
+  pairs, _ = mask_folders.read(
+      ['--images', '--masks', '--validation_images/a/b'], ['validation_images'])
+  assert [(pair.images, pair.masks, pair.split, pair.group)
+          for pair in pairs] == [
+              ('--validation_images/a/b', '--validation_images/a/b',
+               'validation', 'a/b'), ('--images', '--masks', '', '')]
 
 
 def test_test_images_without_masks_are_left_out():

@@ -157,6 +157,24 @@ def test_inputs_that_are_gone(root):
                   'with the files they were made of')
 
 
+def test_masks_beside_their_images_whose_values_are_mapped(tmp_path):
+  mask_trees.write(tmp_path / 'in', {'train': 3}, layout='{name}')
+  for path in (tmp_path / 'in').glob('*.png'):
+    path.rename(path.with_name(f'{path.stem}_mask.png'))
+  mask_trees.convert(
+      [('images', tmp_path / 'in')], tmp_path / 'out', num_classes=2,
+      mask_suffix='_mask', label_map='0-1:1,2:0')
+  assert verify(tmp_path) == ([], [])
+  for name, record in mask_trees.records(tmp_path / 'out').items():
+    stored = mask_trees.values_of((tmp_path / 'in' / name.replace(
+        '.jpg', '_mask.png')).read_bytes())
+    assert mask_trees.mask_of(record).tolist() == np.select(
+        [stored <= 1, stored == 2], [1, 0], 255).tolist()
+  (tmp_path / 'in/train01_mask.png').write_bytes(
+      mask_trees.png(np.zeros((16, 24), np.uint8)))
+  assert sum('the mask differs' in fault for fault in verify(tmp_path)[0]) == 1
+
+
 def test_held_out_pairs_are_compared_too(tmp_path):
   mask_trees.write(tmp_path / 'in', {'train': 8}, layout='{kind}/a/{name}')
   mask_trees.convert(tmp_path / 'in', tmp_path / 'out', num_classes=3,

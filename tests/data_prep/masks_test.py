@@ -73,6 +73,23 @@ def test_classes_that_count_from_1():
       refused.value)
 
 
+def test_classes_by_a_map():
+  rules = masks.Rules(2, label_map='0-6:255,7:0,8:1')
+  stored = np.array([[0, 6, 7, 8, 255]], np.uint8)
+  checked = masks.check(mask_trees.png(stored), rules)
+  assert masks.read(checked.encoded).tolist() == [[255, 255, 0, 1, 255]]
+  assert checked.pixels == {0: 1, 1: 1, 255: 3}
+  with pytest.raises(images.CorruptImageError) as refused:
+    masks.check(mask_trees.png(stored + np.uint8(3)), rules)
+  assert str(refused.value) == (
+      'the value 9 in 1 px and 2 more is not in --label_map; 9:255 would '
+      'ignore it')
+  # A class of what is ignored otherwise.
+  binary = mask_trees.png(np.array([[0, 255]], np.uint8))
+  assert masks.check(binary, masks.Rules(
+      2, label_map='0:0,255:1')).pixels == {0: 1, 1: 1}
+
+
 def test_the_label_to_ignore_is_another():
   stored = np.array([[0, 1, 11]], np.uint8)
   assert masks.check(mask_trees.png(stored), masks.Rules(

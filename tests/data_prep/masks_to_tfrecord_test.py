@@ -140,9 +140,19 @@ def test_the_command_says_what_to_train_with(tmp_path, repository):
 
 @pytest.mark.parametrize('flags, reason', [
     ([], '--input must be given: a folder or a .tar archive of images and mas'),
-    (['--images=in'], '--images is given without --masks. Give both.'),
+    (['--images=in'], '--images is given without --masks. Give both; of'),
+    (['--masks=in', '--mask_suffix=_mask'],
+     '--masks is given without --images. Give both; of masks that lie beside '
+     'their images --images alone, and what their names end on: --mask_suffix'),
+    (['--images=in', '--mask_suffix=_a', '--image_suffix=_a'],
+     '--image_suffix and --mask_suffix are both _a, which does not tell masks'),
+    (['--input=in', '--label_map=0=1'], "'0=1' is not VALUE:CLASS"),
+    (['--input=in', '--label_map=0:2', '--num_classes=2'],
+     '--label_map writes the class 2, but there are 2, 0 to 1, and 255 is ign'),
+    (['--input=in', '--label_map=0:0', '--reduce_zero_label'],
+     'both say what is written. Leave out --reduce_zero_label'),
     (['--input=in', '--images=in', '--masks=in'], '--input and --images both'),
-    (['--images=in', '--masks=in'], '--images and --masks are both in. Put'),
+    (['--images=in', '--masks=in'], '--images and --masks are both in. Lea'),
     (['--input=in', '--class_names=names.txt', '--num_classes=3'],
      '--num_classes=3, but names.txt names 2. Correct one'),
     (['--input=in', '--num_classes=12', '--ignore_label=11'],
@@ -197,7 +207,7 @@ def test_what_is_told_of_odd_masks(tmp_path):
       '1 train image has no class at all in the mask, but the label to ignore '
       'everywhere: a.jpg', '1 class is in no train mask: 1',
       'no mask has a class but 0: if 255 stands for a class, as in masks of 0 '
-      'and 255, write it as 1'):
+      'and 255, say --label_map=0:0,255:1'):
     assert words in said
 
 

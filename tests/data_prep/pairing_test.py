@@ -9,12 +9,14 @@ import pytest
 
 from data_prep import class_names
 from data_prep import image_index
+from data_prep import pair_names
 from data_prep import pairing
 
 
-def read(root, inputs=None):
+def read(root, inputs=None, image='', mask=''):
   index = image_index.ImageIndex()
-  data_set = pairing.read(inputs or [('', str(root))], index, ())
+  data_set = pairing.read(inputs or [('', str(root))], index, (),
+                          suffixes=pair_names.Suffixes(image, mask))
   pairs = {}
   for split in index.totals():
     for image in index.ordered(split):
@@ -47,6 +49,86 @@ def test_pairs_by_the_stem_of_their_names(tmp_path):
   assert not data_set.is_imagenet
 
 
+CITY = 'aachen_000000_0000{}'
+IMAGE, MASK = '_leftImg8bit', '_gtFine_labelIds'
+
+
+def cityscapes(root):
+  for split, city, number in (('train', 'aachen', 19), ('train', 'bonn', 19),
+                              ('val', 'aachen', 20)):
+    touch(root, *(f'{folder}/{split}/{city}/{CITY.format(number)}{end}'
+                  for folder, end in (
+                      ('leftImg8bit', f'{IMAGE}.png'),
+                      ('gtFine', f'{MASK}.png'),
+                      ('gtFine', '_gtFine_color.png'),
+                      ('gtFine', '_gtFine_instanceIds.png'),
+                      ('gtFine', '_gtFine_polygons.json'))))
+
+
+@pytest.mark.parametrize('ending', ['', '.png'])
+def test_cityscapes(tmp_path, ending):
+  root = tmp_path / 'in'
+  cityscapes(root)
+  data_set, pairs, lost, left_out = read(root, None, IMAGE + ending,
+                                         MASK + ending)
+  assert pairs == {
+      (split, f'{city}/{CITY.format(number)}{IMAGE}.png'):
+      f'gtFine/{folder}/{city}/{CITY.format(number)}{MASK}.png'
+      for split, folder, city, number in (
+          ('train', 'train', 'aachen', 19), ('train', 'train', 'bonn', 19),
+          ('validation', 'val', 'aachen', 20))}
+  assert not lost and not data_set.notes
+  assert collections.Counter(left_out.values()) == {
+      f'does not end on --mask_suffix={MASK}{ending}': 6, 'a .json file': 3}
+  # Without the suffixes nothing of it is a pair, and that is said.
+  with pytest.raises(ValueError, match='not one image has a mask. 12 files are '
+                     'in no pair, .*If names end on more than they share'):
+    read(root)
+
+
+def test_masks_beside_their_images(tmp_path):
+  root = tmp_path / 'in'
+  touch(root, 'train/a.jpg', 'train/a_mask.png', 'train/b.png',
+        'train/b_mask.png', 'val/c.jpg', 'val/c_mask.png', 'train/alone.jpg',
+        'train/left_mask.png', 'train/two.jpg', 'train/two_mask.png',
+        'train/two_mask.gif')
+  data_set, pairs, lost, left_out = read(
+      root, [('images', str(root))], mask='_mask')
+  assert pairs == {('train', 'a.jpg'): 'train/a_mask.png',
+                   ('train', 'b.png'): 'train/b_mask.png',
+                   ('validation', 'c.jpg'): 'val/c_mask.png'}
+  assert data_set.form == 'images with masks (--images, masks beside them)'
+  two = ('two_mask.gif and two_mask.png have one name but for the suffix: '
+         'which belongs to the other? Rename or remove one')
+  assert lost == {
+      '--images/train/alone.jpg': 'no mask --images/train/alone_mask.png',
+      '--images/train/left_mask.png': (
+          'a mask without an image left in --images/train'),
+      '--images/train/two.jpg': two, '--images/train/two_mask.png': two,
+      '--images/train/two_mask.gif': two}
+  assert not left_out
+  # With a suffix of images as well, what has neither is left out.
+  touch(root, 'train/d_rgb.png', 'train/d_mask.png')
+  _, pairs, _, left_out = read(
+      root, [('images', str(root / 'train'))], '_rgb', '_mask')
+  assert pairs == {('train', 'd_rgb.png'): 'train/d_mask.png'}
+  assert left_out == {
+      f'--images/{name}': 'does not end on --image_suffix=_rgb or '
+      '--mask_suffix=_mask' for name in ('a.jpg', 'alone.jpg', 'b.png',
+                                         'two.jpg')}
+
+
+@pytest.mark.parametrize('image, mask, reason', [
+    (IMAGE, '_labels', '--mask_suffix=_labels, but no file ends so: there is '
+     'in/gtFine/train/aachen/'),
+    ('_left', MASK, '--image_suffix=_left, but no file ends so: there is in/')])
+def test_a_suffix_that_no_file_has(tmp_path, image, mask, reason):
+  cityscapes(tmp_path / 'in')
+  with pytest.raises(ValueError) as refused:
+    read(tmp_path / 'in', None, image, mask)
+  assert reason in str(refused.value)
+
+
 def test_what_has_no_partner_is_lost_with_its_reason(tmp_path):
   root = tmp_path / 'in'
   touch(root, 'images/ok.jpg', 'masks/ok.png', 'images/alone.jpg',
@@ -71,7 +153,8 @@ def test_what_has_no_partner_is_lost_with_its_reason(tmp_path):
       'in/masks/two.png': two, 'in/images/both.jpg': both,
       'in/masks/both.png': both, 'in/masks/both.gif': both,
       'in/images/long.jpg': ('no mask in/masks/long.png; long_mask.png has a '
-                             'longer name: both must be called alike'),
+                             'longer name: if all have, say '
+                             '--mask_suffix=_mask'),
       'in/masks/long_mask.png': (
           'a mask without an image long_mask in in/images'),
   }
@@ -187,6 +270,18 @@ def test_names_of_classes_beside_the_images_are_told(tmp_path):
   named = pairing.read([('', str(tmp_path / 'in'))], index,
                        [class_names.ImageClass('a')])
   assert not named.notes
+
+
+def test_names_of_classes_that_are_read_are_not_left_out(tmp_path):
+  mask_trees.write(tmp_path / 'in', {'train': 1})
+  path, other = (image_trees.write(tmp_path / 'in' / name, b'a\n')
+                 for name in ('class_names.txt', 'masks/class_names.txt'))
+  index = image_index.ImageIndex()
+  pairing.read([('', str(tmp_path / 'in'))], index,
+               [class_names.ImageClass('a')], class_names=str(path))
+  assert dict(index.left_out(is_lost=False)) == {
+      'in/masks/class_names.txt': 'a .txt file'}
+  assert other.exists()
 
 
 def test_masks_are_not_read_before_the_conversion(tmp_path):
