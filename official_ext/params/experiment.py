@@ -90,7 +90,8 @@ def load_with_origins(
     The configuration, and where its values come from.
   """
   default = base(experiment)
-  file_settings = [_settings(*_read(name), default) for name in config_files]
+  file_settings = [
+      _settings(*_read(name, default), default) for name in config_files]
   override = _settings(
       overrides.read(params_override) if params_override else {},
       '--params_override', default)
@@ -122,12 +123,20 @@ def load_with_origins(
       ('--params_override', override)])
 
 
-def _read(name: str) -> tuple[dict[str, Any], str]:
+def _read(name: str, default: cfg.ExperimentConfig
+          ) -> tuple[dict[str, Any], str]:
   """Reads what a --config_file names; returns it with where it is from."""
   if tf.io.gfile.exists(os.path.join(name, SAVED_FILE)):
-    return trained_folder.settings(load_saved(name), name), name
+    return trained_folder.settings(load_saved(name), name, default), name
   path = find_config_file(name)
-  return overrides.read_file(path), path
+  found = overrides.read_file(path)
+  if os.path.basename(path) == SAVED_FILE and isinstance(
+      default.task, _TASKS) and not isinstance(default.task, _task_of(found)):
+    raise ValueError(
+        f'--config_file={name} holds all settings of a training of another '
+        'kind of task. To begin from its model, give its folder: '
+        f'--config_file={os.path.dirname(name) or "."}')
+  return found, path
 
 
 def _settings(found: dict[str, Any], source: str,

@@ -132,16 +132,17 @@ def _check_best_checkpoint(params: cfg.ExperimentConfig,
   trainer = params.trainer
   subdir = trainer.best_checkpoint_export_subdir
   metric = trainer.best_checkpoint_eval_metric
+  usual = metrics[0] if metrics else 'accuracy'
   if trainer.export.at_best and not (subdir and metric):
     raise ValueError(
         'trainer.export.at_best exports the best checkpoint, but none is kept. '
         'Set trainer.best_checkpoint_export_subdir=best and '
-        'trainer.best_checkpoint_eval_metric=accuracy.')
+        f'trainer.best_checkpoint_eval_metric={usual}.')
   if bool(subdir) != bool(metric):
     raise ValueError(
         f'trainer.best_checkpoint_export_subdir is {subdir!r} and '
         f'best_checkpoint_eval_metric {metric!r}, but a best checkpoint needs '
-        'both. Set them, to best and accuracy for example, or neither.')
+        f'both. Set them, to best and {usual} for example, or neither.')
   if not subdir:
     return
   errors.check_choice(

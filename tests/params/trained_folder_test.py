@@ -3,6 +3,7 @@
 from official.core import train_utils
 import pytest
 
+from official_ext.configs import preprocessing
 from official_ext.modeling import specs
 from official_ext.params import experiment
 
@@ -75,3 +76,36 @@ def test_where_it_comes_from_is_said(folder):
       'funnel_vit_finetune', [folder], DATA)
   assert f'init_checkpoint: {folder}  # --config_file={folder}' in (
       origins.as_yaml(params))
+
+
+def test_a_segmentation_begins_from_a_classifier(folder):
+  experiment_name = 'funnel_vit_segmentation'
+  trained = specs.of_model(experiment.load_saved(folder).task.model)
+  task = experiment.load(experiment_name, [folder]).task
+  assert task.init_checkpoint == folder
+  assert task.init_checkpoint_modules == 'backbone'
+  spec = specs.of_model(task.model)
+  # Of the size of its own images, 512 px, with what decoders read.
+  assert (spec.layout, spec.patch_size, spec.pooling, spec.norm_epsilon) == (
+      trained.layout, trained.patch_size, 'max', 1e-5)
+  assert spec.grid == (128, 128) and spec.pooler == 'none'
+  assert spec.has_class_token and spec.feature_maps.levels == (2,)
+  assert task.model.head.level == 2
+  for data in (task.train_data, task.validation_data):
+    assert list(data.image_feature.mean) == [1, 2, 3]
+    assert list(data.image_feature.stddev) == list(preprocessing.STDDEV_RGB)
+  with pytest.raises(ValueError, match='another kind of task. To begin from '
+                     f'its model, give its folder: --config_file={folder}$'):
+    experiment.load(experiment_name, [f'{folder}/params.yaml'])
+
+
+def test_a_segmentation_begins_from_one_without_a_class_token(tmp_path):
+  train_utils.serialize_config(experiment.load(
+      'funnel_vit_digits', params_override=f'{BACKBONE}.pooler=gap,'
+      f'{BACKBONE}.final_norm=pooled,{BACKBONE}.projection_size=8,'
+      f'{BACKBONE}.patch_size=2'), str(tmp_path))
+  task = experiment.load('funnel_vit_segmentation', [str(tmp_path)]).task
+  backbone = task.model.backbone.funnel_vit
+  assert backbone.class_token is False and backbone.feature_maps.levels == [1]
+  assert backbone.final_norm == 'tokens' and not backbone.projection_size
+  assert task.model.head.level == 1

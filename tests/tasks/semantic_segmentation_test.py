@@ -137,6 +137,18 @@ def test_the_backbone_begins_from_a_classifier(records, tmp_path):
 
 
 @pytest.mark.parametrize('settings, message', [
+    ({'trainer.export.at_best': True},
+     'Set trainer.best_checkpoint_export_subdir=best and '
+     'trainer.best_checkpoint_eval_metric=mean_iou.'),
+    ({'trainer.best_checkpoint_export_subdir': 'best'},
+     'needs both. Set them, to best and mean_iou for example, or neither.')])
+def test_what_a_best_checkpoint_goes_by(records, tmp_path, settings, message):
+  with pytest.raises(ValueError, match=message):
+    session.prepare(parameters(records, **settings), 'train_and_eval',
+                    str(tmp_path))
+
+
+@pytest.mark.parametrize('settings, message', [
     ({'task.model.head.level': 3},
      'task.model.head.level is 3, but the maps of the backbone are of levels '
      f'2. Set {FUNNEL_VIT}.feature_maps.levels, or another head.level.'),
