@@ -178,7 +178,7 @@ ORDER = {
     ],
     'official_ext.studies': [
         # What is to be run, and what there is of it.
-        'study_file', 'plan', 'results', 'measured',
+        'metrics', 'study_file', 'plan', 'results', 'measured',
         'processes', 'changed_rows', 'reused', 'run',
         # What it says.
         'comparisons', 'tables', 'figure', 'page', 'report',

@@ -35,9 +35,11 @@ class Table:
   Attributes:
     head: the command, the date, the machine and the versions, by name.
     rows: the cells of each line by the name of the column, as text.
+    columns: their names, also of a table without rows.
   """
   head: Mapping[str, str]
   rows: list[dict[str, str]]
+  columns: Sequence[str] = ()
 
 
 def describe_run(module: str, device: str | None = None,
@@ -87,7 +89,8 @@ def parse(text: str) -> Table:
   for line in lines[:num_head]:
     name, _, value = line.removeprefix(_MARK).partition(':')
     head[name] = value.strip()
-  return Table(head, list(csv.DictReader(lines[num_head:], restval='')))
+  reader = csv.DictReader(lines[num_head:], restval='')
+  return Table(head, list(reader), tuple(reader.fieldnames or ()))
 
 
 def check_writable(path: str, flag: str) -> None:

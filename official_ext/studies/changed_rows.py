@@ -30,6 +30,7 @@ def check(plan: plan_lib.Plan) -> None:
     raise ValueError(
         f'--folder={plan.folder} is of the study {name}, not of '
         f'{plan.study.name}. Choose another --folder.')
+  results_lib.check_metric(results, plan.study.metric, path, '--folder')
   for run in plan.runs:
     line = results.find(run.row, run.seed)
     known = line['fingerprint'] if line else _begun_with(run)

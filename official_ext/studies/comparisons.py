@@ -19,7 +19,7 @@ from official_ext.studies import results as results_lib
 from official_ext.studies import study_file
 
 CONFIDENCE = 0.95
-# Of accuracies in the results, relative to what they are.
+# Of shares in the results, relative to what they are.
 _ROUNDING = 1e-9
 
 BETTER, WORSE, UNDECIDED = 'better', 'worse', 'undecided'
@@ -34,7 +34,8 @@ class Row:
 
   Attributes:
     name: of the row.
-    values: top-1 accuracies by seed, per cent, of trainings that are finished.
+    values: the study's metric by seed, per cent, of trainings that are
+      finished.
     diverged: why trainings diverged, by seed.
     lines: of the results, of all that have ended.
   """
@@ -88,7 +89,7 @@ def rows(study: study_file.Study,
              if (line := results.find(name, seed)) is not None]
     found[name] = Row(
         name,
-        {int(line['seed']): float(line['top_1_percent']) for line in lines
+        {int(line['seed']): float(line[study.metric.column]) for line in lines
          if line['status'] == results_lib.FINISHED},
         {int(line['seed']): line['reason'] for line in lines
          if line['status'] == results_lib.DIVERGED},
@@ -100,7 +101,7 @@ def difference(row: Row, other: Row) -> Difference:
   """Returns by how much a row is above another, seed by seed.
 
   Args:
-    row: whose accuracies.
+    row: whose metric.
     other: less whose.
 
   Returns:

@@ -8,6 +8,7 @@ from typing import Any
 
 from official_ext.analysis import event_files
 from official_ext.benchmarks import machine
+from official_ext.studies import metrics
 from official_ext.studies import plan as plan_lib
 from official_ext.studies import results
 from official_ext.training import event_tags
@@ -17,18 +18,20 @@ from official_ext.training import modes
 _LOSS = 'validation_loss'
 
 
-def line(run: plan_lib.Run, threads: int, cpu_seconds: float | None = None,
+def line(run: plan_lib.Run, metric: metrics.Metric, threads: int,
+         cpu_seconds: float | None = None,
          diverged: str = '') -> dict[str, Any]:
   """Returns the line of a training that has ended.
 
   Args:
     run: the training.
+    metric: of the study.
     threads: how many its process used to compute.
     cpu_seconds: what its process took, all threads together; None: not known.
     diverged: why it diverged; empty: it is finished.
 
   Returns:
-    Cells of `results.COLUMNS`.
+    Cells of `results.columns`.
 
   Raises:
     ValueError: if it is finished, but has not logged what it ended with.
@@ -53,23 +56,29 @@ def line(run: plan_lib.Run, threads: int, cpu_seconds: float | None = None,
     if not diverged:
       raise
     return found  # In the first interval, before anything was logged.
-  return found | _logged(run, history, bool(diverged))
+  return found | _logged(run, metric, history, bool(diverged))
 
 
-def _logged(run: plan_lib.Run, history: event_files.History,
-            has_diverged: bool) -> dict[str, Any]:
+def _logged(run: plan_lib.Run, metric: metrics.Metric,
+            history: event_files.History, has_diverged: bool
+            ) -> dict[str, Any]:
   """Returns what stands in the event files of a training."""
-  accuracy = history.validation.get(event_tags.ACCURACY)
+  reached = history.validation.get(metric.name)
   last_step = 0
   if modes.trains(run.mode):
     last_step = (goodput.stopped_early_at(run.folder) or
                  run.params.trainer.train_steps)
   if not has_diverged and (
-      accuracy is None or accuracy.last.step != last_step):
+      reached is None or reached.last.step != last_step):
+    others = [name for name, one in history.validation.items()
+              if one.last.step == last_step]
+    what_to_do = (
+        'Set metric in the file of the study to one of those there are: '
+        f'{", ".join(metrics.names(others))}.' if others else
+        'Were they removed? Remove the folder, and the training is run again.')
     raise ValueError(
-        f'{run.folder} is trained, but its event files have no accuracy at '
-        f'step {last_step}. Were they removed? Remove the folder, and the '
-        'training is run again.')
+        f'{run.folder} is trained, but its event files have no {metric.name} '
+        f'at step {last_step}. {what_to_do}')
   loss = history.validation.get(_LOSS)
   rate = history.train.get(event_tags.STEPS_PER_SECOND)
   memory = history.train.get(event_tags.PEAK_MEMORY)
@@ -84,11 +93,11 @@ def _logged(run: plan_lib.Run, history: event_files.History,
       'images_per_second': steps_per_second and (
           steps_per_second * run.params.task.train_data.global_batch_size),
       'peak_memory_gib': float(max(memory.values)) if memory else None}
-  if accuracy is not None:
+  if reached is not None:
     found['evaluations'] = ' '.join(
         f'{step}:{100 * value:.5g}'
-        for step, value in zip(accuracy.steps, accuracy.values))
+        for step, value in zip(reached.steps, reached.values))
   if not has_diverged:
-    found['top_1_percent'] = 100 * accuracy.last.value
+    found[metric.column] = 100 * reached.last.value
     found['loss'] = loss.last.value if loss else None
   return found

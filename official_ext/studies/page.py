@@ -89,7 +89,7 @@ def check(study: study_file.Study, results: results_lib.Results,
     path: where it was read from.
 
   Raises:
-    ValueError: if they are not of this study.
+    ValueError: if they are not of this study, or of another metric.
   """
   name = results.head.get('study')
   if name != study.name:
@@ -98,6 +98,7 @@ def check(study: study_file.Study, results: results_lib.Results,
         f'{path} is {what}, but --study={study.name} was asked for. Run '
         f'official_ext.studies.run --study={shlex.quote(study.name)}, or name '
         'its --results.')
+  results_lib.check_metric(results, study.metric, path, '--results')
 
 
 def _lines(study: study_file.Study, results: results_lib.Results

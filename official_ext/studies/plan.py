@@ -16,6 +16,8 @@ from official.modeling import hyperparams
 import yaml
 
 from official_ext import registry_imports  # noqa: F401
+from official_ext.command_line import errors
+from official_ext.configs import image_classification
 from official_ext.modeling import costs
 from official_ext.modeling import specs
 from official_ext.optimization import runnable
@@ -23,6 +25,7 @@ from official_ext.params import experiment
 from official_ext.params import overrides
 from official_ext.params import tree
 from official_ext.params import yaml_settings
+from official_ext.studies import metrics
 from official_ext.studies import study_file
 from official_ext.training import modes
 
@@ -69,10 +72,13 @@ class Run:
     spec = specs.of_model(model)
     if spec is None:
       return {'layout': '', 'gmacs': None, 'parameters': None}
+    # The head of another task is Model Garden's, and is not counted.
+    num_classes = model.num_classes if isinstance(
+        self.params.task, image_classification.ImageClassificationTask) else 0
     return {
         'layout': spec.layout_with_tokens,
-        'gmacs': costs.count_multiply_adds(spec, model.num_classes) / 1e9,
-        'parameters': costs.count_parameters(spec, model.num_classes)}
+        'gmacs': costs.count_multiply_adds(spec, num_classes) / 1e9,
+        'parameters': costs.count_parameters(spec, num_classes)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,7 +127,7 @@ def make(study: study_file.Study, folder: str,
     try:
       runs += _runs_of(row, study, settings, os.path.abspath(folder),
                        config_files, tpu)
-      _check(runs[-1], checked)
+      _check(runs[-1], study.metric, checked)
     except ValueError as error:
       raise ValueError(f'{where}: {error}') from error
   position = {name: number for number, name in enumerate(study.rows)}
@@ -217,19 +223,25 @@ def _default(group: type[hyperparams.Config]) -> hyperparams.Config:
   return group()
 
 
-def _check(run: Run, checked: set[str]) -> None:
+def _check(run: Run, metric: metrics.Metric, checked: set[str]) -> None:
   """Checks what the driver would refuse later.
 
   Args:
     run: a training.
+    metric: what its evaluations must log.
     checked: the data sets that are known to be right; some may be added.
   """
   params = run.params
   task_config = params.task
-  if getattr(task_config.train_data, 'is_multilabel', False):
+  task = task_factory.get_task(task_config)
+  logged = task.best_checkpoint_metrics()
+  if logged is not None:
+    errors.check_choice('metric', metric.name, metrics.names(logged))
+  elif metric == metrics.ACCURACY:
     raise ValueError(
-        'task.train_data.is_multilabel is true, but a study compares top-1 '
-        'accuracies. Compare such trainings with official_ext.evaluate.')
+        'task.train_data.is_multilabel is true, but with several labels an '
+        'image an evaluation has no accuracy. Set metric in the file of the '
+        'study, such as to meanPR-AUC.')
   if run.mode == 'eval' and not task_config.init_checkpoint:
     raise ValueError(
         'mode is eval, but task.init_checkpoint is empty, and untrained '
@@ -240,7 +252,6 @@ def _check(run: Run, checked: set[str]) -> None:
   if modes.trains(run.mode):
     runnable.check_learning_rates(
         params.trainer.optimizer_config, params.trainer.train_steps)
-  task = task_factory.get_task(task_config)
   names = modes.data_sets(run.mode)
   task.check_files(names)
   data = json.dumps([task_config.model.num_classes, *(

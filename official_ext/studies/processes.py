@@ -252,14 +252,16 @@ class Scheduler:
 
   def _append(self, run: plan_lib.Run, cpu_seconds: float | None = None,
               diverged: str = '') -> None:
+    metric = self._plan.study.metric
     try:
-      line = measured.line(run, self._threads, cpu_seconds, diverged)
+      line = measured.line(
+          run, metric, self._threads, cpu_seconds, diverged)
     except ValueError as error:
       self._failed[run.name] = str(error)
       return
     results_lib.append(self._path, line)
-    accuracy = line.get('top_1_percent')
-    self._tell(f'{run.name} {diverged or f"reached {accuracy:.2f} %"}; '
+    reached = line.get(metric.column)
+    self._tell(f'{run.name} {diverged or f"reached {reached:.2f} %"}; '
                f'{self._progress()} done')
 
   def _progress(self) -> str:

@@ -29,7 +29,7 @@ def take(plan: plan_lib.Plan, folders: Sequence[str],
     tell: takes lines for a person.
 
   Raises:
-    ValueError: if a folder holds no results of a study.
+    ValueError: if a folder holds no results of a study, or of another metric.
   """
   path = os.path.join(plan.folder, results_lib.FILE)
   for folder in folders:
@@ -38,9 +38,11 @@ def take(plan: plan_lib.Plan, folders: Sequence[str],
       raise ValueError(
           f'--reuse={folder}: there is no {results_lib.FILE}. Give the folder '
           'of a study that was run.')
+    results = results_lib.read(others)
+    results_lib.check_metric(results, plan.study.metric, others, '--reuse')
     finished = {
         (line['fingerprint'], line['seed']): line
-        for line in results_lib.read(others).lines
+        for line in results.lines
         if line['status'] == results_lib.FINISHED}
     for run in plan.runs:
       line = finished.get((run.fingerprint, str(run.seed)))
@@ -55,7 +57,7 @@ def take(plan: plan_lib.Plan, folders: Sequence[str],
       _copy(source, run)
       results_lib.append(path, {**line, 'row': run.row})
       tell(f'{run.name} is {source}, which reached '
-           f'{float(line["top_1_percent"]):.2f} %')
+           f'{float(line[plan.study.metric.column]):.2f} %')
 
 
 def _copy(source: str, run: plan_lib.Run) -> None:

@@ -70,7 +70,8 @@ def main(argv: Sequence[str]) -> None:
       changed_rows.check(plan)
       path = os.path.join(plan.folder, results.FILE)
       results.begin(path, {
-          'study': study.name, 'title': study.title, 'command': _command()})
+          'study': study.name, 'title': study.title,
+          'command': _command()}, study.metric)
       def tell(text):
         print(text, flush=True)
 

@@ -2,6 +2,7 @@
 
   title: Mean pooling beside max pooling
   experiment: funnel_vit_digits
+  metric: accuracy
   params_override:
     trainer.train_epochs: 30
   seeds: [1, 2, 3]
@@ -32,6 +33,7 @@ from typing import Any
 
 from official_ext.params import experiment
 from official_ext.params import overrides
+from official_ext.studies import metrics
 
 # How a setting refers to the training of another row.
 RUN_OF = 'run_of'
@@ -74,7 +76,7 @@ class Claim:
 
   Attributes:
     text: the claim in words.
-    row: whose accuracy.
+    row: whose metric.
     against: less whose.
     above: is more than so many points; None: the claim has no such bound.
     below: is less than so many points; one of the two bounds is set.
@@ -100,6 +102,7 @@ class Study:
     baseline: the row that the others are compared with.
     rows: by their names, in the order of the file.
     claims: what the study is to decide.
+    metric: what trainings are compared by.
   """
   name: str
   title: str
@@ -110,6 +113,7 @@ class Study:
   baseline: str
   rows: Mapping[str, Row]
   claims: tuple[Claim, ...]
+  metric: metrics.Metric = metrics.ACCURACY
 
 
 def read(name: str) -> Study:
@@ -150,11 +154,12 @@ def read(name: str) -> Study:
       settings=_settings(found.get('params_override', {}), path),
       baseline=baseline, rows=rows,
       claims=tuple(_claim(one, number, baseline, rows, path)
-                   for number, one in enumerate(claims, start=1)))
+                   for number, one in enumerate(claims, start=1)),
+      metric=metrics.Metric(str(found.get('metric', metrics.ACCURACY.name))))
 
 
 _STUDY = ('title', 'note', 'experiment', 'config_files', 'params_override',
-          'seeds', 'baseline', 'rows', 'claims')
+          'metric', 'seeds', 'baseline', 'rows', 'claims')
 _ROW = ('params_override', 'seeds', 'mode', 'note')
 _CLAIM = ('claim', 'row', 'against', 'above', 'below')
 

@@ -27,7 +27,7 @@ def rows(study: study_file.Study,
     lines.append([
         name, _layout(row), _cell(row.median('gmacs'), search.four_digits),
         _cell(row.median('parameters'), '{:,.0f}'.format),
-        _seeds(study.rows[name], row), accuracy(row),
+        _seeds(study.rows[name], row), mean(row),
         '' if is_baseline else interval(difference),
         '' if is_baseline else comparisons.compared(difference),
         _cell(row.median('steps_per_second'),
@@ -38,9 +38,10 @@ def rows(study: study_file.Study,
               lambda seconds: tables.significant(seconds / 60)),
         _cell(row.median('peak_memory_gib'), '{:.2f}'.format)])
   return tables.markdown(
-      ['row', 'layout', 'GMACs', 'parameters', 'seeds', 'top-1, %',
-       f'points above {study.baseline}', f'than {study.baseline}',
-       'ms per step', 'minutes', 'CPU minutes', 'GiB'],
+      ['row', 'layout', 'GMACs', 'parameters', 'seeds',
+       f'{study.metric.label}, %', f'points above {study.baseline}',
+       f'than {study.baseline}', 'ms per step', 'minutes', 'CPU minutes',
+       'GiB'],
       lines, ['---'] * 2 + [_RIGHT] * 5 + ['---'] + [_RIGHT] * 4)
 
 
@@ -66,8 +67,8 @@ def claims(study: study_file.Study,
       ['---', '---', _RIGHT, _RIGHT, '---'])
 
 
-def accuracy(row: comparisons.Row) -> str:
-  """Returns the mean accuracy of a row, with its standard deviation."""
+def mean(row: comparisons.Row) -> str:
+  """Returns the mean of a row, per cent, with its standard deviation."""
   if row.mean is None:
     return ''
   deviation = '' if row.deviation is None else f' ± {row.deviation:.2f}'

@@ -37,7 +37,8 @@ def test_what_is_written_is_read(tmp_path):
 
 def test_without_a_head():
   assert csv_file.parse('a,b\n1\n') == csv_file.Table(
-      {}, [{'a': '1', 'b': ''}])
+      {}, [{'a': '1', 'b': ''}], ('a', 'b'))
+  assert csv_file.parse('a,b\n') == csv_file.Table({}, [], ('a', 'b'))
   assert csv_file.parse('') == csv_file.Table({}, [])
 
 

@@ -1,14 +1,17 @@
 """Tests of the report of a study: its text, its tables and its figure."""
 
+import dataclasses
 import itertools
 
 from matplotlib import pyplot
 import pytest
 
+from official_ext.studies import metrics
 from official_ext.studies import page
 from official_ext.studies import results as results_lib
 from official_ext.studies import study_file
 
+COLUMNS = results_lib.columns(metrics.ACCURACY)
 STUDY = study_file.Study(
     'short', 'A short study', 'Of the digits.', 'funnel_vit_digits', (), {},
     'ViT', {name: study_file.Row(name, {}, (1, 2, 3))
@@ -20,7 +23,7 @@ STUDY = study_file.Study(
 
 
 def line(row, seed, top_1='', status='finished', **cells):
-  return dict.fromkeys(results_lib.COLUMNS, '') | {
+  return dict.fromkeys(COLUMNS, '') | {
       'row': row, 'seed': str(seed), 'status': status, 'top_1_percent': top_1,
       'layout': 'B2(17)' if row == 'ViT' else 'B1(17)-1(9)',
       'gmacs': '0.002' if row == 'ViT' else '0.001', 'parameters': '105034',
@@ -105,9 +108,39 @@ def test_the_figure_by_value():
   front = costs.lines[-1]
   # Of those that are finished the funnel at 70 is the best and the cheapest.
   assert (list(front.get_xdata()), list(front.get_ydata())) == ([0.001], [70])
+  # The one that diverged took CPU time too.
+  assert [one.get_text() for one in times.texts] == ['ViT', 'max', 'fast']
   front = times.lines[-1]
-  assert list(front.get_xdata()) == pytest.approx([125, 1000 / 6])
-  assert list(front.get_ydata()) == [61, 70]
+  assert (list(front.get_xdata()), list(front.get_ydata())) == ([1.5], [70])
+  assert [axes.get_xlabel() for axes in figure.axes] == [
+      'points of top-1 above ViT, 95 % intervals', 'GMACs of one image',
+      'CPU minutes of a training']
+  assert costs.get_ylabel() == times.get_ylabel() == 'top-1, %'
+  pyplot.close(figure)
+
+
+def test_what_is_not_trained_has_no_time_of_a_training():
+  study = dataclasses.replace(STUDY, rows={
+      **STUDY.rows, 'max': study_file.Row('max', {}, (1, 2, 3), mode='eval')})
+  figure = page.draw(study, RESULTS)
+  assert [one.get_text() for one in figure.axes[1].texts] == [
+      'ViT', 'max', 'fast']
+  assert [one.get_text() for one in figure.axes[2].texts] == ['ViT', 'fast']
+  pyplot.close(figure)
+
+
+def test_another_metric():
+  metric = metrics.Metric('mean_iou')
+  study = dataclasses.replace(STUDY, metric=metric)
+  results = dataclasses.replace(RESULTS, metric=metric, lines=[
+      {'mean_iou_percent' if name == 'top_1_percent' else name: value
+       for name, value in one.items()} for one in RESULTS.lines])
+  assert page.text(study, results, None) == page.text(
+      STUDY, RESULTS, None).replace('| top-1, % |', '| mean IoU, % |')
+  figure = page.draw(study, results)
+  assert figure.axes[0].get_xlabel() == (
+      'points of mean IoU above ViT, 95 % intervals')
+  assert figure.axes[1].get_ylabel() == 'mean IoU, %'
   pyplot.close(figure)
 
 
@@ -128,5 +161,10 @@ def test_results_of_another_study_are_refused():
   page.check(STUDY, RESULTS, 'results.csv')
   with pytest.raises(ValueError, match='x.csv is of the study other, but'):
     page.check(STUDY, results_lib.Results({'study': 'other'}, []), 'x.csv')
+  with pytest.raises(ValueError, match=(
+      'x.csv has top_1_percent, but the metric of the study is mean_iou. '
+      'Choose another --results, or set metric: accuracy in the file of the ')):
+    page.check(dataclasses.replace(STUDY, metric=metrics.Metric('mean_iou')),
+               RESULTS, 'x.csv')
   with pytest.raises(ValueError, match='x.csv is not there, but --study=short'):
     page.check(STUDY, results_lib.Results({}, []), 'x.csv')

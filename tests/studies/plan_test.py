@@ -55,7 +55,7 @@ def test_a_training_has_the_settings_of_its_row_and_its_seed(plan, tmp_path):
 @pytest.fixture(name='unchecked')
 def _unchecked(monkeypatch):
   """Data are not looked at again."""
-  monkeypatch.setattr(plan_lib, '_check', lambda run, checked: None)
+  monkeypatch.setattr(plan_lib, '_check', lambda *_: None)
 
 
 def fingerprints(plan):
@@ -121,6 +121,31 @@ def test_a_training_that_cannot_be_run_is_refused_with_its_row(
     short_study.make(tmp_path, digits_dir, claims=[], rows={
         'wrong': row, 'ViT': {'params_override': {short_study.LAYOUT: 'B2'}}})
   assert not (tmp_path / 'study').exists()
+
+
+def test_a_metric_that_evaluations_lack_is_refused(digits_dir, tmp_path):
+  with pytest.raises(ValueError, match=(
+      "row 'ViT': metric is 'mean_iuo', but must be one of accuracy, "
+      'top_5_accuracy, mean_recall.$')):
+    short_study.make(tmp_path, digits_dir, metric='mean_iuo')
+  # A loss is better the lower it is.
+  with pytest.raises(ValueError, match="metric is 'validation_loss', but must"):
+    short_study.make(tmp_path, digits_dir, metric='validation_loss')
+  with pytest.raises(ValueError, match=(
+      'is_multilabel is true, but .* has no accuracy. Set metric')):
+    short_study.make(tmp_path, digits_dir, params_override=(
+        'task.train_data.mixup_and_cutmix=null,'
+        'task.train_data.is_multilabel=true,'
+        'task.validation_data.is_multilabel=true'))
+
+
+@pytest.mark.usefixtures('unchecked')
+def test_the_sizes_of_a_segmentation_are_those_of_its_backbone():
+  run = plan_lib.make(study_file.read('digit_scenes'), 'runs/study').runs[0]
+  spec = specs.of_model(run.params.task.model)
+  assert run.described == {
+      'layout': 'B6(65)', 'parameters': costs.count_parameters(spec),
+      'gmacs': costs.count_multiply_adds(spec) / 1e9}
 
 
 @pytest.mark.usefixtures('unchecked')

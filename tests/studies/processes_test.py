@@ -36,7 +36,7 @@ DEAF = WAITS.replace('sys.exit(143)', 'pass')
 @pytest.fixture(name='plan', scope='module')
 def _plan(digits_dir, tmp_path_factory):
   with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(plan_lib, '_check', lambda run, checked: None)
+    patch.setattr(plan_lib, '_check', lambda *_: None)
     return short_study.make(tmp_path_factory.mktemp('plan'), digits_dir)
 
 
@@ -53,11 +53,11 @@ def _study(plan, tmp_path, monkeypatch):
       for run in plan.runs)
   own = plan_lib.Plan(plan.study, str(tmp_path), (), runs)
 
-  def line(run, threads, cpu_seconds=None, diverged=''):
+  def line(run, metric, threads, cpu_seconds=None, diverged=''):
     del cpu_seconds
     return {'row': run.row, 'seed': run.seed, 'reason': diverged,
             'status': 'diverged' if diverged else 'finished',
-            'threads': threads, 'top_1_percent': 50.0}
+            'threads': threads, metric.column: 50.0}
 
   monkeypatch.setattr(processes, '_POLL_SECONDS', 0.01)
   monkeypatch.setattr(measured, 'line', line)

@@ -5,8 +5,10 @@ import re
 import pytest
 
 from official_ext.command_line import errors
+from official_ext.studies import metrics
 from official_ext.studies import results as results_lib
 
+COLUMNS = results_lib.columns(metrics.ACCURACY)
 HEAD = {'study': 'short', 'title': 'A  short one', 'command': 'python -m x'}
 
 
@@ -28,8 +30,8 @@ def test_lines_are_appended_and_none_is_changed(path):
   assert text.startswith(before)
   assert text.splitlines()[:4] == [
       '# study: short', '# title: A short one', '# command: python -m x',
-      ','.join(results_lib.COLUMNS)]
-  missing = ',' * (len(results_lib.COLUMNS) - 9)
+      ','.join(COLUMNS)]
+  missing = ',' * (len(COLUMNS) - 9)
   assert text.splitlines()[4:] == [
       f'ViT,1,finished,,,0.3333333,,,50{missing}',
       f'ViT,2,diverged,"a, ""b""",,,,,{missing}']
@@ -40,6 +42,37 @@ def test_lines_are_appended_and_none_is_changed(path):
   # A start finds what there is.
   results_lib.begin(str(path), {'study': 'other'})
   assert path.read_text() == text
+
+
+def test_the_columns_of_a_study_of_accuracies():
+  # What there is of studies is read by it.
+  assert ','.join(COLUMNS) == (
+      'row,seed,status,reason,layout,gmacs,parameters,step,top_1_percent,loss,'
+      'train_loss,evaluations,steps_per_second,images_per_second,seconds,'
+      'cpu_seconds,peak_memory_gib,starts,threads,machine,versions,ended,'
+      'fingerprint')
+
+
+def test_a_column_has_the_name_of_the_metric(path):
+  metric = metrics.Metric('mean_iou')
+  # Nothing has ended yet, so it may be another one.
+  results_lib.begin(str(path), HEAD, metric)
+  before = results_lib.read(str(path))
+  assert (before.metric, before.lines) == (metric, [])
+  results_lib.check_metric(before, metrics.ACCURACY, 'x.csv', '--folder')
+  results_lib.append(str(path), {
+      'row': 'ViT', 'seed': 1, 'mean_iou_percent': 26.5, 'loss': 0.25})
+  assert [line.split(',')[7:10] for line in path.read_text().splitlines()[3:]
+          ] == [['step', 'mean_iou_percent', 'loss'], ['', '26.5', '0.25']]
+  results_lib.begin(str(path), HEAD, metrics.ACCURACY)
+  found = results_lib.read(str(path))
+  assert found.metric == metric
+  assert found.find('ViT', 1)['mean_iou_percent'] == '26.5'
+  results_lib.check_metric(found, metric, 'x.csv', '--folder')
+  with pytest.raises(ValueError, match=(
+      '^x.csv has mean_iou_percent, but the metric of the study is accuracy. '
+      'Choose another --folder, or set metric: mean_iou in the file of the ')):
+    results_lib.check_metric(found, metrics.ACCURACY, 'x.csv', '--folder')
 
 
 def test_a_training_has_one_line(path):
@@ -63,6 +96,10 @@ def test_other_files_are_no_results(path, tmp_path):
   with pytest.raises(ValueError, match=(
       'does not hold the results of a study of this version: its columns are '
       'row, seed')):
+    results_lib.read(str(path))
+  header = ','.join(COLUMNS).replace('top_1_', '')
+  path.write_text(f'# study: short\n{header}\n')
+  with pytest.raises(ValueError, match='step, percent, loss'):
     results_lib.read(str(path))
 
 

@@ -1,11 +1,13 @@
 """Tests of taking trainings from another study."""
 
+import dataclasses
 import pathlib
 
 import pytest
 import short_study
 
 from official_ext.studies import changed_rows
+from official_ext.studies import metrics
 from official_ext.studies import plan as plan_lib
 from official_ext.studies import results as results_lib
 from official_ext.studies import reused
@@ -15,7 +17,7 @@ from official_ext.studies import study_file
 @pytest.fixture(name='unchecked', autouse=True)
 def _unchecked(monkeypatch):
   """Data are not looked at."""
-  monkeypatch.setattr(plan_lib, '_check', lambda run, checked: None)
+  monkeypatch.setattr(plan_lib, '_check', lambda *_: None)
 
 
 def make(folder, digits_dir, **changes):
@@ -66,6 +68,14 @@ def test_the_same_trainings_are_taken(digits_dir, tmp_path):
 def test_nothing_to_take_from(digits_dir, tmp_path):
   (tmp_path / 'a').mkdir()
   plan = short_study.make(tmp_path / 'a', digits_dir)
+  other = make(tmp_path / 'b', digits_dir)
+  end(other, 'ViT-1')
+  of_others = dataclasses.replace(plan, study=dataclasses.replace(
+      plan.study, metric=metrics.Metric('mean_recall')))
+  with pytest.raises(ValueError, match=(
+      'results.csv has top_1_percent, but the metric of the study is '
+      'mean_recall. Choose another --reuse')):
+    reused.take(of_others, [other.folder], print)
   with pytest.raises(ValueError, match=(
       f'^--reuse={tmp_path}: there is no results.csv. Give the folder of a')):
     reused.take(plan, [str(tmp_path)], print)

@@ -19,7 +19,7 @@ TRAINS = 'import os, sys; os.makedirs(sys.argv[1])'
 @pytest.fixture(name='quick', autouse=True)
 def _quick(monkeypatch):
   """Trainings are over at once."""
-  monkeypatch.setattr(plan_lib, '_check', lambda run, checked: None)
+  monkeypatch.setattr(plan_lib, '_check', lambda *_: None)
   monkeypatch.setattr(processes, '_POLL_SECONDS', 0.01)
   monkeypatch.setattr(processes, 'command', lambda _, run: [
       sys.executable, '-S', '-E', '-c', TRAINS, run.folder])
@@ -50,7 +50,14 @@ def test_a_study_and_the_same_again(repository, digits_dir, tmp_path):
   assert second.returncode == 0, second.stderr
   assert second.stdout == f'all 5 trainings are done: {path}\n'
   assert path.read_text() == text
-  # Another study, and another setting of a row that is done.
+  # Another metric, another study, and another setting of a row that is done.
+  refused = run(
+      repository, short_study.write(tmp_path, digits_dir, metric='mean_recall'),
+      tmp_path / 'there')
+  assert refused.returncode == 1 and refused.stderr.endswith(
+      f'error: {path} has top_1_percent, but the metric of the study is '
+      'mean_recall. Choose another --folder, or set metric: accuracy in the '
+      'file of the study.\n')
   other = study.rename(tmp_path / 'other.yaml')
   refused = run(repository, other, tmp_path / 'there')
   assert refused.returncode == 1 and refused.stderr.endswith(

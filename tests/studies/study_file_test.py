@@ -4,6 +4,7 @@ import pytest
 import yaml
 
 from official_ext.params import experiment
+from official_ext.studies import metrics
 from official_ext.studies import study_file
 
 LAYOUT = 'task.model.backbone.funnel_vit.layout'
@@ -47,6 +48,11 @@ def test_settings_by_path_nested_and_as_text_are_the_same(tmp_path):
       'task': {'init_checkpoint': '/there/ViT-1'}}
   assert study.claims == (
       study_file.Claim('It loses little.', 'tuned', 'ViT', above=-1.0),)
+
+
+def test_the_metric(tmp_path):
+  assert read(tmp_path).metric == metrics.ACCURACY
+  assert read(tmp_path, metric='mean_recall').metric.name == 'mean_recall'
 
 
 def with_rows(**rows):
