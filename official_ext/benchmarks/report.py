@@ -157,7 +157,7 @@ def format_tables(rows: Sequence[Row]) -> str:
   for row in rows:
     comparison = compare(row)
     batch = [str(row.settings.batch_size)] * differ
-    speed.append([row.name, *batch, f'{row.multiply_adds / 1e9:.2f}'])
+    speed.append([row.name, *batch, _scaled(row.multiply_adds / 1e9, 2)])
     if row.times_ms:
       speed[-1] += [
           f'{_ms(row.median_ms)} ({_ms(min(row.times_ms))} to '
@@ -167,7 +167,7 @@ def format_tables(rows: Sequence[Row]) -> str:
     else:
       speed[-1].append(row.status)
     memory.append([
-        row.name, f'{row.parameters / 1e6:.1f}', _known(row.peak_gib, '{:.2f}'),
+        row.name, _scaled(row.parameters / 1e6, 1), _known(row.peak_gib, '{:.2f}'),
         _known(row.activations_mib, '{:.0f}'),
         _known(comparison.memory_saved, '{:.1%}'),
         f'{comparison.ideal_memory_saved:.1%}'])
@@ -222,6 +222,11 @@ def format_fastest(rows: Sequence[Row]) -> str:
 
 def _known(value: float | None, form: str) -> str:
   return '-' if value is None else form.format(value)
+
+
+def _scaled(value: float, decimals: int) -> str:
+  # Of a model of CIFAR-10's size, two decimals would say 0.01 of each.
+  return f'{value:.{decimals}f}' if value >= 1 else f'{value:.3g}'
 
 
 def _ms(value: float) -> str:
