@@ -167,7 +167,8 @@ def format_tables(rows: Sequence[Row]) -> str:
     else:
       speed[-1].append(row.status)
     memory.append([
-        row.name, _scaled(row.parameters / 1e6, 1), _known(row.peak_gib, '{:.2f}'),
+        row.name, _scaled(row.parameters / 1e6, 1),
+        _known(row.peak_gib, '{:.2f}'),
         _known(row.activations_mib, '{:.0f}'),
         _known(comparison.memory_saved, '{:.1%}'),
         f'{comparison.ideal_memory_saved:.1%}'])
