@@ -167,7 +167,8 @@ def check(override: Mapping[str, Any], params: hyperparams.Config,
       if not isinstance(below, hyperparams.Config):
         # Unset: an untyped Config would take any key without a word.
         below = group()
-      if tree.names(below):
+      # Of a group without settings a training saves {}.
+      if tree.names(below) or not value:
         check(value, below, source, f'{path}{key}.')
         continue
     problem = table.problem(type(params), key, value)

@@ -1,5 +1,6 @@
 """Tests of what semantic segmentation derives and refuses."""
 
+from official.core import train_utils
 import pytest
 
 from official_ext.configs import semantic_segmentation
@@ -27,6 +28,16 @@ def test_sizes_follow_from_the_input():
   assert task.validation_data.groundtruth_padded_size == []
   task = load(f'{TRAIN}.crop_size=[512,512]').task
   assert task.train_data.output_size == []
+
+
+def test_what_a_training_saves_is_taken_again(tmp_path):
+  params = load('task.model.input_size=[96,128,3],trainer.train_epochs=3')
+  train_utils.serialize_config(params, str(tmp_path))
+  again = experiment.load(EXPERIMENT, [f'{tmp_path}/params.yaml'])
+  assert again.as_dict() == params.as_dict()
+  # Of a group without settings there are none.
+  with pytest.raises(ValueError, match='identity is .*must be a group of'):
+    load('task.model.decoder.identity.level=4')
 
 
 def test_steps_follow_from_epochs():
