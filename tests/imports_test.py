@@ -179,7 +179,7 @@ ORDER = {
     'official_ext.studies': [
         # What is to be run, and what there is of it.
         'metrics', 'study_file', 'plan', 'results', 'measured',
-        'processes', 'changed_rows', 'reused', 'run',
+        'processes', 'changed_rows', 'reused', 'preview', 'run',
         # What it says.
         'comparisons', 'tables', 'figure', 'page', 'report',
     ],

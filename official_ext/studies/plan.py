@@ -28,6 +28,7 @@ from official_ext.params import yaml_settings
 from official_ext.studies import metrics
 from official_ext.studies import study_file
 from official_ext.training import modes
+from official_ext.training import teacher as teacher_lib
 
 # Under the settings of every study: two trainings of one seed agree to the
 # last bit, and nothing is exported.
@@ -128,6 +129,7 @@ def make(study: study_file.Study, folder: str,
       runs += _runs_of(row, study, settings, os.path.abspath(folder),
                        config_files, tpu)
       _check(runs[-1], study.metric, checked)
+      _check_teacher(runs[-1], runs)
     except ValueError as error:
       raise ValueError(f'{where}: {error}') from error
   position = {name: number for number, name in enumerate(study.rows)}
@@ -259,3 +261,23 @@ def _check(run: Run, metric: metrics.Metric, checked: set[str]) -> None:
   if data not in checked:
     task.check_records(names)
     checked.add(data)
+
+
+def _check_teacher(run: Run, runs: Sequence[Run]) -> None:
+  """Compares a training with its teacher, which may be not trained yet.
+
+  Args:
+    run: a training.
+    runs: those of the study that come before it.
+  """
+  settings = getattr(run.params.task, 'distillation', None)
+  path = settings.teacher if settings else ''
+  of_study = [one for one in runs if one.folder == path]
+  if not of_study:
+    teacher_lib.find(run.params)
+    return
+  try:
+    teacher_lib.check_fits(of_study[0].params.task, run.params.task)
+  except ValueError as error:
+    raise ValueError(
+        f'the teacher is row {of_study[0].row!r}: {error}') from error

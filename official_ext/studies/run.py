@@ -39,6 +39,11 @@ _PARAMS_OVERRIDE = flags.DEFINE_string(
     'rows, such as task.data_dir=/data/cifar10.')
 _TPU = flags.DEFINE_string('tpu', '', "The TPU's address, such as 'local'.")
 
+_DRY_RUN = flags.DEFINE_bool(
+    'dry_run', False,
+    'Resolve and check all trainings, print what is to be run, and end; '
+    'nothing is written.')
+
 _MODULE = 'official_ext.studies.run'
 
 
@@ -50,6 +55,7 @@ def main(argv: Sequence[str]) -> None:
 
   from official_ext.studies import changed_rows
   from official_ext.studies import plan as plan_lib
+  from official_ext.studies import preview
   from official_ext.studies import processes
   from official_ext.studies import results
   from official_ext.studies import reused
@@ -66,9 +72,13 @@ def main(argv: Sequence[str]) -> None:
           f'runs/studies/{study.name}: its results are locked there.')
     plan = plan_lib.make(
         study, folder, _CONFIG_FILE.value, _PARAMS_OVERRIDE.value, _TPU.value)
+    path = os.path.join(plan.folder, results.FILE)
+    if _DRY_RUN.value:
+      changed_rows.check(plan)
+      print(preview.text(plan, results.read(path)))
+      return
     with results.hold(plan.folder):
       changed_rows.check(plan)
-      path = os.path.join(plan.folder, results.FILE)
       results.begin(path, {
           'study': study.name, 'title': study.title,
           'command': _command()}, study.metric)

@@ -7,8 +7,10 @@ alike, and answer with the same classes.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 import functools
 import os
+from typing import Any
 
 from official.core import config_definitions as cfg
 from official.core import task_factory
@@ -55,17 +57,32 @@ def find(params: cfg.ExperimentConfig) -> distillation.Teacher | None:
           'was exported from.')
     found = experiment.load_saved(folder)
     metadata.check_same_architecture(checkpoint, metadata.describe(found))
-    _check_same_problem(found.task, params.task)
-    known = metadata.read(checkpoint) or {}
-    preprocessing.check_same(
-        {preprocessing.KEY: preprocessing.describe(found.task), **known},
-        params.task, 'it')
-    _check_class_tokens(found.task, params.task)
+    check_fits(found.task, params.task, metadata.read(checkpoint))
   except ValueError as error:
     raise ValueError(f'task.distillation.teacher={path}: {error}') from error
   return distillation.Teacher(
       path, checkpoint, found.task, metadata.read_data(checkpoint),
       functools.partial(_restore, found, checkpoint))
+
+
+def check_fits(there: image_classification.ImageClassificationTask,
+               here: image_classification.ImageClassificationTask,
+               known: Mapping[str, Any] | None = None) -> None:
+  """Refuses a teacher that is not one for the same images and classes.
+
+  Args:
+    there: the task of the teacher, which may be not trained yet.
+    here: the task of the training that learns from it.
+    known: what a checkpoint of the teacher says of itself.
+
+  Raises:
+    ValueError: naming what differs, and what to set instead.
+  """
+  _check_same_problem(there, here)
+  preprocessing.check_same(
+      {preprocessing.KEY: preprocessing.describe(there), **(known or {})},
+      here, 'it')
+  _check_class_tokens(there, here)
 
 
 def _find(path: str) -> str:

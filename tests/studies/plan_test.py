@@ -140,6 +140,29 @@ def test_a_metric_that_evaluations_lack_is_refused(digits_dir, tmp_path):
 
 
 @pytest.mark.usefixtures('unchecked')
+def test_a_teacher_that_is_not_trained_yet_is_compared(digits_dir, tmp_path):
+  def make(**backbone):
+    return short_study.make(tmp_path, digits_dir, claims=[], rows={
+        'ViT': {'params_override': {short_study.LAYOUT: 'B2'}},
+        'distilled': {'params_override': {
+            'task.distillation': {
+                'teacher': {'run_of': 'ViT'}, 'representation_weight': 0.5},
+            'task.model.backbone.funnel_vit': {
+                'layout': 'B1-1', **backbone}}}})
+
+  run = make().runs[1]
+  assert (run.name, run.needs) == ('distilled-1', ('ViT-1',))
+  with pytest.raises(ValueError, match=(
+      "study short, row 'distilled': the teacher is row 'ViT': it cuts an "
+      'image into 4 x 4 patches, and this model into 2 x 2')):
+    make(patch_size=8)
+  with pytest.raises(ValueError, match=(
+      "the teacher is row 'ViT': its class token has width 64, and that of "
+      'this model 32, so they cannot')):
+    make(hidden_size=32)
+
+
+@pytest.mark.usefixtures('unchecked')
 def test_the_sizes_of_a_segmentation_are_those_of_its_backbone():
   run = plan_lib.make(study_file.read('digit_scenes'), 'runs/study').runs[0]
   spec = specs.of_model(run.params.task.model)

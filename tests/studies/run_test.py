@@ -36,6 +36,10 @@ def run(repository, study, folder, *flags):
 
 def test_a_study_and_the_same_again(repository, digits_dir, tmp_path):
   study = short_study.write(tmp_path, digits_dir)
+  tried = run(repository, study, tmp_path / 'there', '--dry_run')
+  assert tried.returncode == 0, tried.stderr
+  assert tried.stdout.splitlines()[-1].startswith('5 of 5 trainings to run')
+  assert not (tmp_path / 'there').exists()
   first = run(repository, study, tmp_path / 'there', '--parallel=3')
   assert first.returncode == 0, first.stderr
   path = tmp_path / 'there' / 'results.csv'
