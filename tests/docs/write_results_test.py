@@ -1,6 +1,10 @@
-"""The page of results is what the results say."""
+"""The page of results is what the results say, and so is the README."""
 
 import write_results
+
+from official_ext.studies import comparisons
+from official_ext.studies import results
+from official_ext.studies import study_file
 
 
 def test_the_page_is_what_the_results_say():
@@ -13,3 +17,22 @@ def test_every_study_is_on_the_page():
   assert page.count('\n## ') == len(write_results.experiment.shipped_studies())
   for path in write_results.RESULTS.glob('*.csv'):
     assert path.stem in write_results.experiment.shipped_studies()
+
+
+def test_the_readme_says_what_the_results_say():
+  rows = comparisons.rows(
+      study_file.read('pooling'),
+      results.read(str(write_results.RESULTS / 'pooling.csv')))
+  vit, mean = rows['ViT'], rows['mean']
+  found = comparisons.difference(mean, vit)
+  share = mean.median('cpu_seconds') / vit.median('cpu_seconds')
+  text = (write_results.DOCS.parent / 'README.md').read_text()
+  readme = ' '.join(text.split())
+  assert (
+      f'three blocks reach {mean.mean:.1f} % and the full length '
+      f'{vit.mean:.1f} %: a difference of {found.mean:+.2f} points, 95 % '
+      f'interval {found.low:+.2f} to {found.high:+.2f}, in {100 * share:.0f} % '
+      'of the CPU time') in readme
+  assert not any(
+      comparisons.compared(comparisons.difference(row, mean)) ==
+      comparisons.BETTER for row in rows.values())
