@@ -10,6 +10,7 @@ carried out, so that a model is changed wholly or not at all.
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Mapping, Sequence
 import dataclasses
 
@@ -64,7 +65,7 @@ class Plan:
     for what in ('loaded', 'position', 'resampled', 'dropped', 'initial'):
       names = getattr(self, what)
       shown = f'{len(names)} variables' if what == 'loaded' else (
-          '; '.join(names) or 'none')
+          '; '.join(_together(names)) or 'none')
       lines.append(f'  {what:10}{shown}')
     return '\n'.join(lines)
 
@@ -73,6 +74,16 @@ class Plan:
     logging.info('%s', self)
     for text in self.otherwise:
       logging.warning('task.init_checkpoint: %s', text)
+
+
+def _together(names: Sequence[str]) -> list[str]:
+  """Returns the names, many of one reason in parentheses as their number."""
+  reasons = [name.partition(' (')[2] for name in names]
+  number = collections.Counter(reasons)
+  return list(dict.fromkeys(
+      f'{number[reason]} variables ({reason}'
+      if reason and number[reason] > _MAX_LISTED else name
+      for name, reason in zip(names, reasons)))
 
 
 def load(model: tf_keras.Model, path: str, modules: str = 'all',

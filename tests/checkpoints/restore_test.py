@@ -31,6 +31,8 @@ def test_feature_maps_of_a_classifier_begin_anew(saved, pretrained):
     np.testing.assert_array_equal(value, loaded.get(name, before[name]))
   assert len(plan.initial) == 16 + 2 * 2
   assert plan.initial[0].endswith(' (feature maps)')
+  assert str(plan).splitlines()[-1] == (
+      '  initial   20 variables (feature maps)')
 
 
 @pytest.mark.long
