@@ -108,7 +108,7 @@ def summarise(run: runs_lib.Run) -> Result:
   spec = specs.of_model(run.params.task.model)
   pooling = parameters = multiply_adds = None
   if spec:
-    num_classes = run.params.task.model.num_classes
+    num_classes = specs.count_classes(run.params.task.model)
     pooling = _pooling(spec)
     parameters = costs.count_parameters(spec, num_classes)
     multiply_adds = costs.count_multiply_adds(spec, num_classes)

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 import dataclasses
 from typing import Any
 
+from official.modeling import hyperparams
 from official.vision.configs import image_classification
 from official.vision.modeling.backbones import vit_specs
 
@@ -170,6 +171,20 @@ def of_model(
   if model.backbone.type != 'funnel_vit':
     return None
   return resolve(model.backbone.funnel_vit, tuple(model.input_size[:2]))
+
+
+def count_classes(model: hyperparams.Config) -> int:
+  """Returns the outputs of the head that is counted with a model's sizes.
+
+  Args:
+    model: a task's model.
+
+  Returns:
+    The classes of a classifier. 0 of another task's model, whose head is Model
+    Garden's and no single layer.
+  """
+  return model.num_classes if isinstance(
+      model, image_classification.ImageClassificationModel) else 0
 
 
 def resolve(config: backbones.FunnelViT,

@@ -17,7 +17,6 @@ import yaml
 
 from official_ext import registry_imports  # noqa: F401
 from official_ext.command_line import errors
-from official_ext.configs import image_classification
 from official_ext.modeling import costs
 from official_ext.modeling import specs
 from official_ext.optimization import runnable
@@ -73,9 +72,7 @@ class Run:
     spec = specs.of_model(model)
     if spec is None:
       return {'layout': '', 'gmacs': None, 'parameters': None}
-    # The head of another task is Model Garden's, and is not counted.
-    num_classes = model.num_classes if isinstance(
-        self.params.task, image_classification.ImageClassificationTask) else 0
+    num_classes = specs.count_classes(model)
     return {
         'layout': spec.layout_with_tokens,
         'gmacs': costs.count_multiply_adds(spec, num_classes) / 1e9,

@@ -109,7 +109,7 @@ def of_step(params: cfg.ExperimentConfig, name: str,
   spec = _spec(task.model)
   if spec is None:
     return Need(what, 0, image_bytes)
-  weights = costs.count_parameters(spec, task.model.num_classes)
+  weights = costs.count_parameters(spec, specs.count_classes(task.model))
   value_bytes = tf.as_dtype(params.runtime.mixed_precision_dtype or
                             'float32').size
   if not trains:

@@ -5,6 +5,7 @@ import json
 
 import models
 from official.vision.configs import image_classification
+from official.vision.configs import semantic_segmentation
 import pytest
 from tf_keras.src.dtensor import lazy_variable
 
@@ -177,3 +178,10 @@ def test_a_grid_need_not_be_square():
 def test_what_does_not_fit_is_named(settings, message):
   with pytest.raises(ValueError, match=message):
     resolve(**settings)
+
+
+def test_the_head_of_a_segmentation_is_not_counted():
+  assert specs.count_classes(
+      image_classification.ImageClassificationModel(num_classes=21)) == 21
+  assert specs.count_classes(
+      semantic_segmentation.SemanticSegmentationModel(num_classes=21)) == 0
