@@ -97,6 +97,9 @@ class Listener:
   def left_out(self, some: Sequence[tuple[str, str]], count: int) -> None:
     """Hears how many files look like no images, with reasons for some."""
 
+  def resumed(self, num_there: int, num_shards: int, num_removed: int) -> None:
+    """Hears how many shards an unfinished run has left, and lost by now."""
+
   def begin(self, tasks: Sequence[plans.ShardTask]) -> None:
     """Hears which shards are about to be converted."""
 
@@ -149,6 +152,7 @@ def convert(inputs: Inputs, output_dir: str, options: plans.Options,
         earlier, options, shards) if earlier else ''
     if earlier and counts != manifests.num_shards(earlier):
       raise ValueError(f'{output_dir} {differs}')
+    num_removed = plans.remove_former(output_dir, counts)
     tasks = plans.make(index, data_set, options, output_dir, counts)
     identity = _identity(tasks)
     if earlier:
@@ -156,6 +160,7 @@ def convert(inputs: Inputs, output_dir: str, options: plans.Options,
                              output_dir, max_corrupt, runner, listener)
     _remove_unfinished(output_dir)
     _check_space(tasks, output_dir)
+    listener.resumed(shards_lib.count_written(tasks), len(tasks), num_removed)
     listener.begin(tasks)
     runner(tasks)
     results = shards_lib.Results(tasks)

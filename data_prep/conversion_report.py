@@ -72,6 +72,17 @@ class Reporter(conversion.Listener):
       self._say(f'left out: {count - len(some):,} more, in '
                 f'{manifests.LEFT_OUT_FILE}')
 
+  def resumed(self, num_there: int, num_shards: int, num_removed: int) -> None:
+    if num_removed:
+      self._say(
+          f'removed {wording.counted(num_removed, "shard")} of an unfinished '
+          'run, which dealt other images out')
+    if num_there:
+      self._say(
+          f'resuming: {num_there:,} of {wording.counted(num_shards, "shard")} '
+          f'{"is" if num_there == 1 else "are"} there already, and '
+          'kept if still as written')
+
   def begin(self, tasks: Sequence[plans.ShardTask]) -> None:
     self._num_images = sum(task.num_images for task in tasks)
     self._num_bytes = sum(task.num_bytes for task in tasks)

@@ -77,5 +77,5 @@ def _turned(orientation: int, orientations: str, stored: tuple[int, int],
     return True, True
   if mask != seen:
     raise images.CorruptImageError(
-        f'it is {mask[0]} x {mask[1]} px, {of_image}')
+        f'it is {mask[0]} x {mask[1]} px, {of_image} (width x height)')
   return turns, False

@@ -61,7 +61,8 @@ def read(inputs: Sequence[tuple[str, str]], index: image_index.ImageIndex,
   named = [(mask_folders.as_flag(name) if name else containers.name_of(path),
             path) for name, path in inputs]
   lists = scan.scan(named, index, report, list_name,
-                    [class_names] if class_names else [])
+                    [class_names] if class_names else [],
+                    lambda name: bool(_LISTS.fullmatch(name)))
   return recognise(index, lists, classes, suffixes,
                    mask_folders.beside(name for name, _ in inputs))
 
@@ -114,6 +115,12 @@ def recognise(index: image_index.ImageIndex,
                        groups.index(pair.group), sides, suffixes)
     all_sides.append(sides)
   _check_suffixes(all_sides, suffixes)
+  bases = {os.path.dirname(pair.images) for pair in pairs}
+  for path in lists:
+    found = _LISTS.fullmatch(path)
+    if found and _base(found) not in bases:
+      index.leave_out(path, 'a list of images that are not there',
+                      is_lost=False)
   if num_lost:
     example = next(f'{path}: {reason}' for path, reason
                    in index.left_out(is_lost=True))
@@ -276,7 +283,7 @@ def _read_lists(pair: mask_folders.FolderPair,
   listed = {}
   for path, member in lists.items():
     found = _LISTS.fullmatch(path)
-    if not found or (found[1] or '').rstrip('/') != base:
+    if not found or _base(found) != base:
       continue
     split = _SPLITS[found[2]]
     for stem in member.read().decode(errors='replace').split():
@@ -285,6 +292,11 @@ def _read_lists(pair: mask_folders.FolderPair,
             f'{stem} is in the lists of both splits in {base}/ImageSets/'
             'Segmentation. Remove it from one.')
   return listed or None
+
+
+def _base(found: re.Match[str]) -> str:
+  """Returns the folder that the lists of a data set are in."""
+  return (found[1] or '').rstrip('/')
 
 
 def _leave_unlisted(index: image_index.ImageIndex, folder: str,

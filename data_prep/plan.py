@@ -227,6 +227,35 @@ def count_shards(totals: Mapping[str, tuple[int, int]],
   return counts
 
 
+def remove_former(output_dir: str, counts: Mapping[str, int]) -> int:
+  """Removes shards of an unfinished conversion that had another number of them.
+
+  The same command leaves them behind where images were added or taken away
+  since. What has no plan is not of a conversion, and stays.
+
+  Args:
+    output_dir: folder of the shards.
+    counts: number of shards by split, as they are to be.
+
+  Returns:
+    How many shards were there.
+  """
+  work_folder, num_removed = os.path.join(output_dir, WORK_FOLDER), 0
+  kept = {f'{records.shard_name(split, number, count)}.plan'
+          for split, count in counts.items() for number in range(count)}
+  for file in storage.list_names(work_folder, '*.plan'):
+    if file in kept:
+      continue
+    name = file.removesuffix('.plan')
+    shard = os.path.join(output_dir, name)
+    num_removed += storage.exists(shard)
+    # The plan last: without it a shard that is left would be a stranger's.
+    for path in (shard, os.path.join(work_folder, f'{name}.result'),
+                 os.path.join(work_folder, file)):
+      storage.remove(path)
+  return num_removed
+
+
 def make(index: image_index.ImageIndex, data_set: sources.DataSet,
          options: Options, output_dir: str, counts: Mapping[str, int]
          ) -> list[ShardTask]:

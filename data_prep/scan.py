@@ -63,7 +63,9 @@ def list_name(path: str) -> str:
 def scan(inputs: Sequence[tuple[str, str]], index: image_index.ImageIndex,
          report: Callable[[int], None] = lambda num_images: None,
          name_list: Callable[[str], str] = list_name,
-         read: Sequence[str] = ()) -> dict[str, containers.Member]:
+         read: Sequence[str] = (),
+         reads_list: Callable[[str], bool] = lambda name: False
+         ) -> dict[str, containers.Member]:
   """Puts every image of the inputs into the index.
 
   Args:
@@ -74,6 +76,8 @@ def scan(inputs: Sequence[tuple[str, str]], index: image_index.ImageIndex,
     name_list: tells the lists, as `list_name` does.
     read: paths of files that are read by themselves, so that they are not left
       out where they lie among the images.
+    reads_list: tells which of the lists are not left out: the caller reads
+      them, or leaves them out itself.
 
   Returns:
     The lists that were met, by name.
@@ -96,7 +100,8 @@ def scan(inputs: Sequence[tuple[str, str]], index: image_index.ImageIndex,
         index.leave_out(full_path, found.reason, is_lost)
         continue
       reason = why_left_out(found)
-      if reason and is_read and _place(found.file) in is_read:
+      if reason and ((name and reads_list(name)) or
+                     (is_read and _place(found.file) in is_read)):
         continue
       if reason:
         index.leave_out(full_path, reason, is_lost=False)

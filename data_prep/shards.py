@@ -122,6 +122,15 @@ def num_classes(results: Iterable[ShardResult], rules: masks.Rules) -> int:
                   if int(value) != rules.ignore_label), default=0)
 
 
+def count_written(tasks: Iterable[plans.ShardTask]) -> int:
+  """Returns how many shards an earlier run wrote, by the sizes of files alone.
+
+  Args:
+    tasks: the shards.
+  """
+  return sum(_written(task) is not None for task in tasks)
+
+
 def convert_shard(task: plans.ShardTask,
                   advance: Callable[[int, int], None] | None = None
                   ) -> ShardResult:
@@ -191,7 +200,13 @@ def sha256_of(path: str) -> str:
 
 
 def _finished(task: plans.ShardTask) -> ShardResult | None:
-  """Returns the result of an earlier run, if its shard is still what it wrote.
+  """Returns the result of an earlier run, if its shard is still as written."""
+  result = _written(task)
+  return result if result and sha256_of(task.path) == result.sha256 else None
+
+
+def _written(task: plans.ShardTask) -> ShardResult | None:
+  """Returns the result of an earlier run, if a shard of its size is there.
 
   A shard with quarantined images is never kept: they may have been fixed, or
   a disk may have failed for a moment.
@@ -199,8 +214,7 @@ def _finished(task: plans.ShardTask) -> ShardResult | None:
   result = ShardResult.read(task.result_path)
   if (not result or result.quarantined or
       (result.digest, result.stamp) != (task.digest, task.stamp) or
-      storage.file_size(task.path) != result.num_bytes or
-      sha256_of(task.path) != result.sha256):
+      storage.file_size(task.path) != result.num_bytes):
     return None
   return result
 

@@ -157,6 +157,26 @@ def test_other_images_do_not_overwrite(folder, tmp_path, expected):
   assert conversions.files(tmp_path / 'expected') == expected
 
 
+def test_an_image_may_be_removed_after_an_unfinished_run(tmp_path):
+  for label, name in enumerate('ab'):
+    for number in range(2):
+      image_trees.write(tmp_path / f'in/{name}/{number}.jpg',
+                        image_trees.encode(2 * label + number))
+  image_trees.write(tmp_path / 'in/a/web.jpg', b'<html>')
+  assert not conversions.convert(tmp_path / 'in', tmp_path / 'out').is_finished
+  assert 'train-00000-of-00005' in conversions.shards(tmp_path / 'out')
+  # What no plan names is not of the conversion.
+  image_trees.write(tmp_path / 'out/train-00000-of-00009', b'')
+  (tmp_path / 'in/a/web.jpg').unlink()
+  with pytest.raises(ValueError, match='already holds train-00000-of-00009'):
+    conversions.convert(tmp_path / 'in', tmp_path / 'out')
+  (tmp_path / 'out/train-00000-of-00009').unlink()
+  conversions.convert(tmp_path / 'in', tmp_path / 'out')
+  conversions.convert(tmp_path / 'in', tmp_path / 'anew')
+  assert conversions.files(tmp_path / 'out') == conversions.files(
+      tmp_path / 'anew')
+
+
 def test_shards_of_another_count_are_not_mixed_in(folder, tmp_path):
   image_trees.write(tmp_path / 'out/validation-00000-of-00002', b'')
   with pytest.raises(ValueError, match='already holds validation-00000-of'):

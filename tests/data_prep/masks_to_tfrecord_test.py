@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import signal
+import sys
 
 import commands
 import conversions
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 import yaml
 
+from data_prep import conversion_report
 from data_prep import mask_report
 from official_ext.configs import semantic_segmentation
 
@@ -250,6 +252,44 @@ def test_an_interrupted_conversion_goes_on(tmp_path, count):
   assert conversions.files(out) == conversions.files(tmp_path / 'expected')
   assert all(os.stat(out / name).st_mtime_ns == when
              for name, when in before.items())
+
+
+def test_what_is_missing_may_be_added(tmp_path, capsys):
+  mask_trees.write(tmp_path / 'in', {'train': 6})
+  masks = [tmp_path / f'in/masks/train/train0{number}.png'
+           for number in range(2)]
+  contents = [mask.read_bytes() for mask in masks]
+  for mask in masks:
+    mask.unlink()
+  first = mask_trees.convert(tmp_path / 'in', tmp_path / 'out')
+  assert not first.is_finished
+  assert len(first.manifest['splits']['train']['shards']) == 4
+  for mask, content in zip(masks, contents):
+    mask.write_bytes(content)
+  listener = conversion_report.Reporter(sys.stderr)
+  done = mask_trees.convert(
+      tmp_path / 'in', tmp_path / 'out', listener=listener)
+  assert done.is_finished
+  assert ('removed 4 shards of an unfinished run, which dealt other images '
+          'out\n') in capsys.readouterr().err
+  mask_trees.convert(tmp_path / 'in', tmp_path / 'anew')
+  assert conversions.files(tmp_path / 'out') == conversions.files(
+      tmp_path / 'anew')
+
+
+def test_what_is_kept_is_told(tmp_path, capsys):
+  mask_trees.write(tmp_path / 'in', {'train': 20})
+  def stop(tasks):
+    conversions.convert_here(tasks[:3])
+    raise StoppedError
+  listener = conversion_report.Reporter(sys.stderr)
+  with pytest.raises(StoppedError):
+    mask_trees.convert(tmp_path / 'in', tmp_path / 'out', runner=stop,
+                       listener=listener)
+  assert 'resuming' not in capsys.readouterr().err
+  mask_trees.convert(tmp_path / 'in', tmp_path / 'out', listener=listener)
+  assert ('resuming: 3 of 16 shards are there already, and kept if still as '
+          'written\n') in capsys.readouterr().err
 
 
 def test_a_mask_that_was_changed_is_written_anew_on_resuming(tmp_path):

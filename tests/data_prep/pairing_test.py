@@ -183,6 +183,7 @@ def test_pascal_voc(tmp_path, archived):
   files[f'{lists}/Segmentation/train.txt'] = b'a\r\nb \n'
   files[f'{lists}/Segmentation/val.txt'] = b'c\ngone\n\n'
   files[f'{lists}/Main/train.txt'] = b'd\n'
+  files['other/ImageSets/Segmentation/train.txt'] = b'd\n'
   root = tmp_path / 'VOC.tar'
   if archived:
     image_trees.write(root, image_trees.tar_bytes(files))
@@ -200,6 +201,12 @@ def test_pascal_voc(tmp_path, archived):
   assert {path for path, reason in left_out.items() if reason == unlisted} == {
       f'{base}/JPEGImages/d.jpg', f'{base}/JPEGImages/only_boxes.jpg',
       f'{base}/SegmentationClass/d.png'}
+  # A list that is read is not left out.
+  assert {path: reason for path, reason in left_out.items()
+          if path.endswith('.txt')} == {
+              f'{base}/ImageSets/Main/train.txt': 'a .txt file',
+              'VOC/other/ImageSets/Segmentation/train.txt':
+              'a list of images that are not there'}
   assert left_out[f'{base}/SegmentationObject/'] == (
       '4 files: masks of instances, which say no classes')
   assert data_set.form == (
