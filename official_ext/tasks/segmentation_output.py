@@ -35,7 +35,10 @@ def check(task: configs.SemanticSegmentationTask) -> None:
 
 
 def decode(encoded: tf.Tensor) -> tf.Tensor:
-  """Decodes an image as the input pipeline does.
+  """Decodes the image of a record as Model Garden's input pipeline does.
+
+  What is transparent shows the color below it: a conversion writes no
+  transparency. Files of other origin are for `image_files.decode`.
 
   Args:
     encoded: string [], the bytes of an image file.

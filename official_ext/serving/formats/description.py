@@ -37,7 +37,7 @@ def describe(trained: trained_model.TrainedModel) -> dict[str, Any]:
       'model': metadata.describe(trained.params, trained.data),
       'preprocessing': {
           'color_space': 'RGB',
-          'transparency': 'dropped' if trained.segments else 'over white',
+          'transparency': 'over white',
           exif_orientation.KEY: exif_orientation.of_model(trained.data),
           'image_size': list(task.model.input_size[:2]),
           **preprocessing.describe(task),

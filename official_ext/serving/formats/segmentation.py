@@ -19,6 +19,7 @@ import tf_keras
 from official_ext.serving.formats import names
 from official_ext.serving.formats import weights_tree
 from official_ext.tasks import exif_orientation
+from official_ext.tasks import image_files
 from official_ext.tasks import image_header
 from official_ext.tasks import segmentation_output
 
@@ -58,7 +59,7 @@ class SegmentationModule(export_base.ExportModule):
     self._is_binary = params.task.losses.use_binary_cross_entropy
 
   def decode(self, encoded: tf.Tensor) -> tf.Tensor:
-    """Decodes and turns one image.
+    """Decodes and turns one image; what is transparent is put over white.
 
     Args:
       encoded: string [], the bytes of a JPEG, PNG or BMP file.
@@ -67,7 +68,7 @@ class SegmentationModule(export_base.ExportModule):
       uint8 [H, W, 3].
     """
     encoded = image_header.check(encoded)
-    image = segmentation_output.decode(encoded)
+    image = image_files.decode(encoded)
     if self._turns:
       image = exif_orientation.turn(image, exif_orientation.read(encoded))
     return image

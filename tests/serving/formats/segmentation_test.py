@@ -9,6 +9,7 @@ from official.vision.evaluation import segmentation_metrics
 import pytest
 import tensorflow as tf
 
+from data_prep import rgb_pixels
 from official_ext.serving.formats import names
 from official_ext.serving.formats import write
 from official_ext.serving.runtimes import classifier
@@ -58,6 +59,7 @@ def test_an_export_answers_as_the_evaluation_does(tmp_path):
           atol=1e-5)
       compared += 1
   assert compared == len(masks.SIZES)
+  _check_transparency(signatures['with_probs'])
   with pytest.raises(tf.errors.InvalidArgumentError):
     signatures['serving_default'](image_bytes=tf.constant(b'no image'))
   with open(f'{path}/assets/model.json', encoding='utf-8') as file:
@@ -65,5 +67,22 @@ def test_an_export_answers_as_the_evaluation_does(tmp_path):
   assert described['classes'] == ['none', 'right', 'below', 'other']
   assert described['model']['task'] == 'semantic_segmentation'
   assert described['preprocessing']['resize_mode'] == 'resize_then_pad'
+  assert described['preprocessing']['transparency'] == 'over white'
   assert tf.io.gfile.exists(
       f'{path}/assets.extra/tf_serving_warmup_requests')
+
+
+def _check_transparency(segment):
+  """A PNG is segmented as what is seen of it, on white as in a conversion."""
+  image = masks.image_of(masks.mask_of(32, 32))
+  alpha = np.full((32, 32, 1), 255, np.uint8)
+  alpha[:16, 16:], alpha[16:, :16] = 0, 100
+  transparent = np.concatenate([image, alpha], -1)
+  seen = rgb_pixels.over_white(transparent)
+  assert (seen[:16, 16:] == 255).all()
+  hidden, found, expected = (
+      segment(image_bytes=tf.constant(masks.encode(pixels)))
+      for pixels in (image, transparent, seen))
+  for name in ('mask', 'probs'):
+    np.testing.assert_array_equal(found[name], expected[name])
+  assert np.abs(hidden['probs'] - found['probs']).max() > 1e-3
