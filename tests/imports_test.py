@@ -63,9 +63,8 @@ ORDER = {
     ],
     'official_ext.params': [
         'change_kinds', 'inexact_resumption', 'input_files', 'yaml_settings',
-        'uneven_classes', 'distillation', 'classification', 'segmentation',
-        'frozen_backbone', 'derive',
-        'derived_settings',
+        'uneven_classes', 'distillation', 'classification', 'read_maps',
+        'segmentation', 'frozen_backbone', 'derive', 'derived_settings',
         'likely_mistakes', 'consistency', 'overrides', 'without_effect',
         'differences', 'former_settings', 'origins', 'trained_folder',
         'experiment',

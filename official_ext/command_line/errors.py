@@ -20,6 +20,8 @@ from absl import app
 # Where in a graph an error of TensorFlow was raised.
 _OPERATION = re.compile(
     r'\{\{(?:function_)?node [^}]*\}\} ?| ?\[Op:\w+\]( name:)?')
+# What gin adds to every error that passes a function which it configures.
+_CONFIGURABLE = re.compile(r"\n  In call to configurable '[^\n]*")
 
 
 class UserError(ValueError):
@@ -61,11 +63,12 @@ def message(error: BaseException) -> str:
       Python prints around it.
 
   Returns:
-    The message without the operation of TensorFlow that it names; the error's
-    type where it has no message.
+    The message without the operation of TensorFlow that it names, and without
+    what gin adds; the error's type where it has no message.
   """
   text = getattr(error, 'message', None) or str(error)
-  return _OPERATION.sub('', text).strip() or repr(error)
+  text = _CONFIGURABLE.sub('', _OPERATION.sub('', text))
+  return text.strip() or repr(error)
 
 
 def reason(error: BaseException) -> str:

@@ -240,7 +240,17 @@ def build_funnel_vit(
         f'backbone type is {backbone_config.type!r}, but the builder of '
         "'funnel_vit' was called.")
   config = backbone_config.get()
-  spec = specs.resolve(config, tuple(input_specs.shape[1:3]))
+  size = tuple(input_specs.shape[1:3])
+  if None in size:
+    raise ValueError(
+        f'input_specs.shape is {list(input_specs.shape)}, but a position '
+        'embedding is for one size of the images. Give [None, height, width, '
+        '3], px.')
+  spec = specs.resolve(config, size)
+  if not config.crop_to_patches:
+    specs.check_patches(
+        size, spec.patch_size, 'the size of images',
+        ', or set crop_to_patches=true to do without the rest of every image.')
   return FunnelViT(
       spec, input_specs, encoder_options(config), l2_regularizer)
 

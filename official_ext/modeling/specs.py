@@ -312,10 +312,11 @@ def check_patches(size: Sequence[int], patch_size: int, where: str,
   fitting = [sorted({max(side - side % patch_size, patch_size),
                      side + -side % patch_size}) for side in size]
   shown = [' or '.join(map(str, sides)) for sides in fitting]
+  order = '' if size[0] == size[1] else ' (height x width)'
   raise ValueError(
-      f'{where} is {size[0]} x {size[1]} px, which patches of {patch_size} px '
-      f'do not fill: {rest[0]} px at the bottom and {rest[1]} px at the right '
-      'of every image would be lost. Choose '
+      f'{where} is {size[0]} x {size[1]} px{order}, which patches of '
+      f'{patch_size} px do not fill: {rest[0]} px at the bottom and {rest[1]} '
+      'px at the right of every image would be lost. Choose '
       f'{shown[0] if len(set(shown)) == 1 else " x ".join(shown)}{instead}')
 
 

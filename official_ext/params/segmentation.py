@@ -5,6 +5,7 @@ from __future__ import annotations
 from official.core import config_definitions as cfg
 
 from official_ext.configs import semantic_segmentation as configs
+from official_ext.params import read_maps
 from official_ext.params.fields import rules
 
 
@@ -38,6 +39,8 @@ def check(params: cfg.ExperimentConfig) -> None:
     ValueError: naming the setting, and what to set instead.
   """
   task = params.task
+  if task.model.backbone.type == 'funnel_vit':
+    check_maps(task.model)
   for name in ('train_data', 'validation_data'):
     _check_data(task, name)
   for setting in ('mean', 'stddev'):
@@ -59,6 +62,23 @@ def check(params: cfg.ExperimentConfig) -> None:
     raise ValueError(
         'task.differential_privacy_config is set, but Model Garden clips the '
         'gradients of each image of its classification alone. Set it to null.')
+
+
+def check_maps(model: configs.SemanticSegmentationModel) -> None:
+  """Refuses what would fail, or lose pixels, in the middle of a model.
+
+  Args:
+    model: configuration of a model on `funnel_vit`.
+
+  Raises:
+    ValueError: if the backbone has no map that the decoder reads, or patches do
+      not fill the images.
+  """
+  setting, level = {
+      'identity': ('head.level', model.head.level),
+      'aspp': ('decoder.aspp.level', model.decoder.aspp.level),
+  }.get(model.decoder.type, ('min_level', model.min_level))
+  read_maps.check(model, setting, [level])
 
 
 def _check_data(task: configs.SemanticSegmentationTask, name: str) -> None:

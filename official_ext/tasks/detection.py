@@ -15,6 +15,7 @@ import tf_keras
 
 from official_ext.checkpoints import restore
 from official_ext.configs import detection as configs
+from official_ext.params import read_maps
 from official_ext.tasks import dense_backbone
 
 
@@ -94,7 +95,7 @@ def _check(model: configs.RetinaNet) -> None:
     for level in range(model.min_level + 1, model.max_level + 1):
       levels[level] = 'max_level'
   for level, setting in levels.items():
-    dense_backbone.check(model, setting, [level])
+    read_maps.check(model, setting, [level])
   step = 2 ** model.max_level
   if any(side % step for side in model.input_size[:2]):
     raise ValueError(

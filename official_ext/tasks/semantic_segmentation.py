@@ -24,6 +24,7 @@ from official_ext.modeling import costs
 from official_ext.modeling import random_masks
 from official_ext.modeling import specs
 from official_ext.optimization import moving_average
+from official_ext.params import segmentation
 from official_ext.tasks import bad_records
 from official_ext.tasks import class_names
 from official_ext.tasks import dense_backbone
@@ -157,7 +158,7 @@ class SemanticSegmentationTask(
     """
     model = self.task_config.model
     if model.backbone.type == 'funnel_vit':
-      _check(model)
+      segmentation.check_maps(model)
     return super().build_model()
 
   def initialize(self, model: tf_keras.Model) -> restore.Plan | None:
@@ -298,12 +299,3 @@ class SemanticSegmentationTask(
           tf.boolean_mask(self.iou_metric.result(), occurs))
       self.iou_metric.reset_state()
     return logs
-
-
-def _check(model: configs.SemanticSegmentationModel) -> None:
-  """Refuses what would fail, or lose pixels, in the middle of a model."""
-  setting, level = {
-      'identity': ('head.level', model.head.level),
-      'aspp': ('decoder.aspp.level', model.decoder.aspp.level),
-  }.get(model.decoder.type, ('min_level', model.min_level))
-  dense_backbone.check(model, setting, [level])

@@ -51,14 +51,17 @@ def test_an_error_may_have_a_status_of_its_own():
   assert raised.value.code == 75
 
 
-def test_lines_that_gin_adds_are_not_for_a_user(capsys):
-  @gin.configurable
+@pytest.mark.parametrize('kind', [errors.UserError, ValueError])
+def test_lines_that_gin_adds_are_not_for_a_user(capsys, kind):
   def build_what_fails():
-    raise errors.UserError('no files')
+    raise kind('no files.\nTwo lines')
 
-  with pytest.raises(SystemExit), errors.reported(errors.UserError):
-    build_what_fails()
-  assert capsys.readouterr().err == 'error: no files\n'
+  build = gin.external_configurable(build_what_fails, f'build_{kind.__name__}')
+  with pytest.raises(kind, match='In call to configurable'):
+    build()
+  with pytest.raises(SystemExit), errors.reported(kind):
+    build()
+  assert capsys.readouterr().err == 'error: no files.\nTwo lines\n'
 
 
 def test_a_bug_keeps_its_traceback():

@@ -208,3 +208,23 @@ def test_bfloat16_is_close_to_float32(tmp_path):
       'float32']
   scale = tf.math.reduce_std(outputs['float32'])
   assert float(tf.math.reduce_std(difference) / scale) < 0.05
+
+
+def test_images_that_patches_do_not_fill_are_refused():
+  with pytest.raises(ValueError, match=(
+      r'^the size of images is 17 x 21 px \(height x width\), which patches of '
+      '4 px do not fill: 1 px at the bottom and 1 px at the right of every '
+      'image would be lost. Choose 16 or 20 x 20 or 24, or set '
+      'crop_to_patches=true')):
+    build('B1-1', (17, 21))
+  cropped = build('B1-1', (17, 21), crop_to_patches=True)
+  assert cropped.spec.grid == (4, 5)
+
+
+@pytest.mark.parametrize('settings', [
+    {}, {'feature_maps': {'levels': [2]}}])
+def test_images_of_any_size_are_refused(settings):
+  with pytest.raises(ValueError, match=(
+      r'^input_specs.shape is \[None, None, None, 3\], but a position '
+      'embedding is for one size of the images. Give')):
+    build('B1-1', (None, None), **settings)

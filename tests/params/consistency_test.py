@@ -105,9 +105,10 @@ def load(override, name='vit_imagenet'):
     (f'{STEPWISE},{RATE}.stepwise.boundaries=[5,6]',
      'values has 2 learning rates, but 2 boundaries need 3'),
     ('task.model.input_size=[225,230,3]',
-     'input_size is 225 x 230 px, which patches of 16 px do not fill: 1 px at '
-     'the bottom and 6 px at the right of every image would be lost. Choose '
-     '224 or 240, or set task.model.backbone.funnel_vit.crop_to_patches=true'),
+     'input_size is 225 x 230 px .height x width., which patches of 16 px do '
+     'not fill: 1 px at the bottom and 6 px at the right of every image would '
+     'be lost. Choose 224 or 240, or set '
+     'task.model.backbone.funnel_vit.crop_to_patches=true'),
     ('task.model.backbone.type=vit,task.model.input_size=[224,100,3]',
      'Choose 224 x 96 or 112.'),
 ])
