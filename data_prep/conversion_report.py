@@ -76,7 +76,7 @@ class Reporter(conversion.Listener):
     if num_removed:
       self._say(
           f'removed {wording.counted(num_removed, "shard")} of an unfinished '
-          'run, which dealt other images out')
+          'run, which had another number of them')
     if num_there:
       self._say(
           f'resuming: {num_there:,} of {wording.counted(num_shards, "shard")} '

@@ -83,6 +83,11 @@ def share_right(mask: np.ndarray, predicted: np.ndarray, num_classes: int
   return float((mask == predicted)[counts].mean()) if counts.any() else None
 
 
+def in_percent(share: float) -> str:
+  """Returns a share of pixels in per cent, 100 only if it is all of them."""
+  return '100 %' if share == 1 else f'{min(100 * share, 99.9):.1f} %'
+
+
 def draw(models: Sequence[segmenters.Segmenter],
          examples: Sequence[segmenters.Example]) -> figure_lib.Figure:
   """Draws the grid.
@@ -106,7 +111,7 @@ def draw(models: Sequence[segmenters.Segmenter],
       row[column].imshow(overlay(example.image, masks[column], num_classes))
       share = share_right(example.mask, masks[column], num_classes)
       if share is not None:
-        figures.caption(row[column], f'{figures.percent(share)} right')
+        figures.caption(row[column], f'{in_percent(share)} right')
   occurring = np.unique(np.concatenate([
       np.ravel(one) for masks in (
           [example.mask for example in examples], *found) for one in masks]))

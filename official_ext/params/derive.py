@@ -193,7 +193,7 @@ def _resolve_steps(trainer: image_classification.TrainerConfig,
 
 def _resolve_schedule(trainer: image_classification.TrainerConfig,
                       batch_size: int) -> None:
-  """Derives the decay of the learning rate, and checks its warm-up."""
+  """Derives the warm-up and the decay of the learning rate."""
   optimizer_config = trainer.optimizer_config
   _resolve_warmup(trainer)
   schedule = optimizer_config.learning_rate.get()
@@ -205,6 +205,15 @@ def _resolve_schedule(trainer: image_classification.TrainerConfig,
   runnable.check(optimizer_config, trainer.train_steps)
   _scale_learning_rates(trainer, schedule, batch_size)
   _warn_of_a_decay_that_ends(trainer)
+
+
+def warn_of_a_long_warmup(trainer: image_classification.TrainerConfig) -> None:
+  """Warns of a warm-up that no training is left after.
+
+  Args:
+    trainer: resolved. One that a person set so is refused before.
+  """
+  optimizer_config = trainer.optimizer_config
   warmup = optimizer_config.warmup.get() if optimizer_config.warmup else None
   warmup_steps = (warmup and warmup.warmup_steps) or 0
   if warmup_steps >= trainer.train_steps:

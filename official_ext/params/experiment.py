@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 import copy
 import dataclasses
+import difflib
 import functools
 import os
 import pathlib
@@ -108,6 +109,7 @@ def load_with_origins(
     consistency.check(params, default, {
         path: value for settings in (*file_settings, override)
         for path, value in consistency.flat(settings).items()})
+    derive.warn_of_a_long_warmup(params.trainer)
     derived_settings.mark(params, given)
     without_effect.check(params, default)
   params.validate()
@@ -242,10 +244,18 @@ def find_config_file(name: str) -> str:
     raise ValueError(
         f'--config_file={name} is a folder without {SAVED_FILE}. Name that of '
         'a training or of an import, to begin from its model; or a YAML file.')
+  hint = _did_you_mean(stem, [
+      *shipped, *(key.rsplit('/', maxsplit=1)[-1] for key in shipped)])
   raise ValueError(
       f'--config_file={name} is neither a file, nor the folder of a training '
-      'or of an import (is it made yet?), nor the name of one shipped: '
-      f'{", ".join(shipped) or "none"}.')
+      f'or of an import (is it made yet?), nor the name of one shipped.{hint} '
+      f'Shipped are {", ".join(shipped) or "none"}.')
+
+
+def _did_you_mean(name: str, known: Sequence[str]) -> str:
+  """Returns which name may be meant, as a sentence after a space, or ''."""
+  close = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
+  return f' Did you mean {close[0]}?' if close else ''
 
 
 def shipped_config_files() -> dict[str, pathlib.Path]:
@@ -284,11 +294,13 @@ def _built(experiment: str) -> cfg.ExperimentConfig:
   try:
     params = exp_factory.get_exp_config(experiment)
   except LookupError as error:
+    names = [
+        *image_classification.EXPERIMENTS, semantic_segmentation.EXPERIMENT]
     raise ValueError(
-        f'--experiment={experiment} is not registered. This project registers '
-        f'{", ".join(image_classification.EXPERIMENTS)} and '
-        f'{semantic_segmentation.EXPERIMENT}; those of Model Garden can be '
-        'named too.') from error
+        f'--experiment={experiment} is not registered.'
+        f'{_did_you_mean(experiment, names)} This project registers '
+        f'{", ".join(names[:-1])} and {names[-1]}; those of Model Garden can '
+        'be named too.') from error
   if type(params.task) is garden_configs.ImageClassificationTask:
     data = {name: _converted(
         getattr(params.task, name), image_classification.DataConfig,

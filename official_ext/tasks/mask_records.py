@@ -90,11 +90,17 @@ def _check_padding(height: int, width: int, data: configs.DataConfig,
   if height > padded[0] or width > padded[1]:
     setting = 'task.validation_data.groundtruth_padded_size'
     raise ValueError(
-        f'{where} has an image of {height} x {width} px, but masks are '
-        f'evaluated at the size of their image and padded to {padded[0]} x '
-        f'{padded[1]} px. Set {setting}=[{max(height, padded[0])},'
-        f'{max(width, padded[1])}] or larger, or '
-        'task.validation_data.resize_eval_groundtruth=true.')
+        f'{where} has an image {_sides(height, width)}, but masks are '
+        'evaluated at the size of their image and padded to be '
+        f'{_sides(*padded)}. Set '
+        f'{setting} to the largest height and width of all images: '
+        f'[{max(height, padded[0])},{max(width, padded[1])}] by this one, the '
+        'first that is found, and the experiment.yaml of a conversion has it; '
+        'or set task.validation_data.resize_eval_groundtruth=true.')
+
+
+def _sides(height: int, width: int) -> str:
+  return f'{height} px high and {width} px wide'
 
 
 def _check_size(encoded: bytes, height: int, width: int, what: str
@@ -103,7 +109,7 @@ def _check_size(encoded: bytes, height: int, width: int, what: str
   with Image.open(io.BytesIO(encoded)) as image:
     if image.size != (width, height):
       raise ValueError(
-          f'{what} of {image.height} x {image.width} px, but says '
+          f'{what} {_sides(image.height, image.width)}, but says '
           f'image/height {height} and image/width {width}. {_CONVERT}')
     image.load()
     return image

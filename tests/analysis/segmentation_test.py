@@ -38,6 +38,13 @@ def test_the_share_that_is_right():
   assert mask_grid.share_right(np.full((1, 2), 255), predicted, 3) is None
 
 
+@pytest.mark.parametrize('num_right, text', [
+    (0, '0.0 %'), (1, '0.0 %'), (994_949, '99.5 %'), (995_200, '99.5 %'),
+    (999_999, '99.9 %'), (1_000_000, '100 %')])
+def test_a_wrong_pixel_is_not_rounded_away(num_right, text):
+  assert mask_grid.in_percent(num_right / 1_000_000) == text
+
+
 @pytest.mark.long
 def test_the_command(repository, trained_dir, tmp_path):
   records = masks.write(tmp_path / 'valid-00000-of-00001')

@@ -270,8 +270,8 @@ def test_what_is_missing_may_be_added(tmp_path, capsys):
   done = mask_trees.convert(
       tmp_path / 'in', tmp_path / 'out', listener=listener)
   assert done.is_finished
-  assert ('removed 4 shards of an unfinished run, which dealt other images '
-          'out\n') in capsys.readouterr().err
+  assert ('removed 4 shards of an unfinished run, which had another number of '
+          'them\n') in capsys.readouterr().err
   mask_trees.convert(tmp_path / 'in', tmp_path / 'anew')
   assert conversions.files(tmp_path / 'out') == conversions.files(
       tmp_path / 'anew')

@@ -189,8 +189,8 @@ def test_shipped_files_are_found_by_name_and_by_path(repository):
   for name in ('tpu', 'tpu.yaml', 'runtime/tpu', str(
       repository / 'experiments/runtime/tpu.yaml')):
     assert experiment.find_config_file(name).endswith('runtime/tpu.yaml')
-  with pytest.raises(ValueError, match='neither a file, nor.*runtime/gpu'):
-    experiment.find_config_file('tpuu')
+  with pytest.raises(ValueError, match='mean runtime/tpu.*runtime/gpu'):
+    experiment.find_config_file('runtime/tpuu')
   with pytest.raises(ValueError, match='several files: .*table2/b12, table4/b'):
     experiment.find_config_file('b12')
 
@@ -285,8 +285,8 @@ def test_a_file_that_is_no_configuration(tmp_path, content, message):
 
 
 def test_an_unknown_experiment_lists_ours():
-  with pytest.raises(ValueError, match='funnel_vit_imagenet, vit_imagenet'):
-    experiment.load('funnel_vit')
+  with pytest.raises(ValueError, match='mean vit_.*vit_imagenet, vit_'):
+    experiment.load('vit_imagene')
 
 
 def test_warnings_of_settings_that_do_little(caplog):

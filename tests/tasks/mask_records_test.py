@@ -62,10 +62,13 @@ def test_a_record_that_is_right():
      ' image/height, image/width'),
     ({'without': ('image/width',)}, 'lacks image/height or image/width'),
     ({'mask': np.zeros((3, 3), np.uint8)},
-     'holds a mask of 3 x 3 px, but says image/height 2 and image/width 3'),
+     'holds a mask 3 px high and 3 px wide, but says image/height 2 and '
+     'image/width 3'),
     ({'image': np.zeros((2, 4, 3), np.uint8)},
-     'holds an image of 2 x 4 px, but says image/height 2 and image/width 3'),
-    ({'height': 3, 'width': 2}, 'holds an image of 2 x 3 px, but says'),
+     'holds an image 2 px high and 4 px wide, but says image/height 2 and '
+     'image/width 3'),
+    ({'height': 3, 'width': 2}, 'holds an image 2 px high and 3 px '
+     'wide, but says'),
     ({'mask': np.full((2, 3), 3, np.uint8)},
      'holds a mask with the value 3, but task.model.num_classes is 3: classes '
      'are 0 to 2, and 255 is ignored'),
@@ -76,7 +79,9 @@ def test_a_record_that_is_right():
     ({'image': b'no image'}, 'an image that cannot be decoded'),
     ({'mask': encode(MASK)[:40]}, 'an image that cannot be decoded'),
     ({'height': 33, 'width': 2},
-     r'of 33 x 2 px, but .* padded to 32 x 32 px. Set .*size=\[33,32\] or'),
+     'an image 33 px high and 2 px wide, but .* padded to be 32 px high and '
+     r'32 px wide. Set .*_size to the largest .*: \[33,32\] by this one, the '
+     'first that is found'),
 ])
 def test_what_is_wrong_is_named(settings, message):
   with pytest.raises(ValueError, match=message) as refused:

@@ -278,8 +278,8 @@ def test_what_a_run_asks_of_the_task(records):
       'task.validation_data.groundtruth_padded_size': [45, 60]}).task)
   task.check_records(['train_data'])
   with pytest.raises(ValueError, match=(
-      r'record 3 of .* has an image of 45 x 64 px.*Set '
-      r'task.validation_data.groundtruth_padded_size=\[45,64\] or larger')):
+      r'record 3 of .* has an image 45 px high and 64 px wide.*Set '
+      r'task.validation_data.groundtruth_padded_size to .*: \[45,64\] by')):
     task.check_records(['validation_data'])
 
 
