@@ -162,7 +162,7 @@ def _restore(params: cfg.ExperimentConfig, checkpoint: str) -> tf_keras.Model:
 
 
 def _px(size: list[int]) -> str:
-  return f'{size[0]} x {size[1]} px'
+  return f'{size[0]} px high and {size[1]} px wide'
 
 
 def _grid(spec: specs.ModelSpec) -> str:

@@ -45,7 +45,8 @@ def test_what_names_a_teacher(digits_dir, trained_dir):
     ({'task.model.num_classes': 11},
      'it has 10 classes, and this model has 11. Take a teacher that'),
     ({'task.model.input_size': [20, 16, 3]},
-     r'it takes images of 16 x 16 px, and this model 20 x 16 px. .* set '
+     r'it takes images of 16 px high and 16 px wide, and this model 20 px '
+     r'high and 16 px wide. .* set '
      r'task.model.input_size=\[16,16,3\].'),
     ({f'{BACKBONE}.patch_size': 8},
      'it cuts an image into 4 x 4 patches, and this model into 2 x 2. Take a '
