@@ -48,7 +48,8 @@ class Row:
 
   Attributes:
     name: unique in the study.
-    settings: over those of the study, nested by name.
+    settings: over those of the study, nested by name; those of its own config
+      files are among them.
     seeds: one training for each.
     mode: 'train_and_eval'; or 'eval', which only evaluates what
       `task.init_checkpoint` names.
@@ -150,7 +151,7 @@ def read(name: str) -> Study:
       title=str(found['title']).strip(),
       note=str(found.get('note', '')).strip(),
       experiment=str(found['experiment']),
-      config_files=tuple(map(str, found.get('config_files', ()))),
+      config_files=_config_files(found, path),
       settings=_settings(found.get('params_override', {}), path),
       baseline=baseline, rows=rows,
       claims=tuple(_claim(one, number, baseline, rows, path)
@@ -160,7 +161,7 @@ def read(name: str) -> Study:
 
 _STUDY = ('title', 'note', 'experiment', 'config_files', 'params_override',
           'metric', 'seeds', 'baseline', 'rows', 'claims')
-_ROW = ('params_override', 'seeds', 'mode', 'note')
+_ROW = ('config_files', 'params_override', 'seeds', 'mode', 'note')
 _CLAIM = ('claim', 'row', 'against', 'above', 'below')
 
 
@@ -205,6 +206,16 @@ def _seeds(found: Any, where: str) -> tuple[int, ...]:
   return tuple(found)
 
 
+def _config_files(found: Mapping[str, Any], where: str) -> tuple[str, ...]:
+  """Returns the names of config files that a study or a row names."""
+  names = found.get('config_files', [])
+  if not isinstance(names, Sequence) or isinstance(names, str):
+    raise ValueError(
+        f'{where}: config_files must be a list of files or of names of shipped '
+        f'ones, such as [cifar10/small], but is {names!r:.60}.')
+  return tuple(map(str, names))
+
+
 def _row(name: str, found: Any, seeds: tuple[int, ...], path: str) -> Row:
   where = f'{path}: rows.{name}'
   _check_fields({} if found is None else found, where, 'a row', _ROW, ())
@@ -213,8 +224,13 @@ def _row(name: str, found: Any, seeds: tuple[int, ...], path: str) -> Row:
   if mode not in MODES:
     raise ValueError(
         f'{where}: mode is {mode!r}, but must be one of {", ".join(MODES)}.')
+  settings: dict[str, Any] = {}
+  for file in _config_files(found, where):
+    merge(settings, _settings(
+        overrides.read_file(experiment.find_config_file(file)), file))
+  merge(settings, _settings(found.get('params_override', {}), where))
   return Row(
-      name, _settings(found.get('params_override', {}), where),
+      name, settings,
       _seeds(found['seeds'], f'{where}.seeds') if 'seeds' in found else seeds,
       str(mode), str(found.get('note', '')).strip())
 
