@@ -23,7 +23,7 @@
 # TensorFlow 2.15 with tensorflow-addons, in an environment of its own:
 # make addons       make .venv-addons from its lock, with this package
 # make test-addons  set both lines up, run the tests of this one
-# make addons-table train the digits with each optimizer of tensorflow-addons
+# make addons-table the study of tensorflow-addons' optimizers, on the digits
 # make lock-addons  resolve its dependencies anew
 
 PYTHON ?= python3
@@ -124,7 +124,8 @@ test-addons: $(ADDONS_INSTALLED) $(INSTALLED)
 
 addons-table: $(ADDONS_INSTALLED)
 	$(ADDONS_BIN)/python -m data_prep.digits_to_tfrecord --output_dir=data/digits
-	$(ADDONS_BIN)/python -m official_ext.benchmarks.optimizers
+	$(ADDONS_BIN)/python -m official_ext.studies.run --study=addons_optimizers \
+	  --parallel=2
 
 soak: $(INSTALLED)
 	$(BIN)/python tests/soak.py --kills=$(or $(KILLS),25) \

@@ -140,8 +140,9 @@ def reached(record: dict) -> str:
   found = record['reached']
   measure = (f'{found["mean_iou"]} % mean IoU' if 'mean_iou' in found
              else f'{found["top_1"]} % top-1')
-  runs = 'one run' if found['num_runs'] == 1 else f'{found["num_runs"]} runs'
-  return f'{measure} on validation, {runs}, seed {found["seed"]}'
+  runs = ('one run, seed' if found['num_runs'] == 1 else
+          f'mean of {found["num_runs"]} runs, seeds')
+  return f'{measure} on validation, {runs} {found["seed"]}'
 
 
 def _wrap(text: str, end: str = '', indent: str = '') -> list[str]:

@@ -195,13 +195,6 @@ VIEWS: Mapping[str, Sequence[Column]] = {
         ('MiB per 1,000 steps', _number('mib_per_1000_steps', '{:+.1f}')),
         ('threads', _from_to('threads')),
         ('open files', _from_to('open_files'))),
-    'official_ext.benchmarks.optimizers': (
-        ('optimizer', _text('optimizer')),
-        ('learning rate', _text('learning_rate')),
-        ('weight decay', _text('weight_decay')),
-        ('trainings', _text('num_trainings')),
-        ('top-1', _number('top_1_percent', '{:.2f} %')),
-        ('loss', _number('loss', '{:.4f}'))),
     'official_ext.pretrained.search_layouts': (
         ('layout', _text('layout', '`{}`')),
         ('pooled', _pooled),

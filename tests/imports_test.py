@@ -136,8 +136,7 @@ ORDER = {
     'official_ext.train': [],
     'official_ext.benchmarks': [
         'machine', 'csv_file', 'settings', 'torch_peers', 'peer_step',
-        'input_rows',
-        'optimizers', 'serving_rows', 'report', 'step_process',
+        'input_rows', 'serving_rows', 'report', 'step_process',
         'input_report', 'serving', 'figure', 'activations', 'input_pipeline',
         'measure', 'train_step', 'frozen_steps', 'frozen_attention',
         'freeze_step',

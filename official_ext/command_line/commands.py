@@ -35,8 +35,8 @@ GROUPS = {
     'benchmarks': [
         'benchmarks.train_step', 'benchmarks.freeze_step',
         'benchmarks.input_pipeline', 'benchmarks.serving',
-        'benchmarks.optimizers', 'benchmarks.safety_cost',
-        'benchmarks.long_training', 'data_prep.benchmark_conversion'],
+        'benchmarks.safety_cost', 'benchmarks.long_training',
+        'data_prep.benchmark_conversion'],
 }
 NAMES = tuple(name for names in GROUPS.values() for name in names)
 _PREFIX = 'official_ext.'

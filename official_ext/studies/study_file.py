@@ -216,6 +216,13 @@ def _config_files(found: Mapping[str, Any], where: str) -> tuple[str, ...]:
   return tuple(map(str, names))
 
 
+def _read_config_file(name: str, where: str) -> dict[str, Any]:
+  try:
+    return overrides.read_file(experiment.find_config_file(name))
+  except ValueError as error:
+    raise ValueError(f'{where}: config_files: {error}') from error
+
+
 def _row(name: str, found: Any, seeds: tuple[int, ...], path: str) -> Row:
   where = f'{path}: rows.{name}'
   _check_fields({} if found is None else found, where, 'a row', _ROW, ())
@@ -226,8 +233,7 @@ def _row(name: str, found: Any, seeds: tuple[int, ...], path: str) -> Row:
         f'{where}: mode is {mode!r}, but must be one of {", ".join(MODES)}.')
   settings: dict[str, Any] = {}
   for file in _config_files(found, where):
-    merge(settings, _settings(
-        overrides.read_file(experiment.find_config_file(file)), file))
+    merge(settings, _settings(_read_config_file(file, where), file))
   merge(settings, _settings(found.get('params_override', {}), where))
   return Row(
       name, settings,

@@ -1,5 +1,6 @@
 """Tests of resolving and checking the trainings of a study."""
 
+import importlib.util
 import os
 import types
 
@@ -17,6 +18,7 @@ from official_ext.studies import study_file
 
 # The others are resolved by long proofs.
 QUICK = ('paper_claims', 'from_vit')
+OF_ADDONS = 'addons_optimizers'
 
 
 @pytest.fixture(name='plan', scope='module')
@@ -174,7 +176,7 @@ def test_the_sizes_of_a_segmentation_are_those_of_its_backbone():
 @pytest.mark.usefixtures('unchecked')
 @pytest.mark.parametrize('name', [
     name if name in QUICK else pytest.param(name, marks=pytest.mark.long)
-    for name in experiment.shipped_studies()])
+    for name in experiment.shipped_studies() if name != OF_ADDONS])
 def test_the_studies_that_are_shipped_can_be_resolved(name):
   study = study_file.read(name)
   plan = plan_lib.make(study, 'runs/study')
@@ -182,3 +184,18 @@ def test_the_studies_that_are_shipped_can_be_resolved(name):
   assert len({run.fingerprint for run in plan.runs}) == len(study.rows)
   text = experiment.shipped_studies()[name].read_text()
   assert text.startswith('#') and yaml.safe_load(text)['claims']
+
+
+@pytest.mark.addons
+@pytest.mark.usefixtures('unchecked')
+def test_the_study_of_the_optimizers_of_addons_needs_their_line():
+  study = study_file.read(OF_ADDONS)
+  if not importlib.util.find_spec('tensorflow_addons'):
+    with pytest.raises(ValueError, match="row 'NovoGrad': .*make addons"):
+      plan_lib.make(study, 'runs/study')
+    return
+  plan = plan_lib.make(study, 'runs/study')
+  assert [run.params.trainer.optimizer_config.optimizer.type
+          for run in plan.runs if run.seed == 1] == [
+              'adamw', 'novograd', 'radam', 'radam_lookahead', 'sgdw', 'yogi']
+  assert len({run.fingerprint for run in plan.runs}) == len(study.rows)

@@ -50,6 +50,20 @@ def test_settings_by_path_nested_and_as_text_are_the_same(tmp_path):
       study_file.Claim('It loses little.', 'tuned', 'ViT', above=-1.0),)
 
 
+def test_the_config_files_of_a_row_are_under_its_settings(tmp_path):
+  first, second = tmp_path / 'first.yaml', tmp_path / 'second.yaml'
+  first.write_text('trainer: {train_steps: 1, summary_interval: 1}')
+  second.write_text('trainer: {train_steps: 2, validation_interval: 2}')
+  row = read(tmp_path, **with_rows(one={
+      'config_files': [str(first), str(second)],
+      'params_override': {'trainer.validation_interval': 3}})).rows['one']
+  assert row.settings == {'trainer': {
+      'train_steps': 2, 'summary_interval': 1, 'validation_interval': 3}}
+  with pytest.raises(ValueError, match='first.yaml: trainer.seed is set'):
+    first.write_text('trainer: {seed: 1}')
+    read(tmp_path, **with_rows(one={'config_files': [str(first)]}))
+
+
 def test_the_metric(tmp_path):
   assert read(tmp_path).metric == metrics.ACCURACY
   assert read(tmp_path, metric='mean_recall').metric.name == 'mean_recall'
@@ -82,6 +96,10 @@ def with_rows(**rows):
         'task.x': {'run_of': 'ViT'}}}),
      "row 'ViT', which it begins from, lacks .7."),
     (with_rows(**{'max_stride 4': {}}), 'would have one folder'),
+    (with_rows(one={'config_files': 'optimizers/radam'}),
+     'rows.one: config_files must be a list of files'),
+    (with_rows(one={'config_files': ['radm']}),
+     'rows.one: config_files: --config_file=radm'),
     ({'claims': [{'claim': 'A.', 'row': 'tuned'}]}, 'claim 1 needs one bound'),
     ({'claims': [{'claim': 'A.', 'row': 'tuned', 'above': 0, 'below': 1}]},
      'claim 1 needs one bound'),
