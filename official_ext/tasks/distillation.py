@@ -26,7 +26,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import contextlib
 import contextvars
 import dataclasses
-import os
 from typing import Any
 
 import numpy as np
@@ -40,9 +39,8 @@ from official_ext.modeling import costs
 from official_ext.modeling import specs
 from official_ext.tasks import class_names
 from official_ext.tasks import class_weights
+from official_ext.tasks import taught_by
 
-# In what the student's checkpoints say of its data.
-KEY = 'teacher'
 LABEL_LOSS = 'label_loss'
 TEACHER_LOSS = 'teacher_loss'
 REPRESENTATION_LOSS = 'representation_loss'
@@ -200,22 +198,12 @@ class Teacher:
       known: what it knows.
 
     Returns:
-      The same with the teacher under `KEY`.
+      The same with the teacher.
 
     Raises:
-      ValueError: if the training was begun with another checkpoint of the same
-        path, where the teacher was trained on meanwhile.
+      ValueError: if the training was begun with another one, see `taught_by`.
     """
-    ours = {'path': self.path, 'checkpoint': os.path.basename(self.checkpoint)}
-    before = known.get(KEY, ours)
-    if before['path'] == self.path and before != ours:
-      folder = os.path.dirname(self.checkpoint)
-      raise ValueError(
-          f'task.distillation.teacher={self.path} is {ours["checkpoint"]} now, '
-          f'but this training was begun with {before["checkpoint"]}. Give '
-          f'{os.path.join(folder, before["checkpoint"])}, or '
-          f'{self.checkpoint} to learn from that, with --allow_changes.')
-    return {**known, KEY: ours}
+    return taught_by.noted(known, self.path, self.checkpoint)
 
   def describe(self, student: garden.ImageClassificationModel) -> str:
     """Says which model teaches, and what it takes of a step.

@@ -281,20 +281,6 @@ def test_classes_of_other_names():
     teacher.check_classes(['cat', 'fox'])
 
 
-def test_the_teacher_is_the_same_to_the_end():
-  task = experiment.load('funnel_vit_digits').task
-  teacher = distillation.Teacher('a', 'a/ckpt-1', task, {}, None)
-  known = teacher.described({'b': 1})
-  assert known == {'b': 1, 'teacher': {'path': 'a', 'checkpoint': 'ckpt-1'}}
-  assert teacher.described(known) == known
-  other = distillation.Teacher('c', 'c/ckpt-2', task, {}, None)
-  assert other.described(known)['teacher']['path'] == 'c'
-  later = distillation.Teacher('a', 'a/ckpt-2', task, {}, None)
-  with pytest.raises(ValueError, match='is ckpt-2 now, but this training was '
-                     'begun with ckpt-1'):
-    later.described(known)
-
-
 def test_what_a_teacher_costs_is_said():
   config = experiment.load('funnel_vit_digits', params_override=(
       "task.model.backbone.funnel_vit.layout='B2'")).task

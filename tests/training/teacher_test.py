@@ -16,6 +16,7 @@ from data_prep import digits_to_tfrecord
 from official_ext.checkpoints import choose
 from official_ext.checkpoints import metadata
 from official_ext.tasks import distillation
+from official_ext.tasks import taught_by
 from official_ext.trained import trained_model
 from official_ext.training import teacher
 
@@ -171,8 +172,8 @@ def test_the_checkpoint_holds_nothing_of_it(taught, trained_dir):
   slots = [name.split('.OPTIMIZER_SLOT')[0] + '.ATTRIBUTES/VARIABLE_VALUE'
            for name, _ in tf.train.list_variables(checkpoint) if 'SLOT' in name]
   assert slots and set(slots) <= set(found_weights)
-  assert metadata.read_data(checkpoint)[distillation.KEY] == {
-      'path': found.path, 'checkpoint': 'ckpt-10'}
+  assert metadata.read_data(checkpoint)[taught_by.KEY] == taught_by.noted(
+      {}, found.path, choose.newest(str(trained_dir)))[taught_by.KEY]
   # Whoever takes the student needs no teacher.
   assert trained_model.find(str(folder)).step == 4
 
