@@ -40,7 +40,52 @@ def check(plan: plan_lib.Plan) -> None:
           f'the training of row {run.row!r} with seed {run.seed} {done} with '
           f'other settings{_named(run)}. Give the row another name, or choose '
           'another --folder; or, if it is to be trained anew, remove '
-          f'{run.folder}{f" and its line in {path}" if line else ""}.')
+          f'{run.folder}{f" and its line in {path}" if line else ""}'
+          f'{_and_what_began_from(run, plan)}.')
+  by_name = {run.name: run for run in plan.runs}
+  for run in plan.runs:
+    for name in run.needs:
+      _check_origin(run, by_name[name], results, path)
+
+
+def _and_what_began_from(run: plan_lib.Run, plan: plan_lib.Plan) -> str:
+  """Names the trainings that begin or learn from one, if there are any."""
+  found, added = {run.name}, {run.name}
+  while added:
+    added = {one.name for one in plan.runs if added & set(one.needs)} - found
+    found |= added
+  found.remove(run.name)
+  if not found:
+    return ''
+  return f', and the same of what begins from it: {", ".join(sorted(found))}'
+
+
+def _check_origin(run: plan_lib.Run, origin: plan_lib.Run,
+                  results: results_lib.Results, path: str) -> None:
+  """Refuses a training whose origin is gone.
+
+  Args:
+    run: a training.
+    origin: one that it begins or learns from.
+    results: what there is of both.
+    path: of the results.
+
+  Raises:
+    ValueError: if what there is of the training began from another one than
+      there would be, or if it cannot begin.
+  """
+  ended = results.find(run.row, run.seed)
+  if not results.find(origin.row, origin.seed):
+    if ended or os.path.isdir(run.folder):
+      raise ValueError(
+          f'{run.name} began from {origin.name}, which is to be trained anew: '
+          f'it has no line in {path}. So remove {run.folder} '
+          f'{"and its line " if ended else ""}too.')
+  elif not ended and not os.path.isdir(origin.folder):
+    raise ValueError(
+        f'{run.name} is to begin from {origin.name}, which has ended, but '
+        f'{origin.folder} was removed. Bring it back; or, if it is to be '
+        f'trained anew, remove its line in {path}.')
 
 
 def _begun_with(run: plan_lib.Run) -> str:
