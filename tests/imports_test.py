@@ -176,7 +176,7 @@ ORDER = {
     ],
     'official_ext.studies': [
         # What is to be run, and what there is of it.
-        'metrics', 'study_file', 'plan', 'results', 'measured',
+        'metrics', 'row_settings', 'study_file', 'plan', 'results', 'measured',
         'processes', 'changed_rows', 'reused', 'preview', 'run',
         # What it says.
         'comparisons', 'tables', 'figure', 'page', 'report',

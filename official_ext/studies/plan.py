@@ -25,6 +25,7 @@ from official_ext.params import overrides
 from official_ext.params import tree
 from official_ext.params import yaml_settings
 from official_ext.studies import metrics
+from official_ext.studies import row_settings
 from official_ext.studies import study_file
 from official_ext.training import modes
 from official_ext.training import teacher as teacher_lib
@@ -115,12 +116,13 @@ def make(study: study_file.Study, folder: str,
   """
   config_files = [*study.config_files, *config_files]
   given = overrides.read(params_override) if params_override else {}
+  row_settings.check_of_all_rows(given, '--params_override')
   checked: set[str] = set()
   runs: list[Run] = []
   for row in _in_order(study):
     settings: dict[str, Any] = {}
     for one in (_DEFAULTS, study.settings, given, row.settings):
-      study_file.merge(settings, one)
+      row_settings.merge(settings, one)
     where = f'study {study.name}, row {row.name!r}'
     try:
       runs += _runs_of(row, study, settings, os.path.abspath(folder),
@@ -164,7 +166,7 @@ def _runs_of(row: study_file.Row, study: study_file.Study,
     folder_of = {other: os.path.join(folder, study.rows[other].folder(seed))
                  for other in row.needs}
     own = yaml_settings.with_types(
-        study_file.resolved(settings, folder_of), base)
+        row_settings.resolved(settings, folder_of), base)
     own['trainer']['seed'] = seed
     if params is None:
       params = experiment.load(
@@ -212,7 +214,7 @@ def _fingerprint(params: cfg.ExperimentConfig, mode: str,
   for other, path in folder_of.items():
     # Of one seed, and where the study is: neither is a setting of the row.
     text = text.replace(
-        json.dumps(path), json.dumps({study_file.RUN_OF: other}))
+        json.dumps(path), json.dumps({row_settings.RUN_OF: other}))
   return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
 
 

@@ -27,6 +27,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 import dataclasses
 import difflib
+import math
 import os
 import re
 from typing import Any
@@ -34,11 +35,11 @@ from typing import Any
 from official_ext.params import experiment
 from official_ext.params import overrides
 from official_ext.studies import metrics
+from official_ext.studies import row_settings
 
-# How a setting refers to the training of another row.
-RUN_OF = 'run_of'
 MODES = ('train_and_eval', 'eval')
-_SEED = 'trainer.seed'
+# Of a row, whose name is that of folders and files.
+_MAX_NAME = 100
 _NOT_IN_A_FOLDER = re.compile(r'[^\w.+-]+')
 
 
@@ -64,7 +65,7 @@ class Row:
   @property
   def needs(self) -> list[str]:
     """The rows whose trainings the settings refer to."""
-    return list(dict.fromkeys(_references(self.settings)))
+    return list(dict.fromkeys(row_settings.references(self.settings)))
 
   def folder(self, seed: int) -> str:
     """Returns the name of the folder of a training."""
@@ -143,17 +144,21 @@ def read(name: str) -> Study:
           for key, value in found['rows'].items()}
   _check_rows(rows, path)
   baseline = _name_of_row(found['baseline'], rows, f'{path}: baseline')
+  if not isinstance(found['title'], str):
+    raise ValueError(
+        f'{path}: title must be text, but is {found["title"]!r:.60}.')
+  settings = row_settings.read(found.get('params_override', {}), path)
+  row_settings.check_of_all_rows(settings, f'{path}: params_override')
   claims = found.get('claims', [])
   if not isinstance(claims, Sequence) or isinstance(claims, str):
     raise ValueError(f'{path}: claims must be a list, but is {claims!r:.60}.')
   return Study(
       name=os.path.splitext(os.path.basename(path))[0],
-      title=str(found['title']).strip(),
+      title=found['title'].strip(),
       note=str(found.get('note', '')).strip(),
       experiment=str(found['experiment']),
       config_files=_config_files(found, path),
-      settings=_settings(found.get('params_override', {}), path),
-      baseline=baseline, rows=rows,
+      settings=settings, baseline=baseline, rows=rows,
       claims=tuple(_claim(one, number, baseline, rows, path)
                    for number, one in enumerate(claims, start=1)),
       metric=metrics.Metric(str(found.get('metric', metrics.ACCURACY.name))))
@@ -233,8 +238,10 @@ def _row(name: str, found: Any, seeds: tuple[int, ...], path: str) -> Row:
         f'{where}: mode is {mode!r}, but must be one of {", ".join(MODES)}.')
   settings: dict[str, Any] = {}
   for file in _config_files(found, where):
-    merge(settings, _settings(_read_config_file(file, where), file))
-  merge(settings, _settings(found.get('params_override', {}), where))
+    row_settings.merge(
+        settings, row_settings.read(_read_config_file(file, where), file))
+  row_settings.merge(
+      settings, row_settings.read(found.get('params_override', {}), where))
   return Row(
       name, settings,
       _seeds(found['seeds'], f'{where}.seeds') if 'seeds' in found else seeds,
@@ -245,6 +252,10 @@ def _check_rows(rows: Mapping[str, Row], path: str) -> None:
   """Checks what rows must be together."""
   folders: dict[str, str] = {}
   for row in rows.values():
+    if not 0 < len(row.name) <= _MAX_NAME:
+      raise ValueError(
+          f'{path}: the name of a row has 1 to {_MAX_NAME} characters, but '
+          f'{row.name!r:.40} has {len(row.name)}.')
     folder = row.folder(0).lower()
     if folder in folders:
       raise ValueError(
@@ -252,7 +263,12 @@ def _check_rows(rows: Mapping[str, Row], path: str) -> None:
           'folder. Name one of them otherwise.')
     folders[folder] = row.name
     for other in row.needs:
-      _name_of_row(other, rows, f'{path}: rows.{row.name}: {RUN_OF}')
+      where = f'{path}: rows.{row.name}: {row_settings.RUN_OF}'
+      _name_of_row(other, rows, where)
+      if rows[other].mode == 'eval':
+        raise ValueError(
+            f'{where} is {other!r}, which is evaluated only (mode: eval) and '
+            'leaves no checkpoint. Name the row that it begins from.')
       missing = sorted(set(row.seeds) - set(rows[other].seeds))
       if missing:
         raise ValueError(
@@ -285,7 +301,7 @@ def _claim(found: Any, number: int, baseline: str, rows: Mapping[str, Row],
   where = f'{path}: claim {number}'
   _check_fields(found, where, 'a claim', _CLAIM, ('claim', 'row'))
   bounds = [name for name in ('above', 'below') if name in found]
-  if len(bounds) != 1 or not isinstance(found[bounds[0]], (int, float)):
+  if len(bounds) != 1 or not _is_finite(found[bounds[0]]):
     raise ValueError(
         f'{where} needs one bound in points: above: 0 says that the row is '
         'better, below: 0 that it is worse, above: -1 that it loses at most '
@@ -299,80 +315,5 @@ def _claim(found: Any, number: int, baseline: str, rows: Mapping[str, Row],
                **{bounds[0]: float(found[bounds[0]])})
 
 
-def _settings(found: Any, where: str) -> dict[str, Any]:
-  """Returns settings nested by name that are given so, by paths or as text."""
-  if isinstance(found, str):
-    found = overrides.read(found, where)
-  if not isinstance(found, Mapping):
-    raise ValueError(
-        f'{where}: params_override must hold settings, such as {{'
-        f'trainer.train_epochs: 10}}, but is {found!r:.60}.')
-  nested: dict[str, Any] = {}
-  for key, value in found.items():
-    for part in reversed(str(key).split('.')):
-      value = {part: value}
-    merge(nested, value, where)
-  if _has(nested, _SEED):
-    raise ValueError(
-        f'{where}: {_SEED} is set, but is that of each training. Name the '
-        'seeds in the field seeds.')
-  return nested
-
-
-def merge(settings: dict[str, Any], over: Mapping[str, Any],
-          where: str | None = None) -> None:
-  """Puts settings over others.
-
-  Args:
-    settings: nested by name; they are changed.
-    over: what wins.
-    where: what both are of, for the message; None: the same setting may be in
-      both.
-
-  Raises:
-    ValueError: if `where` is given and a setting is in both.
-  """
-  for key, value in over.items():
-    below = settings.get(key)
-    if isinstance(below, dict) and isinstance(value, Mapping):
-      merge(below, value, where)
-    elif key in settings and where is not None:
-      raise ValueError(f'{where}: params_override sets {key} twice.')
-    else:
-      settings[key] = _copy(value)
-
-
-def _copy(value: Any) -> Any:
-  if isinstance(value, Mapping):
-    return {key: _copy(below) for key, below in value.items()}
-  return value
-
-
-def resolved(settings: Any, folder_of: Mapping[str, str]) -> Any:
-  """Returns settings with every `run_of` as a folder.
-
-  Args:
-    settings: nested by name.
-    folder_of: the folders by the names of the rows.
-  """
-  if isinstance(settings, Mapping):
-    if set(settings) == {RUN_OF}:
-      return folder_of[str(settings[RUN_OF])]
-    return {key: resolved(value, folder_of) for key, value in settings.items()}
-  return settings
-
-
-def _references(settings: Any) -> list[str]:
-  if not isinstance(settings, Mapping):
-    return []
-  if set(settings) == {RUN_OF}:
-    return [str(settings[RUN_OF])]
-  return [name for value in settings.values() for name in _references(value)]
-
-
-def _has(settings: Mapping[str, Any], path: str) -> bool:
-  for part in path.split('.'):
-    if not isinstance(settings, Mapping) or part not in settings:
-      return False
-    settings = settings[part]
-  return True
+def _is_finite(value: Any) -> bool:
+  return type(value) in (int, float) and math.isfinite(value)

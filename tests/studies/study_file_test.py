@@ -5,6 +5,7 @@ import yaml
 
 from official_ext.params import experiment
 from official_ext.studies import metrics
+from official_ext.studies import row_settings
 from official_ext.studies import study_file
 
 LAYOUT = 'task.model.backbone.funnel_vit.layout'
@@ -44,7 +45,7 @@ def test_settings_by_path_nested_and_as_text_are_the_same(tmp_path):
   assert (pooled.seeds, pooled.note) == ((2,), 'of one seed')
   assert pooled.folder(2) == 'max_stride_4-2'
   assert tuned.needs == ['ViT'] and not vit.needs
-  assert study_file.resolved(tuned.settings, {'ViT': '/there/ViT-1'}) == {
+  assert row_settings.resolved(tuned.settings, {'ViT': '/there/ViT-1'}) == {
       'task': {'init_checkpoint': '/there/ViT-1'}}
   assert study.claims == (
       study_file.Claim('It loses little.', 'tuned', 'ViT', above=-1.0),)
@@ -96,6 +97,18 @@ def with_rows(**rows):
         'task.x': {'run_of': 'ViT'}}}),
      "row 'ViT', which it begins from, lacks .7."),
     (with_rows(**{'max_stride 4': {}}), 'would have one folder'),
+    (with_rows(**{'': {}}), "has 1 to 100 characters, but '' has 0"),
+    (with_rows(**{'a' * 101: {}}), 'has 1 to 100 characters, but .* has 101'),
+    (with_rows(one={'mode': 'eval'}, two={'params_override': {
+        'task.init_checkpoint': {'run_of': 'one'}}}),
+     "rows.two: run_of is 'one', which is evaluated only"),
+    ({'params_override': {'task.init_checkpoint': {'run_of': 'ViT'}}},
+     'params_override has {run_of: ViT}, but is of all rows'),
+    ({'title': {'a': 1}}, 'title must be text'),
+    ({'claims': [{'claim': 'A.', 'row': 'tuned', 'above': float('nan')}]},
+     'claim 1 needs one bound'),
+    ({'claims': [{'claim': 'A.', 'row': 'tuned', 'above': True}]},
+     'claim 1 needs one bound'),
     (with_rows(one={'config_files': 'optimizers/radam'}),
      'rows.one: config_files must be a list of files'),
     (with_rows(one={'config_files': ['radm']}),
