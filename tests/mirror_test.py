@@ -93,7 +93,6 @@ THROUGH = {
         'official_ext.serving.runtimes.runners'],
     'studies/page_test.py': [
         'official_ext.studies.figure', 'official_ext.studies.tables'],
-    'studies/run_test.py': ['official_ext.studies.changed_rows'],
     'tasks/image_classification_test.py': [
         'official_ext.tasks.label_offset', 'official_ext.tasks.parsing',
         'official_ext.tasks.protocol'],
