@@ -7,12 +7,14 @@ the right one no weights are of use. So these come first, and all at once.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+import itertools
 import math
 from typing import NamedTuple
 
 from official_ext.checkpoints import position_embedding
 from official_ext.checkpoints import sources
 from official_ext.checkpoints import variable_names
+from official_ext.modeling import layout
 from official_ext.modeling import specs
 
 _BACKBONE = 'task.model.backbone.funnel_vit'
@@ -82,7 +84,28 @@ def computed_otherwise(source: sources.Source, spec: specs.ModelSpec,
       found.append(
           f'{source.path} was trained with {setting}={there}, and this model '
           f'has {here}. Set {_BACKBONE}.{setting}={there}, unless it is meant.')
-  return found
+  return found + _moved_pools(source, spec)
+
+
+def _moved_pools(source: sources.Source, spec: specs.ModelSpec) -> list[str]:
+  """Warns of learned pools that are after another layer here.
+
+  Their variables are numbered, so that they fit in any layout of as many
+  blocks.
+  """
+  typed = source.description.get('layout')
+  if not typed or not any(map(variable_names.is_pool, source.shapes)):
+    return []
+  there, here = ([*itertools.accumulate(block.num_layers for block in blocks)]
+                 for blocks in (layout.parse(typed).blocks, spec.blocks))
+  moved = [
+      f'its pool {number} came after layer {before} and comes after layer '
+      f'{after} here' for number, (before, after) in enumerate(
+          zip(there[:-1], here[:-1]), start=1) if before != after]
+  if not moved:
+    return []
+  return [f'{source.path} learned to pool elsewhere: {"; ".join(moved)}. Set '
+          f"{_BACKBONE}.layout='{typed}', unless it is meant."]
 
 
 def describe(path: str, found: Sequence[Difference]) -> str:

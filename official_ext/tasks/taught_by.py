@@ -8,16 +8,13 @@ removed and trained anew.
 from __future__ import annotations
 
 from collections.abc import Mapping
-import hashlib
 import os
 from typing import Any
 
-import tensorflow as tf
+from official_ext.checkpoints import integrity
 
 # In what the student's checkpoints say of its data.
 KEY = 'teacher'
-# Of the digest of its weights, hexadecimal digits.
-_DIGITS = 16
 
 
 def noted(known: Mapping[str, Any], path: str,
@@ -37,7 +34,7 @@ def noted(known: Mapping[str, Any], path: str,
       path, or with one of the same name and other weights.
   """
   ours = {'path': path, 'checkpoint': os.path.basename(checkpoint)}
-  digest = _digest(checkpoint)
+  digest = integrity.fingerprint(checkpoint)
   if digest:
     ours['weights'] = digest
   before = known.get(KEY, ours)
@@ -63,15 +60,3 @@ def _check_same(before: Mapping[str, str], ours: Mapping[str, str], path: str,
         'Bring the former one back; or begin this training anew in another '
         '--model_dir; or, to go on with the new one, move its folder and name '
         'that, with --allow_changes.')
-
-
-def _digest(checkpoint: str) -> str:
-  """Returns a text that changes with any weight; empty: there is no index.
-
-  The index of a checkpoint has a checksum of every tensor.
-  """
-  path = f'{checkpoint}.index'
-  if not tf.io.gfile.exists(path):
-    return ''
-  with tf.io.gfile.GFile(path, 'rb') as file:
-    return hashlib.sha256(file.read()).hexdigest()[:_DIGITS]

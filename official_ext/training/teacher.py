@@ -18,6 +18,7 @@ import tensorflow as tf
 import tf_keras
 
 from official_ext.checkpoints import choose
+from official_ext.checkpoints import integrity
 from official_ext.checkpoints import metadata
 from official_ext.checkpoints import object_graph
 from official_ext.checkpoints import preprocessing
@@ -95,6 +96,11 @@ def _find(path: str) -> str:
           'it holds no checkpoint. Give the folder of a training or of an '
           'import, which official_ext.pretrained.import_vit makes of published '
           'weights, or a checkpoint in it.') from error
+    if not tf.io.gfile.exists(path) and not integrity.files(path):
+      raise ValueError(
+          'there is no such folder or checkpoint. Give the folder of a '
+          'training or of an import, or the prefix of a checkpoint in '
+          'it.') from error
     raise
 
 

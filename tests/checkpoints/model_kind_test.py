@@ -175,6 +175,27 @@ def test_the_same_variables_that_compute_otherwise():
           'a was trained with final_norm=pooled']
 
 
+def test_pools_that_learned_after_another_layer():
+  spec = specs.resolve(backbones.FunnelViT(
+      model_name='vit-nano4', layout='B3-2-1', pooling='conv'), (16, 16))
+
+  def found(layout, name='pool_1/kernel'):
+    return model_kind.computed_otherwise(types.SimpleNamespace(
+        path='a', shapes={name: (2, 8)}, description={'layout': layout}),
+        spec, True)
+
+  assert not found('B3(17)-2(9)-1(5)')
+  assert not found('B3-3')
+  assert not found('B2-4', 'token')
+  assert found('B2-4') == [
+      'a learned to pool elsewhere: its pool 1 came after layer 2 and comes '
+      f"after layer 3 here. Set {PATH}.layout='B2-4', unless it is meant."]
+  assert found('B2-2-2') == [
+      'a learned to pool elsewhere: its pool 1 came after layer 2 and comes '
+      'after layer 3 here; its pool 2 came after layer 4 and comes after layer '
+      f"5 here. Set {PATH}.layout='B2-2-2', unless it is meant."]
+
+
 def test_all_differences_are_told_at_once():
   assert message(
       dict(distillation_token=True, num_registers=2),

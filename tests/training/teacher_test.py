@@ -81,7 +81,8 @@ def test_nothing_there(digits_dir, tmp_path, export_dir):
         'of a training or of an import, which official_ext.pretrained.import_v'
         'it makes of published weights')):
       find(digits_dir, path)
-  with pytest.raises(ValueError, match='no such folder or checkpoint'):
+  with pytest.raises(ValueError, match=(
+      'no such folder or checkpoint. Give the folder of a training or of an ')):
     find(digits_dir, tmp_path / 'missing')
   with pytest.raises(ValueError, match='of an export, the training that it '
                      'was exported from'):
