@@ -9,7 +9,7 @@ are equal.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 import dataclasses
 import statistics
 
@@ -24,8 +24,10 @@ _ROUNDING = 1e-9
 
 BETTER, WORSE, UNDECIDED = 'better', 'worse', 'undecided'
 CONFIRMED, NOT_CONFIRMED = 'confirmed', 'not confirmed'
-# Of rows none of whose trainings has ended.
+# Of two rows, of one of which no training has ended.
 NOT_RUN = 'not run'
+# Of two that were run, but of other seeds: nothing can be paired.
+NO_SEED = 'no seed in common'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,11 +40,13 @@ class Row:
       finished.
     diverged: why trainings diverged, by seed.
     lines: of the results, of all that have ended.
+    seeds: those that the study names, one training each.
   """
   name: str
   values: Mapping[int, float]
   diverged: Mapping[int, str]
   lines: Sequence[Mapping[str, str]]
+  seeds: Sequence[int] = ()
 
   @property
   def mean(self) -> float | None:
@@ -56,10 +60,35 @@ class Row:
       return None
     return statistics.stdev(self.values.values())
 
+  def of(self, column: str) -> dict[int, float]:
+    """Returns what trainings have in a column, by their seeds."""
+    return {int(line['seed']): float(line[column]) for line in self.lines
+            if line[column]}
+
   def median(self, column: str) -> float | None:
     """Returns the median of a column; None: no training has it."""
-    known = [float(line[column]) for line in self.lines if line[column]]
+    known = self.of(column).values()
     return statistics.median(known) if known else None
+
+
+@dataclasses.dataclass(frozen=True)
+class Medians:
+  """The medians of a column, which compare where they are of the same seeds.
+
+  Attributes:
+    values: by the row, of those that have any.
+    seeds_of: the seeds that each is of, by the row.
+    seeds: of those that compare; empty: there are none.
+  """
+  values: Mapping[str, float]
+  seeds_of: Mapping[str, Sequence[int]]
+  seeds: Sequence[int]
+
+  @property
+  def apart(self) -> list[str]:
+    """The rows whose medians are of other seeds, and do not compare."""
+    return [name for name, seeds in self.seeds_of.items()
+            if seeds != self.seeds]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,12 +101,14 @@ class Difference:
     high: the upper end.
     num_seeds: how many both have.
     num_diverged: how many are left out because one of the two diverged.
+    is_run: whether trainings of both have ended.
   """
   mean: float | None = None
   low: float | None = None
   high: float | None = None
   num_seeds: int = 0
   num_diverged: int = 0
+  is_run: bool = False
 
 
 def rows(study: study_file.Study,
@@ -93,8 +124,41 @@ def rows(study: study_file.Study,
          if line['status'] == results_lib.FINISHED},
         {int(line['seed']): line['reason'] for line in lines
          if line['status'] == results_lib.DIVERGED},
-        lines)
+        lines, row.seeds)
   return found
+
+
+def medians(found: Mapping[str, Row], column: str) -> Medians:
+  """Returns the medians of a column over the seeds that rows share.
+
+  What a training takes depends on what else the machine did, and trainings of
+  one seed run at about the same time.
+
+  Args:
+    found: the rows, by their names.
+    column: of the results.
+
+  Returns:
+    Medians over the seeds that all rows have that have any. If there is no such
+    seed, over those that the rows have whose trainings have all ended; and of a
+    row that lacks any of these, over its own.
+  """
+  known = {name: row.of(column) for name, row in found.items()}
+  known = {name: values for name, values in known.items() if values}
+  ended = [name for name in known
+           if len(found[name].lines) == len(found[name].seeds)]
+  shared = _shared(known.values()) or _shared([known[name] for name in ended])
+  seeds_of = {
+      name: shared if shared and set(shared) <= set(values) else sorted(values)
+      for name, values in known.items()}
+  return Medians(
+      {name: statistics.median(known[name][seed] for seed in seeds)
+       for name, seeds in seeds_of.items()}, seeds_of, shared)
+
+
+def _shared(rows_of_seeds: Iterable[Iterable[int]]) -> list[int]:
+  sets = [set(seeds) for seeds in rows_of_seeds]
+  return sorted(set.intersection(*sets)) if sets else []
 
 
 def difference(row: Row, other: Row) -> Difference:
@@ -111,11 +175,13 @@ def difference(row: Row, other: Row) -> Difference:
   seeds = [seed for seed in row.values if seed in other.values]
   num_diverged = len({*row.diverged, *other.diverged})
   if not seeds:
-    return Difference(num_diverged=num_diverged)
+    return Difference(
+        num_diverged=num_diverged,
+        is_run=all(one.values or one.diverged for one in (row, other)))
   differences = [row.values[seed] - other.values[seed] for seed in seeds]
   mean = statistics.fmean(differences)
   without_interval = Difference(
-      mean, num_seeds=len(seeds), num_diverged=num_diverged)
+      mean, num_seeds=len(seeds), num_diverged=num_diverged, is_run=True)
   if len(seeds) < 2:
     return without_interval
   error = statistics.stdev(differences) / len(seeds) ** 0.5
@@ -135,10 +201,12 @@ def compared(found: Difference) -> str:
 
   Returns:
     'better' or 'worse' where the interval says so, and no training of the two
-    diverged; else 'undecided', or 'not run'.
+    diverged; else 'undecided', 'not run' or 'no seed in common'.
   """
   verdict = _decided(found, 0.0)
-  return {1: BETTER, -1: WORSE, 0: UNDECIDED, None: NOT_RUN}[verdict]
+  if verdict is None:
+    return _why_not(found)
+  return {1: BETTER, -1: WORSE, 0: UNDECIDED}[verdict]
 
 
 def claimed(claim: study_file.Claim, found: Difference) -> str:
@@ -156,15 +224,20 @@ def claimed(claim: study_file.Claim, found: Difference) -> str:
   is_above = claim.above is not None
   verdict = _decided(found, claim.above if is_above else claim.below)
   if not verdict:
-    return NOT_RUN if verdict is None else UNDECIDED
+    return _why_not(found) if verdict is None else UNDECIDED
   return CONFIRMED if (verdict > 0) == is_above else NOT_CONFIRMED
+
+
+def _why_not(found: Difference) -> str:
+  """Says why there is no difference at all."""
+  return NO_SEED if found.is_run else NOT_RUN
 
 
 def _decided(found: Difference, bound: float) -> int | None:
   """Returns on which side of a bound an interval is.
 
   Returns:
-    1 above, -1 below, 0 not decided; None: nothing was run.
+    1 above, -1 below, 0 not decided; None: there is no difference.
   """
   if found.mean is None and not found.num_diverged:
     return None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+import itertools
 
 from matplotlib import axes as axes_lib
 from matplotlib import figure as figure_lib
 from matplotlib import patheffects
 from matplotlib import pyplot
+from matplotlib import ticker
 
 from official_ext import figures  # noqa: F401 - sets the look
 from official_ext.pretrained import pareto_front
@@ -18,8 +20,15 @@ from official_ext.training import modes
 _COLORS = {comparisons.BETTER: '#2d6a4f', comparisons.WORSE: '#c1121f',
            comparisons.UNDECIDED: '0.45', comparisons.NOT_RUN: '0.45'}
 _FRONT = '#2a6f97'
+# Shares of the width of a panel: points that are nearer stand side by side, so
+# far apart.
+_NEAR, _APART = 0.02, 0.03
+# Of a name from its point, points.
+_PAD = 4
 # Of names, over the lines behind them.
 _HALO = patheffects.withStroke(linewidth=2, foreground='white')
+# Left, bottom, right and top, pixels.
+_Box = tuple[float, float, float, float]
 
 
 def draw(study: study_file.Study,
@@ -35,42 +44,149 @@ def draw(study: study_file.Study,
     Differences to the baseline with their 95 % intervals; means of the metric
     against multiply-adds and against the CPU time of a training, with the
     standard deviations over the seeds and the Pareto fronts of the means. What
-    was not trained has no time.
+    was not trained has no time, and a front is only of times of the same
+    seeds. Points that share a cost stand side by side.
   """
   figure, panels = pyplot.subplots(
       1, 3, figsize=(13, 0.32 * len(found) + 2.4), layout='constrained',
       width_ratios=(1.2, 1, 1))
   _differences(panels[0], study, found)
-  _costs(panels[1], study, found, {
-      name: row.median('gmacs') for name, row in found.items()},
-         'GMACs of one image')
   # The time that passed, and so that of a step, is of all that a machine did.
-  _costs(panels[2], study, found, {
-      name: (seconds := row.median('cpu_seconds')) and seconds / 60
-      for name, row in found.items() if modes.trains(study.rows[name].mode)},
-         'CPU minutes of a training')
+  times = comparisons.medians(found, 'cpu_seconds')
+  places = [
+      _costs(panels[1], study, found, {
+          name: row.median('gmacs') for name, row in found.items()},
+             'GMACs of one image'),
+      _costs(panels[2], study, found, {
+          name: seconds / 60 for name, seconds in times.values.items()
+          if modes.trains(study.rows[name].mode)},
+             'CPU minutes of a training', times.apart)]
   for axes in panels:
     axes.grid(alpha=0.25)
     axes.spines[['top', 'right']].set_visible(False)
+  # Where names go depends on where the points are, in pixels.
   figure.draw_without_rendering()
-  for axes in panels[1:]:
-    _spread(axes)
+  for axes, one in zip(panels[1:], places, strict=True):
+    _name(axes, found, one)
   return figure
 
 
-def _spread(axes: axes_lib.Axes) -> None:
-  """Lifts the names of points that would cover one another."""
-  taken = []
-  names = sorted(axes.texts, key=lambda text: text.xy[1])
-  for name in names:
-    box = name.get_window_extent()
-    lift = 0
-    while any(box.translated(0, lift).overlaps(other) for other in taken):
-      lift += 1
-    taken.append(box.translated(0, lift))
-    right, up = name.get_position()
-    # From pixels to points.
-    name.set_position((right, up + lift * 72 / axes.figure.dpi))
+def _side_by_side(rows: Sequence[comparisons.Row],
+                  costs: Mapping[str, float]) -> list[dict[str, float]]:
+  """Returns where points stand so that none, with its bar, covers another.
+
+  Args:
+    rows: of the points.
+    costs: by the row.
+
+  Returns:
+    Groups of points that would cover one another; a group has its middle where
+    it was, and its points from the cheapest on.
+  """
+  if not rows:
+    return []
+  span = max(costs.values()) - min(costs.values())
+  # What costs the same is spread by a share of that.
+  span = span or abs(max(costs.values())) or 1.0
+  groups: list[list[comparisons.Row]] = []
+  for row in sorted(rows, key=lambda row: costs[row.name]):
+    near = [group for group in groups if any(
+        costs[row.name] - costs[one.name] <= _NEAR * span and
+        abs(row.mean - one.mean) <= (row.deviation or 0) + (one.deviation or 0)
+        for one in group)]
+    groups = [group for group in groups if group not in near]
+    groups.append([*itertools.chain(*near), row])
+  places = []
+  for group in groups:
+    group.sort(key=lambda row: costs[row.name])
+    middle = (costs[group[0].name] + costs[group[-1].name]) / 2
+    places.append({
+        row.name: middle + (index - (len(group) - 1) / 2) * _APART * span
+        for index, row in enumerate(group)})
+  return places
+
+
+def _name(axes: axes_lib.Axes, found: Mapping[str, comparisons.Row],
+          groups: Sequence[Mapping[str, float]]) -> None:
+  """Names points beside their groups, inside the axes, none over another."""
+  dots = 72 / axes.figure.dpi
+  pad = _PAD / dots
+  inside = axes.get_window_extent()
+  to_pixels = axes.transData.transform
+  # What names had better not cover, with how much that is, in heights of one.
+  obstacles = []
+  for group in groups:
+    for name, place in group.items():
+      row = found[name]
+      bar = row.deviation or 0
+      x, y = to_pixels((place, row.mean))
+      low, high = (to_pixels((place, row.mean + by))[1] for by in (-bar, bar))
+      obstacles += [((x - 2, low, x + 2, high), 2),
+                    ((x - pad, y - pad, x + pad, y + pad), 6)]
+  for group in groups:
+    left, right = (to_pixels((end(group.values()), 0))[0]
+                   for end in (min, max))
+    for name in sorted(group, key=lambda name: found[name].mean):
+      point = group[name], found[name].mean
+      text = axes.annotate(
+          _plain(name), point, xytext=(0, 0), textcoords='offset pixels',
+          fontsize=7, va='bottom', path_effects=[_HALO])
+      # Else the panels would move when they are drawn.
+      text.set_in_layout(False)
+      box = text.get_window_extent()
+      x, y = to_pixels(point)
+      at = _best_place(
+          (box.width, box.height), y, (right + pad, left - pad - box.width),
+          (inside.x0 + 2, inside.y0 + 2, inside.x1 - 2, inside.y1 - 2),
+          obstacles)
+      obstacles.append(((*at, at[0] + box.width, at[1] + box.height), 1_000))
+      text.set_position(((at[0] - x) * dots, (at[1] - y) * dots))
+      text.anncoords = 'offset points'
+      is_left = at[0] < x
+      end = (at[0] + box.width + 1 if is_left else at[0] - 1,
+             at[1] + box.height / 2)
+      if max(abs(end[0] - x) - 2 * pad, abs(end[1] - y) - box.height) > 0:
+        _lead(axes, (x, y), end)
+
+
+def _best_place(size: tuple[float, float], y: float, sides: Sequence[float],
+                inside: _Box, obstacles: Sequence[tuple[_Box, float]]
+                ) -> tuple[float, float]:
+  """Returns the lower left corner at which a name covers least, in pixels.
+
+  Args:
+    size: of the name, width and height.
+    y: of its point.
+    sides: where it begins right and left of its point.
+    inside: what it may not leave.
+    obstacles: boxes, and how many heights of a name it had rather be moved than
+      cover one.
+  """
+  width, height = size
+  left, bottom, right, top = inside
+  best, least = (left, y), float('inf')
+  for side, begin in enumerate(sides):
+    begin_inside = max(min(begin, right - width), left)
+    # It would cover its own point.
+    penalty = (0.5 * side + 12 * (begin_inside != begin)) * height
+    for low in range(int(bottom), int(top - height) + 1, 2):
+      cost = penalty + abs(low - 0.2 * height - y) + sum(
+          weight * height for (x0, y0, x1, y1), weight in obstacles
+          if x0 < begin_inside + width and begin_inside < x1 and
+          y0 < low + height and low < y1)
+      if cost < least:
+        best, least = (begin_inside, float(low)), cost
+  return best
+
+
+def _lead(axes: axes_lib.Axes, start: tuple[float, float],
+          end: tuple[float, float]) -> None:
+  """Draws a thin line from a point to its name, both in pixels."""
+  from_data = axes.transData.inverted()
+  axes.annotate('', from_data.transform(end), from_data.transform(start),
+                arrowprops={'arrowstyle': '-', 'linewidth': 0.5,
+                            'color': '0.6', 'shrinkA': 0, 'shrinkB': 0}
+                ).set_in_layout(False)
 
 
 def _differences(axes: axes_lib.Axes, study: study_file.Study,
@@ -96,28 +212,44 @@ def _differences(axes: axes_lib.Axes, study: study_file.Study,
 
 def _costs(axes: axes_lib.Axes, study: study_file.Study,
            found: Mapping[str, comparisons.Row],
-           costs: Mapping[str, float | None], label: str) -> None:
+           costs: Mapping[str, float | None], label: str,
+           apart: Sequence[str] = ()) -> list[dict[str, float]]:
+  """Draws the metric against a cost; returns where the points are, in groups.
+
+  Args:
+    axes: where to.
+    study: the study.
+    found: what there is of its rows.
+    costs: by the row; what lacks one is left out.
+    label: of the costs.
+    apart: the rows whose costs do not compare with the others.
+  """
   known = [row for row in found.values()
            if row.mean is not None and costs.get(row.name)]
+  groups = _side_by_side(
+      known, {row.name: costs[row.name] for row in known})
+  places = {name: place for group in groups for name, place in group.items()}
   for row in known:
-    axes.errorbar(costs[row.name], row.mean, row.deviation, fmt='none',
+    axes.errorbar(places[row.name], row.mean, row.deviation, fmt='none',
                   ecolor='0.3', elinewidth=1)
     # Points lie over names, and these over lines.
-    axes.plot(costs[row.name], row.mean, 'o', color='0.3', markersize=4,
+    axes.plot(places[row.name], row.mean, 'o', color='0.3', markersize=4,
               zorder=4)
-    axes.annotate(_plain(row.name), (costs[row.name], row.mean),
-                  xytext=(5, 3), textcoords='offset points', fontsize=7,
-                  path_effects=[_HALO])
   front = pareto_front.find([
       {'layout': row.name, 'gmacs': costs[row.name], 'top_1_percent': row.mean}
-      for row in known])
-  axes.step([one['gmacs'] for one in front],
-            [one['top_1_percent'] for one in front], where='post',
-            color=_FRONT, linewidth=1.1, label='Pareto front of the means')
+      for row in known if row.name not in apart])
+  if len(front) > 1:
+    axes.step([places[one['layout']] for one in front],
+              [one['top_1_percent'] for one in front], where='post',
+              color=_FRONT, linewidth=1.1, label='Pareto front of the means')
+    # Above the panel, where no point or name can be.
+    axes.legend(frameon=False, fontsize=7, loc='lower right',
+                bbox_to_anchor=(1, 1), borderaxespad=0)
+  axes.xaxis.set_major_locator(ticker.MaxNLocator(
+      6, steps=[1, 2, 2.5, 5, 10]))
   axes.set_xlabel(label)
   axes.set_ylabel(f'{study.metric.label}, %')
-  if front:
-    axes.legend(frameon=False, fontsize=7)
+  return groups
 
 
 def _plain(text: str) -> str:

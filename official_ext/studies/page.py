@@ -56,7 +56,7 @@ def text(study: study_file.Study, results: results_lib.Results,
   diverged = tables.diverged(found)
   if diverged:
     parts.append('Diverged:\n' + '\n'.join(f'- {one}' for one in diverged))
-  parts.append(_measured_on(lines))
+  parts.append(_measured_on(lines, found))
   return '\n\n'.join(parts) + '\n'
 
 
@@ -117,7 +117,8 @@ def _of(study: study_file.Study, lines: Sequence[Mapping[str, str]],
           f'them is; rows are compared with {study.baseline}.')
 
 
-def _measured_on(lines: Sequence[Mapping[str, str]]) -> str:
+def _measured_on(lines: Sequence[Mapping[str, str]],
+                 found: Mapping[str, comparisons.Row]) -> str:
   """Returns where and with what the trainings ran."""
   kinds = dict.fromkeys(
       f'{line["machine"]}, {line["threads"]} '
@@ -130,8 +131,48 @@ def _measured_on(lines: Sequence[Mapping[str, str]]) -> str:
   if restarted:
     parts.append(
         f'{tables_lib.counted(restarted, "training")} interrupted and resumed')
-  return (f'({"; ".join(parts)}. Times and memory are medians over the seeds, '
-          'on a machine that may have done other work.)')
+  return (f'({"; ".join(parts)}. Times and memory are medians over the seeds '
+          'that the rows share, on a machine that may have done other work.'
+          f'{_cpu_seeds(lines, found)})')
+
+
+def _cpu_seeds(lines: Sequence[Mapping[str, str]],
+               found: Mapping[str, comparisons.Row]) -> str:
+  """Says which seeds the CPU minutes are of, and whether they compare."""
+  medians = comparisons.medians(found, 'cpu_seconds')
+  if not medians.values:
+    return ''
+  if not medians.seeds:
+    each = '; '.join(f'{name}: {_listed(seeds)}'
+                     for name, seeds in medians.seeds_of.items())
+    return (' CPU minutes are of different seeds, and do not compare '
+            f'({each}).')
+  text = f' CPU minutes are of {_seeds(medians.seeds)}'
+  left_out, interrupted = set(), set()
+  for line in lines:
+    seed = int(line['seed'])
+    if line['row'] in medians.values and seed not in medians.seeds:
+      left_out.add(seed)
+      if not line['cpu_seconds'] and int(line['starts'] or 1) > 1:
+        interrupted.add(seed)
+  if left_out:
+    text += (', in which no row was interrupted' if left_out == interrupted
+             else ', which the rows share')
+  if medians.apart:
+    each = '; '.join(f'{name}: {_listed(medians.seeds_of[name])}'
+                     for name in medians.apart)
+    text += f'; those of other seeds do not compare ({each})'
+  return f'{text}.'
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+  return f'seed{"s" if len(seeds) > 1 else ""} {_listed(seeds)}'
+
+
+def _listed(seeds: Sequence[int]) -> str:
+  """Returns seeds as in '1, 2 and 3'."""
+  *others, last = map(str, seeds)
+  return f'{", ".join(others)} and {last}' if others else last
 
 
 def figure_name(study: study_file.Study) -> str:

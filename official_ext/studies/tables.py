@@ -21,6 +21,9 @@ def rows(study: study_file.Study,
     found: what there is of its rows, by their names.
   """
   lines = []
+  rates, times, cpu_times, memory = (
+      comparisons.medians(found, column).values for column in (
+          'steps_per_second', 'seconds', 'cpu_seconds', 'peak_memory_gib'))
   for name, row in found.items():
     is_baseline = name == study.baseline
     difference = comparisons.difference(row, found[study.baseline])
@@ -30,13 +33,13 @@ def rows(study: study_file.Study,
         _seeds(study.rows[name], row), mean(row),
         '' if is_baseline else interval(difference),
         '' if is_baseline else comparisons.compared(difference),
-        _cell(row.median('steps_per_second'),
+        _cell(rates.get(name),
               lambda rate: tables.significant(1_000 / rate)),
-        _cell(row.median('seconds'),
+        _cell(times.get(name),
               lambda seconds: tables.significant(seconds / 60)),
-        _cell(row.median('cpu_seconds'),
+        _cell(cpu_times.get(name),
               lambda seconds: tables.significant(seconds / 60)),
-        _cell(row.median('peak_memory_gib'), '{:.2f}'.format)])
+        _cell(memory.get(name), '{:.2f}'.format)])
   return tables.markdown(
       ['row', 'layout', 'GMACs', 'parameters', 'seeds',
        f'{study.metric.label}, %', f'points above {study.baseline}',

@@ -50,7 +50,7 @@ def test_the_interval_holds_the_truth_nineteen_times_of_twenty():
     (row(s1=51.0), row(s1=50.0, s2=50.0), 1.0, 'undecided'),  # One seed.
     # Nothing says how much they scatter.
     (row(s1=50.1, s2=70.1), row(s1=50.0, s2=70.0), 0.1, 'undecided'),
-    (row(s1=51.0), row(s2=50.0), None, 'not run'),  # No seed of both.
+    (row(s1=51.0), row(s2=50.0), None, 'no seed in common'),
     (row(), row(s2=50.0), None, 'not run'),
     (row(diverged=[2]), row(s2=50.0), None, 'undecided'),
 ])
@@ -89,6 +89,43 @@ def test_a_claim_is_decided_by_the_whole_interval(bound, low, high, verdict):
   assert comparisons.claimed(
       claim, comparisons.Difference(middle, low, high, 3)) == verdict
   assert comparisons.claimed(claim, comparisons.Difference()) == 'not run'
+
+
+def test_a_claim_about_rows_of_other_seeds_was_run():
+  claim = study_file.Claim('It is so.', 'row', 'other', above=0.0)
+  found = comparisons.difference(row(s4=51.0, s5=52.0), row(s1=50.0, s2=50.0))
+  assert comparisons.claimed(claim, found) == 'no seed in common'
+  assert comparisons.claimed(
+      claim, comparisons.difference(row(s4=51.0), row())) == 'not run'
+
+
+def costs(name, seeds=(1, 2, 3), **seconds):
+  """Returns a row whose trainings took something; '' is not known."""
+  return comparisons.Row(name, {}, {}, [
+      {'seed': seed[1:], 'cpu_seconds': str(value)}
+      for seed, value in seconds.items()], seeds)
+
+
+@pytest.mark.parametrize('rows, values, seeds, apart', [
+    # Two were interrupted in the third seed, in which all took longest.
+    ([costs('a', s1=10, s2=20, s3=''), costs('b', s1=8, s2=9, s3=90),
+      costs('c', s1='', s2='', s3='')],
+     {'a': 15, 'b': 8.5}, [1, 2], []),
+    # Half done: of the first seed all are there.
+    ([costs('a', s1=10, s2=20, s3=30), costs('b', s1=8), costs('c')],
+     {'a': 10, 'b': 8}, [1], []),
+    # What is not done does not part those that are.
+    ([costs('a', s1=10, s2=20, s3=''), costs('b', s1=8, s2=9, s3=90),
+      costs('c', s3=70)], {'a': 15, 'b': 8.5, 'c': 70}, [1, 2], ['c']),
+    # No seed is shared.
+    ([costs('a', s1=10, s2=20, s3=''), costs('b', s1='', s2='', s3=90)],
+     {'a': 15, 'b': 90}, [], ['a', 'b']),
+    ([costs('a')], {}, [], []),
+])
+def test_medians_are_of_the_seeds_that_rows_share(rows, values, seeds, apart):
+  found = comparisons.medians({one.name: one for one in rows}, 'cpu_seconds')
+  assert found.values == values
+  assert (found.seeds, found.apart) == (seeds, apart)
 
 
 def test_rows_of_results():

@@ -82,9 +82,51 @@ Diverged:
 - fast, seed 1: the training diverged: at step 5
 
 (CPU, 2 threads; TensorFlow 2.20.0; 2026-11-21 to 2026-11-23; 1 training \
-interrupted and resumed. Times and memory are medians over the seeds, on a \
-machine that may have done other work.)
+interrupted and resumed. Times and memory are medians over the seeds that the \
+rows share, on a machine that may have done other work. CPU minutes are of \
+seed 1, which the rows share.)
 """
+
+
+def changed(changes, lines=RESULTS.lines):
+  """Returns results some of whose cells are others, by row and seed."""
+  return results_lib.Results(RESULTS.head, [
+      {**one, **changes.get((one['row'], one['seed']), {})} for one in lines])
+
+
+@pytest.mark.parametrize('changes, said', [
+    ({('max', '3'): {'cpu_seconds': '', 'starts': '2'}},
+     'CPU minutes are of seeds 1 and 2, in which no row was interrupted.)'),
+    ({(row, seed): {'cpu_seconds': '', 'starts': '2'}
+      for row, seed in (('ViT', '3'), ('max', '1'), ('max', '2'))},
+     'CPU minutes are of different seeds, and do not compare (ViT: 1 and 2; '
+     'max: 3).)'),
+    ({}, 'CPU minutes are of seeds 1, 2 and 3.)')])
+def test_the_foot_says_which_seeds_cpu_minutes_are_of(changes, said):
+  text = page.text(STUDY, changed(changes, RESULTS.lines[:6]), None)
+  assert text.rstrip().endswith(said)
+
+
+def test_cpu_minutes_of_other_seeds_are_named():
+  # Seed 3 alone of a row that is not done does not part the two that are.
+  lines = [*RESULTS.lines[:6], line('fast', 3, '70', cpu_seconds='30')]
+  text = page.text(STUDY, changed(
+      {(row, '3'): {'cpu_seconds': '', 'starts': '2'}
+       for row in ('ViT', 'max')}, lines), None)
+  assert text.rstrip().endswith(
+      'CPU minutes are of seeds 1 and 2, in which no row was interrupted; '
+      'those of other seeds do not compare (fast: 3).)')
+
+
+def test_rows_of_other_seeds_were_run():
+  study = dataclasses.replace(STUDY, claims=STUDY.claims[:1], rows={
+      'ViT': STUDY.rows['ViT'], 'max': study_file.Row('max', {}, (4, 5, 6))})
+  results = results_lib.Results(RESULTS.head, [*RESULTS.lines[:3], *(
+      line('max', seed, '50') for seed in (4, 5, 6))])
+  text = page.text(study, results, None)
+  assert 'All 6 trainings have ended.' in text
+  assert '|  | 0 | **no seed in common** |' in text
+  assert '|  | no seed in common |' in text and 'not run' not in text
 
 
 def test_a_study_that_was_not_run():
@@ -105,13 +147,12 @@ def test_the_figure_by_value():
   assert point.get_xdata() == pytest.approx([-0.8667], abs=1e-4)
   assert other_point.get_xdata() == [9.0]
   assert list(zero.get_xdata()) == [0, 0]
-  front = costs.lines[-1]
-  # Of those that are finished the funnel at 70 is the best and the cheapest.
-  assert (list(front.get_xdata()), list(front.get_ydata())) == ([0.001], [70])
+  # Of those that are finished the funnel at 70 is the best and the cheapest: a
+  # front of one point is none.
+  assert len(costs.lines) == 3 and costs.get_legend() is None
   # The one that diverged took CPU time too.
-  assert [one.get_text() for one in times.texts] == ['ViT', 'max', 'fast']
-  front = times.lines[-1]
-  assert (list(front.get_xdata()), list(front.get_ydata())) == ([1.5], [70])
+  assert {one.get_text() for one in times.texts} - {''} == {
+      'ViT', 'max', 'fast'}
   assert [axes.get_xlabel() for axes in figure.axes] == [
       'points of top-1 above ViT, 95 % intervals', 'GMACs of one image',
       'CPU minutes of a training']
@@ -123,9 +164,30 @@ def test_what_is_not_trained_has_no_time_of_a_training():
   study = dataclasses.replace(STUDY, rows={
       **STUDY.rows, 'max': study_file.Row('max', {}, (1, 2, 3), mode='eval')})
   figure = page.draw(study, RESULTS)
-  assert [one.get_text() for one in figure.axes[1].texts] == [
-      'ViT', 'max', 'fast']
-  assert [one.get_text() for one in figure.axes[2].texts] == ['ViT', 'fast']
+  assert [sorted(filter(None, (one.get_text() for one in axes.texts)))
+          for axes in figure.axes[1:]] == [
+              ['ViT', 'fast', 'max'], ['ViT', 'fast']]
+  pyplot.close(figure)
+
+
+def test_the_front_is_of_times_that_compare():
+  # 60, 61 and 62 % of ViT in 1.5 minutes; 63 to 65 % of max in 3, and then of
+  # another seed than ViT's.
+  dearer = {('max', str(seed)): {
+      'top_1_percent': str(62 + seed), 'cpu_seconds': '180'}
+            for seed in (1, 2, 3)}
+  figure = page.draw(STUDY, changed(dearer, RESULTS.lines[:6]))
+  front = figure.axes[2].lines[-1]
+  assert (list(front.get_xdata()), list(front.get_ydata())) == (
+      [1.5, 3], [61, 64])
+  assert figure.axes[2].get_legend() is not None
+  pyplot.close(figure)
+  for seed in (1, 2):
+    dearer['max', str(seed)]['cpu_seconds'] = ''
+  figure = page.draw(STUDY, changed(
+      {**dearer, ('ViT', '3'): {'cpu_seconds': ''}}, RESULTS.lines[:6]))
+  assert len(figure.axes[2].lines) == 2
+  assert figure.axes[2].get_legend() is None
   pyplot.close(figure)
 
 
@@ -144,17 +206,55 @@ def test_another_metric():
   pyplot.close(figure)
 
 
-def test_no_name_in_the_figure_covers_another():
-  # All as good and as dear as the first.
-  figure = page.draw(STUDY, results_lib.Results(RESULTS.head, [
-      {**RESULTS.lines[0], 'row': name, 'seed': '1'}
-      for name in ('ViT', 'fast', 'max')]))
+def test_points_of_one_cost_and_their_names_can_be_told_apart():
+  # All as good as the first, at one place.
+  names = ['ViT', 'fast', 'max', 'a row with a name that is long']
+  study = dataclasses.replace(STUDY, rows={
+      name: study_file.Row(name, {}, (1,)) for name in names})
+  figure = page.draw(study, results_lib.Results(RESULTS.head, [
+      {**RESULTS.lines[0], 'row': name, 'seed': '1'} for name in names]))
+  for axes, cost in zip(figure.axes[1:], (0.002, 1.5), strict=True):
+    # Side by side, 3 % of the cost apart, their middle where they are.
+    assert sorted(one.get_xdata()[0] for one in axes.lines) == pytest.approx(
+        [cost * (1 + 0.03 * place) for place in (-1.5, -0.5, 0.5, 1.5)])
+  _check_names(figure, 4)
+  pyplot.close(figure)
+
+
+def test_points_apart_stay_where_they_are():
+  # One cost, but 1 % of points and bars of 1 point are far from one another.
+  figure = page.draw(STUDY, changed({
+      ('max', str(seed)): {'gmacs': '0.002', 'top_1_percent': str(30 + seed)}
+      for seed in (1, 2, 3)}, RESULTS.lines[:6]))
+  assert [one.get_xdata()[0] for one in figure.axes[1].lines] == [0.002, 0.002]
+  _check_names(figure, 2)
+  pyplot.close(figure)
+
+
+def test_names_stay_inside():
+  study = dataclasses.replace(STUDY, rows={
+      name: study_file.Row(name, {}, (1,)) for name in (
+          'ViT', 'a row with a name that is long')})
+  figure = page.draw(study, results_lib.Results(RESULTS.head, [
+      {**RESULTS.lines[0], 'seed': '1', 'row': name, 'gmacs': gmacs}
+      for name, gmacs in zip(study.rows, ('0.001', '0.002'), strict=True)]))
+  _check_names(figure, 2)
+  pyplot.close(figure)
+
+
+def _check_names(figure, number):
+  """Checks that names are inside their panels and cover no other."""
+  figure.draw_without_rendering()
   for axes in figure.axes[1:]:
-    boxes = [name.get_window_extent() for name in axes.texts]
-    assert len(boxes) == 3
+    boxes = [name.get_window_extent() for name in axes.texts
+             if name.get_text()]
+    assert len(boxes) == number
+    inside = axes.get_window_extent()
+    for box in boxes:
+      assert inside.x0 <= box.x0 and box.x1 <= inside.x1
+      assert inside.y0 <= box.y0 and box.y1 <= inside.y1
     assert not any(one.overlaps(other)
                    for one, other in itertools.combinations(boxes, 2))
-  pyplot.close(figure)
 
 
 def test_results_of_another_study_are_refused():

@@ -1,5 +1,6 @@
 """Tests of the file of a study's results."""
 
+import math
 import re
 
 import pytest
@@ -61,7 +62,8 @@ def test_a_column_has_the_name_of_the_metric(path):
   assert (before.metric, before.lines) == (metric, [])
   results_lib.check_metric(before, metrics.ACCURACY, 'x.csv', '--folder')
   results_lib.append(str(path), {
-      'row': 'ViT', 'seed': 1, 'mean_iou_percent': 26.5, 'loss': 0.25})
+      'row': 'ViT', 'seed': 1, 'status': 'finished', 'mean_iou_percent': 26.5,
+      'loss': 0.25})
   assert [line.split(',')[7:10] for line in path.read_text().splitlines()[3:]
           ] == [['step', 'mean_iou_percent', 'loss'], ['', '26.5', '0.25']]
   results_lib.begin(str(path), HEAD, metrics.ACCURACY)
@@ -76,7 +78,7 @@ def test_a_column_has_the_name_of_the_metric(path):
 
 
 def test_a_training_has_one_line(path):
-  line = {'row': 'ViT', 'seed': 1}
+  line = {'row': 'ViT', 'seed': 1, 'status': 'diverged'}
   results_lib.append(str(path), line)
   before = path.read_text()
   with pytest.raises(ValueError, match="has a line of 'ViT' with seed 1"):
@@ -86,7 +88,8 @@ def test_a_training_has_one_line(path):
 
 def test_what_a_kill_leaves_does_not_count(path):
   path.with_name('results.csv.unfinished').write_text('# stu')
-  results_lib.append(str(path), {'row': 'ViT', 'seed': 1})
+  results_lib.append(str(path), {
+      'row': 'ViT', 'seed': 1, 'status': 'diverged'})
   assert len(results_lib.read(str(path)).lines) == 1
 
 
@@ -101,6 +104,88 @@ def test_other_files_are_no_results(path, tmp_path):
   path.write_text(f'# study: short\n{header}\n')
   with pytest.raises(ValueError, match='step, percent, loss'):
     results_lib.read(str(path))
+
+
+def of(row='ViT', seed='1', **cells):
+  """Returns the text of a line."""
+  cells = {'row': row, 'seed': seed, 'status': 'finished',
+           'top_1_percent': '50', 'fingerprint': '0123456789abcdef', **cells}
+  return ','.join(cells.get(column, '') for column in COLUMNS)
+
+
+@pytest.mark.parametrize('lines, said', [
+    # What a writer leaves that is killed, or a disk that is full.
+    ([of(), of(seed='2')[:12]],
+     "line 6 is cut off in column status, 3 of 23, after 'finish'. "
+     'Put the line right, or remove it: official_ext.studies.run then runs '
+     'that training again, or only evaluates it where its folder holds it '
+     'trained.'),
+    ([of(), of(seed='2')[:-3]],
+     'line 6 is cut off in column fingerprint, 23 of 23, after '
+     "'0123456789abc'. Put"),
+    ([of() + of(seed='2'), ''],
+     "line 5 has 45 cells, but there are 23 columns: from '2' on it may be "),
+    ([of(), of()],
+     "line 6: row 'ViT' with seed 1 is in line 5 already, but each training "
+     'has one line. Remove one of the two.'),
+    ([of(row='')], "line 5: row is '', but must be the name of a row. Put"),
+    ([of(seed='one')],
+     "line 5: seed is 'one', but must be a whole number such as 1. Put"),
+    ([of(seed='01')], "seed is '01', but"),
+    ([of(status='done')],
+     "line 5: status is 'done', but must be finished or diverged. Put"),
+    ([of(top_1_percent='')],
+     "line 5: top_1_percent is '', but must be a share in per cent, from 0 to "
+     '100. Put'),
+    ([of(top_1_percent='nan')], "top_1_percent is 'nan', but"),
+    ([of(top_1_percent='6220')], "top_1_percent is '6220', but"),
+    ([of(status='diverged', top_1_percent='x')], "top_1_percent is 'x', but"),
+    ([of(starts='1.5')],
+     "line 5: starts is '1.5', but must be a whole number, or empty. Put"),
+    ([of(cpu_seconds='inf')],
+     "line 5: cpu_seconds is 'inf', but must be a number that is not negative, "
+     'or empty. Put'),
+    ([of(cpu_seconds='-1')], "cpu_seconds is '-1', but"),
+    ([of(steps_per_second='0')],
+     "line 5: steps_per_second is '0', but must be a number above 0, or empty"),
+])
+def test_a_line_that_no_training_leaves_is_named(path, lines, said):
+  path.write_text(path.read_text() + '\n'.join(lines))
+  with pytest.raises(ValueError) as refused:
+    results_lib.read(str(path))
+  assert said in str(refused.value)
+  assert str(refused.value).startswith(f'{path}, line ')
+
+
+def test_bytes_that_are_no_text_are_named(path):
+  path.write_bytes(path.read_bytes() + b'\xff')
+  with pytest.raises(ValueError, match=re.escape(
+      f'{path} is no text in UTF-8: invalid start byte at byte ')):
+    results_lib.read(str(path))
+
+
+@pytest.mark.parametrize('end', ['', '\n', '\r\n', '\n\n'])
+def test_a_line_begins_on_its_own(path, end):
+  with open(path, 'a', encoding='utf-8', newline='') as file:
+    file.write(of() + end)
+  assert len(results_lib.read(str(path)).lines) == 1
+  results_lib.append(str(path), {
+      'row': 'ViT', 'seed': 2, 'status': 'finished', 'top_1_percent': 51.0})
+  first, second = results_lib.read(str(path)).lines
+  assert (first['fingerprint'], first['top_1_percent']) == (
+      '0123456789abcdef', '50')
+  assert (second['seed'], second['top_1_percent']) == ('2', '51')
+
+
+def test_what_could_not_be_read_is_not_written(path):
+  before = path.read_text()
+  with pytest.raises(ValueError, match=re.escape(
+      f"{path}, the line of 'ViT' with seed 1: top_1_percent is 'nan', but "
+      'must be a share in per cent, from 0 to 100. Nothing was written.')):
+    results_lib.append(str(path), {
+        'row': 'ViT', 'seed': 1, 'status': 'finished',
+        'top_1_percent': math.nan})
+  assert path.read_text() == before
 
 
 def test_one_process_runs_a_study(tmp_path):
