@@ -66,6 +66,11 @@ def draw(study: study_file.Study,
     axes.spines[['top', 'right']].set_visible(False)
   # Where names go depends on where the points are, in pixels.
   figure.draw_without_rendering()
+  figure.set_layout_engine('none')
+  for axes in panels:
+    # The last bits of what the solver of the layout finds are not always the
+    # same.
+    axes.set_position([round(one, 6) for one in axes.get_position().bounds])
   for axes, one in zip(panels[1:], places, strict=True):
     _name(axes, found, one)
   return figure
@@ -131,8 +136,6 @@ def _name(axes: axes_lib.Axes, found: Mapping[str, comparisons.Row],
       text = axes.annotate(
           _plain(name), point, xytext=(0, 0), textcoords='offset pixels',
           fontsize=7, va='bottom', path_effects=[_HALO])
-      # Else the panels would move when they are drawn.
-      text.set_in_layout(False)
       box = text.get_window_extent()
       x, y = to_pixels(point)
       at = _best_place(
@@ -185,8 +188,7 @@ def _lead(axes: axes_lib.Axes, start: tuple[float, float],
   from_data = axes.transData.inverted()
   axes.annotate('', from_data.transform(end), from_data.transform(start),
                 arrowprops={'arrowstyle': '-', 'linewidth': 0.5,
-                            'color': '0.6', 'shrinkA': 0, 'shrinkB': 0}
-                ).set_in_layout(False)
+                            'color': '0.6', 'shrinkA': 0, 'shrinkB': 0})
 
 
 def _differences(axes: axes_lib.Axes, study: study_file.Study,
