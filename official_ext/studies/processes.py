@@ -93,12 +93,15 @@ class _Process:
     log: what it prints.
     log_start: where in the file this start begins, bytes.
     begin: when it was started, seconds.
+    is_first: whether nothing of the training was there before.
+    cpu_seconds: of this start, once it has ended.
   """
   run: plan_lib.Run
   process: subprocess.Popen
   log: str
   log_start: int
   begin: float
+  is_first: bool
   cpu_seconds: float = 0.0
 
   def poll(self) -> int | None:
@@ -217,6 +220,7 @@ class Scheduler:
     self._start(run)
 
   def _start(self, run: plan_lib.Run) -> None:
+    is_first = not os.path.isdir(run.folder)
     write_settings(run)
     log = f'{run.folder}.log'
     environment = dict(os.environ)
@@ -232,18 +236,21 @@ class Scheduler:
           [sys.executable, '-c', END_WITH_PARENT, str(os.getpid()),
            *command(self._plan, run)], stdin=subprocess.DEVNULL, stdout=file,
           stderr=file, env=environment)
-    self._running.append(_Process(run, process, log, start, time.monotonic()))
+    self._running.append(_Process(
+        run, process, log, start, time.monotonic(), is_first))
     self._tell(f'{run.name} begins')
 
   def _end(self, one: _Process, status: int) -> None:
     """Takes in a training whose process has ended."""
     run = one.run
+    # A start before this one took its figure along.
+    cpu_seconds = one.cpu_seconds if one.is_first else None
     said = one.said()
     diverged = [line for line in said if line.startswith(_DIVERGED)]
     if status == 0:
-      self._append(run, cpu_seconds=one.cpu_seconds)
+      self._append(run, cpu_seconds)
     elif diverged:
-      self._append(run, one.cpu_seconds, diverged[-1].removeprefix('error: '))
+      self._append(run, cpu_seconds, diverged[-1].removeprefix('error: '))
     elif not self._notices:
       last = next(filter(None, reversed(said)), 'it said nothing')
       self._failed[run.name] = (

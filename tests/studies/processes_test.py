@@ -54,8 +54,8 @@ def _study(plan, tmp_path, monkeypatch):
   own = plan_lib.Plan(plan.study, str(tmp_path), (), runs)
 
   def line(run, metric, threads, cpu_seconds=None, diverged=''):
-    del cpu_seconds
     return {'row': run.row, 'seed': run.seed, 'reason': diverged,
+            'cpu_seconds': cpu_seconds,
             'status': 'diverged' if diverged else 'finished',
             'threads': threads, metric.column: 50.0}
 
@@ -76,6 +76,17 @@ def _study(plan, tmp_path, monkeypatch):
 def found(study):
   return {(line['row'], line['seed']): line['status']
           for line in results_lib.read(study.path).lines}
+
+
+def test_the_time_of_a_training_is_that_of_all_its_starts_or_not_known(study):
+  # Begun before, or trained to its end by a study that was killed before it
+  # wrote the line.
+  os.makedirs(study.runs['ViT-2'].folder)
+  study().run()
+  times = {(line['row'], line['seed']): line['cpu_seconds']
+           for line in results_lib.read(study.path).lines}
+  assert times.pop(('ViT', '2')) == ''
+  assert times and all(float(time) > 0 for time in times.values())
 
 
 def test_one_that_fails_does_not_stop_the_others(study):
