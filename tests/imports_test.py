@@ -176,8 +176,9 @@ ORDER = {
     ],
     'official_ext.studies': [
         # What is to be run, and what there is of it.
-        'metrics', 'row_settings', 'study_file', 'plan', 'results', 'measured',
-        'processes', 'changed_rows', 'reused', 'preview', 'run',
+        'metrics', 'row_settings', 'study_file', 'row_warnings', 'plan',
+        'results', 'measured', 'processes', 'changed_rows',
+        'reused', 'preview', 'run',
         # What it says.
         'comparisons', 'tables', 'figure', 'page', 'report',
     ],

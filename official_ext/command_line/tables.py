@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 import itertools
 
+# In a cell, Markdown takes a bar for its end.
+_BAR = r'\|'
+
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]],
              rules: Sequence[str] = ()) -> str:
@@ -12,7 +15,7 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[str]],
 
   Args:
     header: the headings.
-    rows: the cells, which must not hold what Markdown takes for their end.
+    rows: the cells; a bar in one does not end it.
     rules: below the headings, '---:' where a column is aligned to the right;
       by default none is.
 
@@ -21,7 +24,8 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[str]],
   """
   rules = rules or ['---'] * len(header)
   return '\n'.join(
-      f'| {" | ".join(cells)} |' for cells in (header, rules, *rows))
+      f'| {" | ".join(cell.replace("|", _BAR) for cell in cells)} |'
+      for cells in (header, rules, *rows))
 
 
 def aligned(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

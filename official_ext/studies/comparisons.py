@@ -131,8 +131,8 @@ def rows(study: study_file.Study,
 def medians(found: Mapping[str, Row], column: str) -> Medians:
   """Returns the medians of a column over the seeds that rows share.
 
-  What a training takes depends on what else the machine did, and trainings of
-  one seed run at about the same time.
+  What a training takes depends on what else the machine did, and unless a study
+  was interrupted, trainings of one seed ran one after the other.
 
   Args:
     found: the rows, by their names.

@@ -19,7 +19,8 @@ _READING = (
     'is called better or worse only where its interval does not hold zero, and '
     'a claim is decided only where the whole interval is on one side of its '
     'bound; no row or claim is of which a training diverged. Each interval '
-    'stands alone: of twenty, one misses by chance.')
+    'stands alone: of twenty, one misses by chance. In figures, points that '
+    'would cover one another stand side by side.')
 
 
 def text(study: study_file.Study, results: results_lib.Results,
@@ -56,7 +57,7 @@ def text(study: study_file.Study, results: results_lib.Results,
   diverged = tables.diverged(found)
   if diverged:
     parts.append('Diverged:\n' + '\n'.join(f'- {one}' for one in diverged))
-  parts.append(_measured_on(lines, found))
+  parts.append(_measured_on(study, lines, found))
   return '\n\n'.join(parts) + '\n'
 
 
@@ -111,13 +112,15 @@ def _lines(study: study_file.Study, results: results_lib.Results
 def _of(study: study_file.Study, lines: Sequence[Mapping[str, str]],
         num_runs: int) -> str:
   """Returns how much of a study has been run."""
-  done = (f'All {num_runs} trainings have ended.' if len(lines) == num_runs else
-          f'{len(lines)} of {num_runs} trainings have ended.')
+  done = f'{len(lines)} of {tables_lib.counted(num_runs, "training")}'
+  if len(lines) == num_runs:
+    done = f'All {num_runs} trainings' if num_runs > 1 else 'The one training'
+  done += ' has ended.' if num_runs == 1 else ' have ended.'
   return (f'{done} `{study.name}.yaml` says what each of '
           f'them is; rows are compared with {study.baseline}.')
 
 
-def _measured_on(lines: Sequence[Mapping[str, str]],
+def _measured_on(study: study_file.Study, lines: Sequence[Mapping[str, str]],
                  found: Mapping[str, comparisons.Row]) -> str:
   """Returns where and with what the trainings ran."""
   kinds = dict.fromkeys(
@@ -133,7 +136,7 @@ def _measured_on(lines: Sequence[Mapping[str, str]],
         f'{tables_lib.counted(restarted, "training")} interrupted and resumed')
   return (f'({"; ".join(parts)}. Times and memory are medians over the seeds '
           'that the rows share, on a machine that may have done other work.'
-          f'{_cpu_seeds(lines, found)})')
+          f'{_cpu_seeds(lines, found)}{_cpu_range(found)}{_of_others(study)})')
 
 
 def _cpu_seeds(lines: Sequence[Mapping[str, str]],
@@ -163,6 +166,26 @@ def _cpu_seeds(lines: Sequence[Mapping[str, str]],
                      for name in medians.apart)
     text += f'; those of other seeds do not compare ({each})'
   return f'{text}.'
+
+
+def _cpu_range(found: Mapping[str, comparisons.Row]) -> str:
+  """Says how far the CPU minutes of equal trainings are apart."""
+  apart = {name: max(values) / min(values) - 1 for name, row in found.items()
+           if len(values := list(row.of('cpu_seconds').values())) > 1
+           and min(values) > 0}
+  if not apart:
+    return ''
+  widest = max(apart, key=apart.get)
+  return (f' Of one row they differ between seeds by up to '
+          f'{apart[widest]:.0%} ({widest}).'.replace('%', ' %'))
+
+
+def _of_others(study: study_file.Study) -> str:
+  """Says what times are without, where rows begin or learn from others."""
+  if not any(row.needs for row in study.rows.values()):
+    return ''
+  return (' Times are of a training alone, without the training that it begins '
+          'from and that of its teacher.')
 
 
 def _seeds(seeds: Sequence[int]) -> str:

@@ -26,6 +26,7 @@ from official_ext.params import tree
 from official_ext.params import yaml_settings
 from official_ext.studies import metrics
 from official_ext.studies import row_settings
+from official_ext.studies import row_warnings
 from official_ext.studies import study_file
 from official_ext.training import modes
 from official_ext.training import teacher as teacher_lib
@@ -119,18 +120,21 @@ def make(study: study_file.Study, folder: str,
   row_settings.check_of_all_rows(given, '--params_override')
   checked: set[str] = set()
   runs: list[Run] = []
+  warnings = row_warnings.RowWarnings()
   for row in _in_order(study):
     settings: dict[str, Any] = {}
     for one in (_DEFAULTS, study.settings, given, row.settings):
       row_settings.merge(settings, one)
     where = f'study {study.name}, row {row.name!r}'
     try:
-      runs += _runs_of(row, study, settings, os.path.abspath(folder),
-                       config_files, tpu)
-      _check(runs[-1], study.metric, checked)
-      _check_teacher(runs[-1], runs)
+      with warnings.of(row.name):
+        runs += _runs_of(row, study, settings, os.path.abspath(folder),
+                         config_files, tpu)
+        _check(runs[-1], study.metric, checked)
+        _check_teacher(runs[-1], runs)
     except ValueError as error:
       raise ValueError(f'{where}: {error}') from error
+  warnings.say(len(study.rows))
   position = {name: number for number, name in enumerate(study.rows)}
   # All rows with one seed before the next: so that what there is of a study
   # that is not done can be compared.

@@ -155,6 +155,11 @@ class Scheduler:
       try:
         while self._step():
           time.sleep(_POLL_SECONDS)
+      except Exception:
+        # A full disk, or results that somebody has changed: what the trainings
+        # have done so far is not to be lost.
+        self._end_all()
+        raise
       finally:
         for one in self._running:
           one.process.kill()
@@ -168,6 +173,15 @@ class Scheduler:
           f'{self._progress()} done, but '
           + '; '.join(f'{name} {why}' for name, why in self._failed.items())
           + '. The same command runs them again.')
+
+  def _end_all(self) -> None:
+    """Tells all trainings to save a checkpoint and end, and waits for it."""
+    for one in self._running:
+      if one.process.returncode is None:
+        os.kill(one.process.pid, signal.SIGTERM)
+    while self._running:
+      self._running = [one for one in self._running if one.poll() is None]
+      time.sleep(_POLL_SECONDS)
 
   def _step(self) -> bool:
     """Takes in what has ended, and starts what can be.

@@ -18,6 +18,7 @@ from absl import flags
 
 from official_ext.command_line import errors
 from official_ext.command_line import library_logs
+from official_ext.command_line import tables
 
 _STUDY = flags.DEFINE_string(
     'study', None, "A study's YAML file, or the name of one that is shipped.",
@@ -91,7 +92,8 @@ def main(argv: Sequence[str]) -> None:
       except processes.Stopped as stopped:
         print(stopped, file=sys.stderr)
         raise SystemExit(stopped.exit_status) from None
-  print(f'all {len(plan.runs)} trainings are done: {path}')
+  print(f'{len(plan.runs)} of {tables.counted(len(plan.runs), "training")} '
+        f'done: {path}')
 
 
 def _command() -> str:

@@ -38,9 +38,12 @@ from official_ext.studies import metrics
 from official_ext.studies import row_settings
 
 MODES = ('train_and_eval', 'eval')
-# Of a row, whose name is that of folders and files.
-_MAX_NAME = 100
+# Of a row, whose name is that of folders and files: characters and, of these,
+# bytes. File systems take 255 of them, seed and ending included.
+_MAX_NAME, _MAX_BYTES = 100, 200
 _NOT_IN_A_FOLDER = re.compile(r'[^\w.+-]+')
+# What TensorFlow draws from.
+_MAX_SEED = 2**31 - 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -202,10 +205,11 @@ def _check_fields(found: Any, where: str, what: str, known: Sequence[str],
 
 def _seeds(found: Any, where: str) -> tuple[int, ...]:
   if (not isinstance(found, (list, tuple)) or not found or
-      not all(type(seed) is int and seed >= 0 for seed in found)):
+      not all(type(seed) is int and 0 <= seed <= _MAX_SEED
+              for seed in found)):
     raise ValueError(
-        f'{where} must be a list of whole numbers, such as [1, 2, 3], but is '
-        f'{found!r:.60}.')
+        f'{where} must be a list of whole numbers from 0 to {_MAX_SEED}, such '
+        f'as [1, 2, 3], but is {found!r:.60}.')
   if len(set(found)) < len(found):
     raise ValueError(f'{where} is {found}, but names a seed twice.')
   return tuple(found)
@@ -248,14 +252,30 @@ def _row(name: str, found: Any, seeds: tuple[int, ...], path: str) -> Row:
       str(mode), str(found.get('note', '')).strip())
 
 
+def _check_name(name: str, path: str) -> None:
+  """Checks that folders, results and tables can hold the name of a row."""
+  if not 0 < len(name) <= _MAX_NAME:
+    raise ValueError(
+        f'{path}: the name of a row has 1 to {_MAX_NAME} characters, but '
+        f'{name!r:.40} has {len(name)}.')
+  num_bytes = len(name.encode())
+  if num_bytes > _MAX_BYTES:
+    raise ValueError(
+        f'{path}: the name of a row has at most {_MAX_BYTES} bytes as UTF-8, '
+        f'since files are named by it, but {name!r:.40} has {num_bytes}.')
+  plain = ' '.join(''.join(
+      letter if letter.isprintable() else ' ' for letter in name).split())
+  if name != plain:
+    raise ValueError(
+        f'{path}: the name of a row has no blanks but single spaces between '
+        f'words, but {name!r:.80} has others. Name it {plain!r:.80}.')
+
+
 def _check_rows(rows: Mapping[str, Row], path: str) -> None:
   """Checks what rows must be together."""
   folders: dict[str, str] = {}
   for row in rows.values():
-    if not 0 < len(row.name) <= _MAX_NAME:
-      raise ValueError(
-          f'{path}: the name of a row has 1 to {_MAX_NAME} characters, but '
-          f'{row.name!r:.40} has {len(row.name)}.')
+    _check_name(row.name, path)
     folder = row.folder(0).lower()
     if folder in folders:
       raise ValueError(

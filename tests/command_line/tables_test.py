@@ -10,6 +10,11 @@ def test_a_table():
       '|  | top-1 |\n| --- | --- |\n| vit | 75 % |\n| B4-4 | - |')
 
 
+def test_a_bar_does_not_end_a_cell():
+  assert tables.markdown(['a|b'], [['|c|']]) == (
+      '| a\\|b |\n| --- |\n| \\|c\\| |')
+
+
 def test_a_table_for_a_terminal():
   assert tables.aligned(['', 'top-1', 'ms'], [
       ['vit', '75 %', '1,000'], ['B4-4', 'failed']]) == """\

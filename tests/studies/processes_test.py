@@ -1,5 +1,6 @@
 """Tests of running the trainings of a study, with other commands for them."""
 
+import errno
 import os
 import pathlib
 import signal
@@ -145,6 +146,23 @@ def test_signals_reach_the_training(study, script, num_signals, note,
   assert pathlib.Path(folder + '.ended').read_text() == note
   assert not found(study)
   assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_an_error_of_the_study_itself_lets_the_trainings_save(
+    study, monkeypatch):
+  folder = study.runs['ViT-2'].folder
+
+  def append(*_):
+    wait_for(folder + '.ready')
+    raise OSError(errno.ENOSPC, 'No space left on device')
+
+  monkeypatch.setattr(results_lib, 'append', append)
+  with pytest.raises(OSError, match='No space left'):
+    study({'ViT-2': WAITS}, parallel=5).run()
+  assert pathlib.Path(folder + '.ended').read_text() == str(
+      int(signal.SIGTERM))
+  monkeypatch.undo()
+  assert not found(study)
 
 
 def wait_for(path):

@@ -43,7 +43,7 @@ def test_a_study_and_the_same_again(repository, digits_dir, tmp_path):
   first = run(repository, study, tmp_path / 'there', '--parallel=3')
   assert first.returncode == 0, first.stderr
   path = tmp_path / 'there' / 'results.csv'
-  assert first.stdout.endswith(f'all 5 trainings are done: {path}\n')
+  assert first.stdout.endswith(f'5 of 5 trainings done: {path}\n')
   head = results_lib.read(str(path)).head
   assert head == {
       'study': 'short', 'title': 'A short study',
@@ -52,7 +52,7 @@ def test_a_study_and_the_same_again(repository, digits_dir, tmp_path):
   text = path.read_text()
   second = run(repository, study, tmp_path / 'there')
   assert second.returncode == 0, second.stderr
-  assert second.stdout == f'all 5 trainings are done: {path}\n'
+  assert second.stdout == f'5 of 5 trainings done: {path}\n'
   assert path.read_text() == text
   # Another metric, another study, and another setting of a row that is done.
   refused = run(

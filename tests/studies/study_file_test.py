@@ -79,6 +79,7 @@ def with_rows(**rows):
     ({'title': None}, 'lacks title, which a study needs'),
     ({'seeds': [1, 1]}, 'seeds is .*, but names a seed twice'),
     ({'seeds': [1.5]}, 'seeds must be a list of whole numbers'),
+    ({'seeds': [2**31]}, 'whole numbers from 0 to 2147483647'),
     ({'rows': ['ViT']}, 'rows must hold rows by their names'),
     ({'baseline': 'vit'}, "baseline is 'vit', but there is no such row. The "
      "rows are 'ViT', 'max, stride 4', 'tuned'"),
@@ -99,6 +100,12 @@ def with_rows(**rows):
     (with_rows(**{'max_stride 4': {}}), 'would have one folder'),
     (with_rows(**{'': {}}), "has 1 to 100 characters, but '' has 0"),
     (with_rows(**{'a' * 101: {}}), 'has 1 to 100 characters, but .* has 101'),
+    (with_rows(**{'日' * 67: {}}), 'at most 200 bytes as UTF-8, .* has 201'),
+    (with_rows(**{'two  spaces': {}}), "has others. Name it 'two spaces'"),
+    (with_rows(**{' first': {}}), "has others. Name it 'first'"),
+    (with_rows(**{'a\tb': {}}), "has others. Name it 'a b'"),
+    (with_rows(**{'a\u00a0b': {}}), "has others. Name it 'a b'"),
+    (with_rows(**{'a\x1bb': {}}), "has others. Name it 'a b'"),
     (with_rows(one={'mode': 'eval'}, two={'params_override': {
         'task.init_checkpoint': {'run_of': 'one'}}}),
      "rows.two: run_of is 'one', which is evaluated only"),
