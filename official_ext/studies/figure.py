@@ -42,25 +42,26 @@ def draw(study: study_file.Study,
 
   Returns:
     Differences to the baseline with their 95 % intervals; means of the metric
-    against multiply-adds and against the CPU time of a training, with the
-    standard deviations over the seeds and the Pareto fronts of the means. What
-    was not trained has no time, and a front is only of times of the same
-    seeds. Points that share a cost stand side by side.
+    against multiply-adds, where rows differ in them, and against the CPU time
+    of a training, with the standard deviations over the seeds and the Pareto
+    fronts of the means. What was not trained has no time, and a front is only
+    of times of the same seeds. Points that share a cost stand side by side.
   """
-  figure, panels = pyplot.subplots(
-      1, 3, figsize=(13, 0.32 * len(found) + 2.4), layout='constrained',
-      width_ratios=(1.2, 1, 1))
-  _differences(panels[0], study, found)
+  gmacs = {name: row.median('gmacs') for name, row in found.items()}
   # The time that passed, and so that of a step, is of all that a machine did.
   times = comparisons.medians(found, 'cpu_seconds')
-  places = [
-      _costs(panels[1], study, found, {
-          name: row.median('gmacs') for name, row in found.items()},
-             'GMACs of one image'),
-      _costs(panels[2], study, found, {
-          name: seconds / 60 for name, seconds in times.values.items()
-          if modes.trains(study.rows[name].mode)},
-             'CPU minutes of a training', times.apart)]
+  minutes = {name: seconds / 60 for name, seconds in times.values.items()
+             if modes.trains(study.rows[name].mode)}
+  costs = [(minutes, 'CPU minutes of a training', times.apart)]
+  if len(set(gmacs.values()) - {None}) > 1:
+    costs.insert(0, (gmacs, 'GMACs of one image', ()))
+  figure, panels = pyplot.subplots(
+      1, 1 + len(costs), layout='constrained',
+      figsize=(5 + 4 * len(costs), 0.32 * len(found) + 2.4),
+      width_ratios=(1.2, *(1 for _ in costs)))
+  _differences(panels[0], study, found)
+  places = [_costs(axes, study, found, *one)
+            for axes, one in zip(panels[1:], costs, strict=True)]
   for axes in panels:
     axes.grid(alpha=0.25)
     axes.spines[['top', 'right']].set_visible(False)
