@@ -99,7 +99,7 @@ test-cpus: $(INSTALLED)
 
 # FULL=1 takes the counts and the cases that take hours.
 proofs: $(INSTALLED)
-	PROOFS=$(if $(FULL),full) $(BIN)/python -m pytest -m long \
+	PROOFS=$(if $(FULL),full) $(BIN)/python -m pytest -m 'long or slow' \
 	  -n $(TEST_PROCESSES) --dist worksteal
 
 addons: $(ADDONS_INSTALLED)

@@ -38,6 +38,7 @@ def convert(repository, root, output_dir, **environment):
   return (output_dir / 'class_names.txt').read_bytes()
 
 
+@pytest.mark.slow
 def test_the_conversion(repository, tmp_path):
   expected = ''.join(f'{name}\n' for name in NAMES).encode()
   for number, environment in enumerate((ASCII, PLAIN)):

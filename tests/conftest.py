@@ -22,6 +22,8 @@ os.environ.setdefault('CUDA_VISIBLE_DEVICES', '-1')
 collect_ignore = [] if importlib.util.find_spec('tensorflow_addons') else [
     'optimization/addons_optimizers_test.py', 'two_lines_test.py']
 
+# Trainings that take longer than most tests: what uses them is slow.
+SLOW_FIXTURES = {'ema_run', 'finished', 'two_runs'}
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 
 
@@ -44,8 +46,16 @@ def pytest_addoption(parser):
       help='Run the test modules, and the tests in each, in a random order.')
 
 
+# Before tests are chosen by their marks.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
-  """Shuffles modules and their tests; all processes of xdist alike."""
+  """Marks what is slow; and shuffles modules and their tests.
+
+  All processes of xdist do it alike.
+  """
+  for item in items:
+    if SLOW_FIXTURES.intersection(item.fixturenames):
+      item.add_marker(pytest.mark.slow)
   seed = config.getoption('order_seed')
   if seed is None:
     return

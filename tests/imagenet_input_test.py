@@ -63,6 +63,7 @@ def our_inputs(overrides):
   return task.build_inputs(params.task.validation_data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('split, count', [
     pytest.param('train', 1000, marks=pytest.mark.long), ('validation', 5)])
 def test_tfds_and_the_shards_give_every_image_the_same_label(

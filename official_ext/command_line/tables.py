@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 import itertools
+import re
 
-# In a cell, Markdown takes a bar for its end.
-_BAR = r'\|'
+# In a cell, Markdown takes a bar for its end unless it is escaped.
+_BAR, _ESCAPED = re.compile(r'(?<!\\)\|'), r'\|'
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]],
@@ -15,7 +16,7 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[str]],
 
   Args:
     header: the headings.
-    rows: the cells; a bar in one does not end it.
+    rows: the cells; a bar in one does not end it, whether it is escaped or not.
     rules: below the headings, '---:' where a column is aligned to the right;
       by default none is.
 
@@ -24,7 +25,7 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[str]],
   """
   rules = rules or ['---'] * len(header)
   return '\n'.join(
-      f'| {" | ".join(cell.replace("|", _BAR) for cell in cells)} |'
+      f'| {" | ".join(_BAR.sub(_ESCAPED, cell) for cell in cells)} |'
       for cells in (header, rules, *rows))
 
 

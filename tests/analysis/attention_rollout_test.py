@@ -32,6 +32,7 @@ def build(layout='B1-1-1', image_size=ODD, **settings):
 ALL_TOKENS = dict(fast_path=backbones.FastPath(class_token_only=False))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('settings', [
     ALL_TOKENS,
     dict(pooling='max', **ALL_TOKENS),

@@ -37,6 +37,7 @@ def lines(axes):
           for line in axes.get_lines()]
 
 
+@pytest.mark.slow
 def test_panels_show_what_was_logged(runs):
   figure = curves.draw(runs)
   loss, loss_by_time, accuracy, accuracy_by_time = figure.axes

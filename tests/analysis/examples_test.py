@@ -23,6 +23,7 @@ def _model(trained_dir):
       'model', trained_model.find(trained_dir), [str(i) for i in range(10)])
 
 
+@pytest.mark.slow
 def test_records_are_read_as_evaluation_reads_them(model, digits_dir):
   examples = examples_lib.read([f'{digits_dir}/validation-*'], 7, model)
   batch = next(validation_data.read_records(model.trained, None, 7))
@@ -40,6 +41,7 @@ def test_records_are_read_as_evaluation_reads_them(model, digits_dir):
   assert examples[6].name.endswith('[6]')
 
 
+@pytest.mark.slow
 def test_folders_are_spread_and_name_the_classes(model, tmp_path):
   for folder in ('3', '7', 'none of them'):
     (tmp_path / folder).mkdir()

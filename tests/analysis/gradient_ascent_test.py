@@ -46,6 +46,7 @@ def test_blur_softens_the_edge():
   assert 0.05 < np.ptp(soft[0, 4, 3:5, 0]) < 0.8
 
 
+@pytest.mark.slow
 def test_one_seed_one_picture():
   weights = np.random.default_rng(0).normal(size=[16 * 16 * 3, 10])
   def model(images):
@@ -69,6 +70,7 @@ def test_one_seed_one_picture():
   np.testing.assert_allclose(grey[..., 0], grey[..., 2], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_class_becomes_more_probable(trained_dir):
   model = trained_model.find(trained_dir).model
   steps = []

@@ -54,6 +54,7 @@ def test_names(trained_dir):
       names(*(Argument(*item) for item in twice))
 
 
+@pytest.mark.slow
 def test_a_model_dir_and_its_checkpoints(trained_dir, tmp_path):
   prefix = tf.train.latest_checkpoint(trained_dir)
   by_dir, by_prefix = models_lib.load(

@@ -67,6 +67,7 @@ def _path(two_runs, tmp_path_factory):
   return page
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('scheme', ['light', 'dark'])
 @pytest.mark.parametrize('size', [_DESKTOP, _PHONE],
                          ids=['desktop', 'phone'])
@@ -94,6 +95,7 @@ def test_the_page(browser, path, size, scheme):
   page.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('size', [_DESKTOP, _PHONE], ids=['desktop', 'phone'])
 def test_all_figures_of_two_trainings_are_on_the_screen(browser, path, size):
   page = browser.new_page(viewport=size)
@@ -115,6 +117,7 @@ def test_all_figures_of_two_trainings_are_on_the_screen(browser, path, size):
   page.close()
 
 
+@pytest.mark.slow
 def test_narrow_screens_get_figures_of_one_column(browser, path):
   shapes = []
   for size in (_DESKTOP, _PHONE):

@@ -218,6 +218,7 @@ def test_what_is_not_known_is_a_dash(digits_dir, two_runs, tmp_path):
                  if heading not in ('Layout', 'GMACs'))
 
 
+@pytest.mark.slow
 def test_the_best_is_the_first_of_the_best(digits_dir, tmp_path):
   path = logged_runs.write_run(
       tmp_path / 'run', digits_dir, [0.25, 0.75, 0.75, 0.5])
@@ -228,6 +229,7 @@ def test_the_best_is_the_first_of_the_best(digits_dir, tmp_path):
   assert found['Validation best top-1, %'] == '75.00 at step 20'
 
 
+@pytest.mark.slow
 def test_every_top_k_has_its_column(digits_dir, tmp_path):
   paths = {}
   for name, k in (('A', 3), ('B', 5)):
@@ -243,6 +245,7 @@ def test_every_top_k_has_its_column(digits_dir, tmp_path):
       ['30.00', '-'], ['-', '50.00']]
 
 
+@pytest.mark.slow
 def test_names_are_escaped(digits_dir, tmp_path):
   path = logged_runs.write_run(tmp_path / 'run', digits_dir, [0.5])
   name = '<b>&"|`*_x_ $title'
@@ -253,6 +256,7 @@ def test_names_are_escaped(digits_dir, tmp_path):
   assert rows[0][0] == r'\<b\>\&"\|\`\*\_x\_ $title'
 
 
+@pytest.mark.slow
 def test_the_settings_that_differ(digits_dir, tmp_path):
   layout = 'task.model.backbone.funnel_vit.layout'
   paths = {

@@ -6,6 +6,7 @@ import pytest
 COMMAND = ('-m', 'official_ext.analysis.rollout')
 
 
+@pytest.mark.slow
 def test_the_command(repository, trained_dir, digits_dir, tmp_path):
   output = tmp_path / 'rollout.png'
   result = commands.run(

@@ -27,6 +27,7 @@ def linear(weights):
   return lambda images: tf.einsum('bhwc,hwck->bk', images, weights)
 
 
+@pytest.mark.slow
 def test_the_gradient_is_that_of_finite_differences(model, batch):
   classes = np.array([3, 0, 7, 9])
   gradient = saliency_maps.Saliency(model.logits).attribute(
@@ -93,6 +94,7 @@ def test_smoothgrad():
   assert np.abs(other[0] - smooth[2]).max() > 0.1
 
 
+@pytest.mark.slow
 def test_integrated_gradients_add_up(model, batch):
   classes = np.array([3, 0, 7, 9])
   attributed = saliency_maps.Saliency(

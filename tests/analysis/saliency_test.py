@@ -2,8 +2,10 @@
 
 import commands
 import pictures
+import pytest
 
 
+@pytest.mark.slow
 def test_saliency(repository, trained_dir, digits_dir, tmp_path):
   png, pdf = tmp_path / 'new/saliency.png', tmp_path / 'new/saliency.pdf'
   result = commands.run(

@@ -37,6 +37,7 @@ def read(model, num_images):
           np.concatenate([batch.labels for batch in batches]))
 
 
+@pytest.mark.slow
 def test_disagreements(pair):
   images, labels = read(pair[0], None)
   is_right = np.array([
@@ -71,6 +72,7 @@ def test_how_disagreements_are_told():
   assert chance.endswith('probability 0.12')
 
 
+@pytest.mark.slow
 def test_models_that_agree(pair):
   found = validation.disagreements(pair[0], pair[0], None, 20, 3)
   assert (found.counts[1, 0], found.counts[0, 1], found.examples) == (0, 0, [])
@@ -91,6 +93,7 @@ def test_salient_areas(pair):
   np.testing.assert_allclose(areas[0, 0], np.array(half) / 256, atol=1.01 / 256)
 
 
+@pytest.mark.slow
 def test_a_model_without_any_saliency(pair, trained_dir):
   untrained = models_lib.NamedModel(
       'untrained', trained_model.find(trained_dir), pair[0].class_names)

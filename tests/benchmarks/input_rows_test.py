@@ -27,6 +27,7 @@ ROWS = [*input_rows.stages()[:3], input_rows.Row('one thread', threads=1),
 
 # Every row once, and every count of images, which in validation is another
 # with the cache.
+@pytest.mark.slow
 @pytest.mark.parametrize('split, row', [
     pytest.param(split, row, id=f'{split}-{row.name}', marks=() if (
         (split == 'train') != (row.name in ('cache', 'one thread')))
@@ -71,6 +72,7 @@ def test_images_of_many_files_are_extrapolated(data_dir, monkeypatch):
   assert cached.input_path == source.files[:1]
 
 
+@pytest.mark.slow
 def test_the_pipeline_is_the_tasks_own(data_dir):
   source = make_source(data_dir, 'validation')
   params = load(f"{input_shards.OVERRIDE},task.data_dir='{data_dir}',"

@@ -135,6 +135,7 @@ def test_a_tpu_belongs_to_one_process():
   assert not measure.may_live_together(None, has_tpu=True)
 
 
+@pytest.mark.slow
 def test_a_head_on_a_map_is_counted():
   rows = measure.begin(settings_lib.combine(
       settings_lib.Settings(layout='', model_name='vit-ti16', image_size=32),

@@ -10,6 +10,7 @@ from official_ext.benchmarks import step_process
 SMALL = dict(model_name='vit-ti16', image_size=32, batch_size=2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('layout, mode', [
     ('B1-1', 'train'),
     *(pytest.param(layout, mode, marks=pytest.mark.long)

@@ -39,6 +39,7 @@ def test_a_learned_pooling_begins_as_the_mean_that_it_is_loaded_from(
       model(images, training=False), pretrained[0](images, training=False))
 
 
+@pytest.mark.slow
 def test_what_pools_have_learned_is_kept_or_told(pretrained):
   trained, params = classifiers.build(5, pooling='conv')
   source = as_source(trained, params)

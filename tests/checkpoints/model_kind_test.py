@@ -227,6 +227,7 @@ DISTILLED = dict(
     projection_size=24)
 
 
+@pytest.mark.slow
 def test_parts_of_published_models_at_another_resolution(tmp_path):
   pretrained, params = classifiers.build(
       1, layout='B2', size=16, pooler='token_and_distillation', **DISTILLED)
@@ -246,6 +247,7 @@ def test_parts_of_published_models_at_another_resolution(tmp_path):
                             'head (init_checkpoint_modules=all_but_head)')
 
 
+@pytest.mark.slow
 def test_an_attention_pooling_head_is_dropped_with_the_head(tmp_path):
   pretrained, params = classifiers.build(1, pooler='map', class_token=True)
   classifiers.save(tmp_path, pretrained, params)

@@ -98,6 +98,7 @@ def test_an_evaluation_is_compared_and_not_a_training(
     session.prepare(other, 'train', trained_dir)
 
 
+@pytest.mark.slow
 def test_a_training_from_the_weights_is_warned(trained_dir, digits_dir, caplog):
   for mean, is_warned in ((None, False), ([127.5] * 3, True)):
     params = short_runs.parameters(digits_dir, **{

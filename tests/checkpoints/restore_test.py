@@ -20,6 +20,7 @@ from official_ext.params import experiment
 MAPS = dict(levels=[2], recovery_layers=1)
 
 
+@pytest.mark.slow
 def test_feature_maps_of_a_classifier_begin_anew(saved, pretrained):
   model = classifiers.build_dense(MAPS, seed=2, layout='B1-1')
   before = classifiers.arrays(model)
@@ -134,6 +135,7 @@ def test_another_number_of_classes(pretrained, saved, modules):
     restore.load(model, str(saved), 'all')
 
 
+@pytest.mark.slow
 def test_pre_logits_are_dropped_with_the_head(saved, tmp_path):
   pretrained, params = classifiers.build(1, representation_size=64)
   classifiers.save(tmp_path, pretrained, params)
@@ -238,6 +240,7 @@ def test_model_gardens_vit_from_224_to_384_px(tmp_path):
       np.testing.assert_array_equal(theirs, ours, err_msg=ours.name)
 
 
+@pytest.mark.slow
 def test_a_grid_that_is_not_square(tmp_path):
   def build_wide(seed, height, width):
     params = experiment.load('funnel_vit_digits', params_override=(
@@ -300,6 +303,7 @@ def test_what_is_computed_otherwise_is_told(saved):
       'activation=gelu_tanh, unless it is meant.',)
 
 
+@pytest.mark.slow
 def test_any_source_of_arrays_is_loaded_by_the_same_plan():
   pretrained, _ = classifiers.build(1, layout='B2', size=16)
   source = classifiers.Arrays(classifiers.arrays(pretrained))
@@ -367,6 +371,7 @@ def test_an_array_that_cannot_be_read_leaves_the_model_unchanged(pretrained):
     np.testing.assert_array_equal(value, before[name])
 
 
+@pytest.mark.slow
 def test_fixed_positions_are_those_of_the_new_grid(tmp_path):
   fixed = dict(pooler='gap', position_embedding='sin_cos')
   pretrained, params = classifiers.build(1, size=16, **fixed)

@@ -88,6 +88,7 @@ def assert_equal(found, expected):
 EMA = {'average_decay': 0.5}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('before, now', [
     (None, None), (EMA, EMA), (None, EMA), (EMA, None)])
 def test_counter_and_moments_are_carried_over(tmp_path, caplog, before, now):

@@ -35,6 +35,7 @@ def test_a_training(tmp_path):
       '/.ATTRIBUTES/VARIABLE_VALUE')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('form', [
     'no metadata', 'exporter', 'saved_model', 'backbone', 'bare'])
 def test_other_forms(tmp_path, form):

@@ -41,6 +41,7 @@ def name_all(model):
   return named
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('settings, more', [
     (dict(layout='B2'), {'class_token'}),
     (dict(layout='B1-1', pooler='gap'), ()),
@@ -78,6 +79,7 @@ def test_every_variable_of_a_model_has_a_name(settings, more):
   assert named['head/kernel'].shape == (64 if head else width, 10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('maps, more', [
     (dict(levels=[2, 3], recovery_layers=1), {
         *(f'recovery/layer_1/{name}' for name in LAYER),
@@ -110,6 +112,7 @@ def test_in_mixed_precision_and_on_several_replicas(num_replicas):
   assert set(name_all(model)) == expected(2, 'class_token')
 
 
+@pytest.mark.slow
 def test_model_gardens_vit_has_the_same_names():
   model = factory.build_classification_model(
       tf_keras.layers.InputSpec(shape=[None, 32, 32, 3]),

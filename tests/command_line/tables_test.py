@@ -11,8 +11,8 @@ def test_a_table():
 
 
 def test_a_bar_does_not_end_a_cell():
-  assert tables.markdown(['a|b'], [['|c|']]) == (
-      '| a\\|b |\n| --- |\n| \\|c\\| |')
+  assert tables.markdown(['a|b'], [['|c|'], [r'd\|e']]) == (
+      '| a\\|b |\n| --- |\n| \\|c\\| |\n| d\\|e |')
 
 
 def test_a_table_for_a_terminal():

@@ -50,6 +50,7 @@ def test_weight_decay_leaves_out_what_it_should(num_replicas):
     assert any('replica_1' in name for name in decayed)
 
 
+@pytest.mark.slow
 def test_weight_decay_shrinks_the_kernels_alone():
   params = experiment.load('funnel_vit_imagenet', params_override=SMALL + (
       ',trainer.optimizer_config.warmup.linear.warmup_steps=1'))

@@ -121,6 +121,7 @@ def test_the_nearest_of_a_list_is_the_same_number(tmp_path):
                         class_names=tmp_path / 'list.txt')
 
 
+@pytest.mark.slow
 def test_a_test_set_gets_the_trained_labels(tmp_path):
   make(tmp_path / 'train', 'cat', 'dog', 'eel', 'fox')
   conversions.convert(tmp_path / 'train', tmp_path / 'a')

@@ -34,6 +34,7 @@ def _folder(tmp_path_factory):
   return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('num_kills', [
     4, pytest.param(proofs.choose(12, 40), marks=pytest.mark.long)])
 def test_killed_after_an_image(repository, folder, tmp_path, num_kills):

@@ -124,6 +124,7 @@ def make_inputs(root, count, seed):
   return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('count', [
     540, pytest.param(proofs.choose(1_080, 5_400), marks=pytest.mark.long)])
 @pytest.mark.parametrize('how', images.CHECKS)

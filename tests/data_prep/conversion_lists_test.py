@@ -12,6 +12,7 @@ from data_prep import conversion_report
 from data_prep import verification
 
 
+@pytest.mark.slow
 def test_corrupt_images_are_listed_and_counted(folder, tmp_path):
   (folder / 'a/000.jpg').write_bytes(b'')
   (folder / 'b/001.jpg').write_bytes(b'no image')

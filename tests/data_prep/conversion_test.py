@@ -37,6 +37,7 @@ def test_the_number_of_workers_does_not_matter(
   assert conversions.files(tmp_path / 'out') == expected
 
 
+@pytest.mark.slow
 def test_the_seed_decides_the_order(folder, tmp_path, expected):
   conversions.convert(folder, tmp_path / 'out', seed=1)
   assert conversions.shards(tmp_path / 'out') != {

@@ -6,6 +6,7 @@ import pathlib
 
 import numpy as np
 from PIL import Image
+import pytest
 from sklearn import datasets
 import tensorflow as tf
 
@@ -26,6 +27,7 @@ def read(folder, pattern):
              np.asarray(image))
 
 
+@pytest.mark.slow
 def test_every_digit_is_there_once_with_its_label(digits_dir):
   target = datasets.load_digits().target
   train = list(read(digits_dir, 'train-*'))

@@ -165,6 +165,7 @@ def test_an_interrupted_run_leaves_no_process_and_resumes(
   assert not [path for path in out.iterdir() if 'unfinished' in path.name]
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_explained(repository, tmp_path):
   slow_images(tmp_path / 'in')
   out = tmp_path / 'out'

@@ -57,10 +57,12 @@ def by_name(items):
   return {bytes_of(item, 'image/filename')[0].decode(): item for item in items}
 
 
+@pytest.mark.slow
 def test_what_is_well_has_no_faults(root):
   assert verify(root) == ([], [])
 
 
+@pytest.mark.slow
 def test_a_swapped_pair(root):
   def swap(items):
     first, second = (bytes_of(by_name(items)[f'train0{number}.jpg'], MASK)

@@ -92,6 +92,7 @@ REASONS = {
 }
 
 
+@pytest.mark.slow
 def test_nothing_is_dropped_without_a_word(tmp_path, repository):
   broken(tmp_path / 'broken')
   arguments = [*COMMAND, f'--input={tmp_path}/broken', '--num_classes=3',

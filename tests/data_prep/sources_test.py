@@ -29,6 +29,7 @@ def convert_imagenet(imagenet, output_dir, **how):
       validation_labels=imagenet / 'labels.list', **how)
 
 
+@pytest.mark.slow
 def test_the_archives_of_imagenet(imagenet, tmp_path):
   done = convert_imagenet(imagenet, tmp_path)
   assert done.data_set.form == 'ImageNet (ILSVRC 2012)'
@@ -60,6 +61,7 @@ CMYK = (
     'n07583066_647 n13037406_4650').split()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('are_odd', [
     True, pytest.param(False, marks=pytest.mark.long)])
 def test_the_odd_images_of_imagenet_are_known_by_content(tmp_path, are_odd):
@@ -83,6 +85,7 @@ def test_the_odd_images_of_imagenet_are_known_by_content(tmp_path, are_odd):
   assert not list(verification.verify(str(tmp_path / 'out'), lambda *_: None))
 
 
+@pytest.mark.slow
 def test_archives_and_folders_give_the_same_shards(imagenet, tmp_path):
   convert_imagenet(imagenet, tmp_path / 'from_archives')
   for name in ('train', 'val', 'test_v10102019'):

@@ -63,6 +63,7 @@ def test_unlabelled_images_are_well(tmp_path):
   assert not faults and reported[-1] == (1, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('place', [0, 20, 300, -3])
 def test_a_flipped_byte(converted, place):
   content = bytearray((converted / SHARD).read_bytes())
@@ -130,6 +131,7 @@ def test_an_image_swapped_between_classes(converted):
   assert len([fault for fault in verify(converted)[0] if 'is ' in fault]) >= 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('image, reason', [
     (b'', 'record 1'), (b'\xff\xd8\xff', 'record 1'),
     (image_trees.encode(1)[:-400], 'record 1'),
@@ -142,6 +144,7 @@ def test_an_image_that_training_cannot_decode(converted, image, reason):
   assert any(reason in fault for fault in verify(converted)[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', ['class_names.txt', 'left_out.jsonl'])
 def test_changed_lists(converted, name):
   (converted / name).write_text('other\n')

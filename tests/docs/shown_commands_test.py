@@ -107,6 +107,7 @@ def test_no_page_has_a_program_that_is_not_run(repository):
     assert len(programs(repository / page)) == count
 
 
+@pytest.mark.slow
 def test_the_python_of_the_readme_runs_as_it_stands(repository, capsys):
   program, _ = programs(repository / 'README.md')
   run(program, 'README.md')

@@ -58,6 +58,7 @@ def test_a_training(training, trained_dir):
   assert by_prefix.description == training.description
 
 
+@pytest.mark.slow
 def test_an_export_gives_the_figures_of_its_training(expected, export_dir):
   export = evaluated_model.load(export_dir)
   assert export.description['kind'] == 'SavedModel'
@@ -73,6 +74,7 @@ def test_an_export_gives_the_figures_of_its_training(expected, export_dir):
       expected.cross_entropies.mean(), abs=1e-5)
 
 
+@pytest.mark.slow
 def test_an_export_alone(expected, export_dir, digits_dir, tmp_path):
   path, _ = moved_export(
       export_dir, tmp_path / 'alone', checkpoint='/nowhere/ckpt-10')
@@ -112,6 +114,7 @@ def test_a_folder_of_several_files(tmp_path):
     evaluated_model.load(str(tmp_path))
 
 
+@pytest.mark.slow
 def test_another_training_in_the_folder_is_not_asked(export_dir, trained_dir,
                                                      tmp_path):
   shutil.copytree(trained_dir, tmp_path / 'run')
@@ -210,6 +213,7 @@ def test_resized_images_come_as_values_of_0_to_255(of_runner):
   np.testing.assert_allclose(asked[0], pixels, atol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('orientation, num_turned, told', [
     ('apply', 3, '3 images were turned'), ('apply', 1, '1 image was turned'),
     ('ignore', 3, None)])

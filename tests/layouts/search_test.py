@@ -27,6 +27,7 @@ def sizes(spec):
   return tuple((block.num_layers, block.num_tokens) for block in spec.blocks)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('num_blocks, settings', [
     (1, dict(max_gmacs=9)),
     (2, dict(max_gmacs=8)),
@@ -53,6 +54,7 @@ def test_costs_are_those_of_the_layout_as_printed(num_blocks, settings):
     assert plan.saved_activations == costs.count_saved_activations(spec)
 
 
+@pytest.mark.slow
 def test_all_layouts_within_the_budgets_are_found_and_no_others():
   # Each is tried one by one: 12 layers, two pools, two strides.
   expected = {}
@@ -78,6 +80,7 @@ def test_all_layouts_within_the_budgets_are_found_and_no_others():
               for plan in plans.nearest}) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('settings', [
     dict(max_gmacs=20),
     dict(max_gmacs=12, strides=(2, 3, 4)),

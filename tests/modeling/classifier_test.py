@@ -122,6 +122,7 @@ def test_every_setting_is_tried():
     assert settings[name] != value
 
 
+@pytest.mark.slow
 def test_models_come_back(tmp_path):
   settings = {}
   for name in TOGETHER:
@@ -216,6 +217,7 @@ def test_a_new_process_finds_the_classes(tmp_path, repository):
         np.load(tmp_path / 'logits.npy'), outputs(model, images))
 
 
+@pytest.mark.slow
 def test_it_is_model_gardens_with_the_same_keys(tmp_path):
   model, params = classifiers.build(1)
   assert isinstance(model, classifier.FunnelClassifier)
@@ -229,6 +231,7 @@ def test_it_is_model_gardens_with_the_same_keys(tmp_path):
       outputs(gardens, images), outputs(model, images))
 
 
+@pytest.mark.slow
 def test_weight_decay_and_frozen_backbones_are_as_configured(tmp_path):
   params = classifiers.load_params()
   task = params.task.replace(losses={'l2_weight_decay': 0.2},

@@ -101,12 +101,14 @@ CHOSEN = [(name, switch) for name in MODELS for switch in SWITCHES
           if name == 'three blocks' or switch == 'all']
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name, switch', CHOSEN)
 def test_same_outputs_and_gradients(name, switch):
   assert_same(name, SWITCHES[switch])
 
 
 # As a training traces it: the default; what is left are long proofs.
+@pytest.mark.slow
 @pytest.mark.parametrize('name, switch', [
     pytest.param(
         name, switch, marks=() if (name, switch) == ('three blocks', 'all')
@@ -155,6 +157,7 @@ def _plain_error(errors):
   return errors({})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('mode', [
     'eager', pytest.param('traced', marks=pytest.mark.long)])
 @pytest.mark.parametrize('switch', [
@@ -183,6 +186,7 @@ def test_a_model_leaves_nothing_behind(gradient_checkpointing):
   assert counts[0] == counts[1]
 
 
+@pytest.mark.slow
 def test_dropout_and_stochastic_depth_act_in_the_fused_layers():
   encoder = {}
   for fused in (True, False):

@@ -108,6 +108,7 @@ def test_agrees_with_numpy(layout, levels, settings):
           found[level][index], one, depth=20, length=256, message=level)
 
 
+@pytest.mark.slow
 def test_a_pyramid_is_of_the_recovered_map():
   plain = build(maps=dict(levels=[2], recovery_layers=1))
   pyramid = build(maps=PYRAMID)
@@ -148,6 +149,7 @@ def test_one_block_without_layers_is_model_gardens_map(monkeypatch, tmp_path):
     tolerances.assert_close(found[key], value, depth=12, length=256)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('pooler', [
     'gap', pytest.param('map', marks=pytest.mark.long)])
 def test_what_a_classifier_reads_stays_as_it_is(pooler):
@@ -171,6 +173,7 @@ def test_what_a_classifier_reads_stays_as_it_is(pooler):
       maps(images)['pre_logits'], plain(images)['pre_logits'])
 
 
+@pytest.mark.slow
 def test_nothing_is_computed_where_nobody_asks():
   def operations(**settings):
     backbone = models.build_backbone(SIZE, layout='B1-1', **settings)

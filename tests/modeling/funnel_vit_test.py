@@ -47,6 +47,7 @@ def copy_through_checkpoint(source, target, folder):
   status.assert_consumed()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('layout', [
     # Through checkpoints of one block goes Model Garden's ViT below too.
     pytest.param('B3', marks=pytest.mark.long),
@@ -124,6 +125,7 @@ def test_endpoints(pooler, key, shape):
   assert backbone.output_specs[key][1:] == shape[1:]
 
 
+@pytest.mark.slow
 def test_layouts_differ_in_their_output(tmp_path):
   outputs = []
   # Two layers in the last block: the class token of a single one is the same

@@ -66,6 +66,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('compiled', [False, True])
 @pytest.mark.parametrize('case', CASES)
 def test_agrees_with_tensorflows_gradient(case, compiled):

@@ -76,6 +76,7 @@ def by_hand(before, rate, decay):
   return before - decay * rate * before - rate
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('kind, num_replicas', [
     pytest.param('plain', 1, marks=pytest.mark.long), ('scaled', 1),
     pytest.param('averaged', 1, marks=pytest.mark.long), ('averaged', 2)])

@@ -50,6 +50,7 @@ def build(override):
           params.trainer.optimizer_config.optimizer.get())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('kind, num_steps', [
     (ADAMW, 1), *(pytest.param(*case, marks=pytest.mark.long)
                   for case in ((SGD, 1), (ADAMW, 3), (SGD, 3)))])

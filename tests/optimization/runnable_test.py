@@ -185,6 +185,7 @@ def test_nothing_that_is_offered_is_left_out():
   assert REFUSED <= set(offered(OFFERED.optimizer))
 
 
+@pytest.mark.slow
 def test_every_schedule_warmup_optimizer_and_strategy_takes_three_steps():
   scopes = itertools.cycle([strategy(name) for name in STRATEGIES])
   optimizers = itertools.cycle(['sgd', *OPTIMIZERS])

@@ -60,6 +60,7 @@ def test_what_matches_nothing(tmp_path, monkeypatch, input_path):
     input_files.match(input_path)
 
 
+@pytest.mark.slow
 def test_a_task_reads_a_folder_of_any_name(digits_dir, tmp_path):
   folder = tmp_path / 'photos, 2024' / 'a[1]*?'
   shutil.copytree(digits_dir, folder)

@@ -143,6 +143,7 @@ def test_what_no_library_has(name, kind, changed, words):
     assert word in str(error.value), error.value
 
 
+@pytest.mark.slow
 def test_an_imported_model_keeps_its_license_and_a_comment_its_line(
     tmp_path, monkeypatch):
   source = published_models.copy('hf_vit', tmp_path / 'source')

@@ -45,6 +45,7 @@ def _imported_dir(repository, make_once):
   return pathlib.Path(make_once('imported_vit', fill))
 
 
+@pytest.mark.slow
 def test_the_folder_answers_as_the_library(imported_dir):
   expected = published_models.answers('hf_vit')
   trained = trained_model.find(str(imported_dir))

@@ -74,6 +74,7 @@ def test_gap_has_as_many_positions_as_patches(tmp_path):
   assert (settings.pooler, settings.class_token) == ('gap', False)
 
 
+@pytest.mark.slow
 def test_positions_that_are_computed(tmp_path):
   found = published_models.tensors(
       published_models.folder('hf_vit') / 'model.safetensors')

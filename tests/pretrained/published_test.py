@@ -30,6 +30,7 @@ def close(what, found, expected):
   assert error < TOLERANCE, error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', [
     pytest.param(name, marks=pytest.mark.addons if (
         name in published_models.IN_SUITE) else pytest.mark.long)

@@ -65,6 +65,7 @@ def test_a_search_goes_on_where_it_was(
       f'{len(everything)} layouts on 40 images; {everything[-1].layout}: ')
 
 
+@pytest.mark.slow
 def test_a_default_of_more_blocks_than_layers(
     repository, trained_dir, tmp_path, evaluated):
   result = search(repository, trained_dir, tmp_path)

@@ -27,6 +27,7 @@ def test_sizes_are_as_asked_for():
       transformer=backbones.FunnelTransformer(mlp_dim=24)), (32, 48))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('weights, ema, message', [
     (None, False, 'ema=False is of weights, and none are given'),
     ('trained_dir', True, 'holds no moving averages'),
@@ -62,6 +63,7 @@ def test_averages_are_those_that_load_takes(digits_dir, tmp_path):
   assert np.array_equal(found[None, 'best'], found[True, 'latest'])
 
 
+@pytest.mark.slow
 def test_weights_are_those_of_a_training(funnel, trained_dir, export_dir):
   images = models.random_images(2, funnel.model.input_shape[1:3])
   expected = funnel.model(images, training=False).numpy()
@@ -130,6 +132,7 @@ def test_it_is_fitted_saved_and_read(tmp_path):
   assert loaded.evaluate(images, labels, verbose=0) == expected
 
 
+@pytest.mark.slow
 def test_what_does_not_fit_is_named(trained_dir):
   for arguments, settings, message in (
       (['vit-b15'], {}, 'must be one of vit-ti16'),

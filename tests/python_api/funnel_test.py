@@ -23,6 +23,7 @@ def _files(digits_dir):
   return short_runs.held_out_images(digits_dir)[:5]
 
 
+@pytest.mark.slow
 def test_it_answers_as_the_evaluation_does(funnel, files, trained_dir):
   trained = trained_model.find(trained_dir)
   batch = next(validation_data.read_records(trained, None, 5))
@@ -68,6 +69,7 @@ def test_it_answers_as_the_command_does(
       exported.classify(paths[0])[0][0][0])
 
 
+@pytest.mark.slow
 def test_arrays_of_any_size_are_what_their_files_are(
     funnel, exported, files, tmp_path):
   sizes = [(8, 8), (30, 17), (8, 8)]
@@ -97,6 +99,7 @@ def test_arrays_of_any_size_are_what_their_files_are(
   assert len(funnel.predict(files * 2, batch_size=3)) == 10
 
 
+@pytest.mark.slow
 def test_an_image_that_is_refused_is_named(funnel, exported, files):
   for one in (funnel, exported):
     for method in ('logits', 'features') if one is funnel else ('logits',):
@@ -104,6 +107,7 @@ def test_an_image_that_is_refused_is_named(funnel, exported, files):
         getattr(one, method)([files[0], files[1][:60]])
 
 
+@pytest.mark.slow
 def test_what_counts_nothing_is_refused(funnel, exported, files):
   for one in (funnel, exported):
     assert len(one.classify(files[0], top_k=np.int64(2))[0]) == 2

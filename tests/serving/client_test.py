@@ -116,6 +116,7 @@ def expected_text(serve, paths):
   return '\n'.join(lines) + '\n'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('protocol', ['rest', 'grpc'])
 def test_the_client(repository, serve, image_files, request, protocol):
   server = request.getfixturevalue(f'{protocol}_server')

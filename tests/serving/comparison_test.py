@@ -73,6 +73,7 @@ def upright_and_lying():
   return upright, handmade_images.with_exif(upright, handmade_images.exif(6))
 
 
+@pytest.mark.slow
 def test_records_that_an_export_turns_are_counted(trained, tmp_path):
   upright, lying = upright_and_lying()
   path = records_for_tests.write(tmp_path / 'validation', [
@@ -86,6 +87,7 @@ def test_records_that_an_export_turns_are_counted(trained, tmp_path):
   assert comparison.cause_of_difference(rows[::2]) == ''
 
 
+@pytest.mark.slow
 def test_a_record_that_an_export_refuses_is_named(trained, tmp_path):
   upright, _ = upright_and_lying()
   small = encode(records_for_tests.pixels(0, (40, 1, 3)))

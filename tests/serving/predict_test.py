@@ -54,6 +54,7 @@ def test_a_file_that_is_missing_is_named_once(repository, export_dir):
       1, 'error: nothing.jpg: No such file or directory\n')
 
 
+@pytest.mark.slow
 def test_a_folder_as_a_table_and_a_picture(
     repository, export_dir, digits_dir, tmp_path):
   images = short_runs.held_out_images(digits_dir)[:4]
@@ -105,6 +106,7 @@ def test_json_is_printed_alone(repository, export_dir, tmp_path):
   assert len(found['images'][0]['predictions']) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('arguments, status, told', [
     (['--output={}/a.csv'], 130, '{}/a.csv has the first 2 of 5 images\n'),
     (['--output={}/a.json'], 143, '{}/a.json has the first 2 of 5 images\n'),

@@ -125,6 +125,7 @@ def test_a_file_that_is_gone(kind, before, after):
       'same command goes on from the newest checkpoint.')
 
 
+@pytest.mark.slow
 def test_in_a_training(digits_dir, tmp_path):
   data = tmp_path / 'data'
   data.mkdir()

@@ -176,6 +176,7 @@ def test_records_and_probabilities_of_the_classes(tmp_path):
       [3 / 5, 2 / 5], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_classes_of_a_training_and_of_one_that_goes_on(tmp_path):
   params = parameters(tmp_path, [0] * 57 + [3] * 3, **SAMPLED)
 

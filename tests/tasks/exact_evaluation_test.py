@@ -149,6 +149,7 @@ def test_shapes_are_static(data_dir):
   assert labels.shape == [8] and weights.shape == [8]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('num_files', [1, 3])
 def test_workers_evaluate_every_image_once(data_dir, tmp_path, num_files):
   # Fewer files than workers, and more: the files do not matter.

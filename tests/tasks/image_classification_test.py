@@ -40,6 +40,7 @@ def labels_of(dataset, batches=1):
       for _, labels in dataset.take(batches)])
 
 
+@pytest.mark.slow
 def test_a_backbone_of_model_garden_that_does_not_fit_is_named():
   # Its seven scales leave nothing of 16 px.
   params = experiment.load('vit_imagenet', params_override=(
@@ -63,6 +64,7 @@ def test_labels_of_records_stay_as_they_are(tmp_path):
   np.testing.assert_array_equal(labels_of(dataset), [1, 500, 1000, 7])
 
 
+@pytest.mark.slow
 def test_labels_of_tfds_imagenet_are_moved_to_the_same_classes():
   with tfds.testing.mock_data(num_examples=32):
     raw = tfds.load('imagenet2012', split='validation')
@@ -77,6 +79,7 @@ def test_labels_of_tfds_imagenet_are_moved_to_the_same_classes():
   assert labels.min() >= 1 and labels.max() <= 1000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name, num_classes, data', [
     ('funnel_vit_cifar10_finetune', 10, 'train_data'),
     ('funnel_vit_cifar100_finetune', 100, 'validation_data'),
@@ -98,6 +101,7 @@ def test_cifar_from_tfds(name, num_classes, data):
 BAD_LABELS = [(10, 0), (-1, 0), (None, 0), (9, 1), (0, -1)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('label, offset, is_soft', [
     *((label, offset, False) for label, offset in BAD_LABELS),
     # Soft labels are made of what was checked: the same condition.
@@ -135,6 +139,7 @@ def test_other_errors_are_not_taken_for_a_bad_label():
   assert bad_records.explain(error) is None
 
 
+@pytest.mark.slow
 def test_an_image_that_cannot_be_read_is_said_plainly(tmp_path):
   path = records_for_tests.write(
       tmp_path / 'train', [records_for_tests.example(1, b'no image')] * 8)
@@ -149,6 +154,7 @@ def test_an_image_that_cannot_be_read_is_said_plainly(tmp_path):
   assert '\n' not in message
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('offset, label', [
     (-1, 3), (5, -3), *(pytest.param(*case, marks=pytest.mark.long)
                         for case in ((0, 2), (-9, 11)))])
@@ -174,6 +180,7 @@ def test_the_offset_of_labels():
   np.testing.assert_array_equal(moved, [1, 1000])
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_order(digits_dir):
   def order(seed):
     return labels_of(build_inputs(
@@ -296,6 +303,7 @@ def test_validation_data_that_lie_where_the_training_data_stand(tmp_path):
     task.compare_data(['validation_data'], 'run')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('files', [
     'train*', pytest.param('valid*', marks=pytest.mark.long)])
 def test_all_files_of_a_data_set_go_after_the_checks(

@@ -171,6 +171,7 @@ def test_trained_evaluated_and_verified_by_name(
   assert "labels are mapped by name, 0 ('dog') to 1" in verified.stderr
 
 
+@pytest.mark.slow
 def test_a_test_set_of_some_of_the_classes(run_dir, tmp_path, caplog):
   folder = animals.write(tmp_path / 'test', ['dog', 'eel'])
   with caplog.at_level(logging.INFO, 'absl'):
@@ -197,6 +198,7 @@ def test_other_classes_are_refused(run_dir, tmp_path):
         of_run(run_dir, folder), f'{folder}/valid*', None))
 
 
+@pytest.mark.slow
 def test_a_head_belongs_to_its_classes(run_dir, tmp_path):
   folder = animals.write(tmp_path / 'data', ['eel', 'dog', 'cat'], 'train')
   def settings_of(modules):
@@ -242,6 +244,7 @@ def test_validation_data_of_their_own(animals_dir, tmp_path):
   assert labels_of(session_, 'validation_data') == [2] * 4 + [0] * 4
 
 
+@pytest.mark.slow
 def test_training_labels_are_mapped_before_they_are_mixed(run_dir, tmp_path):
   folder = animals.write(tmp_path / 'data', ['eel', 'dog'], 'train')
   session_ = prepare(folder, run_dir, 'train', **{
@@ -261,6 +264,7 @@ def test_an_evaluation_beside_a_training_without_a_checkpoint(
   assert labels_of(session_, 'validation_data') == [1] * 4 + [2] * 4
 
 
+@pytest.mark.slow
 def test_names_are_unknown_on_one_side(run_dir, animals_dir, tmp_path):
   # Records by others.
   folder = animals.write(tmp_path / 'test', ['dog', 'eel'])
@@ -277,6 +281,7 @@ def test_names_are_unknown_on_one_side(run_dir, animals_dir, tmp_path):
   assert session_.task.data_description == {'class_names': ['a', 'b', 'c']}
 
 
+@pytest.mark.slow
 def test_classes_that_class_names_path_renames(animals_dir, tmp_path):
   names = tmp_path / 'names.txt'
   names.write_text('Katze\ndog\nAal\n')

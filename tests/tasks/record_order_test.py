@@ -46,6 +46,7 @@ def _three_epochs(order):
   return read(order, 3 * NUM_RECORDS)
 
 
+@pytest.mark.slow
 def test_every_epoch_has_every_record_once(three_epochs):
   assert [number for number, _ in three_epochs] == list(
       range(3 * NUM_RECORDS))
@@ -84,6 +85,7 @@ def test_entered_at_every_position(order, three_epochs):
         three_epochs[position:position + 12])
 
 
+@pytest.mark.slow
 def test_another_seed_is_another_order(order, three_epochs):
   other = record_order.choose(COUNTS, 8, 16)
   assert [record for _, record in read(other, 20)] != [
@@ -108,6 +110,7 @@ def test_a_file_of_another_number_of_records_is_noticed(count):
   assert 'another number of records' in bad_records.explain(error.value)
 
 
+@pytest.mark.slow
 def test_permutations_are_uniform():
   found = np.zeros((4, 4))
   for number in range(400):
@@ -131,6 +134,7 @@ def test_lanes_and_blocks(num_files, buffer_size, num_workers, expected):
   assert (order.num_lanes, order.block_size) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('num_workers', [
     1, pytest.param(3, marks=pytest.mark.long)])
 def test_from_memory(num_workers):
@@ -165,6 +169,7 @@ SAMPLING = record_order.Sampling(
     'balanced', ((0, 1, 2, 3, 4), (41, 7), (13, 20, 30)), (0.5, 0.25, 0.25))
 
 
+@pytest.mark.slow
 def test_records_are_drawn_as_computed_by_hand():
   order = record_order.choose_sampled(COUNTS, 7, SAMPLING)
   # The places of records in the files as they come.

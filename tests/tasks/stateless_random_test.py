@@ -41,6 +41,7 @@ def _every_operation():
   }
 
 
+@pytest.mark.slow
 def test_every_operation_keeps_its_distribution():
   count = 2000
   drawn = _draw(_every_operation, count=count)

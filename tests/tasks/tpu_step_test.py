@@ -114,6 +114,7 @@ def check(name, mode, data_dir, overrides):
   assert f'bf16[{batch_size},' in hlo
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('variant, mode', [
     pytest.param(variant, mode,
                  marks=[] if (variant, mode) in SHORT else pytest.mark.long)

@@ -13,6 +13,7 @@ from official_ext.tasks import protocol
 pytestmark = pytest.mark.addons
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('precision', [
     pytest.param('float32', marks=pytest.mark.long), 'mixed_bfloat16'])
 def test_the_recipes_step_compiles_and_learns(precision):
@@ -41,6 +42,7 @@ def test_the_recipes_step_compiles_and_learns(precision):
   assert losses[-1] < 0.5 * losses[0]
 
 
+@pytest.mark.slow
 def test_the_evaluation_step_compiles():
   params = experiment.load('funnel_vit_digits', params_override=(
       "task.model.backbone.funnel_vit.layout='B1-1'"))

@@ -50,6 +50,7 @@ def labels(folder, num_batches, position=0, num_workers=1, worker=0,
           for label in batch]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('settings', [
     {}, pytest.param({'cache': True}, marks=pytest.mark.long),
     pytest.param({'repeated_augment': 2}, marks=pytest.mark.long)], ids=str)
@@ -115,6 +116,7 @@ def test_counts_are_kept_in_the_folder_of_a_training(tmp_path):
   assert num_records() == 9
 
 
+@pytest.mark.slow
 def test_a_file_that_goes_or_comes_after_it_was_counted(folder, tmp_path):
   for path in folder.iterdir():
     shutil.copy(path, tmp_path)

@@ -43,6 +43,7 @@ def validation_loss(trained):
   return losses / count
 
 
+@pytest.mark.slow
 def test_a_normalisation_that_the_training_did_not_have(trained_dir):
   params = experiment.load_saved(trained_dir)
   train_data = params.task.train_data.replace(mean_rgb=[127.5] * 3)
@@ -129,6 +130,7 @@ def test_what_a_training_did_not_keep(trained_dir, ema_run):
     trained_model.load(params, None, trained_model.Selection('nowhere/ckpt-1'))
 
 
+@pytest.mark.slow
 def test_a_configuration_beside_a_checkpoint(trained_dir, tmp_path):
   moved = tmp_path / 'settings.yaml'
   moved.write_bytes(
@@ -142,6 +144,7 @@ def test_a_configuration_beside_a_checkpoint(trained_dir, tmp_path):
     trained_model.find(None, trained_model.Selection(prefix), 'missing.yaml')
 
 
+@pytest.mark.slow
 def test_images_of_another_size(trained_dir):
   small = trained_model.find(trained_dir)
   large = trained_model.find(
@@ -165,6 +168,7 @@ def test_images_of_another_size(trained_dir):
   assert change[0][1] == 17 and change[1][1] == 37
 
 
+@pytest.mark.slow
 def test_in_float32_whatever_else_is_trained_here(trained_dir):
   tf_keras.mixed_precision.set_global_policy('mixed_bfloat16')
   found = trained_model.find(trained_dir)

@@ -19,6 +19,7 @@ def _trained(trained_dir):
   return trained_model.find(trained_dir)
 
 
+@pytest.mark.slow
 def test_batches_are_those_of_the_evaluation(trained):
   batches = list(validation_data.read_records(trained, None, 40))
   assert [len(batch.labels) for batch in batches] == [32, 8]
@@ -37,6 +38,7 @@ def test_batches_are_those_of_the_evaluation(trained):
   assert labels.tolist() == expected
 
 
+@pytest.mark.slow
 def test_the_offset_of_tfds_is_not_that_of_records(trained):
   data = trained.params.task.validation_data
   of_tfds = dataclasses.replace(trained, params=trained.params.replace(

@@ -45,6 +45,7 @@ def changes(tmp_path, checkpoint, before, now):
           for one in found.changes}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('before, now, expected', [
     ('', '', {}),
     ('', f'{COSINE}.initial_learning_rate=0.002',
@@ -212,6 +213,7 @@ trainer:
   assert not changed_settings.find(load(), str(tmp_path), None).changes
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures('checkpoint')
 def test_a_training_is_refused_and_an_evaluation_is_not(
     digits_dir, tmp_path, capfd):

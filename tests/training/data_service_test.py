@@ -41,6 +41,7 @@ def test_a_training(repository, digits_dir, address, tmp_path):
   assert 'step 60/60  validation' in result.stdout
 
 
+@pytest.mark.slow
 def test_workers_read_in_orders_of_their_own(digits_dir, address):
   params = experiment.load(
       'funnel_vit_digits', tf_data_service=address, params_override=(

@@ -98,6 +98,7 @@ def test_a_training_holds_its_folder_to_its_end(tmp_path, digits_dir):
 
 
 # Whatever has a scheme is treated as a store of objects.
+@pytest.mark.slow
 @pytest.mark.parametrize('scheme', ['', 'file://'])
 def test_a_training_of_another_machine(tmp_path, scheme, caplog):
   model_dir = f'{scheme}{tmp_path}'

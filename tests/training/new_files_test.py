@@ -37,6 +37,7 @@ def fail_before_the_first_step(monkeypatch, see):
   monkeypatch.setattr(trainer_lib.Trainer, 'train_loop_begin', fail)
 
 
+@pytest.mark.slow
 def test_a_refused_start_leaves_nothing(digits_dir, tmp_path, monkeypatch):
   seen = set()
   fail_before_the_first_step(monkeypatch, lambda: seen.update(
@@ -60,6 +61,7 @@ def test_what_services_write_until_the_first_step(tmp_path, logging, left):
   assert set(os.listdir(tmp_path)) == left
 
 
+@pytest.mark.slow
 def test_what_was_there_before_stays(digits_dir, tmp_path, monkeypatch):
   def refuse(*_, **__):
     (tmp_path / 'mine.log').touch()

@@ -203,6 +203,7 @@ def test_in_an_evaluation_the_trained_weights_are_saved(
   assert sorted(steps) == [4, 6]
 
 
+@pytest.mark.slow
 def test_before_the_first_step_nothing_is_written(
     digits_dir, tmp_path, monkeypatch):
   stopped = interrupted(monkeypatch, digits_dir, tmp_path, 'train_loop_begin',

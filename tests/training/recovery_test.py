@@ -68,6 +68,7 @@ def all_finite(checkpoint):
              if dtype.is_floating)
 
 
+@pytest.mark.slow
 def test_a_bad_batch_stops_the_training_at_its_step(
     digits_dir, tmp_path, spoil):
   spoil(7)

@@ -324,6 +324,7 @@ def test_more_gpus_than_there_are(digits_dir, tmp_path):
     run(params, 'train', tmp_path)
 
 
+@pytest.mark.slow
 def test_model_gardens_checkpoint_in_the_folder(digits_dir, tmp_path):
   params = load(digits_dir, small=ONE_BLOCK)
   model = tf_keras.Sequential([tf_keras.layers.Dense(3)])

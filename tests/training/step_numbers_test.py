@@ -62,6 +62,7 @@ def float16(optimizer=LEGACY.SGD, scale=2.0 ** 15, **settings):
       optimizer(0.0), initial_scale=scale, **settings)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('optimizer', [
     lambda: LEGACY.SGD(0.1), lambda: LEGACY.Adam(global_clipnorm=1.0),
     lambda: tf_keras.optimizers.SGD(0.1),

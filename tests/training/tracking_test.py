@@ -107,6 +107,7 @@ def begun(folder, tracker):
   return found
 
 
+@pytest.mark.slow
 def test_a_start_that_fails_before_its_first_step_begins_no_run(
     digits_dir, tmp_path, recorded, monkeypatch):
   def fail(self):

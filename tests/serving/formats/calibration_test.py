@@ -21,6 +21,7 @@ def test_calibration_needs_images(trained, tmp_path):
   assert not os.listdir(tmp_path)
 
 
+@pytest.mark.slow
 def test_calibration_sees_images_as_the_file_will(trained, digits_dir):
   images = list(calibration.images(
       trained, calibration.Calibration(num_images=400)))

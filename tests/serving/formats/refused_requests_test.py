@@ -107,6 +107,7 @@ def ask(serve, count, seed):
         serve['default']([GOOD])['logits'].numpy(), expected)
 
 
+@pytest.mark.slow
 def test_each_is_an_error_of_its_own(serve):
   ask(serve, 150, seed=1)
 

@@ -65,6 +65,7 @@ def test_versions_count_up_and_nothing_is_left_over(trained_dir, tmp_path):
     export(trained_dir, base, version=7)
 
 
+@pytest.mark.slow
 def test_a_failed_export_shows_no_version(trained_dir, tmp_path, monkeypatch):
   def fail(*unused_args, **unused_kwargs):
     raise OSError('disk full')
@@ -194,6 +195,7 @@ def test_exports_killed_at_many_moments(repository, trained_dir, tmp_path):
       repository, trained_dir, str(tmp_path / 'exports'), times) > fewest
 
 
+@pytest.mark.slow
 def test_warmup_requests_can_be_answered(export_dir, serve):
   """TensorFlow Serving reads PredictionLogs and runs what they ask for."""
   path = f'{export_dir}/1/assets.extra/tf_serving_warmup_requests'

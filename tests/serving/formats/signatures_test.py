@@ -62,6 +62,7 @@ def evaluated_logits(trained, tmp_path, encoded, **data_settings):
   return trained.model(images, training=False).numpy()
 
 
+@pytest.mark.slow
 def test_the_validation_set(trained, serve, digits_dir):
   task = task_factory.get_task(trained.params.task)
   images, _ = next(iter(task.build_inputs(
@@ -145,6 +146,7 @@ def test_the_three_signatures_agree(serve):
         expected, rtol=0, atol=1e-6, err_msg=name)
 
 
+@pytest.mark.slow
 def test_lossless_formats(trained, serve, tmp_path):
   kinds = list(itertools.product(
       ('PNG', 'BMP'), [(1, 1), (2, 2), (8, 8), (9, 400)]))
@@ -208,6 +210,7 @@ def turned(orientation, image_format):
   return data, np.asarray(conversion.turn(decoded, orientation))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('orientations', ['apply', 'ignore'])
 def test_turned_as_the_training_data_were(trained, serve, orientations):
   module = signatures.ServingModule(

@@ -41,6 +41,7 @@ def check(runner, trained, batch, tolerance):
         runner.logits(resized[:size]), expected[:size], rtol=0, atol=tolerance)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(('precision', 'tolerance'), [
     ('float32', 1e-4), ('float16', 1e-2), ('dynamic_range', 0.1),
     ('int8', 0.3)])
